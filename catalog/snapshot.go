@@ -1,0 +1,105 @@
+package catalog
+
+import "context"
+
+// Querier runs one SQL query without parameters and returns every value as
+// text, nil for NULL. The session must have standard_conforming_strings on or
+// off alike: catalog's queries use neither backslashes nor E” strings.
+type Querier interface {
+	Query(ctx context.Context, sql string) ([][]*string, error)
+}
+
+// Snapshot is a database's catalog at one moment. Immutable after Load.
+type Snapshot struct {
+	Database    string
+	Fingerprint string
+	Tables      map[uint32]*Table // by OID: ordinary, partitioned, foreign tables, views, materialized views
+	Reach       Reach
+}
+
+// Table is one relation.
+type Table struct {
+	OID        uint32
+	Schema     string
+	Name       string
+	Kind       byte // pg_class.relkind: r p f v m
+	Temporary  bool
+	Columns    []Column // by attnum, dropped ones left out
+	Key        []string // identity columns: the primary key, else a unique index on NOT NULL columns; nil if none
+	Partition  bool     // is a partition of Parent
+	Parent     *Table   // partition or inheritance parent (first)
+	Children   []*Table // partitions or inheritance children
+	References []*ForeignKey
+	// ReferencedBy holds the foreign keys that point at this table (for a
+	// partition also those that point at its root).
+	ReferencedBy []*ForeignKey
+	RowSecurity  bool
+	// DeleteRules / DeleteTriggers: this table rewrites or reacts to DELETE.
+	DeleteRules bool
+	InsteadOf   bool // INSTEAD OF DELETE trigger (views)
+	// UnsafeTriggers: names of enabled triggers fired by DELETE (or, for
+	// cascades of SET NULL, UPDATE) whose function may delete.
+	UnsafeTriggers []string
+	Triggers       []Trigger
+	EstimatedRows  float64 // pg_class.reltuples, -1 unknown
+}
+
+// Column is one live column.
+type Column struct {
+	Name      string
+	Type      string // format_type with typmod, for people and for casts
+	BaseType  string // typname of the type, domains resolved: "int8", "timestamptz"
+	NotNull   bool
+	Generated bool   // GENERATED ALWAYS AS … STORED (or virtual)
+	Identity  byte   // 'a' always, 'd' by default, 0 none
+	Sequence  string // quoted schema.name of the sequence it owns (serial, identity), "" if none
+}
+
+// Trigger is one non-internal trigger.
+type Trigger struct {
+	Name     string
+	Enabled  byte   // O origin, D disabled, R replica, A always
+	Event    string // e.g. "BEFORE DELETE OR INSERT"
+	Function string // schema.name
+}
+
+// Action is a foreign key's ON DELETE action, as in pg_constraint.confdeltype.
+type Action byte
+
+const (
+	NoAction   Action = 'a'
+	Restrict   Action = 'r'
+	Cascade    Action = 'c'
+	SetNull    Action = 'n'
+	SetDefault Action = 'd'
+)
+
+// ForeignKey is one foreign key constraint.
+type ForeignKey struct {
+	Name          string
+	Child         *Table
+	Columns       []string
+	Parent        *Table
+	ParentColumns []string
+	OnDelete      Action
+	OnDeleteSet   []string // SET NULL (columns), PG 15+; nil: all Columns
+	Deferrable    bool
+	Deferred      bool // INITIALLY DEFERRED
+	Validated     bool
+	MatchFull     bool
+}
+
+// Reach says which names, when they appear in a statement that is otherwise
+// plain, mean that the statement may delete rows.
+type Reach struct {
+	// Names: unqualified lower-cased names of functions, procedures, views and
+	// tables that may delete when called, read or written. What cannot be
+	// analysed is in here too.
+	Names map[string]Why
+	// Everything is not empty when any statement at all may delete (an operator,
+	// cast, aggregate or type of this database uses such a function): the reason.
+	Everything string
+}
+
+// Why says why a name is in Reach, for people ("function app.purge: DELETE", "language plpython3u").
+type Why string

@@ -1,0 +1,95 @@
+package journal
+
+import "time"
+
+// Outcome is how the transaction of an entry ended.
+type Outcome string
+
+const (
+	Committed  Outcome = "committed"
+	RolledBack Outcome = "rolled_back"
+	Blocked    Outcome = "blocked"  // rowback refused it; nothing was removed
+	InDoubt    Outcome = "in_doubt" // durable, the commit's answer not yet seen
+)
+
+// Kind says what an entry is evidence of.
+type Kind string
+
+const (
+	Deletion Kind = "deletion" // a client's transaction removed rows, or was stopped
+	Restore  Kind = "restore"  // rowback restore put rows back; Keys are the rows inserted
+)
+
+// Via is how a row came to be removed.
+type Via string
+
+const (
+	Direct   Via = "direct"   // the statement's own target
+	Cascade  Via = "cascade"  // ON DELETE CASCADE, any depth
+	SetNull  Via = "set_null" // ON DELETE SET NULL: the row stays, its link was cut
+	SetDef   Via = "set_default"
+	Truncate Via = "truncate"
+	Drop     Via = "drop"
+	Function Via = "function" // counted by the server, not seen in the statement's text
+)
+
+// Entry is one transaction's evidence. The JSON form is the outside contract.
+type Entry struct {
+	ID          string      `json:"id"` // 26 characters, sorts by time
+	Time        time.Time   `json:"time"`
+	Kind        Kind        `json:"kind"`
+	Database    string      `json:"database"`
+	User        string      `json:"user"`
+	Application string      `json:"application"`
+	Client      string      `json:"client"` // host:port, or "local" for a unix socket
+	XID         string      `json:"xid"`    // 64-bit transaction id, decimal; "" if none was assigned
+	Outcome     Outcome     `json:"outcome"`
+	Statements  []Statement `json:"statements"`
+	Rows        int64       `json:"rows"` // rows removed, cascades included; rows cut loose (set_null) are not
+	Tables      []Table     `json:"tables"`
+	Alert       string      `json:"alert,omitempty"`
+	Server      Server      `json:"server"`
+	Proxy       string      `json:"proxy,omitempty"`    // the proxy instance that wrote it
+	Restores    []string    `json:"restores,omitempty"` // Kind Restore: the entries restored from
+}
+
+// Server identifies the run of PostgreSQL that an XID belongs to: an XID is
+// issued again after a server crash.
+type Server struct {
+	SystemID string    `json:"system_id,omitempty"` // pg_control_system().system_identifier
+	Started  time.Time `json:"started"`             // pg_postmaster_start_time()
+}
+
+// Statement is one deleting statement of the transaction.
+type Statement struct {
+	SQL string `json:"sql"`
+	Tag string `json:"tag"` // CommandComplete tag, "" if it was blocked
+}
+
+// Table is one table's share of an entry.
+type Table struct {
+	Schema       string   `json:"schema"`
+	Name         string   `json:"table"`
+	OID          uint32   `json:"oid"`
+	Rows         int64    `json:"rows"`
+	Via          Via      `json:"via"`
+	KeysCaptured bool     `json:"keys_captured"`
+	Why          string   `json:"why,omitempty"`         // why keys were not captured
+	Key          []Column `json:"key_columns,omitempty"` // identity columns, in order
+	Old          []Column `json:"old_columns,omitempty"` // Via SetNull/SetDef: the link's columns, whose old values follow the key
+}
+
+// Column names a column and its type as PostgreSQL prints it (format_type).
+type Column struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// Row is one captured key: the index of its table in Entry.Tables, and the
+// text values of Table.Key followed by those of Table.Old, in UTF-8 and in a
+// form that PostgreSQL casts back whatever the session's DateStyle or
+// bytea_output. A nil value is NULL.
+type Row struct {
+	Table  int
+	Values []*string
+}

@@ -1,0 +1,48 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+)
+
+var (
+	// ErrNotFound: no entry has this ID or prefix.
+	ErrNotFound = errors.New("no such journal entry")
+	// ErrAmbiguous: several entries have this prefix.
+	ErrAmbiguous = errors.New("several journal entries start with this ID")
+	// ErrInUse: another proxy writes this journal.
+	ErrInUse = errors.New("journal is in use by another proxy")
+)
+
+// Filter selects entries; zero fields select everything.
+type Filter struct {
+	ID                                 string // whole ID or unique prefix
+	Since, Until                       time.Time
+	Table                              string // name, or schema.name
+	User, Database, Application, Proxy string
+	Kind                               Kind
+	Outcome                            Outcome
+	MinRows                            int64
+}
+
+// Journal stores entries. Every implementation passes the suite in
+// journal/journaltest. All methods are safe for concurrent use.
+type Journal interface {
+	// Append stores e and the rows of keys (nil: none) and returns when both
+	// are durable, or an error and nothing is stored. It sets nothing in e:
+	// the caller gave ID and Time (see NewID). keys stays the caller's.
+	Append(ctx context.Context, e *Entry, keys *Keys) error
+	// Settle records how an entry's transaction ended. Settling an entry that
+	// is not InDoubt is an error unless the outcome is the same.
+	Settle(ctx context.Context, id string, o Outcome) error
+	// Entry returns the one entry with this ID or unique prefix.
+	Entry(ctx context.Context, id string) (*Entry, error)
+	// Entries yields the selected entries, newest first.
+	Entries(ctx context.Context, f Filter) iter.Seq2[*Entry, error]
+	// Rows yields every captured row of an entry, grouped by nothing, in the
+	// order of capture. Constant memory.
+	Rows(ctx context.Context, id string) iter.Seq2[Row, error]
+	Close() error
+}

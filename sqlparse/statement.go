@@ -1,0 +1,60 @@
+package sqlparse
+
+// Verb says what a statement means to the guard.
+type Verb int
+
+const (
+	Plain  Verb = iota // removes nothing by itself, controls no transaction; may still call functions or fire triggers
+	Delete             // a top-level DELETE that Capture can rewrite
+	Truncate
+	Drop    // DROP TABLE / SCHEMA / OWNED / DATABASE, DETACH PARTITION: Targets for TABLE and DETACH, else Uncountable
+	Merge   // MERGE with a DELETE action
+	Nested  // DELETE or MERGE…DELETE inside another statement (data-modifying WITH, EXPLAIN ANALYZE, COPY (…) TO, …)
+	Execute // SQL-level EXECUTE: what it runs is not in the text
+	Call    // CALL
+	Do      // DO block
+	Unknown // does not parse
+
+	Begin // BEGIN, START TRANSACTION
+	Commit
+	Rollback
+	Savepoint
+	Release
+	RollbackTo
+	PrepareTransaction
+	CommitPrepared
+	RollbackPrepared
+)
+
+// Name is a possibly schema-qualified relation name as PostgreSQL folds it
+// (unquoted names lower-cased, quotes removed).
+type Name struct{ Schema, Name string }
+
+// Statement is one statement of a query text.
+type Statement struct {
+	Verb   Verb
+	Text   string // the statement alone, without the separating semicolon; leading comments kept
+	Offset int    // byte offset of Text in the whole query text
+
+	Target  Name   // Delete: the table
+	Only    bool   // Delete: DELETE FROM ONLY
+	Targets []Name // Truncate, Drop: the tables named
+	Cascade bool   // Truncate, Drop: CASCADE
+	// Uncountable: removes rows that cannot be counted beforehand
+	// (DROP SCHEMA/OWNED/DATABASE); the text names what, for people.
+	Uncountable string
+
+	Savepoint string // Savepoint, Release, RollbackTo: its name
+	Chain     bool   // Commit, Rollback: AND CHAIN
+	GID       string // PrepareTransaction, CommitPrepared, RollbackPrepared
+
+	Returning bool // Delete: has a RETURNING list
+	CopyIn    bool // COPY … FROM STDIN
+	DDL       bool // may change the catalog
+	// ForgetsPrepared: DEALLOCATE [ALL] or DISCARD ALL.
+	ForgetsPrepared bool
+	// ChangesNames: may change how names resolve (SET search_path, RESET, DISCARD, CREATE TEMP …).
+	ChangesNames bool
+	// CommitsItself: DO or CALL text that may commit (Do: its body contains COMMIT or ROLLBACK; Call: always true).
+	CommitsItself bool
+}
