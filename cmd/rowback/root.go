@@ -1,0 +1,65 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// newRootCommand builds the whole command tree. started is set once a command
+// line is accepted; an error before that is wrong usage.
+func newRootCommand(env lookupEnv, started *bool) *cobra.Command {
+	s := newSettings(env)
+	root := &cobra.Command{
+		Use:   "rowback",
+		Short: "Stops mass deletes in PostgreSQL and restores what they removed",
+		Long: `rowback is a PostgreSQL proxy that counts the rows a statement really removes,
+cascades included, stops or reports what goes over a limit, keeps durable
+evidence of every deleted primary key, and restores exactly those rows.
+
+Settings come from flags, then ROWBACK_* in the environment (--tls-cert is
+ROWBACK_TLS_CERT), then the configuration file (YAML, keys named as the flags),
+then defaults.
+
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage or configuration
+  3  done, but with rows that could not be restored or checks that found problems
+  4  refused for want of confirmation or privilege`,
+		Example: `  rowback demo
+  rowback proxy --upstream db.internal:5432
+  rowback log --since 2h
+  rowback restore 01JY2M --recovery postgres://recovery.internal/shop`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			// cobra would check these later, when they can no longer be told from
+			// failures of the command itself.
+			if err := cmd.ValidateRequiredFlags(); err != nil {
+				return err
+			}
+			if err := cmd.ValidateFlagGroups(); err != nil {
+				return err
+			}
+			*started = true
+			if needsNoSettings(cmd) {
+				return nil
+			}
+			return s.load(cmd.Flags())
+		},
+	}
+	s.addCommonFlags(root.PersistentFlags())
+	root.AddCommand(
+		newLogCommand(s),
+		newVersionCommand(s),
+	)
+	return root
+}
+
+// needsNoSettings: these work whatever the configuration file says.
+func needsNoSettings(cmd *cobra.Command) bool {
+	for c := cmd; c != nil; c = c.Parent() {
+		switch c.Name() {
+		case "version", "completion", "help", "demo":
+			return true
+		}
+	}
+	return false
+}

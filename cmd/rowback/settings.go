@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// lookupEnv is os.LookupEnv, or a test's own environment.
+type lookupEnv func(name string) (string, bool)
+
+// settings are what several commands are told alike. They hold the defaults
+// until load, which runs before any command; then they are valid.
+type settings struct {
+	ConfigFile string // the file read, "" if none
+	Listen     string // host:port, or a directory for a unix socket
+	Upstream   string // host:port[,host:port…], socket directory or postgres URL
+	Journal    string // directory, or a postgres URL
+	Mode       string // block, alert or off
+	Threshold  int64  // rows one statement, and one transaction, may remove
+	Admin      string // host:port, "" if switched off
+	Production string // as Upstream; where restore writes
+	Recovery   string // as Upstream; "" if none
+	Output     string // text or json
+	Webhook    string // http(s) URL that alerts are posted to, "" if none
+
+	TLSCert, TLSKey string // PEM files of the proxy's certificate; "" for no TLS towards clients
+	TLSClientCA     string // PEM file; when set, clients must show a certificate of this CA
+
+	Uncaptured  string // allow or block: rows removed whose keys cannot be recorded
+	Uncountable string // allow or block: removals that cannot be counted before commit
+
+	env lookupEnv
+}
+
+func newSettings(env lookupEnv) *settings {
+	return &settings{
+		Listen:      "127.0.0.1:6432",
+		Upstream:    "127.0.0.1:5432",
+		Journal:     "./rowback-journal",
+		Mode:        "block",
+		Threshold:   1000,
+		Admin:       "127.0.0.1:9432",
+		Output:      "text",
+		Uncaptured:  "allow",
+		Uncountable: "block",
+		env:         env,
+	}
+}
+
+// setting ties one field to its name: the flag, the key in the file and, in
+// capitals with ROWBACK_ before it, the environment variable.
+type setting struct {
+	name, usage string
+	text        *string // either this
+	number      *int64  // or this
+	common      bool    // a flag of every command, else of the proxy alone
+}
+
+func (s *settings) all() []setting {
+	return []setting{
+		{name: "listen", text: &s.Listen, usage: "where clients connect: `ADDR` is host:port or a socket directory"},
+		{name: "upstream", text: &s.Upstream, common: true, usage: "production server behind the proxy: host:port or a postgres `URL`"},
+		{name: "journal", text: &s.Journal, common: true, usage: "the journal: a directory, or a postgres `URL`"},
+		{name: "mode", text: &s.Mode, usage: "what happens over a threshold: `block|alert|off`"},
+		{name: "threshold", number: &s.Threshold, usage: "`ROWS` that one statement, and one transaction, may remove, cascades included"},
+		{name: "admin", text: &s.Admin, usage: "`ADDR` of metrics, health and API, or off"},
+		{name: "production", text: &s.Production, common: true, usage: "production server, straight: `URL` (default: the upstream)"},
+		{name: "recovery", text: &s.Recovery, common: true, usage: "the recovery database: `URL`"},
+		{name: "output", text: &s.Output, common: true, usage: "how data is printed: `text|json`"},
+		{name: "webhook", text: &s.Webhook, usage: "http(s) `URL` that alerts are posted to"},
+		{name: "tls-cert", text: &s.TLSCert, usage: "certificate shown to clients, a PEM `FILE`"},
+		{name: "tls-key", text: &s.TLSKey, usage: "key of --tls-cert, a PEM `FILE`"},
+		{name: "tls-client-ca", text: &s.TLSClientCA, usage: "clients must show a certificate of this CA, a PEM `FILE`"},
+		{name: "uncaptured", text: &s.Uncaptured, usage: "deletions whose keys cannot be recorded: `allow|block`"},
+		{name: "uncountable", text: &s.Uncountable, usage: "removals that cannot be counted before commit: `allow|block`"},
+	}
+}
+
+// envName is the environment variable of a setting.
+func envName(name string) string {
+	return "ROWBACK_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// addCommonFlags adds the flags that every command has.
+func (s *settings) addCommonFlags(f *pflag.FlagSet) {
+	f.StringVar(&s.ConfigFile, "config", "", "configuration `FILE` (default rowback.yaml here, then /etc/rowback/rowback.yaml)")
+	s.addFlags(f, true)
+}
+
+// addProxyFlags adds the flags of the settings that only a proxy has.
+func (s *settings) addProxyFlags(f *pflag.FlagSet) { s.addFlags(f, false) }
+
+func (s *settings) addFlags(f *pflag.FlagSet, common bool) {
+	for _, v := range s.all() {
+		switch {
+		case v.common != common:
+		case v.number != nil:
+			f.Int64Var(v.number, v.name, *v.number, v.usage)
+		default:
+			f.StringVar(v.text, v.name, *v.text, v.usage)
+		}
+	}
+}
+
+// load fills in what no flag said, by environment, then file, and validates.
+// Its errors are usage errors. To reload, call it on a copy: flags keep the
+// values they had, and a bad file leaves the settings in force alone.
+func (s *settings) load(flags *pflag.FlagSet) error {
+	if err := s.fill(flags); err != nil {
+		return usageError(err)
+	}
+	if err := s.validate(); err != nil {
+		return usageError(err)
+	}
+	return nil
+}
+
+func (s *settings) fill(flags *pflag.FlagSet) error {
+	defaults := newSettings(s.env).all()
+	file, err := s.readFile(flags.Changed("config"))
+	if err != nil {
+		return err
+	}
+	for i, v := range s.all() {
+		if flags.Changed(v.name) {
+			continue
+		}
+		v.reset(defaults[i])
+		if text, ok := s.env(envName(v.name)); ok && text != "" {
+			err = v.parse(text, envName(v.name))
+		} else if line, ok := file[v.name]; ok {
+			err = v.parse(line.text, fmt.Sprintf("%s:%d: %s", s.ConfigFile, line.number, v.name))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if s.Production == "" {
+		s.Production = s.Upstream
+	}
+	return nil
+}
+
+func (v setting) reset(d setting) {
+	if v.number != nil {
+		*v.number = *d.number
+		return
+	}
+	*v.text = *d.text
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+func (s *settings) validate() error {
+	if s.Admin == "off" {
+		s.Admin = ""
+	}
+	checks := []struct {
+		name string
+		err  error
+	}{
+		{"listen", checkListen(s.Listen)},
+		{"upstream", checkServer(s.Upstream)},
+		{"journal", checkJournal(s.Journal)},
+		{"mode", checkOneOf(s.Mode, "block", "alert", "off")},
+		{"threshold", checkThreshold(s.Threshold)},
+		{"admin", checkAdmin(s.Admin)},
+		{"production", checkServer(s.Production)},
+		{"recovery", checkRecovery(s.Recovery)},
+		{"output", checkOneOf(s.Output, "text", "json")},
+		{"webhook", checkWebhook(s.Webhook)},
+		{"tls-cert", s.checkTLS()},
+		{"uncaptured", checkOneOf(s.Uncaptured, "allow", "block")},
+		{"uncountable", checkOneOf(s.Uncountable, "allow", "block")},
+	}
+	for _, c := range checks {
+		if c.err != nil {
+			return fmt.Errorf("%s: %w", c.name, c.err)
+		}
+	}
+	return nil
+}
+
+func checkOneOf(value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return fmt.Errorf("%q is none of %s", value, strings.Join(allowed, ", "))
+}
+
+func checkThreshold(n int64) error {
+	if n < 0 {
+		return fmt.Errorf("%d is below zero (0 means that no row may be removed)", n)
+	}
+	return nil
+}
+
+// checkHostPort accepts host:port; needHost: an empty host (all addresses) is refused.
+func checkHostPort(value string, needHost bool) error {
+	host, port, err := net.SplitHostPort(value)
+	if err != nil || (needHost && host == "") {
+		return fmt.Errorf("%q is not host:port", value)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || (needHost && n == 0) {
+		return fmt.Errorf("%q is not a port number", port)
+	}
+	return nil
+}
+
+func checkListen(value string) error {
+	if strings.HasPrefix(value, "/") {
+		return nil
+	}
+	if err := checkHostPort(value, false); err != nil {
+		return fmt.Errorf("%w; give host:port, or an absolute directory for a unix socket", err)
+	}
+	return nil
+}
+
+func checkAdmin(value string) error {
+	if value == "" {
+		return nil
+	}
+	if err := checkHostPort(value, false); err != nil {
+		return fmt.Errorf("%w; give host:port, or off", err)
+	}
+	return nil
+}
+
+func checkRecovery(value string) error {
+	if value == "" {
+		return nil
+	}
+	return checkServer(value)
+}
+
+// checkServer accepts host:port[,host:port…], a socket directory, a postgres
+// URL and libpq's keyword=value form.
+func checkServer(value string) error {
+	switch {
+	case value == "":
+		return errors.New("is empty; give host:port or a postgres URL")
+	case strings.HasPrefix(value, "/"):
+		return nil
+	case strings.Contains(value, "://") && !isPostgresURL(value):
+		scheme, _, _ := strings.Cut(value, "://")
+		return fmt.Errorf("%s:// is not a postgres URL (postgres://user@host:port/database)", scheme)
+	case isPostgresURL(value), strings.Contains(value, "="):
+		if _, err := pgconn.ParseConfig(value); err != nil {
+			return fmt.Errorf("%s cannot be used: %s", redact(value), parseReason(err))
+		}
+		return nil
+	}
+	for one := range strings.SplitSeq(value, ",") {
+		if err := checkHostPort(one, true); err != nil {
+			return fmt.Errorf("%w; give host:port or a postgres URL", err)
+		}
+	}
+	return nil
+}
+
+// parseReason drops from pgconn's error the connection string, which redact
+// has shown already.
+func parseReason(err error) string {
+	text := err.Error()
+	if i := strings.Index(text, "`: "); i >= 0 {
+		return text[i+len("`: "):]
+	}
+	return text
+}
+
+func isPostgresURL(value string) bool {
+	return strings.HasPrefix(value, "postgres://") || strings.HasPrefix(value, "postgresql://")
+}
+
+func checkJournal(value string) error {
+	switch {
+	case value == "":
+		return errors.New("is empty; give a directory")
+	case strings.Contains(value, "://") && !isPostgresURL(value):
+		return errors.New("is neither a directory nor a postgres URL")
+	}
+	return nil
+}
+
+func checkWebhook(value string) error {
+	if value == "" {
+		return nil
+	}
+	u, err := url.Parse(value)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return errors.New("is not an http or https URL")
+	}
+	return nil
+}
+
+func (s *settings) checkTLS() error {
+	switch {
+	case s.TLSCert != "" && s.TLSKey == "":
+		return errors.New("needs tls-key with it")
+	case s.TLSCert == "" && s.TLSKey != "":
+		return errors.New("is missing, and tls-key is given")
+	case s.TLSCert == "" && s.TLSClientCA != "":
+		return errors.New("is missing, and tls-client-ca is given")
+	}
+	return nil
+}
