@@ -1,0 +1,43 @@
+GO      ?= go
+FUZZTIME ?= 10m
+BENCH    ?= .
+# A checkout that git refuses to look at (foreign owner) still builds.
+VCS     := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
+BUILD   := -buildvcs=$(VCS)
+export CGO_ENABLED = 1
+
+.PHONY: help build demo test race lint fuzz bench
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/rowback
+	@sh scripts/bootstrap build
+	$(GO) build $(BUILD) -o bin/rowback ./cmd/rowback
+
+demo: ## a whole incident on two throwaway clusters: block, alert, restore, verify
+	@sh scripts/bootstrap run
+	$(GO) build $(BUILD) -o bin/rowback ./cmd/rowback
+	bin/rowback demo
+
+test: ## every test, on real PostgreSQL
+	@sh scripts/bootstrap test
+	$(GO) test $(BUILD) -timeout 30m ./...
+
+race: ## every test under the race detector
+	@sh scripts/bootstrap test
+	$(GO) test $(BUILD) -race -timeout 60m ./...
+
+lint: ## gofmt, go vet, staticcheck
+	@sh scripts/bootstrap build
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w is needed on:"; echo "$$unformatted"; exit 1; } >&2
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+fuzz: ## each fuzz target for FUZZTIME (10m)
+	@sh scripts/bootstrap run
+	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh scripts/fuzz
+
+bench: ## benchmarks, as ratios to a peer where there is one (BENCH=regexp selects)
+	@sh scripts/bootstrap run
+	$(GO) test $(BUILD) -run '^$$' -bench '$(BENCH)' -timeout 60m ./...
