@@ -48,7 +48,7 @@ type Entry struct {
 	Rows        int64       `json:"rows"` // rows removed, cascades included; rows cut loose (set_null) are not
 	Tables      []Table     `json:"tables"`
 	Alert       string      `json:"alert,omitempty"`
-	Server      Server      `json:"server"`
+	Server      Server      `json:"server,omitzero"`
 	Proxy       string      `json:"proxy,omitempty"`    // the proxy instance that wrote it
 	Restores    []string    `json:"restores,omitempty"` // Kind Restore: the entries restored from
 }
@@ -57,7 +57,7 @@ type Entry struct {
 // issued again after a server crash.
 type Server struct {
 	SystemID string    `json:"system_id,omitempty"` // pg_control_system().system_identifier
-	Started  time.Time `json:"started"`             // pg_postmaster_start_time()
+	Started  time.Time `json:"started,omitzero"`    // pg_postmaster_start_time()
 }
 
 // Statement is one deleting statement of the transaction.
