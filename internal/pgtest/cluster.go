@@ -1,11 +1,9 @@
 package pgtest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -13,75 +11,64 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Options of a cluster; the zero value is a durable default cluster.
 type Options struct {
-	Dir      string   // parent of the cluster's directory; default os.TempDir()
+	Dir      string   // parent of the cluster's directory; default os.TempDir(), or /tmp where PostgreSQL cannot live in that
 	BinDir   string   // PostgreSQL's binaries; default: found (see FindBinaries)
 	Settings []string // further "name=value" settings
 	HBA      string   // pg_hba.conf; default trusts everyone on loopback and the socket
 	Unsafe   bool     // fsync off: for bulk tests that make no claim about durability
 }
 
-// Cluster is a running PostgreSQL cluster. Superuser is "postgres".
+// Cluster is a PostgreSQL cluster. Superuser is "postgres".
 type Cluster struct {
 	Dir    string // temporary directory: data/, log, the unix socket
 	BinDir string
 	Port   int
-	cmd    *exec.Cmd
-	done   chan struct{}
-	cred   *syscall.Credential
+
+	cred   *syscall.Credential // nil: the current user
+	lock   *os.File            // held until Stop: tells others that Dir is in use
+	server *server             // nil before the first Run
 }
 
 // Start makes a cluster and waits until it accepts connections. The caller
 // must call Stop.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
-	bin := o.BinDir
-	if bin == "" {
-		var err error
-		if bin, err = FindBinaries(); err != nil {
-			return nil, err
-		}
+	c := &Cluster{BinDir: o.BinDir}
+	err := c.create(ctx, o)
+	if err == nil {
+		err = c.firstRun(ctx)
 	}
-	dir, err := os.MkdirTemp(o.Dir, "rowback-pg-")
 	if err != nil {
-		return nil, err
-	}
-	c := &Cluster{Dir: dir, BinDir: bin}
-	if c.cred, err = unprivileged(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	if err := c.init(ctx, o); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	if err := c.Run(ctx); err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
 	return c, nil
 }
 
-func (c *Cluster) init(ctx context.Context, o Options) error {
-	if c.cred != nil {
-		if err := os.Chown(c.Dir, int(c.cred.Uid), int(c.cred.Gid)); err != nil {
+func (c *Cluster) create(ctx context.Context, o Options) (err error) {
+	if c.BinDir == "" {
+		if c.BinDir, err = FindBinaries(); err != nil {
 			return err
 		}
+	}
+	if c.cred, err = unprivileged(); err != nil {
+		return err
+	}
+	if err := c.makeDir(o.Dir); err != nil {
+		return err
 	}
 	initdb := c.command(ctx, "initdb", "-D", c.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	port, err := freePort()
-	if err != nil {
-		return err
-	}
-	c.Port = port
+	return c.configure(o)
+}
+
+func (c *Cluster) configure(o Options) error {
 	conf := []string{
-		"listen_addresses='127.0.0.1'", "port=" + strconv.Itoa(port),
-		"unix_socket_directories='" + c.Dir + "'",
+		"listen_addresses='127.0.0.1'", "unix_socket_directories='" + strings.ReplaceAll(c.Dir, "'", "''") + "'",
 		"max_connections=200", "log_min_messages=warning", "shared_buffers=64MB", "max_prepared_transactions=20",
 	}
 	if o.Unsafe {
@@ -101,53 +88,54 @@ func (c *Cluster) init(ctx context.Context, o Options) error {
 	return nil
 }
 
-// Run starts the server of a cluster that is not running and waits until it
-// accepts connections.
-func (c *Cluster) Run(ctx context.Context) error {
-	logf, err := os.OpenFile(c.Log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer logf.Close()
-	cmd := c.command(context.Background(), "postgres", "-D", c.data())
-	cmd.Stdout, cmd.Stderr = logf, logf
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	c.cmd, c.done = cmd, make(chan struct{})
-	go func() { cmd.Wait(); close(c.done) }()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for {
-		conn, err := pgx.Connect(ctx, c.URL("postgres"))
-		if err == nil {
-			return conn.Close(ctx)
+// firstRun runs the server on a port nobody uses. Between finding a port and
+// taking it another process may have been faster: then the next one.
+func (c *Cluster) firstRun(ctx context.Context) error {
+	for try := 1; ; try++ {
+		port, err := freePort()
+		if err != nil {
+			return err
 		}
-		select {
-		case <-c.done:
-			out, _ := os.ReadFile(c.Log())
-			return fmt.Errorf("postgres did not start:\n%s", out)
-		case <-ctx.Done():
-			return fmt.Errorf("postgres does not accept connections: %w", err)
-		case <-time.After(20 * time.Millisecond):
+		c.Port = port
+		if err := c.Run(ctx); !errors.Is(err, errPortTaken) || try == 10 {
+			return err
 		}
 	}
 }
 
+// Run starts the server of a cluster that is not running, on the port it had,
+// and waits until it accepts connections.
+func (c *Cluster) Run(ctx context.Context) error { return c.run(ctx, false) }
+
+// Detach restarts the server so that it outlives this process, and returns the
+// postmaster's pid. Stop still ends it.
+func (c *Cluster) Detach(ctx context.Context) (pid int, err error) {
+	if err := c.Signal(syscall.SIGINT); err != nil {
+		return 0, err
+	}
+	c.Wait()
+	if err := c.run(ctx, true); err != nil {
+		return 0, err
+	}
+	return c.server.pid(), nil
+}
+
 // Signal sends a signal to the postmaster (SIGQUIT: immediate shutdown, like a crash).
-func (c *Cluster) Signal(s os.Signal) error { return c.cmd.Process.Signal(s) }
+func (c *Cluster) Signal(s os.Signal) error { return c.server.cmd.Process.Signal(s) }
 
 // Wait returns when the postmaster has ended.
-func (c *Cluster) Wait() { <-c.done }
+func (c *Cluster) Wait() { <-c.server.done }
 
 // Stop ends the server and removes the cluster's directory.
 func (c *Cluster) Stop() error {
-	if c.cmd != nil {
-		_ = c.cmd.Process.Signal(syscall.SIGQUIT)
-		<-c.done
+	if c.server != nil {
+		_ = c.Signal(syscall.SIGQUIT) // an error: it has ended already
+		c.Wait()
 	}
-	return os.RemoveAll(c.Dir)
+	if c.lock == nil {
+		return nil
+	}
+	return errors.Join(os.RemoveAll(c.Dir), c.lock.Close())
 }
 
 // URL is the superuser's connection string to a database, over TCP.
@@ -175,46 +163,18 @@ func (c *Cluster) Command(ctx context.Context, name string, args ...string) *exe
 	return exec.CommandContext(ctx, filepath.Join(c.BinDir, name), args...)
 }
 
+// command is one of PostgreSQL's server programs: run as the cluster's user,
+// untouched by the caller's PG* variables and locale. It has no process group
+// in common with us, so that a Ctrl-C reaches us alone and we end it in order.
 func (c *Cluster) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := c.Command(ctx, name, args...)
 	cmd.Dir = c.Dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.cred}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.cred, Setpgid: true}
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "PG") && !strings.HasPrefix(kv, "LC_") && !strings.HasPrefix(kv, "LANG") {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
+	cmd.Env = append(cmd.Env, "LC_ALL=C", "TZ=UTC")
 	return cmd
-}
-
-// ErrNoPostgreSQL: the server's binaries are not on this machine.
-var ErrNoPostgreSQL = errors.New("PostgreSQL's server binaries were not found: install them (Debian, Ubuntu: apt-get install postgresql), or set PGBIN to the directory that holds initdb and postgres")
-
-// FindBinaries returns the directory of PostgreSQL's server binaries: $PGBIN,
-// else where initdb's own postgres is, else the newest of the usual places.
-func FindBinaries() (string, error) {
-	dirs := []string{os.Getenv("PGBIN")}
-	debian, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
-	for i := len(debian) - 1; i >= 0; i-- {
-		dirs = append(dirs, debian[i])
-	}
-	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
-		dirs = append(dirs, string(bytes.TrimSpace(out)))
-	}
-	for _, d := range append(dirs, filepath.SplitList(os.Getenv("PATH"))...) {
-		if d == "" {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(d, "initdb")); err != nil {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(d, "postgres")); err == nil {
-			return d, nil
-		}
-	}
-	return "", ErrNoPostgreSQL
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

@@ -4,38 +4,58 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 )
 
-var shared *Cluster // set once by Main, before any test runs
+// shared is the cluster of one test binary: started when a test first asks for
+// it, so that listing tests, or fuzzing what needs none, starts none.
+var shared struct {
+	sync.Mutex
+	inMain  bool
+	options Options
+	cluster *Cluster
+	err     error // why it could not be started; it is not tried again
+}
 
 var serial atomic.Int64
 
 // Main is for a package's TestMain: it runs the tests with one shared cluster
-// and stops it afterwards. Without PostgreSQL it fails.
-func Main(m *testing.M, o Options) {
-	os.Exit(func() int {
-		c, err := Start(context.Background(), o)
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer c.Stop()
-		shared = c
-		return m.Run()
-	}())
+// and stops it afterwards. Without PostgreSQL the tests that need it fail.
+func Main(m *testing.M, o Options) { os.Exit(Run(m, o)) }
+
+// Run is Main without the exit, for a TestMain that has more to do.
+func Run(m *testing.M, o Options) (code int) {
+	shared.inMain, shared.options = true, o
+	code = m.Run()
+	if shared.cluster == nil {
+		return code
+	}
+	if err := shared.cluster.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	return code
 }
 
-// Shared is the cluster that Main started.
+// Shared is the package's cluster.
 func Shared(tb testing.TB) *Cluster {
 	tb.Helper()
-	if shared == nil {
+	shared.Lock()
+	defer shared.Unlock()
+	if !shared.inMain {
 		tb.Fatal("pgtest.Main does not run this package's tests")
 	}
-	return shared
+	if shared.cluster == nil && shared.err == nil {
+		shared.cluster, shared.err = Start(context.Background(), shared.options)
+	}
+	if shared.err != nil {
+		tb.Fatal(shared.err)
+	}
+	return shared.cluster
 }
 
 // Database makes a fresh database in the shared cluster, dropped at the test's
