@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -98,43 +99,42 @@ func appendRow(b []byte, r Row) []byte {
 	return b
 }
 
-// yieldRows yields the rows of a raw block. It reports whether to go on.
-// Yielded values share one copy of the block.
-func yieldRows(raw []byte, yield func(Row, error) bool) bool {
-	text := string(raw)
-	for at := 0; at < len(text); {
-		row, n := readRow(raw[at:], text[at:])
-		if n == 0 {
-			yield(Row{}, errBadBlock)
-			return false
+// rawRows yields the rows of a raw block. Their values share one copy of it.
+func rawRows(raw []byte) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		text := string(raw)
+		for at := 0; at < len(text); {
+			row, n := readRow(text[at:])
+			if n == 0 {
+				yield(Row{}, errBadBlock)
+				return
+			}
+			if !yield(row, nil) {
+				return
+			}
+			at += n
 		}
-		if !yield(row, nil) {
-			return false
-		}
-		at += n
 	}
-	return true
 }
 
-// readRow decodes the first row of raw and returns its length, 0 if it is
-// damaged. text is raw as a string, for the values to point into.
-func readRow(raw []byte, text string) (Row, int) {
+// readRow decodes the first row of text and returns its length, 0 if it is damaged.
+func readRow(text string) (Row, int) {
 	at := 0
 	number := func() (uint64, bool) {
-		v, n := binary.Uvarint(raw[at:])
+		v, n := uvarint(text[at:])
 		at += max(n, 0)
 		return v, n > 0
 	}
 	table, ok1 := number()
 	count, ok2 := number()
-	if !ok1 || !ok2 || table > 1<<31 || count > uint64(len(raw)-at) {
+	if !ok1 || !ok2 || table > 1<<31 || count > uint64(len(text)-at) {
 		return Row{}, 0
 	}
 	row := Row{Table: int(table), Values: make([]*string, count)}
 	values := make([]string, count)
 	for i := range values {
 		length, ok := number()
-		if !ok || (length > 0 && length-1 > uint64(len(raw)-at)) {
+		if !ok || (length > 0 && length-1 > uint64(len(text)-at)) {
 			return Row{}, 0
 		}
 		if length == 0 {
@@ -145,4 +145,15 @@ func readRow(raw []byte, text string) (Row, int) {
 		at += int(length) - 1
 	}
 	return row, at
+}
+
+// uvarint is binary.Uvarint of a string.
+func uvarint(s string) (v uint64, n int) {
+	for i := range min(len(s), binary.MaxVarintLen64) {
+		v |= uint64(s[i]&0x7f) << (7 * i)
+		if s[i] < 0x80 {
+			return v, i + 1
+		}
+	}
+	return 0, 0
 }

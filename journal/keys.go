@@ -120,17 +120,21 @@ func (k *Keys) Rewind(m Mark) error {
 // Rows yields the rows in order.
 func (k *Keys) Rows() iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		for _, b := range k.blocks {
-			raw, err := k.unpackBlock(b)
-			if err != nil {
-				yield(Row{}, err)
-				return
+		for n := range len(k.blocks) + 1 {
+			raw := k.open
+			if n < len(k.blocks) {
+				var err error
+				if raw, err = k.unpackBlock(k.blocks[n]); err != nil {
+					yield(Row{}, err)
+					return
+				}
 			}
-			if !yieldRows(raw, yield) {
-				return
+			for row, err := range rawRows(raw) {
+				if !yield(row, err) || err != nil {
+					return
+				}
 			}
 		}
-		yieldRows(k.open, yield)
 	}
 }
 

@@ -1,0 +1,143 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// embedded is the journal in an SQLite file.
+type embedded struct {
+	dir     string
+	options Options
+	store   atomic.Pointer[store] // replaced by the writer goroutine only
+
+	writes  chan *write
+	quit    chan struct{} // closed by Close
+	stopped chan struct{} // closed by the writer goroutine
+	close   func() error  // once
+}
+
+func openEmbedded(ctx context.Context, dir string, o Options) (*embedded, error) {
+	s, err := openStore(ctx, dir, o)
+	if err != nil {
+		return nil, err
+	}
+	o.MustExist = false
+	j := &embedded{
+		dir:     dir,
+		options: o,
+		writes:  make(chan *write),
+		quit:    make(chan struct{}),
+		stopped: make(chan struct{}),
+	}
+	j.store.Store(s)
+	j.close = sync.OnceValue(func() error {
+		close(j.quit)
+		<-j.stopped
+		return j.store.Load().close()
+	})
+	go j.writeLoop()
+	return j, nil
+}
+
+// Close waits for what is being written; what waits behind it gets ErrClosed.
+func (j *embedded) Close() error { return j.close() }
+
+func (j *embedded) Append(ctx context.Context, e *Entry, keys *Keys) error {
+	if e.ID == "" || e.Time.IsZero() {
+		return errors.New("journal: an entry needs an ID and a time")
+	}
+	var count int64
+	if keys != nil {
+		count = keys.Len()
+		if keys.highest >= len(e.Tables) {
+			return fmt.Errorf("journal: keys of table %d, but the entry has %d", keys.highest, len(e.Tables))
+		}
+	}
+	stored := *e
+	stored.Time = e.Time.UTC()
+	body, err := json.Marshal(stored)
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return j.submit(ctx, func(ctx context.Context, s *store) error {
+		result, err := s.insert.entry.ExecContext(ctx, e.ID, e.Time.UnixNano(), e.Kind, e.Outcome,
+			e.Database, e.User, e.Application, e.Proxy, e.Rows, count, body)
+		if isUnique(err) {
+			return fmt.Errorf("%w: %s", ErrExists, e.ID)
+		}
+		if err != nil {
+			return err
+		}
+		no, err := result.LastInsertId()
+		if err != nil {
+			return err
+		}
+		for _, t := range e.Tables {
+			if _, err := s.insert.touched.ExecContext(ctx, t.Name, t.Schema, no); err != nil {
+				return err
+			}
+		}
+		return s.insertBlocks(ctx, no, keys)
+	})
+}
+
+func (s *store) insertBlocks(ctx context.Context, entry int64, keys *Keys) error {
+	if keys == nil {
+		return nil
+	}
+	n := 0
+	for data, info := range keys.packed() {
+		if info.err != nil {
+			return info.err
+		}
+		if _, err := s.insert.block.ExecContext(ctx, entry, n, info.rows, data); err != nil {
+			return err
+		}
+		n++
+	}
+	return nil
+}
+
+func (j *embedded) Settle(ctx context.Context, id string, o Outcome) error {
+	switch o {
+	case Committed, RolledBack, Blocked, InDoubt:
+	default:
+		return fmt.Errorf("journal: %q is no outcome", o)
+	}
+	return j.submit(ctx, func(ctx context.Context, s *store) error {
+		result, err := s.settle.ExecContext(ctx, o, id)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 1 {
+			return err
+		}
+		return s.whyNotSettled(ctx, id)
+	})
+}
+
+func (s *store) whyNotSettled(ctx context.Context, id string) error {
+	rows, err := s.write.QueryContext(ctx, "SELECT outcome FROM entry WHERE id = ?", id)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		return errors.Join(rows.Err(), fmt.Errorf("%w: %s", ErrNotFound, id))
+	}
+	var is Outcome
+	if err := rows.Scan(&is); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %s is %s", ErrSettled, id, is)
+}
+
+func (j *embedded) Entry(ctx context.Context, id string) (*Entry, error) {
+	f, err := j.find(ctx, id)
+	return f.entry, err
+}

@@ -1,0 +1,49 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Options of Open. The zero value is right for a command-line tool.
+type Options struct {
+	// Proxy is the instance ID of a proxy, the journal's main writer. When it is
+	// not empty the journal is locked against other proxies for as long as it is open.
+	Proxy string
+	// MustExist: do not create a journal where there is none; ErrNoJournal.
+	MustExist bool
+	// Logger gets what an operator should know; nil: nothing.
+	Logger *slog.Logger
+}
+
+// Open opens the journal at location, a directory, and creates it (mode 0700)
+// where there is none. ctx bounds the opening only. The caller closes it.
+//
+// Errors: ErrInUse, ErrNoJournal, ErrNewer, ErrForeign, ErrDamaged, ErrShared
+// and what the operating system says; every one names the mend.
+func Open(ctx context.Context, location string, o Options) (Journal, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if strings.HasPrefix(location, "postgres://") || strings.HasPrefix(location, "postgresql://") {
+		return nil, ErrShared
+	}
+	if location == "" {
+		return nil, errors.New("journal: no location given; name a directory")
+	}
+	dir, err := filepath.Abs(location)
+	if err != nil {
+		return nil, err
+	}
+	if o.MustExist {
+		if _, err := os.Stat(filepath.Join(dir, fileName)); errors.Is(err, fs.ErrNotExist) {
+			return nil, noJournal(dir)
+		}
+	}
+	return openEmbedded(ctx, dir, o)
+}

@@ -1,0 +1,180 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	_ "github.com/mattn/go-sqlite3" // registers the driver
+)
+
+const (
+	fileName    = "journal.db"
+	busyTimeout = 10 * time.Second
+)
+
+// store is one opened journal file: a connection that writes and several that
+// read. It says nothing of entries.
+type store struct {
+	path     string
+	identity os.FileInfo // of the file opened
+	lock     *os.File    // nil unless held for a proxy
+	closed   bool        // must only be used by the writer goroutine once open
+
+	writers *sql.DB   // holds the one connection below
+	write   *sql.Conn // must only be used by the writer goroutine once open
+	insert  struct{ entry, touched, block *sql.Stmt }
+	settle  *sql.Stmt
+
+	read *sql.DB
+}
+
+func openStore(ctx context.Context, dir string, o Options) (_ *store, err error) {
+	s := &store{path: filepath.Join(dir, fileName)}
+	defer func() {
+		if err != nil {
+			err = explain(s.path, err)
+			_ = s.close()
+		}
+	}()
+	if err := makeDirectory(dir, o.MustExist); err != nil {
+		return nil, err
+	}
+	if o.Proxy != "" {
+		if s.lock, err = lockProxy(dir, o.Proxy); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.openWriter(ctx); err != nil {
+		return nil, err
+	}
+	if s.identity, err = os.Stat(s.path); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	if s.read, err = sql.Open("sqlite3", s.dsn("mode=rw&_query_only=on")); err != nil {
+		return nil, err
+	}
+	s.read.SetMaxIdleConns(4)
+	return s, nil
+}
+
+// dsn: synchronous=FULL makes every commit fsync the write-ahead log, and with
+// that an entry durable when Append returns.
+func (s *store) dsn(more string) string {
+	file := url.URL{Path: s.path}
+	return fmt.Sprintf("file:%s?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_busy_timeout=%d&%s",
+		file.EscapedPath(), busyTimeout.Milliseconds(), more)
+}
+
+func (s *store) openWriter(ctx context.Context) (err error) {
+	if s.writers, err = sql.Open("sqlite3", s.dsn("mode=rwc")); err != nil {
+		return err
+	}
+	s.writers.SetMaxOpenConns(1)
+	if s.write, err = s.writers.Conn(ctx); err != nil {
+		return err
+	}
+	// A very large entry must not leave a log of its size behind.
+	if _, err := s.write.ExecContext(ctx, "PRAGMA journal_size_limit = 67108864"); err != nil {
+		return err
+	}
+	if err := s.checkDurable(ctx); err != nil {
+		return err
+	}
+	if err := migrate(ctx, s.write, s.path); err != nil {
+		return err
+	}
+	return s.prepare(ctx)
+}
+
+// checkDurable refuses a file system on which the settings asked for do not
+// hold: SQLite falls back without an error.
+func (s *store) checkDurable(ctx context.Context) error {
+	var mode string
+	var synchronous int
+	err := s.write.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
+	if err == nil {
+		err = s.write.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous)
+	}
+	if err != nil {
+		return err
+	}
+	if mode != "wal" || synchronous != 2 {
+		return fmt.Errorf("journal: %s does not support a write-ahead log (mode %s); use a directory on a local disk", s.path, mode)
+	}
+	return nil
+}
+
+func (s *store) prepare(ctx context.Context) error {
+	for stmt, text := range map[**sql.Stmt]string{
+		&s.insert.entry: `INSERT INTO entry (id, time, kind, outcome, database, user, application, proxy, rows, keys, body)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		&s.insert.touched: `INSERT OR IGNORE INTO touched (name, schema, entry) VALUES (?, ?, ?)`,
+		&s.insert.block:   `INSERT INTO block (entry, no, rows, data) VALUES (?, ?, ?, ?)`,
+		&s.settle:         `UPDATE entry SET outcome = ?1 WHERE id = ?2 AND outcome IN ('in_doubt', ?1)`,
+	} {
+		var err error
+		if *stmt, err = s.write.PrepareContext(ctx, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inPlace reports whether the path still leads to the file that is open: what
+// is written to a removed file is evidence of nothing.
+func (s *store) inPlace() error {
+	now, err := os.Stat(s.path)
+	if err == nil && !s.closed && os.SameFile(now, s.identity) {
+		return nil
+	}
+	return fmt.Errorf("%w: %s; put it back, or make an empty directory for a new one", ErrGone, s.path)
+}
+
+func (s *store) close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	var errs []error
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
+	}
+	if s.write != nil {
+		errs = append(errs, s.write.Close())
+	}
+	if s.writers != nil {
+		errs = append(errs, s.writers.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// makeDirectory makes dir, for its owner alone, and its name durable.
+func makeDirectory(dir string, mustExist bool) error {
+	info, err := os.Stat(dir)
+	switch {
+	case err == nil && info.IsDir():
+		return nil
+	case err == nil:
+		return fmt.Errorf("journal: %s is a file; the journal is a directory", dir)
+	case !errors.Is(err, os.ErrNotExist) || mustExist:
+		return fmt.Errorf("journal: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("journal: %w; give a directory that can be made, or make it for the user rowback runs as", err)
+	}
+	parent, err := os.Open(filepath.Dir(dir))
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	defer parent.Close()
+	return parent.Sync()
+}

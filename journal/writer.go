@@ -1,0 +1,135 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// maxBatch bounds the writes that share one transaction and its fsync.
+const maxBatch = 128
+
+// write is one waiting Append or Settle.
+type write struct {
+	do   func(context.Context, *store) error // inside a transaction
+	done chan error                          // buffered: 1
+}
+
+// submit has the writer do it and returns when it is durable, or has failed.
+// Cancelling ctx withdraws it only as long as the writer has not taken it up:
+// afterwards nobody could say whether it is stored.
+func (j *embedded) submit(ctx context.Context, do func(context.Context, *store) error) error {
+	w := &write{do, make(chan error, 1)}
+	select {
+	case <-j.quit:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	default:
+	}
+	select {
+	case j.writes <- w:
+		return <-w.done
+	case <-j.quit:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// writeLoop is the writer goroutine. Writes that wait while it commits go into
+// the next transaction together.
+func (j *embedded) writeLoop() {
+	defer close(j.stopped)
+	for {
+		var batch []*write
+		select {
+		case w := <-j.writes:
+			batch = append(batch, w)
+		case <-j.quit:
+			return
+		}
+	gather:
+		for len(batch) < maxBatch {
+			select {
+			case w := <-j.writes:
+				batch = append(batch, w)
+			default:
+				break gather
+			}
+		}
+		j.writeBatch(batch)
+	}
+}
+
+func (j *embedded) writeBatch(batch []*write) {
+	err := j.commit(batch)
+	if err == nil || len(batch) == 1 {
+		for _, w := range batch {
+			w.done <- err
+		}
+		return
+	}
+	// One of them spoils it for all, or none could be stored: each for itself.
+	for _, w := range batch {
+		w.done <- j.commit([]*write{w})
+	}
+}
+
+// commit does the batch in one transaction. It leaves the connection ready for
+// the next one, whatever happened.
+func (j *embedded) commit(batch []*write) error {
+	// Not the callers' contexts: an interrupted commit is an unknown one.
+	ctx := context.Background()
+	s, err := j.current(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = s.write.ExecContext(ctx, "BEGIN IMMEDIATE")
+	for _, w := range batch {
+		if err == nil {
+			err = w.do(ctx, s)
+		}
+	}
+	if err == nil {
+		_, err = s.write.ExecContext(ctx, "COMMIT")
+	}
+	if err != nil {
+		// Fails where SQLite has rolled back already, as on a full disk.
+		_, _ = s.write.ExecContext(ctx, "ROLLBACK")
+	}
+	return explain(s.path, err)
+}
+
+// current is the store to write to. Where the file has been removed, but a
+// directory is there again, a new file is begun: evidence from now on is better
+// than none.
+func (j *embedded) current(ctx context.Context) (*store, error) {
+	s := j.store.Load()
+	gone := s.inPlace()
+	if gone == nil {
+		return s, nil
+	}
+	if _, err := os.Stat(filepath.Dir(s.path)); errors.Is(err, fs.ErrNotExist) {
+		return nil, gone
+	}
+	// The old one goes first: its lock file may be the one in the directory.
+	// Until a new one is open, reading and writing fail on the closed one.
+	_ = s.close()
+	fresh, err := openStore(ctx, j.dir, j.options)
+	if err != nil {
+		return nil, errors.Join(gone, err)
+	}
+	j.store.Store(fresh)
+	j.options.Logger.Warn("the journal was removed while in use; a new one was begun", "journal", s.path)
+	return fresh, nil
+}
+
+func isUnique(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && e.ExtendedCode == sqlite3.ErrConstraintUnique
+}
