@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/rowback/rowback/internal/child"
 )
 
 // Options of a cluster; the zero value is a durable default cluster.
@@ -30,7 +32,7 @@ type Cluster struct {
 
 	cred   *syscall.Credential // nil: the current user
 	lock   *os.File            // held until Stop: tells others that Dir is in use
-	server *server             // nil before the first Run
+	server *child.Process      // nil before the first Run
 }
 
 // Start makes a cluster and waits until it accepts connections. The caller
@@ -117,14 +119,14 @@ func (c *Cluster) Detach(ctx context.Context) (pid int, err error) {
 	if err := c.run(ctx, true); err != nil {
 		return 0, err
 	}
-	return c.server.pid(), nil
+	return c.server.PID(), nil
 }
 
 // Signal sends a signal to the postmaster (SIGQUIT: immediate shutdown, like a crash).
-func (c *Cluster) Signal(s os.Signal) error { return c.server.cmd.Process.Signal(s) }
+func (c *Cluster) Signal(s os.Signal) error { return c.server.Signal(s) }
 
 // Wait returns when the postmaster has ended.
-func (c *Cluster) Wait() { <-c.server.done }
+func (c *Cluster) Wait() { <-c.server.Done() }
 
 // Stop ends the server and removes the cluster's directory.
 func (c *Cluster) Stop() error {
@@ -164,12 +166,11 @@ func (c *Cluster) Command(ctx context.Context, name string, args ...string) *exe
 }
 
 // command is one of PostgreSQL's server programs: run as the cluster's user,
-// untouched by the caller's PG* variables and locale. It has no process group
-// in common with us, so that a Ctrl-C reaches us alone and we end it in order.
+// untouched by the caller's PG* variables and locale.
 func (c *Cluster) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := c.Command(ctx, name, args...)
 	cmd.Dir = c.Dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.cred, Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.cred}
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "PG") && !strings.HasPrefix(kv, "LC_") && !strings.HasPrefix(kv, "LANG") {
 			cmd.Env = append(cmd.Env, kv)

@@ -33,7 +33,7 @@ func orphan() {
 		os.Exit(1)
 	}
 	fmt.Println(c.Dir)
-	fmt.Println(c.server.pid())
+	fmt.Println(c.server.PID())
 	select {}
 }
 

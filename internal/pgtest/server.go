@@ -7,43 +7,17 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
-)
 
-// server is one run of a cluster's postmaster.
-type server struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
-}
+	"github.com/rowback/rowback/internal/child"
+)
 
 // errPortTaken: another process listens on the cluster's port.
 var errPortTaken = errors.New("the port is taken")
-
-func (s *server) pid() int { return s.cmd.Process.Pid }
-
-// start starts the server. It stays in one goroutine on one thread for the
-// server's whole life: the kernel sends the parent-death signal when the
-// *thread* that started a process ends, and Go ends threads as it likes.
-func start(cmd *exec.Cmd) (*server, error) {
-	s := &server{cmd: cmd, done: make(chan struct{})}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // how it ended is in its log
-			close(s.done)
-		}
-	}()
-	return s, <-started
-}
 
 func (c *Cluster) run(ctx context.Context, detached bool) error {
 	logf, err := os.OpenFile(c.Log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -58,12 +32,12 @@ func (c *Cluster) run(ctx context.Context, detached bool) error {
 	cmd := c.command(context.Background(), "postgres", "-D", c.data(), "-c", "port="+strconv.Itoa(c.Port))
 	cmd.Stdout, cmd.Stderr = logf, logf
 	cmd.ExtraFiles = []*os.File{c.lock} // a detached server keeps the directory in use
+	var s *child.Process
 	if detached {
-		cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Setsid = false, true
+		s, err = child.StartDetached(cmd)
 	} else {
-		dieWithParent(cmd.SysProcAttr)
+		s, err = child.Start(cmd, syscall.SIGQUIT)
 	}
-	s, err := start(cmd)
 	if err != nil {
 		return err
 	}
@@ -72,7 +46,7 @@ func (c *Cluster) run(ctx context.Context, detached bool) error {
 	defer cancel()
 	for !c.ready() {
 		select {
-		case <-s.done:
+		case <-s.Done():
 			said, err := tail(c.Log(), before)
 			if err == nil && strings.Contains(said, "Address already in use") {
 				return errPortTaken
@@ -95,7 +69,7 @@ func (c *Cluster) ready() bool {
 		return false
 	}
 	lines := strings.Split(string(text), "\n")
-	return len(lines) > 7 && lines[0] == strconv.Itoa(c.server.pid()) && strings.TrimSpace(lines[7]) == "ready"
+	return len(lines) > 7 && lines[0] == strconv.Itoa(c.server.PID()) && strings.TrimSpace(lines[7]) == "ready"
 }
 
 func tail(name string, from int64) (string, error) {
