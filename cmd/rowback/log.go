@@ -1,18 +1,124 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rowback/rowback/journal"
 )
 
+// logOptions are the flags of `rowback log`.
+type logOptions struct {
+	filterFlags
+	keys  bool
+	limit int64
+}
+
 func newLogCommand(s *settings) *cobra.Command {
-	return &cobra.Command{
+	var o logOptions
+	cmd := &cobra.Command{
 		Use:   "log [ID]",
 		Short: "Lists what the journal holds: deletions, blocks, alerts",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Lists the journal's entries, newest first: who removed what, when, and how the
+transaction ended. An ID, or the beginning of one, shows that entry in full.
+
+The journal may be in use by a running proxy. With --output json every entry is
+one JSON object on a line of its own; --keys adds every captured key to it.`,
+		Example: `  rowback log --since 2h
+  rowback log --table orders --outcome blocked
+  rowback log --since 2026-01-31 --until 2026-01-31 --min-rows 1000 --user batch
+  rowback log 01JY2M
+  rowback log 01JY2M --keys --output json`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return errors.New("log: not available in this build")
+			filter, err := o.filter(time.Now())
+			if err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				filter.ID = args[0]
+			}
+			return runLog(cmd.Context(), s, o, filter, len(args) == 1, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
+	}
+	o.addFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&o.keys, "keys", false, "with every captured key (needs an ID or --output json)")
+	cmd.Flags().Int64Var(&o.limit, "limit", 0, "at most `N` entries, the newest (0: all)")
+	return cmd
+}
+
+// runLog prints the entries that filter selects; one: filter.ID must name exactly one.
+func runLog(ctx context.Context, s *settings, o logOptions, filter journal.Filter, one bool, stdout, stderr io.Writer) error {
+	switch {
+	case o.limit < 0:
+		return usageError(fmt.Errorf("--limit: %d is below zero", o.limit))
+	case o.keys && !one && s.Output != "json":
+		return usageError(errors.New("--keys needs the ID of one entry, or --output json"))
+	case one && filter.ID == "":
+		return usageError(errors.New("the ID is empty"))
+	}
+	j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: true})
+	if errors.Is(err, journal.ErrShared) {
+		return usageError(err)
+	}
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	if one {
+		// Says whether there is none or more than one.
+		e, err := j.Entry(ctx, filter.ID)
+		if errors.Is(err, journal.ErrAmbiguous) {
+			return usageError(err)
+		}
+		if err != nil {
+			return err
+		}
+		filter.ID = e.ID
+	}
+
+	out := bufio.NewWriter(stdout)
+	print := entryPrinter(out, j, s.Output == "json", one, o.keys)
+	count := int64(0)
+	for e, err := range j.Entries(ctx, filter) {
+		if err == nil {
+			err = print(ctx, e)
+		}
+		if err != nil {
+			return errors.Join(err, out.Flush())
+		}
+		if count++; count == o.limit {
+			break
+		}
+	}
+	if count == 0 && s.Output == "text" {
+		fmt.Fprintln(stderr, "no entry matches")
+	}
+	return out.Flush()
+}
+
+// printEntry prints an entry in one of the forms of `rowback log`.
+type printEntry func(context.Context, *journal.Entry) error
+
+func entryPrinter(out *bufio.Writer, j journal.Journal, asJSON, full, keys bool) printEntry {
+	switch {
+	case asJSON:
+		return func(ctx context.Context, e *journal.Entry) error { return printJSON(ctx, out, j, e, keys) }
+	case full:
+		return func(ctx context.Context, e *journal.Entry) error { return printFull(ctx, out, j, e, keys) }
+	}
+	first := true
+	return func(_ context.Context, e *journal.Entry) error {
+		if first {
+			printHeader(out)
+			first = false
+		}
+		return printLine(out, e)
 	}
 }
