@@ -1,0 +1,65 @@
+package proxy
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync"
+	"time"
+)
+
+// cancelKeys says which server gave out a cancel key. Clients get the server's
+// keys unchanged, so a cancel request is passed on as it came.
+type cancelKeys struct {
+	mu sync.Mutex
+	m  map[string]endpoint // by process ID and secret key, as in BackendKeyData
+}
+
+func (k *cancelKeys) add(key []byte, ep endpoint) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.m == nil {
+		k.m = map[string]endpoint{}
+	}
+	k.m[string(key)] = ep
+}
+
+func (k *cancelKeys) remove(key []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.m, string(key))
+}
+
+func (k *cancelKeys) find(key []byte) (endpoint, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	ep, ok := k.m[string(key)]
+	return ep, ok
+}
+
+// cancel passes a cancel request on to the server that gave out its key, and
+// returns when that server has handled it. A key that no session has is ignored,
+// as PostgreSQL does.
+func (s *Server) cancel(ctx context.Context, key []byte) error {
+	ep, ok := s.keys.find(key)
+	if !ok {
+		return errors.New("no session has the key of this cancel request")
+	}
+	c, err := ep.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	c.SetDeadline(time.Now().Add(ep.timeout))
+	packet := binary.BigEndian.AppendUint32(nil, uint32(8+len(key)))
+	packet = binary.BigEndian.AppendUint32(packet, requestCancel)
+	if _, err := c.Write(append(packet, key...)); err != nil {
+		return err
+	}
+	s.canceled.Add(1)
+	_, err = io.Copy(io.Discard, c) // the server closes it when the signal is sent
+	return err
+}

@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// SQLSTATEs that the proxy itself reports.
+const (
+	codeConnectionFailure  = "08006"
+	codeCannotConnect      = "08001"
+	codeProtocolViolation  = "08P01"
+	codeUnsupported        = "0A000"
+	codeInvalidAuth        = "28000"
+	codeTooManyConnections = "53300"
+	codeAdminShutdown      = "57P01"
+	codeInternal           = "XX000"
+)
+
+var (
+	// ErrCopyIn is Quiesce's answer while the server waits for the client's COPY
+	// data, so that the earlier messages cannot be answered yet. In that state a
+	// server ignores Sync and Flush. A Session may return it from Message as it
+	// is: the message under judgement is then forwarded.
+	ErrCopyIn = errors.New("the server waits for COPY data from the client")
+
+	errClientGone    = errors.New("the client closed the connection")
+	errServerGone    = errors.New("the server closed the connection")
+	errServerSaidWhy = errors.New("the server ended the session with an error of its own")
+	errTerminated    = errors.New("the client ended the session")
+	errEnded         = errors.New("the session has ended")
+)
+
+// clientError is an error with a text for the client; cause is for the log only.
+type clientError struct {
+	code, message, detail, hint string
+	cause                       error
+}
+
+func (e *clientError) Error() string {
+	if e.cause != nil {
+		return e.message + ": " + e.cause.Error()
+	}
+	return e.message
+}
+
+func (e *clientError) Unwrap() error { return e.cause }
+
+func protocolError(message string) error {
+	return &clientError{code: codeProtocolViolation, message: message}
+}
+
+var errShutdown = &clientError{code: codeAdminShutdown, message: "terminating connection due to administrator command"}
+
+// fatalFor is the last message to a client whose session ended with err; nil
+// where nothing is to be said, or nobody is left to hear it.
+func fatalFor(err error) []byte {
+	var ce *clientError
+	switch {
+	case err == nil, errors.Is(err, errClientGone), errors.Is(err, errServerSaidWhy), errors.Is(err, errTerminated):
+		return nil
+	case errors.As(err, &ce):
+	case errors.Is(err, errServerGone):
+		ce = &clientError{code: codeConnectionFailure, message: "the database server closed the connection unexpectedly",
+			hint: "The server may have stopped or restarted; connect again. Its log says more."}
+	default:
+		ce = &clientError{code: codeInternal, message: "internal error of the proxy; its log says more"}
+	}
+	m := pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: ce.code, Message: ce.message, Detail: ce.detail, Hint: ce.hint}
+	b, _ := m.Encode(nil)
+	return b
+}

@@ -1,0 +1,71 @@
+package proxy
+
+import (
+	"io"
+	"net"
+)
+
+const (
+	// bufferSize bounds what is read of one direction before it is written on.
+	bufferSize = 32 << 10
+	// lookSize is how much of a long message is there before Session.Wants sees it.
+	lookSize = 4 << 10
+)
+
+// inbuf is the read buffer of one connection: buf[r:w] is read and not used yet.
+type inbuf struct {
+	conn net.Conn
+	buf  []byte
+	r, w int
+}
+
+func newInbuf(c net.Conn) *inbuf { return &inbuf{conn: c, buf: make([]byte, bufferSize)} }
+
+func (b *inbuf) bytes() []byte { return b.buf[b.r:b.w] }
+
+// fill reads once. It moves or grows the buffer only when it is full, so the
+// memory taken follows what was really sent, not the length a header claims.
+func (b *inbuf) fill() error {
+	switch {
+	case b.r == b.w:
+		b.r, b.w = 0, 0
+		if len(b.buf) > bufferSize {
+			b.buf = make([]byte, bufferSize) // give a grown buffer back
+		}
+	case b.w < len(b.buf):
+	case b.r >= len(b.buf)/2 || b.r > 0 && len(b.buf) <= bufferSize:
+		b.w = copy(b.buf, b.buf[b.r:b.w])
+		b.r = 0
+	default:
+		grown := make([]byte, 2*len(b.buf))
+		b.w = copy(grown, b.buf[b.r:b.w])
+		b.buf, b.r = grown, 0
+	}
+	n, err := b.conn.Read(b.buf[b.w:])
+	b.w += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// frame waits for a whole frame and returns it without using it up: the
+// caller adds size to r. body is valid until the next fill.
+func (b *inbuf) frame(max int) (typ byte, body []byte, size int, err error) {
+	for {
+		if in := b.bytes(); len(in) >= headerLen {
+			if size, err = frameSize(in, max); err != nil {
+				return 0, nil, 0, err
+			}
+			if len(in) >= size {
+				return in[0], in[headerLen:size], size, nil
+			}
+		}
+		if err := b.fill(); err != nil {
+			return 0, nil, 0, err
+		}
+	}
+}

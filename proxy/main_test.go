@@ -1,0 +1,69 @@
+package proxy
+
+import (
+	"context"
+	"flag"
+	"net/url"
+	"os"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
+
+	"github.com/rowback/rowback/internal/pgtest"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() { // fuzz workers and unit tests need no server
+		os.Exit(m.Run())
+	}
+	pgtest.Main(m, pgtest.Options{Unsafe: true})
+}
+
+// serve runs a proxy for the test and stops it at its end; o.Upstream defaults
+// to the shared cluster. No goroutine may be left then.
+func serve(t *testing.T, o Options) *Server {
+	t.Helper()
+	before := goleak.IgnoreCurrent()
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	if o.Upstream == "" {
+		o.Upstream = pgtest.Shared(t).URL("postgres")
+	}
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- s.Serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error("Serve:", err)
+		}
+		goleak.VerifyNone(t, before)
+	})
+	return s
+}
+
+// proxyURL is a superuser's connection string through the proxy.
+func proxyURL(s *Server, database string) string {
+	u := url.URL{Scheme: "postgres", User: url.User("postgres"), Host: s.Addr().String(), Path: "/" + database, RawQuery: "sslmode=disable"}
+	return u.String()
+}
+
+func connect(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(context.Background()) })
+	return c
+}

@@ -1,0 +1,56 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"time"
+)
+
+// Options of a Server. Listen and Upstream have no default.
+type Options struct {
+	// Listen is where clients connect: "host:port", or a directory for a unix
+	// socket ("/dir" or "/dir:port"; the socket is /dir/.s.PGSQL.port, port 6432
+	// if none is given).
+	Listen string
+	// Upstream is the server: "host:port", a socket directory, a postgres URL or a
+	// "key=value …" string as libpq reads them, with several hosts tried in
+	// order, sslmode, sslrootcert, sslcert, sslkey, connect_timeout. Its user and
+	// password are not used here: clients authenticate themselves.
+	Upstream string
+	// TLS of the clients' side; nil answers N to SSLRequest. See LoadTLS.
+	TLS *tls.Config
+	// RequireTLS refuses clients that do not use TLS (unix sockets are exempt).
+	RequireTLS bool
+	// StartupTimeout bounds the time from accept to the first ReadyForQuery. Default 1 minute.
+	StartupTimeout time.Duration
+	// ConnectTimeout bounds each attempt to reach a server, where Upstream says
+	// nothing (connect_timeout). Default 10 seconds.
+	ConnectTimeout time.Duration
+	// DrainTimeout bounds Drain. Default: none but its context.
+	DrainTimeout time.Duration
+	// MaxSessions at a time; more are refused with 53300. Default: no limit.
+	MaxSessions int
+	// MaxMessage is the largest message accepted from either side, in bytes. Default DefaultMaxMessage.
+	MaxMessage int
+	// Logger gets a line for each session that ended with an error. Default: none.
+	Logger *slog.Logger
+	// Judge of the sessions; nil relays everything.
+	Judge Judge
+}
+
+const defaultPort = "6432"
+
+func (o *Options) setDefaults() {
+	if o.StartupTimeout <= 0 {
+		o.StartupTimeout = time.Minute
+	}
+	if o.ConnectTimeout <= 0 {
+		o.ConnectTimeout = 10 * time.Second
+	}
+	if o.MaxMessage <= 0 {
+		o.MaxMessage = DefaultMaxMessage
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}

@@ -1,0 +1,192 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"sync"
+	"time"
+)
+
+// relay is one client joined to one server. Two goroutines work on it: one
+// reads the client (and runs the Session), one reads the server. Both write
+// through at once what they read, so neither holds more than its read buffer,
+// and a peer that does not read stops the other side's reads.
+type relay struct {
+	srv    *Server
+	info   Info
+	start  []byte // the startup packet, as it came
+	client net.Conn
+	server net.Conn
+	// clientTLS: the client's side is under TLS.
+	clientTLS bool
+	ep        endpoint // what server is connected to
+
+	// Owned by the client-reading goroutine.
+	cin        *inbuf
+	end        int    // cin.buf[cin.r:end] is to be forwarded with the next write
+	types      []byte // message types begun in it
+	skip       int    // bytes of a message begun that are still to come
+	asked      bool   // Wants has said yes to the message at end, not all of which is here
+	terminated bool   // the client has sent Terminate
+	judge      Session
+	wire       wire
+
+	// Owned by the server-reading goroutine; by the other one while parked.
+	sin  *inbuf
+	scan serverScan
+
+	mu     sync.Mutex
+	cond   sync.Cond // on mu: any change below
+	pend   pending
+	params map[string]string
+	keys   [][]byte // cancel keys that the server gave this session
+	ready  bool     // the first ReadyForQuery has gone to the client
+	// relaying: the server-reading goroutine is writing to the client.
+	relaying bool
+	// held: a Session takes the server's messages. Then only the
+	// client-reading goroutine writes to the client.
+	held bool
+	// parked: the server-reading goroutine waits, held is true, and sin and
+	// scan belong to the client-reading goroutine.
+	parked    bool
+	serverErr error // why no more can be read from the server
+	draining  bool
+	cause     error // why the session ends; the first reason stays
+	clientBad bool  // a message to the client was cut short: nothing can be said any more
+}
+
+// run relays an authenticated session until it ends, and returns why.
+// The caller closes both connections.
+func (r *relay) run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { r.stop(errShutdown) })
+	defer stop()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.stop(r.relayServer())
+	}()
+	r.stop(r.relayClient(ctx))
+	<-done
+	if r.judge != nil {
+		r.judge.Close()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cause
+}
+
+// stop ends the session: both goroutines return soon. The client's connection
+// stays open for a last message.
+func (r *relay) stop(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopLocked(err)
+}
+
+func (r *relay) stopLocked(err error) {
+	if r.cause != nil {
+		return
+	}
+	if err == nil {
+		err = errEnded
+	}
+	r.cause = err
+	r.cond.Broadcast()
+	r.server.Close()
+	r.client.SetDeadline(time.Unix(1, 0))
+}
+
+// setReady ends the startup phase.
+func (r *relay) setReadyLocked() {
+	r.ready = true
+	r.info.Parameters = maps.Clone(r.params)
+	if r.cause == nil {
+		r.client.SetDeadline(time.Time{})
+		r.server.SetDeadline(time.Time{})
+	}
+	r.cond.Broadcast()
+}
+
+func (r *relay) isReady() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ready
+}
+
+// waitReady waits for the end of the startup phase.
+func (r *relay) waitReady() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !r.ready && r.cause == nil {
+		r.cond.Wait()
+	}
+	return r.cause
+}
+
+// drain ends the session as soon as it is idle.
+func (r *relay) drain() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.draining = true
+	r.checkDrainLocked()
+}
+
+func (r *relay) checkDrainLocked() {
+	if r.draining && r.ready && !r.held && !r.relaying && !r.scan.cut() && (r.info.Replication || r.pend.idle()) {
+		r.stopLocked(errShutdown)
+	}
+}
+
+// abort makes all reads and writes fail, before run takes over.
+func (r *relay) abort() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cause == nil {
+		r.client.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// say tells the client why its session ended.
+func (r *relay) say(err error) {
+	r.mu.Lock()
+	bad := r.clientBad
+	r.cause = errors.Join(err, errEnded) // from now on abort does nothing
+	r.mu.Unlock()
+	if !bad {
+		lastWord(r.client, err)
+	}
+}
+
+// lastWord writes the last message to a client, if there is one to write.
+func lastWord(c net.Conn, err error) {
+	if b := fatalFor(err); b != nil {
+		c.SetDeadline(time.Now().Add(lastWordTimeout))
+		c.Write(b)
+	}
+}
+
+// lastWordTimeout bounds how long an ending session waits for a client that does not read.
+const lastWordTimeout = 5 * time.Second
+
+// note records messages about to be sent to the server.
+func (r *relay) note(types ...byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cause != nil {
+		return errEnded
+	}
+	for _, t := range types {
+		r.pend.push(t)
+	}
+	return nil
+}
+
+// clientRead says of an error of reading the client whose it is.
+func clientRead(err error) error {
+	if ce := (*clientError)(nil); errors.As(err, &ce) {
+		return err
+	}
+	return errors.Join(errClientGone, err)
+}

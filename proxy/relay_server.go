@@ -1,0 +1,151 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+)
+
+// serverScan follows the frames in what the server sends. It does no I/O.
+type serverScan struct {
+	max  int
+	skip int // bytes of a message begun that are still to come
+	// fatal: the last message said that the server ends the session.
+	fatal bool
+}
+
+// cut reports whether the client has got only a part of a message.
+func (s *serverScan) cut() bool { return s.skip > 0 }
+
+// next looks at the message at the start of b. It returns how many bytes can go
+// on to the client as they are; 0 if more must be read first. body is the
+// message's payload, or the part of it that is here; typ is 0 where b goes on
+// with a message seen before.
+func (s *serverScan) next(b []byte) (n int, typ byte, body []byte, err error) {
+	if s.skip > 0 {
+		n = min(s.skip, len(b))
+		s.skip -= n
+		return n, 0, nil, nil
+	}
+	if len(b) < headerLen {
+		return 0, 0, nil, nil
+	}
+	typ = b[0]
+	size, err := frameSize(b, s.max)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	switch typ {
+	case 'Z', 'S', 'K', 'E': // looked into: wanted whole, within reason
+		if len(b) < min(size, lookSize) {
+			return 0, 0, nil, nil
+		}
+	}
+	n = min(size, len(b))
+	s.skip = size - n
+	body = b[headerLen:n]
+	s.fatal = typ == 'E' && isFatal(body)
+	return n, typ, body, nil
+}
+
+// relayServer forwards what the server sends until the session ends.
+func (r *relay) relayServer() error {
+	for {
+		n, err := r.scanServer()
+		if n > 0 {
+			err = errors.Join(err, r.writeClient(r.sin.buf[r.sin.r:r.sin.r+n]))
+			r.sin.r += n
+			r.relayed()
+		}
+		if err != nil {
+			return r.serverEnded(err)
+		}
+		if err := r.sin.fill(); err != nil {
+			return r.serverEnded(errors.Join(errServerGone, err))
+		}
+	}
+}
+
+// scanServer waits while a Session has the server's messages; then it takes
+// note of all that is in the buffer, and returns how much of it goes to the client.
+func (r *relay) scanServer() (n int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.held && r.cause == nil {
+		r.parked = true
+		r.cond.Broadcast()
+		r.cond.Wait()
+	}
+	r.parked = false
+	if r.cause != nil || r.serverErr != nil {
+		return 0, errors.Join(r.serverErr, errEnded)
+	}
+	b := r.sin.bytes()
+	defer func() { r.relaying = n > 0 }()
+	for n < len(b) {
+		m, typ, body, err := r.scan.next(b[n:])
+		if err != nil {
+			return n, err
+		}
+		if m == 0 {
+			break
+		}
+		r.notice(typ, body)
+		n += m
+	}
+	return n, nil
+}
+
+// notice takes note of one message of the server. mu is held.
+func (r *relay) notice(typ byte, body []byte) {
+	var status byte
+	if len(body) > 0 {
+		status = body[0]
+	}
+	r.pend.answer(typ, status)
+	switch {
+	case typ == 'S' && !r.scan.cut():
+		if name, rest, ok := bytes.Cut(body, []byte{0}); ok {
+			r.params[string(name)] = string(bytes.TrimSuffix(rest, []byte{0}))
+		}
+	case typ == 'K' && !r.ready:
+		key := bytes.Clone(body)
+		r.srv.keys.add(key, r.ep)
+		r.keys = append(r.keys, key)
+	case typ == 'Z' && !r.ready:
+		r.setReadyLocked()
+	}
+}
+
+// relayed: what scanServer took note of has gone to the client.
+func (r *relay) relayed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.relaying = false
+	r.checkDrainLocked()
+	r.cond.Broadcast()
+}
+
+// serverEnded makes a server's end known to a Session that waits for messages.
+func (r *relay) serverEnded(err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.scan.cut() {
+		r.clientBad = true
+	}
+	if r.scan.fatal {
+		err = errors.Join(errServerSaidWhy, err)
+	}
+	r.serverErr, r.relaying = err, false
+	r.cond.Broadcast()
+	return err
+}
+
+func (r *relay) writeClient(b []byte) error {
+	if _, err := r.client.Write(b); err != nil {
+		r.mu.Lock()
+		r.clientBad = true
+		r.mu.Unlock()
+		return errors.Join(errClientGone, err)
+	}
+	return nil
+}

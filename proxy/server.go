@@ -1,0 +1,139 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Server accepts clients and relays their sessions.
+type Server struct {
+	o        Options
+	upstream []host
+	keys     cancelKeys
+
+	mu       sync.Mutex
+	listener net.Listener
+	relays   map[*relay]struct{}
+	draining bool
+	stopAll  context.CancelFunc // ends all; set once Serve runs
+	stopNew  context.CancelFunc // ends connections that have not sent their startup packet; likewise
+	done     chan struct{}      // closed when Serve has returned
+	conns    sync.WaitGroup     // one for each accepted connection
+
+	sessions                    atomic.Int64
+	accepted, refused, canceled atomic.Uint64
+}
+
+// Stats are counters since the start, except Sessions.
+type Stats struct {
+	Sessions int64  // sessions now: from the startup packet to the end
+	Accepted uint64 // connections accepted
+	Refused  uint64 // sessions that ended before the server was ready for queries
+	Canceled uint64 // cancel requests passed on
+}
+
+// Stats may be called at any time.
+func (s *Server) Stats() Stats {
+	return Stats{s.sessions.Load(), s.accepted.Load(), s.refused.Load(), s.canceled.Load()}
+}
+
+// New checks the options; it opens nothing.
+func New(o Options) (*Server, error) {
+	o.setDefaults()
+	if _, _, err := listenAddr(o.Listen); err != nil {
+		return nil, err
+	}
+	if o.RequireTLS && o.TLS == nil {
+		return nil, errors.New("TLS is required of clients, but there is no certificate for it: give one")
+	}
+	hosts, err := parseUpstream(o.Upstream, o.ConnectTimeout)
+	if err != nil {
+		return nil, err
+	}
+	if o.TLS != nil {
+		o.TLS = o.TLS.Clone()
+		o.TLS.NextProtos = []string{alpn}
+	}
+	return &Server{o: o, upstream: hosts, relays: map[*relay]struct{}{}, done: make(chan struct{})}, nil
+}
+
+// Serve accepts clients until Drain is called or ctx ends, and returns when
+// every session has ended. The end of ctx ends all sessions at once. It calls
+// Listen if that was not done. A Server serves once.
+func (s *Server) Serve(ctx context.Context) error {
+	if err := s.Listen(ctx); err != nil {
+		return err
+	}
+	defer close(s.done)
+	ctx, stopAll := context.WithCancel(ctx)
+	defer stopAll()
+	starting, stopNew := context.WithCancel(ctx)
+	defer stopNew()
+	s.mu.Lock()
+	s.stopAll, s.stopNew = stopAll, stopNew
+	s.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { s.closeListener() })
+	defer stop()
+	err := s.accept(ctx, starting)
+	s.conns.Wait()
+	return errors.Join(err, s.closeListener())
+}
+
+func (s *Server) accept(ctx, starting context.Context) error {
+	for pause := time.Duration(0); ; {
+		c, err := s.listener.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.accepted.Add(1)
+			s.conns.Add(1)
+			go func() {
+				defer s.conns.Done()
+				s.serveConn(ctx, starting, c)
+			}()
+			continue
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		}
+		// Out of file descriptors, mostly: sessions that end make room.
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		s.o.Logger.Error("cannot accept a connection", "error", err, "retry_in", pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// serveConn handles one connection from its first byte to its end, and closes it.
+func (s *Server) serveConn(ctx, starting context.Context, c net.Conn) {
+	defer c.Close()
+	log := s.o.Logger.With("client", clientAddr(c))
+	c.SetDeadline(time.Now().Add(s.o.StartupTimeout))
+	stop := context.AfterFunc(starting, func() { c.SetDeadline(time.Unix(1, 0)) })
+	first, err := s.readStartup(c)
+	stop()
+	if err != nil {
+		if first.conn != nil {
+			defer first.conn.Close()
+			lastWord(first.conn, err)
+		}
+		if !errors.Is(err, errClientGone) {
+			log.Warn("connection refused", "error", err)
+		}
+		return
+	}
+	defer first.conn.Close()
+	if first.cancel != nil {
+		if err := s.cancel(ctx, first.cancel); err != nil {
+			log.Warn("cancel request failed", "error", err)
+		}
+		return
+	}
+	s.serveSession(ctx, first, log)
+}

@@ -1,0 +1,104 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+)
+
+const (
+	alpn               = "postgresql"
+	tlsRecordHandshake = 0x16
+)
+
+// LoadTLS makes Options.TLS from PEM files. With clientCA, every client must
+// show a certificate that it signed; else clients need none.
+func LoadTLS(cert, key, clientCA string) (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("cannot load the TLS certificate %s with key %s: %w", cert, key, err)
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if clientCA == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(clientCA)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the CA of client certificates: %w", err)
+	}
+	c.ClientCAs = x509.NewCertPool()
+	if !c.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no PEM certificate", clientCA)
+	}
+	c.ClientAuth = tls.RequireAndVerifyClientCert
+	return c, nil
+}
+
+// answerSSL answers SSLRequest and, if it may, puts the connection under TLS.
+func (s *Server) answerSSL(g *greeting) error {
+	if s.o.TLS == nil || g.conn.RemoteAddr().Network() == "unix" { // as PostgreSQL: no TLS over unix sockets
+		_, err := g.conn.Write([]byte{'N'})
+		return err
+	}
+	if _, err := g.conn.Write([]byte{'S'}); err != nil {
+		return errors.Join(errClientGone, err)
+	}
+	return s.handshake(g, g.conn)
+}
+
+// directTLS puts a connection under TLS that began with a TLS record, its
+// first byte read already (sslnegotiation=direct). ALPN is required then, so that
+// no other protocol's client can be made to talk to us.
+func (s *Server) directTLS(g *greeting) error {
+	if s.o.TLS == nil || g.conn.RemoteAddr().Network() == "unix" {
+		return errors.New("direct TLS, but no certificate is configured")
+	}
+	if err := s.handshake(g, &unread{Conn: g.conn, first: []byte{tlsRecordHandshake}}); err != nil {
+		return err
+	}
+	if g.conn.(*tls.Conn).ConnectionState().NegotiatedProtocol != alpn {
+		return errors.New("direct TLS without the ALPN protocol " + alpn)
+	}
+	return nil
+}
+
+func (s *Server) handshake(g *greeting, c net.Conn) error {
+	t := tls.Server(c, s.o.TLS)
+	if err := t.Handshake(); err != nil { // under the connection's startup deadline
+		return fmt.Errorf("TLS handshake: %w", err)
+	}
+	g.conn, g.tls = t, true
+	return nil
+}
+
+// unread is a connection of which some bytes were read too early.
+type unread struct {
+	net.Conn
+	first []byte
+}
+
+func (u *unread) Read(b []byte) (int, error) {
+	if len(u.first) > 0 {
+		n := copy(b, u.first)
+		u.first = u.first[n:]
+		return n, nil
+	}
+	return u.Conn.Read(b)
+}
+
+// sameCertificate reports whether clients are shown the very certificate that
+// the server shows us. Then channel binding (tls-server-end-point is a hash of it)
+// holds from client to server, and SCRAM-SHA-256-PLUS works through the proxy.
+func (s *Server) sameCertificate(server net.Conn) bool {
+	t, ok := server.(*tls.Conn)
+	if !ok || s.o.TLS == nil || len(s.o.TLS.Certificates) != 1 || s.o.TLS.GetCertificate != nil || s.o.TLS.GetConfigForClient != nil {
+		return false
+	}
+	theirs := t.ConnectionState().PeerCertificates
+	ours := s.o.TLS.Certificates[0].Certificate
+	return len(theirs) > 0 && len(ours) > 0 && bytes.Equal(theirs[0].Raw, ours[0])
+}

@@ -1,0 +1,125 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// endpoint is one way to connect to one server.
+type endpoint struct {
+	network, addr string
+	tls           *tls.Config // nil: in the clear
+	optional      bool        // TLS, but in the clear if the server has none (sslmode=prefer)
+	direct        bool        // TLS from the first byte (sslnegotiation=direct)
+	timeout       time.Duration
+}
+
+// host is one server of Options.Upstream: its endpoints, in the order that sslmode wants.
+type host struct {
+	name      string
+	endpoints []endpoint
+}
+
+// parseUpstream reads Options.Upstream. The environment (PGSSLMODE, …) and service files count as with psql.
+func parseUpstream(s string, timeout time.Duration) ([]host, error) {
+	if s == "" {
+		return nil, errors.New("no upstream server: give host:port or a postgres URL")
+	}
+	c, err := pgconn.ParseConfig(upstreamURL(s))
+	if err != nil {
+		return nil, fmt.Errorf("upstream: %w", err) // pgconn leaves the password out
+	}
+	if c.ValidateConnect != nil {
+		return nil, errors.New("upstream: target_session_attrs is not supported: name the server to use")
+	}
+	if c.ConnectTimeout > 0 {
+		timeout = c.ConnectTimeout
+	}
+	var hosts []host
+	add := func(name string, port uint16, t *tls.Config) {
+		ep := endpoint{network: "tcp", addr: net.JoinHostPort(name, strconv.Itoa(int(port))), tls: t, timeout: timeout,
+			direct: t != nil && c.SSLNegotiation == "direct"}
+		if strings.HasPrefix(name, "/") {
+			ep.network, ep.addr, ep.tls, ep.direct = "unix", socketPath(name, strconv.Itoa(int(port))), nil, false
+		}
+		if n := len(hosts); n == 0 || hosts[n-1].name != ep.addr {
+			hosts = append(hosts, host{name: ep.addr})
+		}
+		h := &hosts[len(hosts)-1]
+		if n := len(h.endpoints); n > 0 && ep.tls == nil {
+			h.endpoints[n-1].optional = true
+			if ep.network == "unix" || h.endpoints[n-1].tls == nil {
+				return
+			}
+		}
+		h.endpoints = append(h.endpoints, ep)
+	}
+	add(c.Host, c.Port, c.TLSConfig)
+	for _, f := range c.Fallbacks {
+		add(f.Host, f.Port, f.TLSConfig)
+	}
+	return hosts, nil
+}
+
+func upstreamURL(s string) string {
+	switch {
+	case strings.HasPrefix(s, "/"):
+		dir, port := splitSocketDir(s, "5432")
+		return "host=" + dir + " port=" + port
+	case strings.Contains(s, "://"), strings.Contains(s, "="):
+		return s
+	}
+	return "postgres://" + s
+}
+
+// connect dials the endpoint and puts the connection under TLS if it is to be.
+func (ep endpoint) connect(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, ep.timeout)
+	defer cancel()
+	d := net.Dialer{KeepAliveConfig: keepAlive}
+	c, err := d.DialContext(ctx, ep.network, ep.addr)
+	if err != nil || ep.tls == nil {
+		return c, err
+	}
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
+	t, err := ep.startTLS(c)
+	if err != nil || !stop() {
+		c.Close()
+		return nil, errors.Join(err, ctx.Err())
+	}
+	return t, nil
+}
+
+func (ep endpoint) startTLS(c net.Conn) (net.Conn, error) {
+	if !ep.direct {
+		request := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, requestSSL)
+		if _, err := c.Write(request); err != nil {
+			return nil, err
+		}
+		answer := make([]byte, 1) // no more: what follows must come under TLS
+		if _, err := io.ReadFull(c, answer); err != nil {
+			return nil, err
+		}
+		switch {
+		case answer[0] == 'N' && ep.optional:
+			return c, nil
+		case answer[0] != 'S':
+			return nil, errors.New("the server does not accept TLS, which sslmode requires")
+		}
+	}
+	t := tls.Client(c, ep.tls)
+	if err := t.Handshake(); err != nil {
+		return nil, fmt.Errorf("TLS handshake: %w", err)
+	}
+	return t, nil
+}
