@@ -47,6 +47,16 @@ func openEmbedded(ctx context.Context, dir string, o Options) (*embedded, error)
 // Close waits for what is being written; what waits behind it gets ErrClosed.
 func (j *embedded) Close() error { return j.close() }
 
+// failed explains a failed read of s.
+func (j *embedded) failed(s *store, err error) error {
+	select {
+	case <-j.quit:
+		return ErrClosed
+	default:
+		return explain(s.path, err)
+	}
+}
+
 func (j *embedded) Append(ctx context.Context, e *Entry, keys *Keys) error {
 	if e.ID == "" || e.Time.IsZero() {
 		return errors.New("journal: an entry needs an ID and a time")

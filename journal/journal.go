@@ -44,5 +44,7 @@ type Journal interface {
 	// Rows yields every captured row of an entry, grouped by nothing, in the
 	// order of capture. Constant memory.
 	Rows(ctx context.Context, id string) iter.Seq2[Row, error]
+	// Ping makes a write durable that changes nothing, to tell whether Append could.
+	Ping(ctx context.Context) error
 	Close() error
 }

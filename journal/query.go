@@ -11,7 +11,7 @@ import (
 
 // page is how many entries one query of a listing reads. No query stays open
 // while the caller looks at an entry: the log could not be trimmed meanwhile.
-const page = 64
+const page = 256
 
 // found is an entry as its row says.
 type found struct {
@@ -50,18 +50,21 @@ func (j *embedded) query(ctx context.Context, text string, args ...any) ([]found
 	s := j.store.Load()
 	rows, err := s.read.QueryContext(ctx, text, args...)
 	if err != nil {
-		return nil, explain(s.path, err)
+		return nil, j.failed(s, err)
 	}
 	defer rows.Close()
 	var out []found
 	for rows.Next() {
 		f, err := scanEntry(rows)
 		if err != nil {
-			return nil, explain(s.path, err)
+			return nil, j.failed(s, err)
 		}
 		out = append(out, f)
 	}
-	return out, explain(s.path, rows.Err())
+	if err := rows.Err(); err != nil {
+		return nil, j.failed(s, err)
+	}
+	return out, nil
 }
 
 // find looks an entry up by its whole ID or a unique prefix.

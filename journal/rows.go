@@ -47,7 +47,7 @@ func (j *embedded) block(ctx context.Context, f found, n int) ([]byte, error) {
 		return nil, fmt.Errorf("%w: entry %s lacks block %d of its keys", ErrDamaged, f.entry.ID, n)
 	}
 	if err != nil {
-		return nil, explain(s.path, err)
+		return nil, j.failed(s, err)
 	}
 	return unpack(data)
 }

@@ -1,0 +1,305 @@
+package journal
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func openAt(t *testing.T, dir string, o Options) *embedded {
+	t.Helper()
+	j, err := Open(t.Context(), dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	return j.(*embedded)
+}
+
+func plainEntry() *Entry {
+	now := time.Now()
+	return &Entry{ID: NewID(now), Time: now, Kind: Deletion, Outcome: InDoubt, Tables: []Table{{Schema: "s", Name: "t"}}}
+}
+
+func count(t *testing.T, j Journal) int {
+	t.Helper()
+	n := 0
+	for _, err := range j.Entries(t.Context(), Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	return n
+}
+
+func TestOpen_Errors(t *testing.T) {
+	for name, c := range map[string]struct {
+		make func(dir string) error
+		want error
+		says string
+	}{
+		"not a database": {
+			func(dir string) error {
+				return os.WriteFile(filepath.Join(dir, fileName), []byte(strings.Repeat("hello ", 1000)), 0o600)
+			}, ErrForeign, "move that file away",
+		},
+		"of another application": {
+			func(dir string) error { return execIn(dir, "CREATE TABLE theirs (x)") }, ErrForeign, "another directory",
+		},
+		"of another application, marked": {
+			func(dir string) error { return execIn(dir, "PRAGMA application_id = 7") }, ErrForeign, "another directory",
+		},
+		"newer": {
+			func(dir string) error {
+				return execIn(dir, fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = 99; CREATE TABLE entry (x)", applicationID))
+			}, ErrNewer, "upgrade rowback",
+		},
+		"cut short": {
+			func(dir string) error {
+				if err := execIn(dir, "CREATE TABLE theirs (x); INSERT INTO theirs VALUES (zeroblob(50000))"); err != nil {
+					return err
+				}
+				return os.Truncate(filepath.Join(dir, fileName), 20_000)
+			}, ErrDamaged, "keep a copy",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := c.make(dir); err != nil {
+				t.Fatal(err)
+			}
+			before, _ := os.ReadFile(filepath.Join(dir, fileName))
+			_, err := Open(t.Context(), dir, Options{Proxy: "p"})
+			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want %v that says %q", err, c.want, c.says)
+			}
+			after, _ := os.ReadFile(filepath.Join(dir, fileName))
+			if len(before) != len(after) {
+				t.Error("the file was changed")
+			}
+			if _, err := Open(t.Context(), dir, Options{Proxy: "p"}); errors.Is(err, ErrInUse) {
+				t.Error("a failed Open keeps the lock")
+			}
+		})
+	}
+}
+
+func execIn(dir, text string) error {
+	db, err := sql.Open("sqlite3", filepath.Join(dir, fileName))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.Exec(text)
+	return err
+}
+
+func TestOpen_Location(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(dir, "missing")
+	if _, err := Open(t.Context(), missing, Options{MustExist: true}); !errors.Is(err, ErrNoJournal) {
+		t.Errorf("missing: %v", err)
+	}
+	if _, err := os.Stat(missing); err == nil {
+		t.Error("it was made")
+	}
+	if _, err := Open(t.Context(), "postgres://u:secret@h/db", Options{}); !errors.Is(err, ErrShared) || strings.Contains(err.Error(), "secret") {
+		t.Errorf("postgres: %v", err)
+	}
+	for _, bad := range []string{"", file} {
+		if _, err := Open(t.Context(), bad, Options{}); err == nil {
+			t.Errorf("%q was opened", bad)
+		}
+	}
+	odd := filepath.Join(dir, "a b", "50%?#x=1&y")
+	openAt(t, odd, Options{})
+	info, err := os.Stat(odd)
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("directory: %v, %v", info, err)
+	}
+	if _, err := os.Stat(filepath.Join(odd, fileName)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpen_OneProxyOnly(t *testing.T) {
+	dir := t.TempDir()
+	j := openAt(t, dir, Options{Proxy: "p1"})
+	if _, err := Open(t.Context(), dir, Options{Proxy: "p2"}); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "p1") {
+		t.Errorf("second proxy: %v", err)
+	}
+	tool := openAt(t, dir, Options{})
+	if err := tool.Append(t.Context(), plainEntry(), nil); err != nil {
+		t.Errorf("a tool beside the proxy: %v", err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	openAt(t, dir, Options{Proxy: "p2"})
+}
+
+// Without these settings a commit does not wait for the disk.
+func TestOpen_EveryCommitIsSynced(t *testing.T) {
+	s := openAt(t, t.TempDir(), Options{}).store.Load()
+	var mode string
+	var synchronous int
+	if err := s.write.QueryRowContext(t.Context(), "PRAGMA journal_mode").Scan(&mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.write.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&synchronous); err != nil {
+		t.Fatal(err)
+	}
+	if mode != "wal" || synchronous != 2 {
+		t.Errorf("journal_mode %s, synchronous %d", mode, synchronous)
+	}
+}
+
+// A full file system, played by a limit on the file's pages.
+func TestAppend_DiskFull(t *testing.T) {
+	j := openAt(t, t.TempDir(), Options{})
+	if err := j.Append(t.Context(), plainEntry(), nil); err != nil {
+		t.Fatal(err)
+	}
+	limit := func(pages int) {
+		if _, err := j.store.Load().write.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(1)
+	k := NewKeys("")
+	defer k.Close()
+	for i := range 50_000 {
+		if err := k.Add(Row{Values: []*string{text(fmt.Sprint(i * 7919))}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Append(t.Context(), plainEntry(), k); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "free some space") {
+		t.Errorf("full: %v", err)
+	}
+	if n := count(t, j); n != 1 {
+		t.Errorf("%d entries after the failure, want 1", n)
+	}
+	limit(1 << 30)
+	if err := j.Append(t.Context(), plainEntry(), k); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+	if n := count(t, j); n != 2 {
+		t.Errorf("%d entries, want 2", n)
+	}
+}
+
+func TestAppend_LockedByAnother(t *testing.T) {
+	j := openAt(t, t.TempDir(), Options{})
+	s := j.store.Load()
+	other, err := sql.Open("sqlite3", s.dsn("mode=rw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	other.SetMaxOpenConns(1)
+	if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.write.ExecContext(t.Context(), "PRAGMA busy_timeout = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append(t.Context(), plainEntry(), nil); err == nil || !strings.Contains(err.Error(), "locked by another process") {
+		t.Errorf("locked: %v", err)
+	}
+	if _, err := other.Exec("ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append(t.Context(), plainEntry(), nil); err != nil {
+		t.Errorf("free again: %v", err)
+	}
+}
+
+// What is written to a removed file is evidence of nothing.
+func TestAppend_JournalRemoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	j := openAt(t, dir, Options{Proxy: "p1"})
+	if err := j.Append(t.Context(), plainEntry(), nil); err != nil {
+		t.Fatal(err)
+	}
+	away := dir + ".away"
+	if err := os.Rename(dir, away); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append(t.Context(), plainEntry(), nil); !errors.Is(err, ErrGone) {
+		t.Errorf("moved away: %v", err)
+	}
+	if err := os.Rename(away, dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append(t.Context(), plainEntry(), nil); err != nil || count(t, j) != 2 {
+		t.Errorf("moved back: %v, %d entries", err, count(t, j))
+	}
+
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append(t.Context(), plainEntry(), nil); !errors.Is(err, ErrGone) {
+		t.Errorf("removed: %v", err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil { // in the way of a directory
+		t.Fatal(err)
+	}
+	if err := j.Append(t.Context(), plainEntry(), nil); !errors.Is(err, ErrGone) {
+		t.Errorf("a file in its place: %v", err)
+	}
+	if err := errors.Join(os.Remove(dir), os.Mkdir(dir, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append(t.Context(), plainEntry(), nil); err != nil || count(t, j) != 1 {
+		t.Errorf("an empty directory: %v, %d entries", err, count(t, j))
+	}
+	if _, err := Open(t.Context(), dir, Options{Proxy: "p2"}); !errors.Is(err, ErrInUse) {
+		t.Errorf("the new journal is not locked: %v", err)
+	}
+}
+
+func TestRows_DamageIsAnError(t *testing.T) {
+	for name, damage := range map[string]string{
+		"block missing":  "DELETE FROM block WHERE no = 1",
+		"bytes changed":  "UPDATE block SET data = CAST(substr(data, 1, 100) || x'00' || substr(data, 102) AS BLOB) WHERE no = 1",
+		"block emptied":  "UPDATE block SET data = x'' WHERE no = 1",
+		"codec unknown":  "UPDATE block SET data = CAST(x'09' || substr(data, 2) AS BLOB) WHERE no = 1",
+		"block repeated": "UPDATE block SET data = (SELECT data FROM block WHERE no = 0) WHERE no = 2",
+		"table unknown":  "UPDATE entry SET body = CAST(replace(CAST(body AS TEXT), '\"tables\":[', '\"tables\":[],\"x\":[') AS BLOB)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := openAt(t, t.TempDir(), Options{})
+			e := plainEntry()
+			k := NewKeys("")
+			defer k.Close()
+			for i := range 20_000 { // three blocks
+				if err := k.Add(Row{Values: []*string{text(fmt.Sprint(i * 7919))}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := j.Append(t.Context(), e, k); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := j.store.Load().write.ExecContext(t.Context(), damage); err != nil {
+				t.Fatal(err)
+			}
+			var last error
+			for _, err := range j.Rows(t.Context(), e.ID) {
+				last = err
+			}
+			if last == nil {
+				t.Error("went unnoticed")
+			}
+		})
+	}
+}
