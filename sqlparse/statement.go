@@ -9,11 +9,11 @@ const (
 	Truncate
 	Drop    // DROP TABLE / SCHEMA / OWNED / DATABASE, DETACH PARTITION: Targets for TABLE and DETACH, else Uncountable
 	Merge   // MERGE with a DELETE action
-	Nested  // DELETE or MERGE…DELETE inside another statement (data-modifying WITH, EXPLAIN ANALYZE, COPY (…) TO, …)
+	Nested  // DELETE or MERGE…DELETE inside another statement (data-modifying WITH, EXPLAIN ANALYZE, COPY (…) TO, …), or a DELETE with a data-modifying WITH
 	Execute // SQL-level EXECUTE: what it runs is not in the text
 	Call    // CALL
 	Do      // DO block
-	Unknown // does not parse
+	Unknown // does not parse; DDL and ChangesNames are set too
 
 	Begin // BEGIN, START TRANSACTION
 	Commit
@@ -39,9 +39,12 @@ type Statement struct {
 	Target  Name   // Delete: the table
 	Only    bool   // Delete: DELETE FROM ONLY
 	Targets []Name // Truncate, Drop: the tables named
-	Cascade bool   // Truncate, Drop: CASCADE
+	// TargetsOnly: Targets[i] was named with ONLY (Truncate), so its children stay.
+	TargetsOnly []bool
+	Cascade     bool // Truncate, Drop: CASCADE
 	// Uncountable: removes rows that cannot be counted beforehand
-	// (DROP SCHEMA/OWNED/DATABASE); the text names what, for people.
+	// (DROP SCHEMA/OWNED/DATABASE/EXTENSION, DROP TYPE … CASCADE, …); the text
+	// names what, for people.
 	Uncountable string
 
 	Savepoint string // Savepoint, Release, RollbackTo: its name
@@ -53,8 +56,11 @@ type Statement struct {
 	DDL       bool // may change the catalog
 	// ForgetsPrepared: DEALLOCATE [ALL] or DISCARD ALL.
 	ForgetsPrepared bool
-	// ChangesNames: may change how names resolve (SET search_path, RESET, DISCARD, CREATE TEMP …).
+	// ChangesNames: may change how names resolve (SET search_path or ROLE, RESET,
+	// DISCARD, set_config, any DDL).
 	ChangesNames bool
 	// CommitsItself: DO or CALL text that may commit (Do: its body contains COMMIT or ROLLBACK; Call: always true).
 	CommitsItself bool
+
+	qualifier []string // Delete: how the target's columns are qualified, quoted; see Capture
 }

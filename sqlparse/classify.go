@@ -1,0 +1,247 @@
+package sqlparse
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// classify gives the verdict on one parsed statement, without Text and Offset.
+func classify(node *pg.Node) Statement {
+	var s Statement
+	switch n := node.GetNode().(type) {
+	case *pg.Node_DeleteStmt:
+		s = classifyDelete(n.DeleteStmt)
+	case *pg.Node_MergeStmt:
+		if hasDeleteAction(n.MergeStmt) {
+			s.Verb = Merge
+		}
+	case *pg.Node_SelectStmt:
+		s.DDL = selectsInto(n.SelectStmt)
+	case *pg.Node_InsertStmt:
+	case *pg.Node_UpdateStmt:
+		// Its rewrite rule calls set_config for every row.
+		s.ChangesNames = n.UpdateStmt.Relation.GetRelname() == "pg_settings"
+	case *pg.Node_ExplainStmt:
+		return classifyExplain(n.ExplainStmt)
+	case *pg.Node_CopyStmt:
+		s.CopyIn = n.CopyStmt.IsFrom && n.CopyStmt.Filename == "" && !n.CopyStmt.IsProgram
+	case *pg.Node_CreateTableAsStmt:
+		s.DDL = true
+		if n.CreateTableAsStmt.Query.GetExecuteStmt() != nil {
+			s.Verb = Execute
+		}
+	case *pg.Node_TruncateStmt:
+		s.Verb = Truncate
+		s.Cascade = n.TruncateStmt.Behavior == pg.DropBehavior_DROP_CASCADE
+		for _, r := range n.TruncateStmt.Relations {
+			s.Targets = append(s.Targets, nameOf(r.GetRangeVar()))
+			s.TargetsOnly = append(s.TargetsOnly, !r.GetRangeVar().GetInh())
+		}
+	case *pg.Node_DropStmt:
+		s = classifyDrop(n.DropStmt)
+	case *pg.Node_DropOwnedStmt, *pg.Node_DropdbStmt, *pg.Node_AlterTableStmt:
+		s = classifyDropLike(node)
+	case *pg.Node_TransactionStmt:
+		return classifyTransaction(n.TransactionStmt)
+	case *pg.Node_PrepareStmt, *pg.Node_DeclareCursorStmt:
+		return s // EXECUTE and FETCH run what is inside
+	case *pg.Node_ExecuteStmt:
+		s.Verb = Execute
+	case *pg.Node_CallStmt:
+		s.Verb, s.CommitsItself = Call, true
+	case *pg.Node_DoStmt:
+		return classifyDo(n.DoStmt)
+	case *pg.Node_VariableSetStmt:
+		s.ChangesNames = n.VariableSetStmt.Kind == pg.VariableSetKind_VAR_RESET_ALL || namesSetting(n.VariableSetStmt.Name)
+	case *pg.Node_DiscardStmt:
+		all := n.DiscardStmt.Target == pg.DiscardMode_DISCARD_ALL
+		s.ForgetsPrepared = all
+		s.ChangesNames = all || n.DiscardStmt.Target == pg.DiscardMode_DISCARD_TEMP
+	case *pg.Node_DeallocateStmt:
+		s.ForgetsPrepared = true
+	case *pg.Node_CreateFunctionStmt, *pg.Node_RuleStmt, *pg.Node_ViewStmt:
+		return Statement{DDL: true, ChangesNames: true} // bodies run later
+	case *pg.Node_FetchStmt, *pg.Node_ClosePortalStmt, *pg.Node_VariableShowStmt,
+		*pg.Node_ListenStmt, *pg.Node_NotifyStmt, *pg.Node_UnlistenStmt, *pg.Node_LockStmt,
+		*pg.Node_CheckPointStmt, *pg.Node_VacuumStmt, *pg.Node_ClusterStmt, *pg.Node_ReindexStmt,
+		*pg.Node_RefreshMatViewStmt, *pg.Node_CommentStmt, *pg.Node_SecLabelStmt,
+		*pg.Node_GrantStmt, *pg.Node_GrantRoleStmt, *pg.Node_CreateRoleStmt, *pg.Node_AlterRoleStmt,
+		*pg.Node_AlterRoleSetStmt, *pg.Node_AlterSystemStmt, *pg.Node_AlterDefaultPrivilegesStmt,
+		*pg.Node_ConstraintsSetStmt, *pg.Node_LoadStmt:
+	default:
+		s.DDL = true // any CREATE, ALTER, DROP, IMPORT; and what this list does not know
+	}
+	walkBelow(node, &s)
+	s.ChangesNames = s.ChangesNames || s.DDL
+	return s
+}
+
+// walkBelow adds to the verdict on a statement what stands inside it.
+func walkBelow(root *pg.Node, s *Statement) {
+	depth := 0 // the node and the statement in it are the root itself
+	nested := false
+	walk(root.ProtoReflect(), func(m protoreflect.Message) bool {
+		depth++
+		if depth <= 2 {
+			return true
+		}
+		switch n := m.Interface().(type) {
+		case *pg.DeleteStmt:
+			nested = true
+		case *pg.MergeStmt:
+			nested = nested || s.Verb == Delete || hasDeleteAction(n)
+		case *pg.InsertStmt, *pg.UpdateStmt:
+			nested = nested || s.Verb == Delete // Capture could not put it below a WITH
+		case *pg.FuncCall:
+			s.ChangesNames = s.ChangesNames || setsNames(n)
+		}
+		return true
+	})
+	if nested {
+		*s = Statement{Verb: Nested, DDL: s.DDL, CopyIn: s.CopyIn, ChangesNames: s.ChangesNames}
+	}
+}
+
+func classifyDelete(n *pg.DeleteStmt) Statement {
+	return Statement{
+		Verb:      Delete,
+		Target:    nameOf(n.Relation),
+		Only:      !n.Relation.GetInh(),
+		Returning: len(n.ReturningList) > 0,
+		qualifier: qualifierOf(n),
+	}
+}
+
+// classifyExplain: EXPLAIN runs its statement only with ANALYZE.
+func classifyExplain(n *pg.ExplainStmt) Statement {
+	analyze := false
+	for _, o := range n.Options {
+		d := o.GetDefElem()
+		analyze = analyze || d.GetDefname() == "analyze" && !isFalse(d.GetArg())
+	}
+	if !analyze {
+		return Statement{}
+	}
+	s := classify(n.Query)
+	if s.Verb == Delete || s.Verb == Merge {
+		return Statement{Verb: Nested, ChangesNames: s.ChangesNames}
+	}
+	return s
+}
+
+// isFalse reports whether an option's value surely means off.
+func isFalse(n *pg.Node) bool {
+	switch v := n.GetNode().(type) {
+	case *pg.Node_String_:
+		switch strings.ToLower(v.String_.Sval) {
+		case "false", "off":
+			return true
+		}
+	case *pg.Node_Integer:
+		return v.Integer.Ival == 0
+	case *pg.Node_Boolean:
+		return !v.Boolean.Boolval
+	}
+	return false
+}
+
+func classifyTransaction(n *pg.TransactionStmt) Statement {
+	s := Statement{Savepoint: n.SavepointName, GID: n.Gid, Chain: n.Chain}
+	switch n.Kind {
+	case pg.TransactionStmtKind_TRANS_STMT_BEGIN, pg.TransactionStmtKind_TRANS_STMT_START:
+		s.Verb = Begin
+	case pg.TransactionStmtKind_TRANS_STMT_COMMIT:
+		s.Verb = Commit
+	case pg.TransactionStmtKind_TRANS_STMT_ROLLBACK:
+		s.Verb = Rollback
+	case pg.TransactionStmtKind_TRANS_STMT_SAVEPOINT:
+		s.Verb = Savepoint
+	case pg.TransactionStmtKind_TRANS_STMT_RELEASE:
+		s.Verb = Release
+	case pg.TransactionStmtKind_TRANS_STMT_ROLLBACK_TO:
+		s.Verb = RollbackTo
+	case pg.TransactionStmtKind_TRANS_STMT_PREPARE:
+		s.Verb = PrepareTransaction
+	case pg.TransactionStmtKind_TRANS_STMT_COMMIT_PREPARED:
+		s.Verb = CommitPrepared
+	case pg.TransactionStmtKind_TRANS_STMT_ROLLBACK_PREPARED:
+		s.Verb = RollbackPrepared
+	default:
+		return unknownVerdict()
+	}
+	return s
+}
+
+// classifyDo looks into the body as text: a DO block in PL/pgSQL commits only
+// by COMMIT, ROLLBACK, or a procedure it calls; any other language is opaque.
+func classifyDo(n *pg.DoStmt) Statement {
+	s := Statement{Verb: Do}
+	for _, a := range n.Args {
+		v := strings.ToLower(a.GetDefElem().GetArg().GetString_().GetSval())
+		if a.GetDefElem().GetDefname() == "language" && v != "plpgsql" {
+			s.CommitsItself, s.DDL = true, true
+		}
+		if a.GetDefElem().GetDefname() == "as" {
+			s.CommitsItself = s.CommitsItself || containsAny(v, "commit", "rollback", "call")
+			s.DDL = s.DDL || containsAny(v, "create", "alter", "drop", "execute", "into")
+			s.ChangesNames = containsAny(v, "set", "discard") // SET, RESET, set_config, pg_settings
+		}
+	}
+	s.ChangesNames = s.ChangesNames || s.DDL
+	return s
+}
+
+func containsAny(s string, words ...string) bool {
+	for _, w := range words {
+		if strings.Contains(s, w) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasDeleteAction(n *pg.MergeStmt) bool {
+	for _, w := range n.MergeWhenClauses {
+		if w.GetMergeWhenClause().GetCommandType() == pg.CmdType_CMD_DELETE {
+			return true
+		}
+	}
+	return false
+}
+
+// selectsInto: SELECT … INTO makes a table. In a set operation the INTO stands
+// in the leftmost branch.
+func selectsInto(n *pg.SelectStmt) bool {
+	for ; n != nil; n = n.Larg {
+		if n.IntoClause != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// namesSetting reports whether a setting decides how names resolve: the path
+// itself, and the user that "$user" in it stands for.
+func namesSetting(name string) bool {
+	switch strings.ToLower(name) {
+	case "search_path", "role", "session_authorization":
+		return true
+	}
+	return false
+}
+
+// setsNames: set_config('search_path', …), or of a setting that is not written out.
+func setsNames(n *pg.FuncCall) bool {
+	if len(n.Funcname) == 0 || n.Funcname[len(n.Funcname)-1].GetString_().GetSval() != "set_config" {
+		return false
+	}
+	if len(n.Args) == 0 {
+		return true
+	}
+	name, ok := n.Args[0].GetAConst().GetVal().(*pg.A_Const_Sval)
+	return !ok || namesSetting(name.Sval.GetSval())
+}
+
+func nameOf(r *pg.RangeVar) Name { return Name{Schema: r.GetSchemaname(), Name: r.GetRelname()} }

@@ -1,0 +1,110 @@
+package sqlparse
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+)
+
+// classifyDrop judges DROP … . What a table can depend on as a whole (the type
+// it is of, the function it is partitioned by, the extension it belongs to)
+// takes the table along with CASCADE, and which tables is not in the text.
+func classifyDrop(n *pg.DropStmt) Statement {
+	s := Statement{DDL: true}
+	cascade := n.Behavior == pg.DropBehavior_DROP_CASCADE
+	switch n.RemoveType {
+	case pg.ObjectType_OBJECT_TABLE:
+		s.Verb = Drop
+		for _, o := range n.Objects {
+			s.Targets = append(s.Targets, nameOfList(o))
+			s.TargetsOnly = append(s.TargetsOnly, false)
+		}
+	case pg.ObjectType_OBJECT_EXTENSION:
+		// Its own tables go with or without CASCADE.
+		s.Verb, s.Uncountable = Drop, describe(n)
+	case pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW, pg.ObjectType_OBJECT_INDEX,
+		pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_RULE,
+		pg.ObjectType_OBJECT_POLICY, pg.ObjectType_OBJECT_STATISTIC_EXT,
+		pg.ObjectType_OBJECT_FOREIGN_TABLE, pg.ObjectType_OBJECT_FOREIGN_SERVER, pg.ObjectType_OBJECT_FDW,
+		pg.ObjectType_OBJECT_PUBLICATION, pg.ObjectType_OBJECT_EVENT_TRIGGER:
+		// No rows of record hang on these (rows behind a foreign table stay where they are).
+	default:
+		// A schema, type, function, …: with CASCADE tables may go; without it
+		// the server refuses while a table depends on it.
+		if cascade {
+			s.Verb, s.Uncountable = Drop, describe(n)
+		}
+	}
+	s.Cascade = cascade && s.Verb == Drop
+	return s
+}
+
+// classifyDropLike judges what drops under another name.
+func classifyDropLike(node *pg.Node) Statement {
+	s := Statement{DDL: true}
+	switch n := node.GetNode().(type) {
+	case *pg.Node_DropOwnedStmt:
+		var roles []string
+		for _, r := range n.DropOwnedStmt.Roles {
+			name := r.GetRoleSpec().GetRolename()
+			if name == "" {
+				name = "the current user"
+			}
+			roles = append(roles, name)
+		}
+		s.Verb, s.Uncountable = Drop, "everything owned by "+strings.Join(roles, ", ")
+		s.Cascade = n.DropOwnedStmt.Behavior == pg.DropBehavior_DROP_CASCADE
+	case *pg.Node_DropdbStmt:
+		s.Verb, s.Uncountable = Drop, "database "+n.DropdbStmt.Dbname
+	case *pg.Node_AlterTableStmt:
+		for _, c := range n.AlterTableStmt.Cmds {
+			cmd := c.GetAlterTableCmd()
+			if t := cmd.GetSubtype(); t == pg.AlterTableType_AT_DetachPartition || t == pg.AlterTableType_AT_DetachPartitionFinalize {
+				s.Verb = Drop
+				s.Targets = append(s.Targets, nameOf(cmd.GetDef().GetPartitionCmd().GetName()))
+				s.TargetsOnly = append(s.TargetsOnly, false)
+			}
+		}
+	}
+	return s
+}
+
+// describe names what a DROP drops, for people: "schema a, b and all that depends on it".
+func describe(n *pg.DropStmt) string {
+	kind := strings.TrimPrefix(n.RemoveType.String(), "OBJECT_")
+	kind = strings.ToLower(strings.ReplaceAll(kind, "_", " "))
+	var names []string
+	for _, o := range n.Objects {
+		if name := nameOfList(o); name.Name != "" {
+			names = append(names, strings.TrimPrefix(name.Schema+"."+name.Name, "."))
+		}
+	}
+	text := strings.TrimSpace(kind + " " + strings.Join(names, ", "))
+	if n.Behavior == pg.DropBehavior_DROP_CASCADE {
+		text += " and all that depends on it"
+	}
+	return text
+}
+
+// nameOfList reads a name as DROP has it, in whichever of its forms: a list of
+// parts, one string, a type, a function with arguments.
+func nameOfList(n *pg.Node) Name {
+	var parts []*pg.Node
+	switch o := n.GetNode().(type) {
+	case *pg.Node_List:
+		parts = o.List.Items
+	case *pg.Node_String_:
+		parts = []*pg.Node{n}
+	case *pg.Node_TypeName:
+		parts = o.TypeName.Names
+	case *pg.Node_ObjectWithArgs:
+		parts = o.ObjectWithArgs.Objname
+	}
+	var name Name
+	for _, p := range parts {
+		if s := p.GetString_(); s != nil {
+			name.Schema, name.Name = name.Name, s.Sval
+		}
+	}
+	return name
+}

@@ -1,0 +1,158 @@
+package sqlparse
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+)
+
+// Parse splits a query text into its statements and says of each what it may
+// remove. It never fails: a text that does not parse is split at its
+// semicolons, and a piece that does not parse alone is Unknown. No statements
+// (an empty text, only comments) gives nil. As the server does, it reads up to
+// the first NUL.
+//
+// It reads strings as a session with standard_conforming_strings on does, in
+// UTF-8 or any encoding whose multibyte characters have no byte below 0x80;
+// other sessions need ParseBackslash.
+func Parse(sql string) []Statement {
+	if i := strings.IndexByte(sql, 0); i >= 0 {
+		sql = sql[:i]
+	}
+	text, opaque := parseable(sql)
+	if tooDeep(text) {
+		return []Statement{unknown(sql, 0)}
+	}
+	tree, err := pg.Parse(text)
+	if err != nil {
+		return parsePieces(sql, text, opaque)
+	}
+	var all []Statement
+	for _, raw := range tree.Stmts {
+		start := int(raw.StmtLocation)
+		end := len(sql)
+		if raw.StmtLen != 0 {
+			end = start + int(raw.StmtLen)
+		}
+		s := classify(raw.Stmt)
+		if opaque && s.names(placeholder) {
+			s = unknownVerdict()
+		}
+		s.Text, s.Offset = trim(sql, start, end)
+		all = append(all, s)
+	}
+	return all
+}
+
+// ParseBackslash is Parse for a session in which a backslash may not be what
+// it seems: standard_conforming_strings is off, or the client's encoding has
+// characters whose second byte is a backslash (SJIS, BIG5, GBK, GB18030, UHC,
+// JOHAB, SHIFT_JIS_2004). A text with a backslash is one Unknown there.
+func ParseBackslash(sql string) []Statement {
+	if strings.IndexByte(sql, '\\') >= 0 {
+		return []Statement{unknown(sql, 0)}
+	}
+	return Parse(sql)
+}
+
+// placeholder stands for a byte that is no UTF-8. It is no identifier
+// character, so outside of quotes it cannot pass for part of a name.
+const placeholder = '\x7f'
+
+// parseable is sql with what pg_query cannot read replaced byte for byte: its
+// tree must be UTF-8, but a client's encoding need not be. opaque: something
+// was replaced, so names in the tree may be wrong.
+func parseable(sql string) (text string, opaque bool) {
+	if utf8.ValidString(sql) {
+		return sql, false
+	}
+	b := []byte(sql)
+	for i, c := range b {
+		if c >= utf8.RuneSelf {
+			b[i] = placeholder
+		}
+	}
+	return string(b), true
+}
+
+// parsePieces judges a text that does not parse as a whole.
+func parsePieces(sql, text string, opaque bool) []Statement {
+	scan, err := pg.Scan(text)
+	if err != nil {
+		return []Statement{unknown(sql, 0)}
+	}
+	var pieces []Statement
+	start, parens, tokens := 0, 0, 0
+	piece := func(end int) {
+		if tokens == 0 {
+			start = end + 1
+			return
+		}
+		s := unknownVerdict()
+		if tree, err := pg.Parse(text[start:end]); err == nil && len(tree.Stmts) == 1 {
+			if c := classify(tree.Stmts[0].Stmt); !opaque || !c.names(placeholder) {
+				s = c
+			}
+		}
+		s.Text, s.Offset = trim(sql, start, end)
+		pieces = append(pieces, s)
+		start, tokens = end+1, 0
+	}
+	for _, t := range scan.Tokens {
+		switch t.Token {
+		case pg.Token_SQL_COMMENT, pg.Token_C_COMMENT:
+			continue
+		case pg.Token_ATOMIC:
+			// A function body in SQL has semicolons of its own.
+			return []Statement{unknown(sql, 0)}
+		case pg.Token_ASCII_40:
+			parens++
+		case pg.Token_ASCII_41:
+			parens--
+		case pg.Token_ASCII_59:
+			if parens <= 0 {
+				piece(int(t.Start))
+				parens = 0
+				continue
+			}
+		}
+		tokens++
+	}
+	piece(len(text))
+	return pieces
+}
+
+func unknownVerdict() Statement {
+	return Statement{Verb: Unknown, DDL: true, ChangesNames: true}
+}
+
+func unknown(sql string, offset int) Statement {
+	s := unknownVerdict()
+	s.Text, s.Offset = trim(sql, offset, len(sql))
+	return s
+}
+
+// trim cuts white space, as PostgreSQL's lexer knows it, off both ends.
+func trim(sql string, start, end int) (string, int) {
+	for start < end && isSpace(sql[start]) {
+		start++
+	}
+	for start < end && isSpace(sql[end-1]) {
+		end--
+	}
+	return sql[start:end], start
+}
+
+func isSpace(c byte) bool {
+	return c == ' ' || (c >= '\t' && c <= '\r')
+}
+
+// names reports whether a name in the verdict contains c.
+func (s *Statement) names(c byte) bool {
+	all := []string{s.Target.Schema, s.Target.Name, s.Savepoint, s.GID}
+	for _, t := range s.Targets {
+		all = append(all, t.Schema, t.Name)
+	}
+	return strings.IndexByte(strings.Join(append(all, s.qualifier...), ""), c) >= 0
+}
