@@ -50,6 +50,14 @@ func openStore(ctx context.Context, dir string, o Options) (_ *store, err error)
 			return nil, err
 		}
 	}
+	// SQLite gives its other files the permissions of this one.
+	file, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w; check the owner and permissions of the file and its directory", err)
+	}
+	if err := file.Close(); err != nil {
+		return nil, err
+	}
 	if err := s.openWriter(ctx); err != nil {
 		return nil, err
 	}
@@ -72,7 +80,7 @@ func (s *store) dsn(more string) string {
 }
 
 func (s *store) openWriter(ctx context.Context) (err error) {
-	if s.writers, err = sql.Open("sqlite3", s.dsn("mode=rwc")); err != nil {
+	if s.writers, err = sql.Open("sqlite3", s.dsn("mode=rw")); err != nil {
 		return err
 	}
 	s.writers.SetMaxOpenConns(1)
