@@ -15,6 +15,10 @@ type Snapshot struct {
 	Fingerprint string
 	Tables      map[uint32]*Table // by OID: ordinary, partitioned, foreign tables, views, materialized views
 	Reach       Reach
+
+	byName map[string][]*Table // by Name, for Lookup
+	// What may delete when used, and the part of it that no counter shows.
+	taint, uncountable map[node]Why
 }
 
 // Table is one relation.
@@ -33,12 +37,16 @@ type Table struct {
 	// ReferencedBy holds the foreign keys that point at this table (for a
 	// partition also those that point at its root).
 	ReferencedBy []*ForeignKey
-	RowSecurity  bool
+	// Bases holds the relations that a view's query reads, in its own text.
+	Bases       []*Table
+	Updatable   bool // a view on which DELETE works without trigger or rule: it deletes from its one base table
+	RowSecurity bool
 	// DeleteRules / DeleteTriggers: this table rewrites or reacts to DELETE.
 	DeleteRules bool
 	InsteadOf   bool // INSTEAD OF DELETE trigger (views)
-	// UnsafeTriggers: names of enabled triggers fired by DELETE (or, for
-	// cascades of SET NULL, UPDATE) whose function may delete.
+	// UnsafeTriggers: names of enabled triggers fired by DELETE (and, on a table
+	// with a foreign key ON DELETE SET NULL or SET DEFAULT, by UPDATE) whose
+	// function may delete.
 	UnsafeTriggers []string
 	Triggers       []Trigger
 	EstimatedRows  float64 // pg_class.reltuples, -1 unknown
@@ -82,24 +90,10 @@ type ForeignKey struct {
 	Parent        *Table
 	ParentColumns []string
 	OnDelete      Action
+	OnUpdate      Action
 	OnDeleteSet   []string // SET NULL (columns), PG 15+; nil: all Columns
 	Deferrable    bool
 	Deferred      bool // INITIALLY DEFERRED
 	Validated     bool
 	MatchFull     bool
 }
-
-// Reach says which names, when they appear in a statement that is otherwise
-// plain, mean that the statement may delete rows.
-type Reach struct {
-	// Names: unqualified lower-cased names of functions, procedures, views and
-	// tables that may delete when called, read or written. What cannot be
-	// analysed is in here too.
-	Names map[string]Why
-	// Everything is not empty when any statement at all may delete (an operator,
-	// cast, aggregate or type of this database uses such a function): the reason.
-	Everything string
-}
-
-// Why says why a name is in Reach, for people ("function app.purge: DELETE", "language plpython3u").
-type Why string

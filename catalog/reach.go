@@ -1,0 +1,34 @@
+package catalog
+
+import "strings"
+
+// Reach says which names, when they appear in a statement that is otherwise
+// plain, mean that the statement may delete rows. All names are unqualified and
+// folded (see Fold): whatever the schema or overload, the name counts.
+type Reach struct {
+	// Names: functions, procedures, aggregates, domains, views and tables that
+	// may delete when called, read or written. What cannot be analysed is in
+	// here too. A table whose only unsafe triggers fire on DELETE is not: a
+	// DELETE is judged anyway, with Touched.
+	Names map[string]Why
+	// Reads is the part of Names that may delete also when the statement only
+	// calls or reads it. The other names need an INSERT, UPDATE, MERGE or COPY FROM.
+	Reads map[string]Why
+	// Uncountable is the part of Names that may remove rows without the server
+	// counting them as deleted, or in another session: TRUNCATE, DROP, dynamic
+	// EXECUTE, unknown languages.
+	Uncountable map[string]Why
+	// Commits: procedures that may end the transaction themselves.
+	Commits map[string]Why
+	// DDL is not empty when any DDL command may delete (an event trigger): why.
+	DDL Why
+	// Everything is not empty when any statement at all may delete (an operator,
+	// cast or index support function of this database may): why.
+	Everything string
+}
+
+// Why says why a name is in Reach, for people ("function app.purge: DELETE", "language plpython3u").
+type Why string
+
+// Fold is the form of the names in Reach: lower case.
+func Fold(name string) string { return strings.ToLower(name) }

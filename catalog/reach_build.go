@@ -1,0 +1,151 @@
+package catalog
+
+import "maps"
+
+// use says that a definition uses a function, type or relation; see edgesSQL.
+type use struct {
+	dependent   string
+	owner       uint32
+	used        node
+	description string
+	rowType     uint32
+}
+
+// use: dependent, its oid, kind used, oid used, description, row type.
+func (l *loader) use(d document) {
+	u := use{dependent: d.text(0), owner: d.oid(1), description: d.text(4), rowType: d.oid(5)}
+	switch d.text(2) {
+	case "function":
+		u.used = node{kind: function, oid: d.oid(3)}
+	case "type":
+		u.used = node{kind: typing, oid: d.oid(3)}
+	case "relation":
+		u.used = node{kind: reading, oid: d.oid(3)}
+	case "text":
+		u.used = node{kind: runner}
+	}
+	l.uses = append(l.uses, u)
+}
+
+// reach computes Reach and what depends on it.
+func (l *loader) reach() {
+	g := &graph{edges: map[node][]edge{}, labels: map[node]string{}}
+	for _, t := range l.snapshot.sorted() {
+		l.addTable(g, t)
+	}
+	for _, f := range l.functions {
+		g.labels[f.node()] = f.label()
+		g.edge(f.node(), node{kind: mention, name: Fold(f.name)}, "")
+		g.edge(f.node(), node{kind: runner}, "")
+	}
+	for _, name := range textRunners() {
+		g.edge(node{kind: runner}, node{kind: mention, name: name}, "built-in "+name+" runs text or reads by name")
+	}
+	for _, u := range l.uses {
+		l.addUse(g, u)
+	}
+	for _, r := range l.triggers {
+		l.addTrigger(g, r)
+	}
+	for oid, name := range l.domains {
+		g.labels[node{kind: typing, oid: oid}] = "type " + name
+		g.edge(node{kind: typing, oid: oid}, node{kind: mention, name: Fold(name)}, "")
+	}
+	b := bodies{graph: g, known: l.knownNames()}
+	for _, r := range l.rules {
+		if r.enabled && r.text != "" {
+			b.add(r.node(), "rule "+r.name, readBody(r.text, langRule))
+		}
+	}
+	procedures := map[node]bool{}
+	var committing []seed
+	for _, f := range l.functions {
+		body := f.body()
+		b.add(f.node(), "", body)
+		if f.kind == 'p' {
+			procedures[f.node()] = true
+			if body.commits {
+				committing = append(committing, seed{f.node(), "COMMIT or ROLLBACK"})
+			}
+		}
+	}
+	l.conclude(g.spread(b.deletes, nil), g.spread(b.uncountable, nil),
+		g.spread(committing, func(n node) bool { return n.kind != mention && !procedures[n] }))
+}
+
+// bodies collects what the bodies of functions and rules delete by themselves,
+// and leads from what they name to what they are the body of.
+type bodies struct {
+	graph                *graph
+	known                map[string]bool // the other words of a body name nothing
+	deletes, uncountable []seed
+}
+
+func (s *bodies) add(n node, label string, b body) {
+	prefix := ""
+	if label != "" {
+		prefix = label + ": "
+	}
+	if b.deletes != "" {
+		s.deletes = append(s.deletes, seed{n, prefix + b.deletes})
+	}
+	if b.uncountable != "" {
+		s.uncountable = append(s.uncountable, seed{n, prefix + b.uncountable})
+	}
+	for name, written := range b.names {
+		if !s.known[name] {
+			continue
+		}
+		s.graph.edge(node{kind: mention, name: name}, n, label)
+		if written {
+			s.graph.edge(node{kind: target, name: name}, n, label)
+		}
+	}
+	if b.ddl {
+		s.graph.edge(node{kind: ddl}, n, label)
+	}
+}
+
+func (l *loader) knownNames() map[string]bool {
+	known := map[string]bool{}
+	for name := range l.snapshot.byName {
+		known[Fold(name)] = true
+	}
+	for _, f := range l.functions {
+		known[Fold(f.name)] = true
+	}
+	for _, name := range l.domains {
+		known[Fold(name)] = true
+	}
+	for _, name := range textRunners() {
+		known[name] = true
+	}
+	return known
+}
+
+// conclude turns the nodes found into names.
+func (l *loader) conclude(deletes, uncountable, commits map[node]Why) {
+	s := l.snapshot
+	s.taint, s.uncountable = deletes, uncountable
+	s.Reach = Reach{
+		Reads:       named(deletes, mention),
+		Names:       named(deletes, target),
+		Uncountable: named(uncountable, target),
+		Commits:     named(commits, mention),
+		DDL:         deletes[node{kind: ddl}],
+		Everything:  string(deletes[node{kind: everything}]),
+	}
+	maps.Copy(s.Reach.Names, s.Reach.Reads)
+	maps.Copy(s.Reach.Uncountable, named(uncountable, mention))
+	l.unsafeTriggers()
+}
+
+func named(found map[node]Why, kind nodeKind) map[string]Why {
+	names := map[string]Why{}
+	for n, why := range found {
+		if n.kind == kind {
+			names[n.name] = why
+		}
+	}
+	return names
+}
