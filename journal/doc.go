@@ -10,7 +10,23 @@
 // the log costs nothing per row and an entry may hold many millions of keys.
 //
 // The package promises: an entry is either whole or absent; a reader never
-// sees half of its keys; readers and one writer work at the same time, also
-// from other processes. It does not decide anything: guard writes records,
-// recovery and the command line read them.
+// sees half of its keys; readers and writers work at the same time, also from
+// other processes. Missing or damaged keys are an error, never a shorter list.
+// After a failed Append (a full disk) a later one succeeds without reopening.
+// It does not decide anything: guard writes records, recovery and the command
+// line read them.
+//
+// # The embedded journal
+//
+// A directory with one SQLite file in write-ahead mode, synced at every commit.
+// Appends that wait at the same time share one transaction, and so one sync.
+// The driver is the cgo one: pg_query needs cgo anyway.
+//
+// A proxy holds the directory's lock; tools read and write beside it. The file
+// must be on a local disk: SQLite's locks and shared memory do not work over
+// network file systems. Where the disk itself fails to sync, Append fails, but
+// the entry may be found after a crash: then as one in doubt, to be settled.
+//
+// If the file is removed while it is open, appending fails until it is back, or
+// until there is an empty directory in its place: a new journal is begun there.
 package journal

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// result is what one run of the command left.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// runWith runs the command with these environment variables alone.
+func runWith(t *testing.T, env map[string]string, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	lookup := func(name string) (string, bool) {
+		value, ok := env[name]
+		return value, ok
+	}
+	code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr, lookup)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+func (r result) check(t *testing.T, code int, stderr string) {
+	t.Helper()
+	if r.code != code || !strings.Contains(r.stderr, stderr) {
+		t.Errorf("exit %d, stderr %q; want exit %d and %q in it", r.code, r.stderr, code, stderr)
+	}
+}
+
+// inDirectory runs the test in an empty directory, away from any configuration.
+func inDirectory(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	t.Chdir(dir)
+	return dir
+}
+
+func TestRun_WrongUsage(t *testing.T) {
+	inDirectory(t)
+	for _, c := range []struct {
+		args   []string
+		stderr string
+	}{
+		{[]string{"purge"}, `unknown command "purge"`},
+		{[]string{"--purge"}, "unknown flag: --purge"},
+		{[]string{"log", "--purge"}, "See 'rowback log --help'"},
+		{[]string{"log", "a", "b"}, "accepts at most 1 arg"},
+		{[]string{"log", "--min-rows", "many"}, "invalid argument"},
+		{[]string{"log", "--config", "missing.yaml"}, "missing.yaml: no such file"},
+	} {
+		r := runWith(t, nil, c.args...)
+		r.check(t, exitUsage, c.stderr)
+		if r.stdout != "" {
+			t.Errorf("%v printed %q to stdout", c.args, r.stdout)
+		}
+	}
+}
+
+func TestRun_HelpAndVersion(t *testing.T) {
+	dir := inDirectory(t)
+	if err := os.WriteFile(filepath.Join(dir, "rowback.yaml"), []byte("nonsense: 1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{}, {"--help"}, {"help", "log"}, {"version"}, {"version", "--output", "json"}, {"completion", "bash"}} {
+		r := runWith(t, nil, args...)
+		if r.code != exitDone || r.stdout == "" || r.stderr != "" {
+			t.Errorf("%v: exit %d, stderr %q, %d bytes of stdout", args, r.code, r.stderr, len(r.stdout))
+		}
+	}
+}
+
+// Every command has examples in its help, and says what it does.
+func TestHelp_HasExamples(t *testing.T) {
+	started := false
+	root := newRootCommand(os.LookupEnv, &started)
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "completion" && cmd.Name() != "help" && (cmd.Example == "" || cmd.Short == "") {
+			t.Errorf("rowback %s has no example or description", cmd.Name())
+		}
+	}
+}
+
+func TestExitCode(t *testing.T) {
+	plain := errors.New("no")
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{nil, exitDone},
+		{plain, exitFailed},
+		{usageError(plain), exitUsage},
+		{problemsError(plain), exitProblems},
+		{refusedError(plain), exitRefused},
+		{fmt.Errorf("restoring: %w", refusedError(plain)), exitRefused},
+		{errors.Join(context.Canceled, problemsError(plain)), exitProblems},
+		{usageError(nil), exitDone},
+	} {
+		if got := exitCode(c.err); got != c.want {
+			t.Errorf("%v leads to %d, want %d", c.err, got, c.want)
+		}
+	}
+	if !errors.Is(usageError(plain), plain) {
+		t.Error("the cause is hidden")
+	}
+}
+
+func TestRedact(t *testing.T) {
+	for in, want := range map[string]string{
+		"127.0.0.1:5432":                         "127.0.0.1:5432",
+		"postgres://u@h/db":                      "postgres://u@h/db",
+		"postgres://h:5432/db":                   "postgres://h:5432/db",
+		"postgres://u:SECRET@h:5432/db":          "postgres://u:xxxxx@h:5432/db",
+		"postgresql://u:SECRET@a:1,b:2/db":       "postgresql://u:xxxxx@a:1,b:2/db",
+		"postgres://u:SE@CR/ET@h/db":             "postgres://u:xxxxx@h/db",
+		"postgres://h/db?user=u&password=SECRET": "postgres://h/db?user=u&password=xxxxx",
+		"postgres://h/db?sslpassword=SECRET&a=b": "postgres://h/db?sslpassword=xxxxx&a=b",
+		"host=h password=SECRET user=u":          "host=h password=xxxxx user=u",
+		`host=h PASSWORD = 'SEC \' RET' user=u`:  `host=h PASSWORD = xxxxx user=u`,
+	} {
+		if got := redact(in); got != want {
+			t.Errorf("%s becomes %s, want %s", in, got, want)
+		}
+	}
+}

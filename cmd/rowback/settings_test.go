@@ -1,0 +1,158 @@
+package main
+
+import (
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+// loaded loads settings as a proxy would, in the present directory.
+func loaded(t *testing.T, env map[string]string, args ...string) (*settings, *pflag.FlagSet, error) {
+	t.Helper()
+	s := newSettings(func(name string) (string, bool) {
+		value, ok := env[name]
+		return value, ok
+	})
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	s.addCommonFlags(flags)
+	s.addProxyFlags(flags)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return s, flags, s.load(flags)
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSettings_Defaults(t *testing.T) {
+	inDirectory(t)
+	s, _, err := loaded(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.env = nil
+	want := settings{
+		Listen: "127.0.0.1:6432", Upstream: "127.0.0.1:5432", Production: "127.0.0.1:5432",
+		Journal: "./rowback-journal", Mode: "block", Threshold: 1000, Admin: "127.0.0.1:9432",
+		Output: "text", Uncaptured: "allow", Uncountable: "block",
+	}
+	if !reflect.DeepEqual(*s, want) {
+		t.Errorf("got %+v\nwant %+v", *s, want)
+	}
+}
+
+func TestSettings_Precedence(t *testing.T) {
+	inDirectory(t)
+	write(t, "rowback.yaml", "# a comment\nthreshold: 1\nmode: off\nupstream: file:1\nrecovery:\n")
+	write(t, "other.yaml", "threshold: 4\n")
+	env := map[string]string{"ROWBACK_THRESHOLD": "2", "ROWBACK_UPSTREAM": "", "ROWBACK_TLS_CERT": "c", "ROWBACK_TLS_KEY": "k"}
+
+	s, _, err := loaded(t, nil)
+	if err != nil || s.Threshold != 1 || s.Mode != "off" || s.ConfigFile != "rowback.yaml" || s.Production != "file:1" {
+		t.Errorf("file: %+v, %v", s, err)
+	}
+	s, _, err = loaded(t, env)
+	if err != nil || s.Threshold != 2 || s.Mode != "off" || s.Upstream != "file:1" || s.TLSCert != "c" {
+		t.Errorf("environment: %+v, %v", s, err)
+	}
+	s, _, err = loaded(t, env, "--threshold", "3", "--production", "flag:1")
+	if err != nil || s.Threshold != 3 || s.Production != "flag:1" {
+		t.Errorf("flag: %+v, %v", s, err)
+	}
+	env = map[string]string{"ROWBACK_CONFIG": "other.yaml"}
+	if s, _, err = loaded(t, env); err != nil || s.Threshold != 4 || s.Mode != "block" {
+		t.Errorf("ROWBACK_CONFIG: %+v, %v", s, err)
+	}
+	if s, _, err = loaded(t, env, "--config", "rowback.yaml"); err != nil || s.Threshold != 1 {
+		t.Errorf("--config: %+v, %v", s, err)
+	}
+}
+
+// A reload takes the file's new values, keeps the flags', and on a bad file nothing changes.
+func TestSettings_Reload(t *testing.T) {
+	inDirectory(t)
+	write(t, "rowback.yaml", "threshold: 1\nmode: alert\nupstream: a:1\n")
+	s, flags, err := loaded(t, nil, "--mode", "off")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, "rowback.yaml", "threshold: 2\nmode: block\nupstream: b:1\n")
+	fresh := *s
+	if err := fresh.load(flags); err != nil {
+		t.Fatal(err)
+	}
+	if fresh.Threshold != 2 || fresh.Mode != "off" || fresh.Production != "b:1" || s.Threshold != 1 {
+		t.Errorf("reloaded %+v from %+v", fresh, s)
+	}
+	write(t, "rowback.yaml", "threshold: lots\n")
+	if fresh = *s; fresh.load(flags) == nil {
+		t.Error("a bad file was taken")
+	}
+}
+
+func TestSettings_BadFile(t *testing.T) {
+	inDirectory(t)
+	for text, want := range map[string]string{
+		"mode: block\ntreshold: 5\n":             `rowback.yaml:2: unknown setting "treshold", did you mean "threshold"?`,
+		"tls_cert: x\n":                          `did you mean "tls-cert"?`,
+		"Mode: block\n":                          `did you mean "mode"?`,
+		"frobnication: x\n":                      "there are: listen, upstream",
+		"mode: block\n\nmode: alert\n":           "rowback.yaml:3: mode is already set in line 1",
+		"mode: [block]\n":                        "rowback.yaml:1: mode takes one value",
+		"- mode\n":                               "rowback.yaml:1: expected lines of the form",
+		"threshold: many\n":                      `rowback.yaml:1: threshold: "many" is not a whole number`,
+		"mode: block\n  threshold: 5\n":          "rowback.yaml:",
+		"listen: localhost\n":                    "listen: \"localhost\" is not host:port; give host:port, or an absolute directory",
+		"recovery: mysql://h/db\n":               "recovery: mysql:// is not a postgres URL",
+		"recovery: postgres://h:x/db\n":          "recovery: postgres://h:x/db cannot be used",
+		"upstream: postgres://u:SECRET@h:x/db\n": "upstream: postgres://u:xxxxx@h:x/db cannot be used",
+	} {
+		write(t, "rowback.yaml", text)
+		_, _, err := loaded(t, nil)
+		if err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("a password is shown: %v", err)
+		}
+	}
+}
+
+func TestSettings_Validated(t *testing.T) {
+	inDirectory(t)
+	good := []map[string]string{
+		{"ROWBACK_LISTEN": "/run/rowback"}, {"ROWBACK_LISTEN": ":6432"}, {"ROWBACK_LISTEN": "[::1]:0"},
+		{"ROWBACK_UPSTREAM": "a:1,b:2"}, {"ROWBACK_UPSTREAM": "/run/postgresql"},
+		{"ROWBACK_UPSTREAM": "postgres://u:p@a:1,b:2/db?target_session_attrs=read-write"},
+		{"ROWBACK_RECOVERY": "host=h dbname=d"}, {"ROWBACK_ADMIN": "off"}, {"ROWBACK_THRESHOLD": "0"},
+		{"ROWBACK_WEBHOOK": "https://hooks.example/x"}, {"ROWBACK_JOURNAL": "postgres://h/db"},
+		{"ROWBACK_TLS_CERT": "c", "ROWBACK_TLS_KEY": "k", "ROWBACK_TLS_CLIENT_CA": "a"},
+	}
+	for _, env := range good {
+		if _, _, err := loaded(t, env); err != nil {
+			t.Errorf("%v: %v", env, err)
+		}
+	}
+	bad := map[string]string{
+		"ROWBACK_LISTEN": "6432", "ROWBACK_UPSTREAM": "db.internal", "ROWBACK_MODE": "warn", "ROWBACK_THRESHOLD": "-1",
+		"ROWBACK_ADMIN": "h:70000", "ROWBACK_RECOVERY": "http://h", "ROWBACK_OUTPUT": "xml", "ROWBACK_WEBHOOK": "ftp://h",
+		"ROWBACK_JOURNAL": "mysql://h", "ROWBACK_TLS_CERT": "c", "ROWBACK_TLS_KEY": "k", "ROWBACK_TLS_CLIENT_CA": "a",
+		"ROWBACK_UNCAPTURED": "maybe", "ROWBACK_UNCOUNTABLE": "maybe", "ROWBACK_PRODUCTION": "postgres://h:x/",
+	}
+	for name, value := range bad {
+		if _, _, err := loaded(t, map[string]string{name: value}); exitCode(err) != exitUsage {
+			t.Errorf("%s=%s: %v", name, value, err)
+		}
+	}
+	if s, _, err := loaded(t, map[string]string{"ROWBACK_ADMIN": "off"}); err != nil || s.Admin != "" {
+		t.Errorf("admin off: %q, %v", s.Admin, err)
+	}
+}
