@@ -164,6 +164,28 @@ func TestOpen_EveryCommitIsSynced(t *testing.T) {
 	}
 }
 
+// A journal at rest is its one file: it can be copied as it is.
+func TestClose_LeavesOneFile(t *testing.T) {
+	dir := t.TempDir()
+	j := openAt(t, dir, Options{})
+	if err := j.Append(t.Context(), plainEntry(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, j); n != 1 {
+		t.Fatalf("%d entries", n)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 1 || files[0].Name() != fileName {
+		t.Errorf("left behind: %v, %v", files, err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, fileName)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("permissions: %v, %v", info, err)
+	}
+}
+
 // A full file system, played by a limit on the file's pages.
 func TestAppend_DiskFull(t *testing.T) {
 	j := openAt(t, t.TempDir(), Options{})

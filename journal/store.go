@@ -50,12 +50,7 @@ func openStore(ctx context.Context, dir string, o Options) (_ *store, err error)
 			return nil, err
 		}
 	}
-	// SQLite gives its other files the permissions of this one.
-	file, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("journal: %w; check the owner and permissions of the file and its directory", err)
-	}
-	if err := file.Close(); err != nil {
+	if err := makeFile(s.path); err != nil {
 		return nil, err
 	}
 	if err := s.openWriter(ctx); err != nil {
@@ -153,6 +148,12 @@ func (s *store) close() error {
 	if s.read != nil {
 		errs = append(errs, s.read.Close())
 	}
+	// database/sql leaves these to us, and with one open SQLite stays open too.
+	for _, stmt := range []*sql.Stmt{s.insert.entry, s.insert.touched, s.insert.block, s.settle} {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
+	}
 	if s.write != nil {
 		errs = append(errs, s.write.Close())
 	}
@@ -185,4 +186,25 @@ func makeDirectory(dir string, mustExist bool) error {
 	}
 	defer parent.Close()
 	return parent.Sync()
+}
+
+// makeFile makes the empty, private file of a new journal; SQLite gives its
+// other files the same permissions. A file that is there is not even opened:
+// closing it would drop the locks that SQLite holds on it in this process.
+func makeFile(path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	fresh, err := os.CreateTemp(filepath.Dir(path), "new-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("journal: %w; check the owner and permissions of the directory", err)
+	}
+	defer os.Remove(fresh.Name())
+	if err := fresh.Close(); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if err := os.Link(fresh.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
 }
