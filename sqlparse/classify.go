@@ -45,8 +45,11 @@ func classify(node *pg.Node) Statement {
 		s = classifyDropLike(node)
 	case *pg.Node_TransactionStmt:
 		return classifyTransaction(n.TransactionStmt)
-	case *pg.Node_PrepareStmt, *pg.Node_DeclareCursorStmt:
-		return s // EXECUTE and FETCH run what is inside
+	case *pg.Node_PrepareStmt:
+		return s // EXECUTE runs what is inside
+	case *pg.Node_DeclareCursorStmt:
+		s.Cursor = true
+		return s // FETCH runs what is inside
 	case *pg.Node_ExecuteStmt:
 		s.Verb = Execute
 	case *pg.Node_CallStmt:

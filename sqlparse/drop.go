@@ -55,7 +55,7 @@ func classifyDropLike(node *pg.Node) Statement {
 		s.Verb, s.Uncountable = Drop, "everything owned by "+strings.Join(roles, ", ")
 		s.Cascade = n.DropOwnedStmt.Behavior == pg.DropBehavior_DROP_CASCADE
 	case *pg.Node_DropdbStmt:
-		s.Verb, s.Uncountable = Drop, "database "+n.DropdbStmt.Dbname
+		s.Verb, s.Uncountable, s.OutsideTransaction = Drop, "database "+n.DropdbStmt.Dbname, true
 	case *pg.Node_AlterTableStmt:
 		for _, c := range n.AlterTableStmt.Cmds {
 			cmd := c.GetAlterTableCmd()

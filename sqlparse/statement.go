@@ -47,12 +47,17 @@ type Statement struct {
 	// names what, for people.
 	Uncountable string
 
+	// OutsideTransaction: the server runs it in a transaction of its own only, so
+	// it cannot be judged between execution and commit (DROP DATABASE).
+	OutsideTransaction bool
+
 	Savepoint string // Savepoint, Release, RollbackTo: its name
 	Chain     bool   // Commit, Rollback: AND CHAIN
 	GID       string // PrepareTransaction, CommitPrepared, RollbackPrepared
 
 	Returning bool // Delete: has a RETURNING list
 	CopyIn    bool // COPY … FROM STDIN
+	Cursor    bool // DECLARE CURSOR: its query runs at FETCH, or at COMMIT if WITH HOLD
 	DDL       bool // may change the catalog
 	// ForgetsPrepared: DEALLOCATE [ALL] or DISCARD ALL.
 	ForgetsPrepared bool

@@ -48,6 +48,7 @@ Exit codes:
 	s.addCommonFlags(root.PersistentFlags())
 	root.AddCommand(
 		newLogCommand(s),
+		newProxyCommand(s),
 		newVersionCommand(s),
 	)
 	return root

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/proxy"
+)
+
+// adminServer answers /metrics, /healthz and /readyz.
+type adminServer struct {
+	http     *http.Server
+	stopped  chan error
+	draining atomic.Bool
+}
+
+// startAdmin listens and serves. The caller closes it.
+func startAdmin(addr string, p *proxy.Server, m *guard.Metrics) (*adminServer, error) {
+	registry := prometheus.NewRegistry()
+	sessions := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rowback_sessions", Help: "Client sessions now."},
+		func() float64 { return float64(p.Stats().Sessions) })
+	accepted := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowback_connections_total", Help: "Connections accepted."},
+		func() float64 { return float64(p.Stats().Accepted) })
+	for _, c := range []prometheus.Collector{sessions, accepted, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		if err := registry.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.Register(registry); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("admin endpoint: %w; give another address with --admin, or --admin off", err)
+	}
+	a := &adminServer{stopped: make(chan error, 1)}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if a.draining.Load() {
+			http.Error(w, "draining", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	a.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	go func() { a.stopped <- a.http.Serve(l) }()
+	return a, nil
+}
+
+func (a *adminServer) close() error {
+	err := a.http.Close()
+	if serr := <-a.stopped; !errors.Is(serr, http.ErrServerClosed) {
+		err = errors.Join(err, serr)
+	}
+	return err
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/proxy"
+)
+
+func newProxyCommand(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "proxy",
+		Short: "Stands in front of PostgreSQL and guards it",
+		Long: `Accepts PostgreSQL clients, passes them on to the upstream server, and counts
+the rows that each statement really removes, cascades included. Over the
+threshold a statement is refused with SQLSTATE RB001 and nothing is removed
+(--mode block), or goes through and people are told (--mode alert). Every removed
+row's key is in the journal before its transaction may commit.
+
+Runs until SIGTERM or SIGINT: sessions end as they become idle. A second signal
+ends it at once. SIGHUP reads mode, threshold and policies again.`,
+		Example: `  rowback proxy --upstream 127.0.0.1:5432
+  rowback proxy --listen 0.0.0.0:6432 --upstream db.internal:5432 --threshold 500
+  rowback proxy --mode alert --webhook https://hooks.example.com/T00/B00
+  psql "host=127.0.0.1 port=6432 dbname=shop"`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runProxy(cmd, s) },
+	}
+	s.addProxyFlags(cmd.Flags())
+	return cmd
+}
+
+// serving is a proxy with what runs beside it.
+type serving struct {
+	server *proxy.Server
+	judge  *guard.Judge // nil with --mode off
+	admin  *adminServer // nil if switched off
+	logger *slog.Logger
+}
+
+func runProxy(cmd *cobra.Command, s *settings) (err error) {
+	ctx := cmd.Context()
+	logger := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+	metrics := guard.NewMetrics()
+
+	// What runs beside the sessions goes on while they drain.
+	side, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer stop()
+
+	v := serving{logger: logger}
+	options := proxy.Options{Listen: s.Listen, Upstream: s.Upstream, Logger: logger}
+	if s.TLSCert != "" {
+		if options.TLS, err = proxy.LoadTLS(s.TLSCert, s.TLSKey, s.TLSClientCA); err != nil {
+			return usageError(err)
+		}
+	}
+	if s.Mode != "off" {
+		id := make([]byte, 6)
+		_, _ = rand.Read(id) // never fails
+		host, _ := os.Hostname()
+		name := host + "-" + hex.EncodeToString(id)
+		j, err := journal.Open(ctx, s.Journal, journal.Options{Proxy: name, Logger: logger})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, j.Close()) }()
+		var alerts *guard.Alerts
+		if s.Webhook != "" {
+			alerts = guard.NewAlerts(s.Webhook, metrics, logger)
+			beside.Go(func() { alerts.Run(side) })
+		}
+		v.judge, err = guard.New(ctx, guard.Options{
+			Policy: s.policy(), Journal: j, Proxy: name, Spill: s.Journal, Alerts: alerts, Metrics: metrics, Logger: logger,
+		})
+		if err != nil {
+			return err
+		}
+		options.Judge = v.judge
+		beside.Go(func() { v.judge.Run(side) })
+	}
+	if v.server, err = proxy.New(options); err != nil {
+		return usageError(err)
+	}
+	if err := v.server.Listen(ctx); err != nil {
+		return err
+	}
+	if s.Admin != "" && s.Admin != "off" {
+		if v.admin, err = startAdmin(s.Admin, v.server, metrics); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, v.admin.close()) }()
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "listening on %s\n", v.server.Addr())
+	return v.run(ctx, cmd, s)
+}
+
+// run serves until ctx ends, then drains.
+func (v *serving) run(ctx context.Context, cmd *cobra.Command, s *settings) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	// Serve's own context would end the sessions at once.
+	served := make(chan error, 1)
+	go func() { served <- v.server.Serve(context.WithoutCancel(ctx)) }()
+	for {
+		select {
+		case err := <-served:
+			return err
+		case <-hup:
+			v.reload(cmd, s)
+		case <-ctx.Done():
+			if v.admin != nil {
+				v.admin.draining.Store(true)
+			}
+			v.logger.Info("draining; a second signal ends the sessions at once", "sessions", v.server.Stats().Sessions)
+			if err := v.server.Drain(context.WithoutCancel(ctx)); err != nil {
+				return err
+			}
+			return <-served
+		}
+	}
+}
+
+// reload reads the settings again. Bad ones are refused and the old ones stay.
+func (v *serving) reload(cmd *cobra.Command, s *settings) {
+	fresh := *s
+	if err := fresh.load(cmd.Flags()); err != nil {
+		v.logger.Error("configuration not reloaded; the old one stays", "error", err)
+		return
+	}
+	if (fresh.Mode == "off") != (v.judge == nil) {
+		v.logger.Error("configuration not reloaded: switching the guard on or off needs a restart")
+		return
+	}
+	if v.judge != nil {
+		v.judge.SetPolicy(fresh.policy())
+	}
+	v.logger.Info("configuration reloaded", "mode", fresh.Mode, "threshold", fresh.Threshold)
+}
+
+func (s *settings) policy() guard.Policy {
+	return guard.Policy{
+		Mode: guard.Mode(s.Mode), Limit: s.Threshold,
+		Uncaptured: guard.Action(s.Uncaptured), Uncountable: guard.Action(s.Uncountable),
+	}
+}

@@ -1,0 +1,132 @@
+package guard
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// Alerts delivers entries that are over the limit to a webhook, off the
+// sessions' path: a full queue drops the alert, and counts it.
+type Alerts struct {
+	url     string
+	client  *http.Client
+	queue   chan *journal.Entry
+	metrics *Metrics
+	logger  *slog.Logger
+	backoff time.Duration
+}
+
+// notice is the webhook's JSON body.
+type notice struct {
+	Text  string         `json:"text"` // one line for people; Slack-compatible
+	Entry *journal.Entry `json:"entry"`
+}
+
+const (
+	alertQueue    = 256
+	alertAttempts = 6
+)
+
+// NewAlerts makes a webhook's queue; Run delivers.
+func NewAlerts(url string, m *Metrics, l *slog.Logger) *Alerts {
+	return &Alerts{
+		url: url, client: &http.Client{Timeout: 10 * time.Second}, queue: make(chan *journal.Entry, alertQueue),
+		metrics: m, logger: l, backoff: 500 * time.Millisecond,
+	}
+}
+
+// Run delivers until ctx ends, then tries what is still queued once.
+func (a *Alerts) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			for {
+				select {
+				case e := <-a.queue:
+					a.result(e, a.post(context.WithoutCancel(ctx), e))
+				default:
+					return
+				}
+			}
+		case e := <-a.queue:
+			a.deliver(ctx, e)
+		}
+	}
+}
+
+func (a *Alerts) deliver(ctx context.Context, e *journal.Entry) {
+	wait := a.backoff
+	for attempt := 1; ; attempt++ {
+		err := a.post(ctx, e)
+		if err == nil || attempt == alertAttempts {
+			a.result(e, err)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			a.result(e, a.post(context.WithoutCancel(ctx), e))
+			return
+		case <-time.After(wait):
+			wait *= 2
+		}
+	}
+}
+
+func (a *Alerts) result(e *journal.Entry, err error) {
+	if err != nil {
+		a.metrics.AlertsSent.WithLabelValues("failed").Inc()
+		a.logger.Error("alert could not be delivered", "id", e.ID, "error", err)
+		return
+	}
+	a.metrics.AlertsSent.WithLabelValues("sent").Inc()
+}
+
+func (a *Alerts) post(ctx context.Context, e *journal.Entry) error {
+	body, err := json.Marshal(notice{Text: alertText(e), Entry: e})
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("webhook answered %s", resp.Status)
+	}
+	return nil
+}
+
+func alertText(e *journal.Entry) string {
+	return fmt.Sprintf("rowback: %s %s: %s, by %s on %s (reference %s)", e.Outcome, e.Database, e.Alert, e.User, e.Client, e.ID)
+}
+
+// raise tells people of an entry over the limit: log, metric, webhook.
+func (j *Judge) raise(e *journal.Entry) {
+	j.o.Logger.Warn("mass deletion", "outcome", e.Outcome, "id", e.ID, "what", e.Alert, "rows", e.Rows,
+		"database", e.Database, "user", e.User, "application", e.Application, "client", e.Client)
+	j.o.Metrics.Alerts.WithLabelValues(e.Database, string(e.Outcome)).Inc()
+	if j.o.Alerts == nil {
+		return
+	}
+	select {
+	case j.o.Alerts.queue <- e:
+	default:
+		j.o.Metrics.AlertsSent.WithLabelValues("dropped").Inc()
+		j.o.Logger.Error("alert queue is full; alert dropped", "id", e.ID)
+	}
+}

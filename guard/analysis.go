@@ -1,0 +1,159 @@
+package guard
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/rowback/rowback/sqlparse"
+)
+
+// route is how a statement is judged; see the package comment.
+type route int
+
+const (
+	routePlain route = iota
+	routeCapture
+	routeTake
+	routeCount
+	routeRefuse
+	routeControl
+)
+
+// judged is a statement with its route.
+type judged struct {
+	sqlparse.Statement
+	route route
+	why   string // routeCount, routeRefuse: what in it may delete, for people
+	runes int    // characters before Text in the query text
+}
+
+// analysis is what is known of a query text under one view.
+type analysis struct {
+	stmts []judged
+	plain bool // nothing in it needs the guard: it may be forwarded as it is
+}
+
+// maxCached bounds a cache by the bytes of its texts.
+const maxCached = 8 << 20
+
+// cache holds analyses by text, so that a text is parsed once.
+type cache struct {
+	// mu guards the rest.
+	mu     sync.RWMutex
+	byText map[string]*analysis
+	bytes  int
+}
+
+func (c *cache) plain(text []byte) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	a := c.byText[string(text)]
+	return a != nil && a.plain
+}
+
+// analyse parses a text, or remembers it. backslash: the session's settings make
+// a backslash mean something that rowback does not follow; see ParseBackslash.
+func (v *view) analyse(text string, backslash bool) *analysis {
+	if backslash && strings.Contains(text, `\`) {
+		return v.parse(text, sqlparse.ParseBackslash(text))
+	}
+	v.cache.mu.RLock()
+	a := v.cache.byText[text]
+	v.cache.mu.RUnlock()
+	if a != nil {
+		return a
+	}
+	a = v.parse(text, sqlparse.Parse(text))
+	if len(text) > maxCached/64 {
+		return a
+	}
+	v.cache.mu.Lock()
+	defer v.cache.mu.Unlock()
+	if v.cache.bytes += len(text) + 256; v.cache.bytes > maxCached {
+		clear(v.cache.byText)
+		v.cache.bytes = len(text) + 256
+	}
+	v.cache.byText[text] = a
+	return a
+}
+
+func (v *view) parse(text string, stmts []sqlparse.Statement) *analysis {
+	a := &analysis{plain: true}
+	for _, st := range stmts {
+		j := judged{Statement: st, runes: runeCount(text[:st.Offset])}
+		j.route, j.why = v.route(st)
+		if j.route != routePlain || st.DDL || st.ForgetsPrepared || st.ChangesNames {
+			a.plain = false
+		}
+		a.stmts = append(a.stmts, j)
+	}
+	return a
+}
+
+// route decides on the text and the catalog alone. Later, a DELETE whose target
+// turns out not to be capturable is counted instead.
+func (v *view) route(st sqlparse.Statement) (route, string) {
+	switch st.Verb {
+	case sqlparse.Begin, sqlparse.Commit, sqlparse.Rollback, sqlparse.Savepoint, sqlparse.Release, sqlparse.RollbackTo,
+		sqlparse.PrepareTransaction, sqlparse.CommitPrepared, sqlparse.RollbackPrepared:
+		return routeControl, ""
+	case sqlparse.Delete:
+		return routeCapture, ""
+	case sqlparse.Truncate:
+		return routeTake, ""
+	case sqlparse.Drop:
+		if st.Uncountable == "" {
+			return routeTake, ""
+		}
+		if st.OutsideTransaction {
+			return routeRefuse, st.Uncountable
+		}
+		return routeCount, st.Uncountable
+	case sqlparse.Merge:
+		return routeCount, "MERGE"
+	case sqlparse.Nested:
+		return routeCount, "a DELETE inside another statement"
+	case sqlparse.Execute:
+		return routeCount, "EXECUTE of a prepared statement"
+	case sqlparse.Unknown:
+		return routeCount, "a statement that rowback cannot parse"
+	case sqlparse.Do:
+		if st.CommitsItself {
+			return routeRefuse, "a DO block that commits by itself"
+		}
+		return routeCount, "a DO block"
+	case sqlparse.Call:
+		for _, name := range v.names.Mentions([]byte(st.Text)) {
+			if why, ok := v.snap.Reach.Commits[name]; ok {
+				return routeRefuse, "a procedure that may delete and commits by itself (" + string(why) + ")"
+			}
+		}
+	}
+	why := v.mayDelete(st)
+	switch {
+	case why == "":
+		return routePlain, ""
+	case st.Cursor: // what it runs happens at FETCH, or at COMMIT: too late to count here
+		return routeRefuse, "a cursor over something that may delete (" + why + ")"
+	case st.OutsideTransaction:
+		return routeRefuse, why
+	}
+	return routeCount, why
+}
+
+// mayDelete says why a statement without a removal in its text may delete all
+// the same, "" if it may not.
+func (v *view) mayDelete(st sqlparse.Statement) string {
+	if v.snap.Reach.Everything != "" {
+		return v.snap.Reach.Everything
+	}
+	if st.DDL && v.snap.Reach.DDL != "" {
+		return string(v.snap.Reach.DDL)
+	}
+	for _, name := range v.names.Mentions([]byte(st.Text)) {
+		if why := v.snap.Reach.Names[name]; why != "" {
+			return string(why)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,141 @@
+package guard
+
+import (
+	"context"
+	"sync"
+
+	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/proxy"
+)
+
+// barrier makes the open transaction's evidence durable, before the message
+// that commits it is sent. It returns the entry, nil if nothing was removed.
+func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
+	tx := s.tx
+	if tx == nil || len(tx.removals.tables) == 0 {
+		return nil, nil
+	}
+	e := s.entry(journal.InDoubt)
+	e.XID, e.Server = tx.xid, tx.server
+	e.Statements, e.Tables, e.Rows, e.Alert = tx.removals.statements, tx.removals.tables, tx.removals.rows, tx.removals.over
+	if err := s.j.o.Journal.Append(ctx, e, tx.keys); err != nil {
+		s.j.health.failed(err)
+		s.j.o.Metrics.JournalErrors.Inc()
+		s.j.o.Logger.Error("evidence of a deletion could not be made durable; it is refused", "database", s.db.name, "user", s.info.User, "rows", e.Rows, "error", err)
+		return nil, err
+	}
+	s.db.doubt(e.ID)
+	return e, nil
+}
+
+// ended records how the transaction of an entry (nil: it removed nothing) ended.
+func (s *session) ended(ctx context.Context, e *journal.Entry, o journal.Outcome) {
+	s.drop()
+	if e == nil {
+		return
+	}
+	// The client may be gone; the outcome is known all the same.
+	if err := s.j.o.Journal.Settle(context.WithoutCancel(ctx), e.ID, o); err != nil {
+		s.j.o.Metrics.JournalErrors.Inc()
+		s.j.o.Logger.Error("outcome could not be recorded; it will be settled later", "id", e.ID, "outcome", o, "error", err)
+		return
+	}
+	s.db.settled(e.ID)
+	e.Outcome = o
+	if o == journal.Committed {
+		s.j.o.Metrics.removed(e)
+		if e.Alert != "" {
+			s.j.raise(e)
+		}
+	}
+}
+
+// sync handles the Sync that ends an implicit transaction which removed rows.
+func (s *session) sync(ctx context.Context, w proxy.Wire, body []byte) error {
+	failed, err := w.Quiesce(ctx)
+	if err != nil {
+		return err
+	}
+	block := s.inBlock(w)
+	s.block = 0
+	if !s.tx.implicit || block {
+		if w.TxStatus() == 'I' && !block { // ended where we did not see it
+			s.lost(ctx)
+		}
+		s.tx.implicit = s.tx.implicit && !block
+		w.Forward()
+		return nil
+	}
+	if failed {
+		s.drop()
+		w.Forward()
+		return nil
+	}
+	return s.commitImplicit(ctx, w)
+}
+
+// commitImplicit sends the Sync that commits an implicit transaction, or dooms
+// it first if its evidence cannot be kept.
+func (s *session) commitImplicit(ctx context.Context, w proxy.Wire) error {
+	e, err := s.barrier(ctx)
+	if err != nil {
+		s.drop()
+		if err := s.refuse(ctx, w, noEvidenceError(err.Error())); err != errFailed {
+			return err
+		}
+		w.Send('S', nil)
+		return nil
+	}
+	w.Send('S', nil)
+	outcome := journal.Committed
+	for {
+		typ, body, err := w.Receive(ctx)
+		if err != nil {
+			return err // the entry stays in doubt
+		}
+		if typ == 'Z' {
+			s.ended(ctx, e, outcome)
+			return w.Reply(typ, body)
+		}
+		if typ == 'E' {
+			outcome = journal.RolledBack
+		}
+		_ = w.Reply(typ, body) // the client may be gone: the outcome still counts
+	}
+}
+
+// lost notes a transaction that committed without rowback seeing its end: the
+// evidence is late, but it is kept.
+func (s *session) lost(ctx context.Context) {
+	s.j.o.Logger.Error("a deleting transaction ended unseen", "database", s.db.name, "user", s.info.User, "xid", s.tx.xid)
+	if _, err := s.barrier(ctx); err == nil {
+		s.drop()
+	}
+}
+
+// health remembers whether the journal failed last time.
+type health struct {
+	// mu guards err.
+	mu  sync.Mutex
+	err error
+}
+
+func (h *health) failed(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = err
+}
+
+// evidenceReady returns an error while the journal cannot be written: then a
+// deleting statement is refused before it runs. It tries the journal again
+// each time, so that deletes work as soon as it does.
+func (s *session) evidenceReady(ctx context.Context) error {
+	h := &s.j.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.err == nil {
+		return nil
+	}
+	h.err = s.j.o.Journal.Ping(ctx)
+	return h.err
+}

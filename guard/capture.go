@@ -1,0 +1,81 @@
+package guard
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// capture adds one captured row, cols: step index, tableoid, values. It
+// returns the step.
+func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
+	n, err := strconv.Atoi(string(cols[0]))
+	if err != nil || n < 0 || n >= len(r.plan.steps) {
+		return 0, fmt.Errorf("%w: step %q of a captured row", errMalformed, cols[0])
+	}
+	o, err := strconv.ParseUint(string(cols[1]), 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("%w: tableoid of a captured row", errMalformed)
+	}
+	st := r.plan.steps[n]
+	values, err := r.values(cols[2 : 2+len(st.key)+len(st.old)])
+	if err != nil {
+		return 0, err
+	}
+	i := r.table(n)
+	if err := r.s.tx.keys.Add(journal.Row{Table: i, Values: values}); err != nil {
+		return 0, err
+	}
+	r.s.tx.removals.tables[i].Rows++
+	if n == 0 {
+		r.direct++
+	}
+	if st.via == journal.Direct || st.via == journal.Cascade {
+		r.captured[uint32(o)]++
+	}
+	return n, nil
+}
+
+// table is the index in the transaction's tables of a step, made at its first row.
+func (r *run) table(n int) int {
+	if r.index == nil {
+		r.index = make([]int, len(r.plan.steps))
+		for i := range r.index {
+			r.index[i] = -1
+		}
+	}
+	if r.index[n] < 0 {
+		st := r.plan.steps[n]
+		r.index[n] = r.s.tx.removals.table(journal.Table{
+			Schema: st.table.Schema, Name: st.table.Name, OID: st.table.OID,
+			Via: st.via, KeysCaptured: true, Key: st.key, Old: st.old,
+		})
+	}
+	return r.index[n]
+}
+
+// values are the captured texts in UTF-8.
+func (r *run) values(cols [][]byte) ([]*string, error) {
+	row := make([]*string, len(cols))
+	for i, c := range cols {
+		if c == nil {
+			continue
+		}
+		s := string(c)
+		if r.plan.encoding != "UTF8" {
+			b, err := hex.DecodeString(s)
+			if err != nil {
+				return nil, fmt.Errorf("%w: captured key", errMalformed)
+			}
+			s = string(b)
+		}
+		if !utf8.ValidString(s) {
+			s = strconv.QuoteToASCII(s) // an SQL_ASCII database may hold any bytes
+		}
+		row[i] = &s
+	}
+	return row, nil
+}

@@ -1,0 +1,87 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rowback/rowback/proxy"
+)
+
+// counts is one reading of the server's counters in the open transaction.
+type counts struct {
+	tables   map[uint32]counter
+	xid      string // "" while the transaction has none
+	started  time.Time
+	tracking bool // track_counts is on
+}
+
+// counter is one table's part of counts.
+type counter struct {
+	deleted  int64
+	filenode string // changes when TRUNCATE takes the rows, which deleted does not count
+	rows     float64
+}
+
+// countsQuery reads the counters of the given tables, or of all that are not
+// temporary. The first row is the transaction's own.
+func countsQuery(tables []uint32, all bool) string {
+	var b strings.Builder
+	b.WriteString("SELECT '0', pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.current_setting('track_counts')," +
+		" pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())::pg_catalog.text UNION ALL ")
+	if all {
+		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, c.relfilenode::pg_catalog.text, c.reltuples::pg_catalog.text" +
+			" FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid >= 16384")
+		return b.String()
+	}
+	b.WriteString("SELECT o::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text, '', '0' FROM pg_catalog.unnest(ARRAY[")
+	for i, o := range tables {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.FormatUint(uint64(o), 10))
+	}
+	b.WriteString("]::pg_catalog.oid[]) o")
+	return b.String()
+}
+
+func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
+	rows, err := receiveQuery(ctx, w)
+	if err != nil {
+		return counts{}, err
+	}
+	c := counts{tables: make(map[uint32]counter, len(rows))}
+	for i, r := range rows {
+		if len(r) != 4 || r[0] == nil {
+			return counts{}, fmt.Errorf("%w: counters", errMalformed)
+		}
+		if i == 0 {
+			c.xid, c.tracking = text(r[1]), text(r[2]) == "on"
+			if sec, err := strconv.ParseFloat(text(r[3]), 64); err == nil {
+				c.started = time.UnixMicro(int64(sec * 1e6)).UTC()
+			}
+			continue
+		}
+		o, err := strconv.ParseUint(*r[0], 10, 32)
+		if err != nil {
+			return counts{}, err
+		}
+		var t counter
+		if t.deleted, err = strconv.ParseInt(text(r[1]), 10, 64); err != nil && r[1] != nil {
+			return counts{}, err
+		}
+		t.filenode = text(r[2])
+		t.rows, _ = strconv.ParseFloat(text(r[3]), 64)
+		c.tables[uint32(o)] = t
+	}
+	return c, nil
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

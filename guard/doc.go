@@ -1,0 +1,42 @@
+// Package guard judges sessions: it counts the rows that statements remove,
+// captures their keys, refuses or reports what is over the limit, and makes the
+// evidence durable before the transaction may commit.
+//
+// # The life of a deleting statement
+//
+// Wants lets everything through that cannot matter, by a scan of the text. What
+// is left is parsed, and each statement gets a route:
+//
+//   - capture: a DELETE on an ordinary table. It is sent in a form that also
+//     returns the keys of the rows it and its cascades remove (sqlparse.Capture).
+//   - take: TRUNCATE and DROP TABLE. The tables are locked, their keys read,
+//     then the client's own statement runs.
+//   - count: what may delete but cannot be rewritten (functions, MERGE, nested
+//     DELETE, DO, views, text that does not parse). The client's statement runs
+//     unchanged between two readings of the server's own counters.
+//   - refuse: what cannot be undone by a rollback or counted at all (DROP
+//     DATABASE), and procedures that commit by themselves.
+//   - control: BEGIN, COMMIT, savepoints.
+//
+// Captured and counted statements are both bracketed by the server's counters
+// (pg_stat_get_xact_tuples_deleted); the number judged is the server's. Where it
+// differs from the captured keys the entry says keys_captured: false.
+//
+// The verdict falls when the statement has run and before anything can commit:
+// in the extended protocol an implicit transaction ends at Sync, not at Execute,
+// so a simple Query holding a deleting statement is run as Parse, Bind, Execute,
+// and its Sync is held back. A refused statement's transaction is doomed by
+// executing a portal that does not exist, whose name says why in the server's log.
+//
+// # Promises
+//
+// No deleting transaction commits before its entry is durable; if the journal
+// cannot be written the statement gets RB002. The client sees its own columns,
+// tags, descriptions and error positions. Injected prepared statements and
+// portals are closed in the same exchange.
+//
+// # Limits
+//
+// A pipeline of DELETEs is judged one by one, at the price of a round trip each.
+// Deletions by triggers that are deferred to COMMIT are not counted.
+package guard

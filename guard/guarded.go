@@ -1,0 +1,71 @@
+package guard
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rowback/rowback/proxy"
+	"github.com/rowback/rowback/sqlparse"
+)
+
+// guarded prepares the run of a statement by its route: nil, if it turns out to
+// need no judging. It returns errFailed if the statement has been refused.
+// Only after Quiesce.
+func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe func() ([]byte, error)) (*run, error) {
+	r := &run{s: s, w: w, st: st}
+	switch st.route {
+	case routeRefuse:
+		if s.j.policy().Mode == Block && s.j.policy().Uncountable != Allow {
+			return nil, s.blocked(ctx, w, s.open(w).mark(""), verbOf(st), "is refused: it cannot be counted before it commits: "+st.why, st.Text, nil)
+		}
+		if st.OutsideTransaction {
+			s.j.o.Logger.Warn("a statement that cannot be counted goes through", "database", s.db.name, "user", s.info.User, "what", st.why)
+			return nil, nil
+		}
+	case routeTake:
+		ok, err := r.take(ctx)
+		if err != nil || !ok {
+			return nil, err
+		}
+	case routeCapture:
+		p, err := s.planFor(ctx, w, st, nil, describe)
+		if err != nil {
+			return nil, err
+		}
+		if p.pass {
+			return nil, nil
+		}
+		r.plan = p
+		if p.count != "" {
+			r.st.why = p.count
+		}
+	}
+	return r, nil
+}
+
+// planFor is plan, with its failures told to the client.
+func (s *session) planFor(ctx context.Context, w proxy.Wire, st judged, old *plan, describe func() ([]byte, error)) (*plan, error) {
+	p, err := s.plan(ctx, w, st, old, describe)
+	if f := (*failure)(nil); errors.As(err, &f) {
+		if err := w.Reply('E', shiftPosition(f.body, st.runes)); err != nil {
+			return nil, err
+		}
+		return nil, errFailed
+	}
+	if errors.Is(err, errServer) {
+		return nil, s.fault(w, err)
+	}
+	return p, err
+}
+
+func verbOf(st judged) string {
+	switch st.Verb {
+	case sqlparse.Drop:
+		return "DROP"
+	case sqlparse.Do:
+		return "DO"
+	case sqlparse.Call:
+		return "CALL"
+	}
+	return "statement"
+}

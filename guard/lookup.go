@@ -1,0 +1,100 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rowback/rowback/proxy"
+)
+
+var (
+	errMalformed = errors.New("malformed message")
+	// errServer: the server refused an injected message; the open transaction is lost.
+	errServer = errors.New("the server refused rowback's own query")
+)
+
+// private names what rowback prepares in a client's session, and closes again
+// in the same exchange.
+const private = "rowback"
+
+// lookup runs rowback's own queries in a client's session. It implements
+// catalog.Querier.
+//
+// With own, each query is a transaction of its own, so that it may fail without
+// harm: only where nothing of the client's is under way. Otherwise it is part of
+// the client's transaction.
+type lookup struct {
+	w   proxy.Wire
+	own bool
+}
+
+func (l lookup) Query(ctx context.Context, sql string) ([][]*string, error) {
+	sendQuery(l.w, sql)
+	if l.own {
+		l.w.Send('S', nil)
+	} else {
+		l.w.Send('H', nil)
+	}
+	rows, err := receiveQuery(ctx, l.w)
+	if err != nil && !errors.Is(err, errServer) {
+		return nil, err
+	}
+	if l.own {
+		for {
+			typ, _, rerr := l.w.Receive(ctx)
+			if rerr != nil {
+				return nil, rerr
+			}
+			if typ == 'Z' {
+				break
+			}
+		}
+	}
+	return rows, err
+}
+
+// sendQuery queues a query of rowback's own, without Sync or Flush.
+func sendQuery(w proxy.Wire, sql string) {
+	w.Send('C', target('S', private)) // left over if an earlier exchange failed
+	w.Send('P', parseBody(private, sql, nil))
+	w.Send('B', bindText(private, private))
+	w.Send('E', executeBody(private))
+	w.Send('C', target('P', private))
+	w.Send('C', target('S', private))
+}
+
+// receiveQuery reads the answers to sendQuery.
+func receiveQuery(ctx context.Context, w proxy.Wire) ([][]*string, error) {
+	var rows [][]*string
+	for closed := 0; closed < 3; {
+		typ, body, err := w.Receive(ctx)
+		if err != nil {
+			return nil, err
+		}
+		switch typ {
+		case '3':
+			closed++
+		case 'D':
+			cols, err := columns(body)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, texts(cols))
+		case 'E':
+			return nil, fmt.Errorf("%w: %s", errServer, errorText(body))
+		}
+	}
+	return rows, nil
+}
+
+func texts(cols [][]byte) []*string {
+	row := make([]*string, len(cols))
+	for i, c := range cols {
+		if c != nil {
+			s := string(c)
+			row[i] = &s
+		}
+	}
+	return row
+}

@@ -1,0 +1,239 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/proxy"
+	"github.com/rowback/rowback/sqlparse"
+)
+
+// plan is how one DELETE is captured: its target as the session resolves it,
+// and the rewritten text.
+type plan struct {
+	epoch    int
+	view     *view
+	encoding string
+	captured sqlparse.Captured
+	steps    []step
+	touched  []uint32
+	all      bool   // its triggers may delete from any table
+	fields   []byte // Wrapped and RETURNING: the RowDescription of the client's own statement
+	// count is not empty if the keys cannot be captured: why. Then the
+	// statement is counted, over touched (or all) tables.
+	count string
+	pass  bool // not guarded: a temporary table
+	// foreign is the target's OID if rows may leave a foreign table.
+	foreign uint32
+}
+
+// step is one table reached by the DELETE.
+type step struct {
+	table *catalog.Table
+	via   journal.Via
+	key   []journal.Column
+	old   []journal.Column
+}
+
+// plan resolves a DELETE in the session. describe returns the RowDescription of
+// the client's statement. Only after Quiesce.
+func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, describe func() ([]byte, error)) (*plan, error) {
+	encoding := w.Parameter("client_encoding")
+	if old != nil && old.epoch == s.epoch && old.view == s.view && old.encoding == encoding {
+		return old, nil
+	}
+	p := &plan{epoch: s.epoch, view: s.view, encoding: encoding}
+	target, err := s.resolve(ctx, w, st.Target)
+	if err != nil {
+		return nil, err
+	}
+	if target == nil { // it does not exist, or is newer than the snapshot
+		p.all, p.count = true, "the table is not in rowback's catalog snapshot"
+		return p, nil
+	}
+	if target.Temporary {
+		p.pass = len(target.Triggers) == 0
+		p.all, p.count = true, "a temporary table with triggers"
+		return p, nil
+	}
+	p.touched, p.all = s.view.snap.Touched(target)
+	for _, o := range p.touched {
+		if t := s.view.snap.Tables[o]; t != nil && t.Kind == 'f' {
+			p.foreign = target.OID
+		}
+	}
+	reached := target.Reached(st.Only)
+	if p.count = uncapturable(target, reached); p.count != "" {
+		return p, nil
+	}
+	c := sqlparse.Capture{HexText: encoding != "UTF8"}
+	at := make([]int, len(reached.Steps)) // where each step went
+	for i, r := range reached.Steps {
+		if r.Unlinks() && len(r.Table.Key) == 0 {
+			continue // nothing could name the rows to link again; none of them leaves
+		}
+		if at[i] = len(p.steps); r.Key != nil {
+			r.Parent = at[r.Parent]
+		}
+		p.steps = append(p.steps, newStep(r))
+		c.Steps = append(c.Steps, captureStep(r))
+	}
+	if missing, err := s.unreadable(ctx, w, p.steps); err != nil {
+		return nil, err
+	} else if missing != "" {
+		p.count = missing
+		return p, nil
+	}
+	if st.Returning && (len(c.Steps) > 1 || c.Steps[0].Self) {
+		if p.fields, err = describe(); err != nil {
+			return nil, err
+		}
+		c.ClientColumns = int(p.fields[0])<<8 | int(p.fields[1])
+	}
+	p.captured, err = st.Capture(c)
+	switch {
+	case errors.Is(err, sqlparse.ErrShape), errors.Is(err, sqlparse.ErrKeyType):
+		p.count = err.Error()
+	case err != nil:
+		return nil, err
+	case c.Steps[0].Self: // rows of the target that only its own foreign key pulls along
+		pulled := p.steps[0]
+		pulled.via = journal.Cascade
+		for len(p.steps) <= p.captured.SelfStep {
+			p.steps = append(p.steps, pulled)
+		}
+	}
+	return p, nil
+}
+
+// uncapturable says why a DELETE cannot be sent in captured form, "" if it can.
+func uncapturable(t *catalog.Table, r catalog.Reached) string {
+	switch {
+	case t.Kind == 'v':
+		return "a view"
+	case t.Kind == 'f':
+		return "a foreign table"
+	case t.DeleteRules:
+		return "the table has a rule on DELETE"
+	case r.Cycle:
+		return "the cascades form a circle of several tables"
+	case r.Unfit != "":
+		return r.Unfit
+	}
+	for _, st := range r.Steps {
+		if len(st.Table.Key) == 0 && !st.Unlinks() {
+			return "table " + st.Table.QuotedName() + " has no primary key or unique not-null key"
+		}
+		for _, x := range st.Table.Leaves() {
+			if x.Kind == 'f' {
+				return "rows of the foreign table " + x.QuotedName()
+			}
+		}
+	}
+	return ""
+}
+
+func newStep(r catalog.Step) step {
+	st := step{table: r.Table, via: journal.Direct, key: named(r.Table, r.Table.Key)}
+	if r.Key == nil {
+		return st
+	}
+	st.via = journal.Cascade
+	if r.Unlinks() {
+		st.old = named(r.Table, r.Key.SetColumns())
+		if st.via = journal.SetNull; r.Key.OnDelete == catalog.SetDefault {
+			st.via = journal.SetDef
+		}
+	}
+	return st
+}
+
+// captureStep is a step in sqlparse's terms.
+func captureStep(r catalog.Step) sqlparse.Step {
+	c := sqlparse.Step{Schema: r.Table.Schema, Table: r.Table.Name, Parent: r.Parent, Key: typed(r.Table, r.Table.Key)}
+	if r.Key != nil {
+		c.ParentColumns, c.Columns = r.Key.ParentColumns, r.Key.Columns
+		if r.Unlinks() {
+			c.Old = typed(r.Table, r.Key.SetColumns())
+		}
+	}
+	if r.Self != nil {
+		c.Self, c.SelfParent, c.SelfColumns = true, r.Self.ParentColumns, r.Self.Columns
+	}
+	return c
+}
+
+func named(t *catalog.Table, columns []string) []journal.Column {
+	var out []journal.Column
+	for _, c := range columns {
+		out = append(out, journal.Column{Name: c, Type: t.Column(c).Type})
+	}
+	return out
+}
+
+func typed(t *catalog.Table, columns []string) []sqlparse.KeyColumn {
+	var out []sqlparse.KeyColumn
+	for _, c := range columns {
+		out = append(out, sqlparse.KeyColumn{Name: c, Type: t.Column(c).BaseType})
+	}
+	return out
+}
+
+// resolve finds the table that a name means in this session, nil if none that
+// the snapshot knows.
+func (s *session) resolve(ctx context.Context, w proxy.Wire, n sqlparse.Name) (*catalog.Table, error) {
+	rows, err := lookup{w: w}.Query(ctx, "SELECT pg_catalog.to_regclass("+literal(regclass(n))+")::pg_catalog.oid::pg_catalog.text")
+	if err != nil || len(rows) != 1 || rows[0][0] == nil {
+		return nil, err
+	}
+	var o uint32
+	if _, err := fmt.Sscan(*rows[0][0], &o); err != nil {
+		return nil, err
+	}
+	return s.view.snap.Tables[o], nil
+}
+
+// unreadable names the first table whose keys the session's user may not read.
+func (s *session) unreadable(ctx context.Context, w proxy.Wire, steps []step) (string, error) {
+	var q strings.Builder
+	for i, st := range steps {
+		if i > 0 {
+			q.WriteString(" UNION ALL ")
+		}
+		fmt.Fprintf(&q, "SELECT '%d', (pg_catalog.has_table_privilege(%d::pg_catalog.oid, 'SELECT') AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE'))::pg_catalog.text"+
+			" FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) %d::pg_catalog.oid", i, st.table.OID, st.table.OID)
+	}
+	rows, err := lookup{w: w}.Query(ctx, q.String())
+	if err != nil {
+		return "", err
+	}
+	for _, r := range rows {
+		var i int
+		if _, err := fmt.Sscan(text(r[0]), &i); err == nil && text(r[1]) != "true" {
+			t := steps[i].table
+			return fmt.Sprintf("user %s may not read %s.%s", s.info.User, t.Schema, t.Name), nil
+		}
+	}
+	return "", nil
+}
+
+// literal quotes a string so that it means the same whatever standard_conforming_strings is.
+func literal(s string) string {
+	s = strings.ReplaceAll(s, "'", "''")
+	if strings.Contains(s, `\`) {
+		return " E'" + strings.ReplaceAll(s, `\`, `\\`) + "'"
+	}
+	return "'" + s + "'"
+}
+
+// regclass is a name as to_regclass reads it.
+func regclass(n sqlparse.Name) string {
+	if n.Schema == "" {
+		return quote(n.Name)
+	}
+	return quote(n.Schema) + "." + quote(n.Name)
+}

@@ -1,0 +1,246 @@
+package guard
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rowback/rowback/proxy"
+	"github.com/rowback/rowback/sqlparse"
+)
+
+// query handles a simple Query. Unless nothing in it matters, it runs one
+// statement at a time in the extended protocol, so that the commit of its
+// implicit transaction (the Sync) can be held back.
+func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
+	sql, _, _ := cut(body)
+	a := s.analyse(w, sql)
+	if a.plain || s.tx == nil && len(a.stmts) == 1 && a.stmts[0].route == routeControl && a.stmts[0].Verb != sqlparse.CommitPrepared {
+		w.Forward()
+		return nil
+	}
+	failed, err := w.Quiesce(ctx)
+	if err != nil {
+		return err
+	}
+	if failed { // in the middle of an extended exchange: the server discards it
+		w.Forward()
+		return nil
+	}
+	if len(a.stmts) == 1 && a.stmts[0].route == routePlain {
+		return s.note(ctx, w, body, a.stmts[0])
+	}
+	u := unrolled{s: s, w: w, block: w.TxStatus() != 'I', aborted: w.TxStatus() == 'E'}
+	for _, st := range a.stmts {
+		if err = u.statement(ctx, st); err != nil {
+			break
+		}
+	}
+	if err != nil && !errors.Is(err, errFailed) {
+		return err
+	}
+	return u.end(ctx, err != nil)
+}
+
+// note runs a lone statement as the Query it is, and notes what it changed.
+func (s *session) note(ctx context.Context, w proxy.Wire, body []byte, st judged) error {
+	w.Send('Q', body)
+	ok := true
+	for {
+		typ, body, err := w.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		switch typ {
+		case 'E':
+			ok = false
+		case 'Z':
+			if ok {
+				s.changed(st)
+			}
+		}
+		if err := w.Reply(typ, body); err != nil || typ == 'Z' {
+			return err
+		}
+		if typ == 'G' {
+			if err := copyIn(ctx, w); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// unrolled is a simple Query under way as a series of statements.
+type unrolled struct {
+	s       *session
+	w       proxy.Wire
+	block   bool // a transaction block is open
+	aborted bool // … and has failed
+}
+
+func (u *unrolled) statement(ctx context.Context, st judged) error {
+	if u.s.block = -1; u.block {
+		u.s.block = 1
+	}
+	switch {
+	case st.route == routeControl:
+		return u.control(ctx, st)
+	case u.aborted || st.route == routePlain:
+		return u.plain(ctx, st)
+	}
+	r, err := u.s.guarded(ctx, u.w, st, func() ([]byte, error) { return u.describe(ctx, st) })
+	if err != nil {
+		return err
+	}
+	if r == nil {
+		return u.plain(ctx, st)
+	}
+	r.rowdesc, r.shift = true, st.runes
+	sql := st.Text
+	if r.capturing() {
+		sql = r.plan.captured.SQL
+		r.shift -= r.plan.captured.Shift
+	}
+	err = r.bracket(ctx, func() {
+		u.w.Send('P', parseBody("", sql, nil))
+		u.w.Send('B', bindText("", ""))
+		u.w.Send('D', target('P', ""))
+		u.w.Send('E', executeBody(""))
+	})
+	if err != nil {
+		return err
+	}
+	u.s.changed(st)
+	return u.w.Reply(r.end, append([]byte(r.commandTag()), 0))
+}
+
+// plain runs a statement that needs no judging.
+func (u *unrolled) plain(ctx context.Context, st judged) error {
+	u.w.Send('P', parseBody("", st.Text, nil))
+	u.w.Send('B', bindText("", ""))
+	u.w.Send('D', target('P', ""))
+	u.w.Send('E', executeBody(""))
+	u.w.Send('H', nil)
+	_, err := u.answers(ctx, st)
+	if err == nil {
+		u.s.changed(st)
+	}
+	return err
+}
+
+// answers passes a statement's answers on, up to and with its completion, and
+// returns its tag.
+func (u *unrolled) answers(ctx context.Context, st judged) (string, error) {
+	for {
+		typ, body, err := u.w.Receive(ctx)
+		if err != nil {
+			return "", err
+		}
+		switch typ {
+		case '1', '2', '3', 'n', 't':
+			continue
+		case 'E':
+			body = shiftPosition(body, st.runes)
+		}
+		if err := u.w.Reply(typ, body); err != nil && st.route != routeControl {
+			return "", err // an answer to COMMIT counts even if the client is gone
+		}
+		switch typ {
+		case 'C', 'I', 's':
+			tag, _, _ := cut(body)
+			return string(tag), nil
+		case 'E':
+			return "", errFailed
+		case 'G':
+			if err := copyIn(ctx, u.w); err != nil {
+				return "", err
+			}
+		}
+	}
+}
+
+// describe returns the RowDescription of a statement as the client wrote it.
+func (u *unrolled) describe(ctx context.Context, st judged) ([]byte, error) {
+	return describeStatement(ctx, u.w, st.Text, nil)
+}
+
+// control runs BEGIN, COMMIT and the like.
+func (u *unrolled) control(ctx context.Context, st judged) error {
+	e, err := u.s.beforeControl(ctx, u.w, st, u.aborted)
+	if err != nil {
+		return err
+	}
+	u.w.Send('P', parseBody("", st.Text, nil))
+	u.w.Send('B', bindText("", ""))
+	u.w.Send('E', executeBody(""))
+	u.w.Send('H', nil)
+	tag, err := u.answers(ctx, st)
+	if err != nil && !errors.Is(err, errFailed) {
+		return err
+	}
+	if cerr := u.s.afterControl(ctx, st, tag, e, err != nil); cerr != nil {
+		return cerr
+	}
+	if err != nil {
+		return err
+	}
+	switch st.Verb {
+	case sqlparse.Begin:
+		u.block = true
+	case sqlparse.Commit, sqlparse.Rollback, sqlparse.PrepareTransaction:
+		u.block, u.aborted = st.Chain, false
+	case sqlparse.RollbackTo:
+		u.aborted = false
+	}
+	return nil
+}
+
+// end sends the Sync of an unrolled Query: held until the evidence is durable
+// if it commits an implicit transaction.
+func (u *unrolled) end(ctx context.Context, failed bool) error {
+	s := u.s
+	s.block = 0
+	if s.tx != nil && !u.block {
+		if !failed {
+			return s.commitImplicit(ctx, u.w)
+		}
+		s.drop()
+	}
+	if s.tx != nil {
+		s.tx.implicit = false
+	}
+	u.w.Send('S', nil)
+	return nil
+}
+
+// describeStatement prepares a text under a private name for its RowDescription.
+func describeStatement(ctx context.Context, w proxy.Wire, sql string, types []byte) ([]byte, error) {
+	w.Send('C', target('S', private))
+	w.Send('P', parseBody(private, sql, types))
+	w.Send('D', target('S', private))
+	w.Send('C', target('S', private))
+	w.Send('H', nil)
+	var fields []byte
+	for closed := 0; closed < 2; {
+		typ, body, err := w.Receive(ctx)
+		if err != nil {
+			return nil, err
+		}
+		switch typ {
+		case '3':
+			closed++
+		case 'T':
+			fields = append([]byte(nil), body...)
+		case 'E':
+			return nil, &failure{body: append([]byte(nil), body...)}
+		}
+	}
+	if fields == nil {
+		return nil, errMalformed
+	}
+	return fields, nil
+}
+
+// failure is an error of the client's own statement, met while looking into it.
+type failure struct{ body []byte }
+
+func (f *failure) Error() string { return errorText(f.body) }

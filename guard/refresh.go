@@ -1,0 +1,87 @@
+package guard
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/proxy"
+)
+
+// refresh makes s.view what the catalog says now, if that can be asked: not
+// while the server discards messages or the transaction has failed, when
+// nothing can be removed either.
+func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
+	failed, err := w.Quiesce(ctx)
+	if err != nil {
+		return err
+	}
+	if failed || w.TxStatus() == 'E' {
+		s.view = s.fallback()
+		return nil
+	}
+	if s.private && !s.inBlock(w) {
+		s.private = false
+		s.db.due.Store(true)
+	}
+	q := lookup{w: w, own: s.wasClean && w.TxStatus() == 'I'}
+	if q.own {
+		s.settle(ctx, q)
+	}
+	if s.db.view.Load() == nil {
+		s.db.loading.Lock() // nobody can judge without one
+	} else if !s.db.loading.TryLock() {
+		s.view = s.fallback()
+		return nil
+	}
+	defer s.db.loading.Unlock()
+	view, err := s.load(ctx, q)
+	switch {
+	case errors.Is(err, errServer) && q.own:
+		s.j.o.Logger.Error("catalog cannot be read; every statement is counted", "database", s.db.name, "error", err)
+		view = newView(&catalog.Snapshot{Database: s.db.name, Reach: catalog.Reach{Everything: "the catalog could not be read"}})
+	case err != nil:
+		return err
+	}
+	s.view = view
+	if s.inBlock(w) && s.db.view.Load() != nil {
+		s.private = true // it may show what this transaction alone has changed
+		return nil
+	}
+	s.db.view.Store(view)
+	s.db.due.Store(false)
+	return nil
+}
+
+// load returns the view in force if the catalog has not changed since, else a new one.
+func (s *session) load(ctx context.Context, q lookup) (*view, error) {
+	now := s.view
+	if !s.private {
+		now = s.db.view.Load()
+	}
+	if now != nil && now.snap.Fingerprint != "" {
+		print, err := catalog.Fingerprint(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		if print == now.snap.Fingerprint {
+			return now, nil
+		}
+	}
+	snap, err := catalog.Load(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	s.epoch++
+	return newView(snap), nil
+}
+
+func (s *session) fallback() *view {
+	if s.private && s.view != nil {
+		return s.view
+	}
+	if v := s.db.view.Load(); v != nil {
+		return v
+	}
+	return newView(&catalog.Snapshot{Database: s.db.name, Reach: catalog.Reach{Everything: "the catalog has not been read yet"}})
+}

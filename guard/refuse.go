@@ -1,0 +1,90 @@
+package guard
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/proxy"
+)
+
+// refuse dooms the open transaction and gives the client the error in place of
+// the statement's answers. It returns errFailed, as a failed statement does.
+// Only after Quiesce.
+func (s *session) refuse(ctx context.Context, w proxy.Wire, e *pgproto3.ErrorResponse) error {
+	if err := doom(ctx, w, e.Code+" "+e.Detail); err != nil {
+		return err
+	}
+	if err := w.Reply('E', errorBody(e)); err != nil {
+		return err
+	}
+	return errFailed
+}
+
+// doom makes the server fail the open transaction, implicit or not: it
+// executes a portal that does not exist, whose name is what the server logs.
+func doom(ctx context.Context, w proxy.Wire, why string) error {
+	w.Send('E', executeBody("rowback: "+why))
+	w.Send('H', nil)
+	for {
+		typ, _, err := w.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		if typ == 'E' {
+			return nil
+		}
+	}
+}
+
+// fault reports a failed injected query: the server has failed the transaction,
+// the client must know.
+func (s *session) fault(w proxy.Wire, err error) error {
+	s.j.o.Logger.Error("statement could not be judged", "database", s.db.name, "user", s.info.User, "error", err)
+	if s.tx != nil {
+		if err := s.tx.rewind(s.tx.start); err != nil {
+			return err
+		}
+	}
+	if err := w.Reply('E', errorBody(faultError(err))); err != nil {
+		return err
+	}
+	return errFailed
+}
+
+// blocked refuses a statement: what it did is taken back with its transaction,
+// which is journalled as blocked.
+func (s *session) blocked(ctx context.Context, w proxy.Wire, mark savepoint, verb, what, sql string, tables []journal.Table) error {
+	if s.tx != nil {
+		if err := s.tx.rewind(mark); err != nil {
+			return err
+		}
+	}
+	e := s.entry(journal.Blocked)
+	e.Alert = verb + " " + what
+	var r removals
+	r.add(sql, "")
+	e.Statements, e.Tables, e.Rows = r.statements, tables, total(tables)
+	for i := range e.Tables { // nothing was removed, so no keys are kept
+		e.Tables[i].KeysCaptured = false
+	}
+	if err := s.j.o.Journal.Append(ctx, e, nil); err != nil { // nothing is removed: refuse all the same
+		s.j.health.failed(err)
+		s.j.o.Metrics.JournalErrors.Inc()
+		s.j.o.Logger.Error("a blocked statement could not be journalled", "id", e.ID, "error", err)
+	}
+	s.j.o.Metrics.blocked(e)
+	s.j.raise(e)
+	return s.refuse(ctx, w, blockedError(verb, what, e.ID, s.j.policy().Limit))
+}
+
+// entry makes an entry with what the session knows.
+func (s *session) entry(o journal.Outcome) *journal.Entry {
+	now := s.j.o.Now().UTC()
+	return &journal.Entry{
+		ID: journal.NewID(now), Time: now, Kind: journal.Deletion, Outcome: o,
+		Database: s.info.Database, User: s.info.User, Application: s.info.Application, Client: s.info.Client,
+		Proxy: s.j.o.Proxy,
+	}
+}

@@ -1,0 +1,174 @@
+package guard
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/rowback/rowback/proxy"
+)
+
+// session implements proxy.Session. All of it belongs to the goroutine that
+// reads the client.
+type session struct {
+	j    *Judge
+	db   *database
+	info proxy.Info
+
+	// view in force; private while a transaction that changed the catalog is
+	// open, else the database's.
+	view    *view
+	private bool
+
+	stmts   map[string]*prepared // prepared statements that need the guard, by name
+	portals map[string]*portal   // portals bound to them, by name
+	tx      *transaction         // nil: nothing removed in the open transaction
+
+	clean    bool // nothing was sent since the last Sync
+	wasClean bool // clean, before the message under judgement
+	// block is what the messages since the last Sync did to the transaction block:
+	// 1 opened it, -1 ended it, 0 neither.
+	block int8
+	epoch int // counts what may change how names resolve
+}
+
+// Wants implements proxy.Session.
+func (s *session) Wants(typ byte, body []byte) bool {
+	s.wasClean = s.clean
+	s.clean = typ == 'Q' || typ == 'S' || typ == 'F'
+	switch typ {
+	case 'Q':
+		s.block = 0
+		return s.stale() || s.interesting(bytes.TrimSuffix(body, []byte{0}))
+	case 'P':
+		name, rest, _ := cut(body)
+		text, _, _ := cut(rest)
+		return s.stale() || s.stmts[string(name)] != nil || s.interesting(text)
+	case 'B':
+		if len(s.stmts) == 0 && len(s.portals) == 0 {
+			return false
+		}
+		p, rest, _ := cut(body)
+		st, _, _ := cut(rest)
+		return s.stmts[string(st)] != nil || s.portals[string(p)] != nil
+	case 'E':
+		p, _, _ := cut(body)
+		return s.portals[string(p)] != nil
+	case 'D', 'C':
+		if len(body) < 2 {
+			return false
+		}
+		name, _, _ := cut(body[1:])
+		if body[0] == 'P' {
+			return s.portals[string(name)] != nil
+		}
+		return typ == 'C' && s.stmts[string(name)] != nil
+	case 'F':
+		return s.stale() || len(body) >= 4 && oid(body) >= firstUserOID
+	case 'S':
+		if s.tx == nil {
+			s.block = 0
+		}
+		return s.tx != nil
+	}
+	return false
+}
+
+// stale reports whether the catalog is to be looked at first.
+func (s *session) stale() bool {
+	if s.private {
+		return true
+	}
+	s.view = s.db.view.Load()
+	return s.view == nil || s.db.due.Load()
+}
+
+func (s *session) interesting(text []byte) bool {
+	v := s.view
+	if v.snap.Reach.Everything == "" && !v.names.Scan(text) {
+		return false
+	}
+	// What a backslash means is the session's to say: Message knows.
+	return bytes.IndexByte(text, '\\') >= 0 || !v.cache.plain(text)
+}
+
+// analyse parses a query text as this session's server will.
+func (s *session) analyse(w proxy.Wire, text []byte) *analysis {
+	backslash := w.Parameter("standard_conforming_strings") != "on" || ambiguous[w.Parameter("client_encoding")]
+	return s.view.analyse(string(text), backslash)
+}
+
+// ambiguous encodings have characters whose second byte is a backslash.
+var ambiguous = map[string]bool{
+	"SJIS": true, "SHIFT_JIS_2004": true, "BIG5": true, "GBK": true, "GB18030": true, "UHC": true, "JOHAB": true,
+}
+
+// Message implements proxy.Session.
+func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []byte) error {
+	if typ != 'S' && s.stale() {
+		if err := s.refresh(ctx, w); err != nil {
+			return err
+		}
+	}
+	switch typ {
+	case 'Q':
+		return s.query(ctx, w, body)
+	case 'P':
+		return s.parse(ctx, w, body)
+	case 'B':
+		return s.bind(ctx, w, body)
+	case 'D':
+		return s.describe(ctx, w, body)
+	case 'E':
+		return s.execute(ctx, w, body)
+	case 'C':
+		return s.closeNamed(w, body)
+	case 'F':
+		return s.functionCall(ctx, w, body)
+	case 'S':
+		return s.sync(ctx, w, body)
+	}
+	w.Forward()
+	return nil
+}
+
+// Close implements proxy.Session.
+func (s *session) Close() {
+	s.drop()
+	for _, p := range s.portals {
+		p.close()
+	}
+}
+
+// inBlock reports whether a transaction block is open. Only after Quiesce.
+func (s *session) inBlock(w proxy.Wire) bool {
+	return s.block > 0 || s.block == 0 && w.TxStatus() != 'I'
+}
+
+// open returns the open transaction's record, made on first use. Only after Quiesce.
+func (s *session) open(w proxy.Wire) *transaction {
+	if s.tx == nil {
+		s.tx = newTransaction(s.j.o.Spill, !s.inBlock(w))
+	}
+	return s.tx
+}
+
+// drop forgets the open transaction's record.
+func (s *session) drop() {
+	if s.tx != nil {
+		if err := s.tx.keys.Close(); err != nil {
+			s.j.o.Logger.Warn("captured keys could not be freed", "error", err)
+		}
+		s.tx = nil
+	}
+}
+
+// changed notes what a statement that succeeded may have changed for later ones.
+func (s *session) changed(st judged) {
+	if st.DDL {
+		s.db.due.Store(true)
+		s.epoch++
+	}
+	if st.ChangesNames {
+		s.epoch++
+	}
+}

@@ -1,0 +1,199 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/sqlparse"
+)
+
+// take notes what a TRUNCATE or DROP TABLE is about to take away: it locks the
+// tables as the statement will, counts their rows, refuses at once if they are
+// too many, else reads their keys. false: only temporary tables are named.
+func (r *run) take(ctx context.Context) (bool, error) {
+	if err := r.begin(ctx); err != nil {
+		return false, err
+	}
+	tables, temporary, err := r.targets(ctx)
+	if err != nil {
+		return false, r.told(err)
+	}
+	if len(tables) == 0 {
+		return !temporary, nil // unknown names: the counters and filenodes decide
+	}
+	if err := r.lock(ctx, tables); err != nil {
+		return false, r.told(err)
+	}
+	r.taken = map[uint32]bool{}
+	rm := &r.s.tx.removals
+	rows := make(map[*catalog.Table]int64, len(tables))
+	for _, t := range tables {
+		n, err := r.count(ctx, t)
+		if err != nil {
+			return false, r.told(err)
+		}
+		r.taken[t.OID] = true
+		if n == 0 {
+			continue
+		}
+		rows[t] = n
+		e := &rm.tables[r.tookFrom(t)]
+		e.Rows += n
+	}
+	if p := r.s.j.policy(); p.Mode == Block {
+		removed := r.since()
+		if what := p.judge(removed, rm.tables, false); what != "" {
+			verb := "TRUNCATE"
+			if r.st.Verb == sqlparse.Drop {
+				verb = "DROP"
+			}
+			return false, r.s.blocked(ctx, r.w, r.mark, verb, what, r.st.Text, removed)
+		}
+	}
+	for _, t := range tables {
+		if rows[t] > 0 && len(t.Key) > 0 {
+			if err := r.keys(ctx, t); err != nil {
+				return false, r.told(err)
+			}
+		}
+	}
+	return true, nil
+}
+
+// told reports a failed query of ours to the client.
+func (r *run) told(err error) error {
+	if errors.Is(err, errServer) {
+		return r.s.fault(r.w, err)
+	}
+	return err
+}
+
+// targets are the tables that hold the rows: the named ones, their partitions
+// and children, and with TRUNCATE … CASCADE whatever references them.
+func (r *run) targets(ctx context.Context) (tables []*catalog.Table, temporary bool, err error) {
+	seen := map[*catalog.Table]bool{}
+	var add func(t *catalog.Table)
+	add = func(t *catalog.Table) {
+		if seen[t] {
+			return
+		}
+		seen[t] = true
+		if t.Kind == 'r' {
+			tables = append(tables, t)
+		}
+		for _, c := range t.Children {
+			add(c)
+		}
+		if r.st.Verb == sqlparse.Truncate && r.st.Cascade {
+			for _, fk := range t.ReferencedBy {
+				add(fk.Child)
+			}
+		}
+	}
+	for i, n := range r.st.Targets {
+		t, err := r.s.resolve(ctx, r.w, n)
+		if err != nil {
+			return nil, false, err
+		}
+		switch {
+		case t == nil:
+		case t.Temporary:
+			temporary = true
+		case i < len(r.st.TargetsOnly) && r.st.TargetsOnly[i] && t.Kind == 'r' && !r.st.Cascade:
+			seen[t], tables = true, append(tables, t)
+		default:
+			add(t)
+		}
+	}
+	return tables, temporary, nil
+}
+
+// lock takes the lock that the statement itself will take, so that nothing
+// changes between the count and the removal.
+func (r *run) lock(ctx context.Context, tables []*catalog.Table) error {
+	names := make([]string, len(tables))
+	for i, t := range tables {
+		names[i] = t.QuotedName()
+	}
+	// Outside a block LOCK is allowed inside a function only.
+	_, err := lookup{w: r.w}.Query(ctx, "DO $rowback$ BEGIN LOCK TABLE ONLY "+strings.Join(names, ", ONLY ")+" IN ACCESS EXCLUSIVE MODE; END $rowback$")
+	return err
+}
+
+func (r *run) count(ctx context.Context, t *catalog.Table) (int64, error) {
+	rows, err := lookup{w: r.w}.Query(ctx, "SELECT pg_catalog.count(*)::pg_catalog.text FROM ONLY "+t.QuotedName())
+	if err != nil {
+		return 0, err
+	}
+	if len(rows) != 1 {
+		return 0, fmt.Errorf("%w: count", errMalformed)
+	}
+	return strconv.ParseInt(text(rows[0][0]), 10, 64)
+}
+
+// tookFrom is the index of a table's share, named by its partition root.
+func (r *run) tookFrom(t *catalog.Table) int {
+	root := t.Root()
+	want := journal.Table{Schema: root.Schema, Name: root.Name, OID: root.OID, Via: journal.Truncate}
+	if r.st.Verb == sqlparse.Drop {
+		want.Via = journal.Drop
+	}
+	if want.Key = named(t, t.Key); len(want.Key) > 0 {
+		want.KeysCaptured = true
+	} else {
+		want.Why = "the table has no primary key or unique not-null key"
+	}
+	return r.s.tx.removals.table(want)
+}
+
+// keys captures the keys of all rows of a table.
+func (r *run) keys(ctx context.Context, t *catalog.Table) error {
+	encoding := r.w.Parameter("client_encoding")
+	exprs := make([]string, 0, len(t.Key))
+	for _, c := range typed(t, t.Key) {
+		x, err := sqlparse.KeyExpr("x", c, encoding != "UTF8")
+		if err != nil { // counted, not captured
+			e := &r.s.tx.removals.tables[r.tookFrom(t)]
+			e.KeysCaptured, e.Why = false, err.Error()
+			return nil
+		}
+		exprs = append(exprs, x)
+	}
+	i := r.tookFrom(t)
+	r.plan = &plan{encoding: encoding}
+	defer func() { r.plan = nil }()
+	sendQuery(r.w, "SELECT "+strings.Join(exprs, ", ")+" FROM ONLY "+t.QuotedName()+" x")
+	r.w.Send('H', nil)
+	for closed := 0; closed < 3; {
+		typ, body, err := r.w.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		switch typ {
+		case '3':
+			closed++
+		case 'E':
+			return fmt.Errorf("%w: %s", errServer, errorText(body))
+		case 'D':
+			cols, err := columns(body)
+			if err != nil {
+				return err
+			}
+			values, err := r.values(cols)
+			if err != nil {
+				return err
+			}
+			if err := r.s.tx.keys.Add(journal.Row{Table: i, Values: values}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

@@ -1,0 +1,118 @@
+package guard
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// transaction is what one transaction has removed so far.
+type transaction struct {
+	keys     *journal.Keys
+	removals removals
+	marks    []savepoint
+	xid      string
+	server   journal.Server
+	implicit bool      // it ends at the next Sync
+	start    savepoint // nothing removed yet
+}
+
+// removals is the part of a transaction that a savepoint can take back.
+type removals struct {
+	tables     []journal.Table
+	statements []journal.Statement
+	rows       int64
+	over       string // why it alerted, "" while within the limits
+}
+
+// savepoint is a state to go back to.
+type savepoint struct {
+	name     string
+	removals removals
+	keys     journal.Mark
+}
+
+func (r removals) clone() removals {
+	r.tables = append([]journal.Table(nil), r.tables...)
+	r.statements = append([]journal.Statement(nil), r.statements...)
+	return r
+}
+
+func newTransaction(spill string, implicit bool) *transaction {
+	t := &transaction{keys: journal.NewKeys(spill), implicit: implicit}
+	t.start = t.mark("")
+	return t
+}
+
+func (t *transaction) mark(name string) savepoint {
+	return savepoint{name: name, removals: t.removals.clone(), keys: t.keys.Mark()}
+}
+
+func (t *transaction) rewind(s savepoint) error {
+	t.removals = s.removals.clone()
+	return t.keys.Rewind(s.keys)
+}
+
+func (t *transaction) savepoint(name string) { t.marks = append(t.marks, t.mark(name)) }
+
+func (t *transaction) find(name string) int {
+	for i := len(t.marks) - 1; i >= 0; i-- {
+		if t.marks[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (t *transaction) release(name string) {
+	if i := t.find(name); i >= 0 {
+		t.marks = t.marks[:i]
+	} else {
+		t.marks = nil // set before the first removal: everything since goes with it
+	}
+}
+
+// rollbackTo takes back what was removed since the savepoint. One that is not
+// known was set before the transaction's first removal.
+func (t *transaction) rollbackTo(name string) error {
+	if i := t.find(name); i >= 0 {
+		t.marks = t.marks[:i+1]
+		return t.rewind(t.marks[i])
+	}
+	t.marks = nil
+	return t.rewind(t.start)
+}
+
+// table returns the index of a table's share, made on first use.
+func (r *removals) table(want journal.Table) int {
+	for i := range r.tables {
+		if t := &r.tables[i]; t.OID == want.OID && t.Via == want.Via && t.Schema == want.Schema && t.Name == want.Name {
+			return i
+		}
+	}
+	r.tables = append(r.tables, want)
+	return len(r.tables) - 1
+}
+
+// maxSQL bounds a statement's text in an entry, in bytes.
+const maxSQL = 64 << 10
+
+// add notes a statement. Repetitions of one text are added up, so that a loop
+// of single-row deletes stays one line.
+func (r *removals) add(sql, tag string) {
+	sql = strings.TrimSpace(sql)
+	if len(sql) > maxSQL {
+		sql = strings.ToValidUTF8(sql[:maxSQL], "") + "…"
+	}
+	if n := len(r.statements) - 1; n >= 0 && r.statements[n].SQL == sql {
+		var a, b int64
+		if _, err := fmt.Sscanf(r.statements[n].Tag, "DELETE %d", &a); err == nil {
+			if _, err := fmt.Sscanf(tag, "DELETE %d", &b); err == nil {
+				r.statements[n].Tag = fmt.Sprintf("DELETE %d", a+b)
+				return
+			}
+		}
+	}
+	r.statements = append(r.statements, journal.Statement{SQL: sql, Tag: tag})
+}

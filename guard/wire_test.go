@@ -1,0 +1,196 @@
+package guard_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/internal/pgtest"
+)
+
+// raw is a connection on which a test writes single protocol messages.
+type raw struct {
+	*pgproto3.Frontend
+	t    *testing.T
+	conn net.Conn
+}
+
+func dialRaw(t *testing.T, target string) *raw {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	r := &raw{Frontend: pgproto3.NewFrontend(conn, conn), t: t, conn: conn}
+	r.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber, Parameters: map[string]string{"user": "postgres", "database": strings.TrimPrefix(u.Path, "/")}})
+	r.answers(1)
+	return r
+}
+
+// answers flushes and reads until n ReadyForQuery have come; asynchronous and
+// per-connection messages are left out.
+func (r *raw) answers(n int) []string {
+	r.t.Helper()
+	if err := r.Flush(); err != nil {
+		r.t.Fatal(err)
+	}
+	var out []string
+	for n > 0 {
+		m, err := r.Receive()
+		if err != nil {
+			r.t.Fatalf("after %q: %v", out, err)
+		}
+		switch m := m.(type) {
+		case *pgproto3.BackendKeyData, *pgproto3.ParameterStatus, *pgproto3.AuthenticationOk:
+			continue
+		case *pgproto3.ReadyForQuery:
+			n--
+		case *pgproto3.ErrorResponse:
+			m.Line, m.File, m.Routine = 0, "", ""
+		}
+		b, err := json.Marshal(m)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		out = append(out, fmt.Sprintf("%T %s", m, b))
+	}
+	return out
+}
+
+type messages = []pgproto3.FrontendMessage
+
+func pbe(sql string, params ...string) messages {
+	b := &pgproto3.Bind{}
+	for _, p := range params {
+		b.Parameters = append(b.Parameters, []byte(p))
+	}
+	return messages{&pgproto3.Parse{Query: sql}, b, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}}
+}
+
+func q(sql string) messages { return messages{&pgproto3.Query{String: sql}} }
+
+var syncMsg = messages{&pgproto3.Sync{}}
+
+func cat(parts ...messages) messages {
+	var out messages
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	return out
+}
+
+// exchanges are message sequences within the limits: through the proxy, every
+// answer must be what the server itself answers.
+var exchanges = map[string][]messages{
+	"simple":                        {q("DELETE FROM plain WHERE id = 1")},
+	"simple returning":              {q("DELETE FROM plain WHERE id < 4 RETURNING *, id + 1 AS next, 'x'")},
+	"simple cascade returning":      {q("DELETE FROM orders WHERE id = 1 RETURNING *, 'x' AS lit, now() > '2000-01-01'")},
+	"simple none":                   {q("DELETE FROM plain WHERE id = -1")},
+	"several":                       {q("SELECT 1; DELETE FROM plain WHERE id = 1; SELECT 2")},
+	"several with block":            {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT; SELECT 2"), q("SELECT count(*) FROM plain")},
+	"several, commit without block": {q("DELETE FROM plain WHERE id = 1; COMMIT; DELETE FROM plain WHERE id = 2; ROLLBACK"), q("SELECT count(*) FROM plain")},
+	"several, error":                {q("DELETE FROM plain WHERE id = 1; SELECT 1/0; DELETE FROM plain WHERE id = 2"), q("SELECT count(*) FROM plain")},
+	"several, error position":       {q("DELETE FROM plain WHERE id = 1; SELECT nope"), q("SELECT 'é'; DELETE FROM plain WHERE nope = 1")},
+	"several in block":              {q("BEGIN"), q("DELETE FROM plain WHERE id = 1; DELETE FROM plain WHERE id = 2"), q("ROLLBACK"), q("SELECT count(*) FROM plain")},
+	"chain":                         {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT AND CHAIN"), q("DELETE FROM plain WHERE id = 2"), q("ROLLBACK AND CHAIN"), q("COMMIT")},
+	"error in block":                {q("BEGIN"), q("DELETE FROM plain WHERE id = 1"), q("DELETE FROM nope"), q("DELETE FROM plain"), q("COMMIT"), q("SELECT count(*) FROM plain")},
+	"error position cascade":        {q("DELETE FROM orders WHERE nope = 1"), cat(pbe("DELETE FROM orders WHERE id = $1 / 0", "1"), syncMsg)},
+	"empty":                         {q(""), q(";"), q("-- nothing")},
+	"syntax error":                  {q("DELETE FROM"), cat(pbe("DELETE FRO plain"), syncMsg), q("DELETE FROM plain WHERE id = 1")},
+	"runtime error":                 {q("DELETE FROM plain WHERE 1/(id-id) = 1"), q("DELETE FROM orders WHERE 1/(id-id) = 1")},
+	"extended":                      {cat(pbe("DELETE FROM plain WHERE id = $1", "1"), syncMsg)},
+	"extended returning":            {cat(pbe("DELETE FROM plain WHERE id < $1 RETURNING a, id", "4"), syncMsg)},
+	"extended cascade returning":    {cat(pbe("DELETE FROM orders WHERE id < $1 RETURNING *, 1.5", "4"), syncMsg)},
+	"extended pipeline": {cat(pbe("DELETE FROM plain WHERE id = $1", "1"), pbe("SELECT count(*) FROM plain"), pbe("DELETE FROM orders WHERE id = $1", "1"), syncMsg,
+		pbe("DELETE FROM plain WHERE id = $1", "2"), syncMsg, q("SELECT count(*) FROM plain"))},
+	"extended pipeline, error": {cat(pbe("DELETE FROM plain WHERE id = $1", "1"), pbe("SELECT 1/0"), pbe("DELETE FROM plain WHERE id = $1", "2"), syncMsg, q("SELECT count(*) FROM plain"))},
+	"extended, block in pipeline": {cat(pbe("BEGIN"), pbe("DELETE FROM plain WHERE id = 1"), syncMsg, pbe("DELETE FROM plain WHERE id = 2"), pbe("COMMIT"), pbe("DELETE FROM plain WHERE id = 3"), syncMsg),
+		q("SELECT count(*) FROM plain")},
+	"extended, savepoints": {cat(pbe("BEGIN"), pbe("SAVEPOINT a"), pbe("DELETE FROM plain WHERE id = 1"), pbe("ROLLBACK TO a"), pbe("COMMIT"), syncMsg), q("SELECT count(*) FROM plain")},
+	"named, describe, max rows": {
+		{&pgproto3.Parse{Name: "s", Query: "DELETE FROM plain WHERE id < $1 RETURNING id"}, &pgproto3.Describe{ObjectType: 'S', Name: "s"}, &pgproto3.Sync{}},
+		{&pgproto3.Bind{DestinationPortal: "p", PreparedStatement: "s", Parameters: [][]byte{[]byte("8")}}, &pgproto3.Describe{ObjectType: 'P', Name: "p"},
+			&pgproto3.Execute{Portal: "p", MaxRows: 3}, &pgproto3.Execute{Portal: "p", MaxRows: 3}, &pgproto3.Execute{Portal: "p", MaxRows: 3}, &pgproto3.Sync{}},
+		{&pgproto3.Close{ObjectType: 'S', Name: "s"}, &pgproto3.Sync{}},
+		{&pgproto3.Bind{PreparedStatement: "s", Parameters: [][]byte{[]byte("8")}}, &pgproto3.Execute{}, &pgproto3.Sync{}},
+	},
+	"max rows without returning": {{&pgproto3.Parse{Query: "DELETE FROM plain WHERE id < 5"}, &pgproto3.Bind{}, &pgproto3.Execute{MaxRows: 1}, &pgproto3.Sync{}}, q("SELECT count(*) FROM plain")},
+	"binary results": {
+		{&pgproto3.Parse{Query: "DELETE FROM plain WHERE id < 4 RETURNING id, a"}, &pgproto3.Bind{ResultFormatCodes: []int16{1}}, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}, &pgproto3.Sync{}},
+		{&pgproto3.Parse{Query: "DELETE FROM orders WHERE id < 3 RETURNING id, kind"}, &pgproto3.Bind{ResultFormatCodes: []int16{1, 0}}, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}, &pgproto3.Sync{}},
+	},
+	"binary parameter": {{&pgproto3.Parse{Query: "DELETE FROM plain WHERE id = $1", ParameterOIDs: []uint32{23}},
+		&pgproto3.Bind{ParameterFormatCodes: []int16{1}, Parameters: [][]byte{{0, 0, 0, 7}}, ResultFormatCodes: []int16{1}}, &pgproto3.Execute{}, &pgproto3.Sync{}}, q("SELECT count(*) FROM plain")},
+	"bad parameter":    {cat(pbe("DELETE FROM plain WHERE id = $1", "abc"), syncMsg), cat(pbe("DELETE FROM orders WHERE id = $1", "abc"), syncMsg), q("SELECT 1")},
+	"prepared text":    {{&pgproto3.Parse{Name: "s", Query: "DELETE FROM plain WHERE id = 1"}, &pgproto3.Sync{}}, {&pgproto3.Bind{PreparedStatement: "s"}, &pgproto3.Execute{}, &pgproto3.Sync{}}, q("SELECT name, statement FROM pg_prepared_statements")},
+	"reparse a name":   {{&pgproto3.Parse{Name: "s", Query: "DELETE FROM plain WHERE id = 1"}, &pgproto3.Parse{Name: "s", Query: "SELECT 1"}, &pgproto3.Sync{}}, {&pgproto3.Bind{PreparedStatement: "s"}, &pgproto3.Execute{}, &pgproto3.Sync{}}},
+	"unnamed survives": {{&pgproto3.Parse{Query: "DELETE FROM plain WHERE id = 1"}, &pgproto3.Sync{}}, {&pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}}, {&pgproto3.Parse{Query: "SELECT 1"}, &pgproto3.Sync{}}, {&pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}}},
+	"temporary table":  {q("CREATE TEMP TABLE x AS SELECT generate_series(1, 100) id"), q("DELETE FROM x"), q("SELECT count(*) FROM x")},
+	"copy in between":  {cat(q("DELETE FROM plain WHERE id < 3; COPY plain FROM STDIN; DELETE FROM plain WHERE id = 3"), messages{&pgproto3.CopyData{Data: []byte("1\tone\n")}, &pgproto3.CopyDone{}}), q("SELECT * FROM plain WHERE id < 5")},
+	"copy out between": {q("DELETE FROM plain WHERE id > 3; COPY plain TO STDOUT; DELETE FROM plain WHERE id = 3")},
+	"truncate small":   {q("BEGIN"), q("TRUNCATE small"), q("ROLLBACK"), q("TRUNCATE small"), q("TRUNCATE small, nope")},
+	"drop small":       {q("DROP TABLE small"), q("SELECT 1 FROM small")},
+	"function":         {q("SELECT purge(2)"), q("SELECT count(*) FROM plain"), cat(pbe("SELECT purge($1::int)", "1"), syncMsg)},
+	"do":               {q("DO $$ BEGIN DELETE FROM plain WHERE id = 1; END $$")},
+	"nested":           {q("WITH d AS (DELETE FROM plain WHERE id < 4 RETURNING id) SELECT sum(id) FROM d"), q("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) DELETE FROM plain WHERE id = 9")},
+	"prepare, execute": {q("PREPARE x(int) AS DELETE FROM plain WHERE id = $1"), q("EXECUTE x(1)"), q("DEALLOCATE x"), q("EXECUTE x(1)")},
+	"cursor":           {q("BEGIN"), q("DECLARE c CURSOR FOR SELECT * FROM plain ORDER BY id FOR UPDATE"), q("FETCH 2 FROM c"), q("DELETE FROM plain WHERE CURRENT OF c"), q("COMMIT"), q("SELECT min(id), count(*) FROM plain")},
+	"deferred error":   {q("BEGIN; SET CONSTRAINTS ALL DEFERRED; DELETE FROM parent WHERE id = 1; COMMIT"), q("DELETE FROM parent WHERE id = 1"), q("SELECT count(*) FROM parent"), cat(pbe("DELETE FROM parent WHERE id = 1"), syncMsg)},
+	"notice":           {q("DO $$ BEGIN RAISE NOTICE 'hello'; DELETE FROM plain WHERE id = 1; END $$")},
+	"search path":      {q("CREATE SCHEMA s; CREATE TABLE s.plain (id int PRIMARY KEY); INSERT INTO s.plain VALUES (1)"), q("SET search_path = s"), q("DELETE FROM plain"), q("RESET search_path"), q("DELETE FROM plain WHERE id = 1 RETURNING *")},
+	"two phase":        {q("BEGIN; DELETE FROM plain WHERE id = 1; PREPARE TRANSACTION 'x1'"), q("SELECT count(*) FROM plain"), q("ROLLBACK PREPARED 'x1'"), q("SELECT count(*) FROM plain")},
+	"discard all":      {{&pgproto3.Parse{Name: "s", Query: "DELETE FROM plain WHERE id = 1"}, &pgproto3.Sync{}}, q("DISCARD ALL"), {&pgproto3.Bind{PreparedStatement: "s"}, &pgproto3.Execute{}, &pgproto3.Sync{}}},
+	"flush only":       {cat(pbe("DELETE FROM plain WHERE id = 1"), messages{&pgproto3.Flush{}, &pgproto3.Sync{}})},
+}
+
+const wireExtra = `
+CREATE TABLE small (id int PRIMARY KEY); INSERT INTO small VALUES (1), (2);
+CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1), (2);
+CREATE TABLE child (id int PRIMARY KEY, p int REFERENCES parent DEFERRABLE INITIALLY DEFERRED); INSERT INTO child VALUES (1, 1);
+CREATE FUNCTION purge(n int) RETURNS int LANGUAGE plpgsql AS $$ DECLARE c int; BEGIN DELETE FROM plain WHERE id <= n; GET DIAGNOSTICS c = ROW_COUNT; RETURN c; END $$;
+`
+
+func TestWire_WithinTheLimitEveryAnswerIsTheServers(t *testing.T) {
+	e := newEnv(t, guard.Policy{Mode: guard.Block, Limit: 1000}, shop, wireExtra)
+	for name, exchange := range exchanges {
+		t.Run(name, func(t *testing.T) {
+			admin := pgtest.Shared(t).URL("postgres")
+			run := func(via string) [][]string {
+				db := fmt.Sprintf("%s_x", e.database)
+				pgtest.Exec(t, admin, "CREATE DATABASE "+db+" TEMPLATE "+e.database)
+				defer pgtest.Exec(t, admin, "DROP DATABASE "+db+" WITH (FORCE)")
+				r := dialRaw(t, strings.Replace(via, e.database, db, 1))
+				defer r.conn.Close()
+				var out [][]string
+				for _, ms := range exchange {
+					n := 0
+					for _, m := range ms {
+						r.Send(m)
+						switch m.(type) {
+						case *pgproto3.Query, *pgproto3.Sync:
+							n++
+						}
+					}
+					out = append(out, r.answers(n))
+				}
+				return out
+			}
+			want := run(e.direct)
+			got := run(e.url)
+			for i := range want {
+				equal(t, fmt.Sprintf("answers to exchange %d", i), got[i], want[i])
+			}
+		})
+	}
+}
