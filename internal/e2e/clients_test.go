@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rowback/rowback/internal/pgtest"
+)
+
+func TestPsql(t *testing.T) {
+	for _, script := range []string{"basics.sql", "deletes.sql"} {
+		t.Run(script, func(t *testing.T) {
+			same(t, func(t *testing.T, url string) string {
+				return run(t, pgtest.Shared(t).Command(t.Context(), "psql", "-X", "-a", "-f", "testdata/"+script, url))
+			})
+		})
+	}
+}
+
+func TestPsycopg2(t *testing.T) {
+	same(t, func(t *testing.T, url string) string {
+		// Debian's own python: another one in PATH does not see Debian's psycopg2.
+		return run(t, exec.CommandContext(t.Context(), "/usr/bin/python3", "testdata/psycopg2_suite.py", url))
+	})
+}
+
+func TestJDBC(t *testing.T) {
+	same(t, func(t *testing.T, url string) string {
+		// The driver takes the user as a parameter.
+		url = strings.Replace(url, "postgres://postgres@", "postgresql://", 1) + "&user=postgres"
+		return run(t, exec.CommandContext(t.Context(), "java", "-cp", "/usr/share/java/postgresql.jar", "testdata/JdbcSuite.java", url))
+	})
+}
+
+// same runs a client directly and through the proxy and compares what it says.
+func same(t *testing.T, client func(t *testing.T, url string) string) {
+	t.Helper()
+	cluster := pgtest.Shared(t)
+	direct := neutral(client(t, cluster.URL(pgtest.Database(t))))
+	through := strings.Replace(cluster.URL(pgtest.Database(t)), cluster.Addr(), proxyAddr(t), 1)
+	compare(t, direct, neutral(client(t, through)))
+}
+
+// What lawfully differs from run to run on the server itself.
+var runs = []struct {
+	pattern *regexp.Regexp
+	neutral string
+}{
+	{regexp.MustCompile(`t\d+_\d+`), "DATABASE"},
+	{regexp.MustCompile(`PID \d+`), "PID"},
+	{regexp.MustCompile(`large object \d+`), "large object OID"},
+}
+
+func neutral(text string) string {
+	for _, r := range runs {
+		text = r.pattern.ReplaceAllString(text, r.neutral)
+	}
+	return text
+}
+
+// compare shows the first lines that differ, with what led there.
+func compare(t *testing.T, direct, through string) {
+	t.Helper()
+	if direct == through {
+		return
+	}
+	a, b := strings.Split(direct, "\n"), strings.Split(through, "\n")
+	i := 0
+	for i < len(a) && i < len(b) && a[i] == b[i] {
+		i++
+	}
+	part := func(lines []string, from, to int) string {
+		return strings.Join(lines[max(0, min(from, len(lines))):min(to, len(lines))], "\n")
+	}
+	t.Errorf("line %d differs, after\n%s\n--- direct:\n%s\n--- through the proxy:\n%s", i+1, part(a, i-8, i), part(a, i, i+8), part(b, i, i+8))
+}
+
+// run returns all that a program prints.
+func run(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
+}
