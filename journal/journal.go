@@ -18,9 +18,9 @@ var (
 
 // Filter selects entries; zero fields select everything.
 type Filter struct {
-	ID                                 string // whole ID or unique prefix
-	Since, Until                       time.Time
-	Table                              string // name, or schema.name
+	ID                                 string    // whole ID or unique prefix
+	Since, Until                       time.Time // both included
+	Table                              string    // name, or schema.name
 	User, Database, Application, Proxy string
 	Kind                               Kind
 	Outcome                            Outcome
@@ -32,14 +32,16 @@ type Filter struct {
 type Journal interface {
 	// Append stores e and the rows of keys (nil: none) and returns when both
 	// are durable, or an error and nothing is stored. It sets nothing in e:
-	// the caller gave ID and Time (see NewID). keys stays the caller's.
+	// the caller gave ID and Time (see NewID). keys stays the caller's. Once
+	// writing has begun, cancelling ctx no longer stops it.
 	Append(ctx context.Context, e *Entry, keys *Keys) error
 	// Settle records how an entry's transaction ended. Settling an entry that
 	// is not InDoubt is an error unless the outcome is the same.
 	Settle(ctx context.Context, id string, o Outcome) error
 	// Entry returns the one entry with this ID or unique prefix.
 	Entry(ctx context.Context, id string) (*Entry, error)
-	// Entries yields the selected entries, newest first.
+	// Entries yields the selected entries, newest first. Entries appended
+	// meanwhile may be missing. Appending and reading inside the loop is fine.
 	Entries(ctx context.Context, f Filter) iter.Seq2[*Entry, error]
 	// Rows yields every captured row of an entry, grouped by nothing, in the
 	// order of capture. Constant memory.

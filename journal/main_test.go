@@ -1,7 +1,6 @@
 package journal_test
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -12,15 +11,7 @@ import (
 
 func TestMain(m *testing.M) {
 	journaltest.Child()
-	code := m.Run()
-	if code == 0 {
-		// database/sql ends its goroutine some time after Close has returned.
-		if err := goleak.Find(); err != nil {
-			println(err.Error())
-			code = 1
-		}
-	}
-	os.Exit(code)
+	goleak.VerifyTestMain(m)
 }
 
 func TestEmbedded(t *testing.T) {

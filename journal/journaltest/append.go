@@ -190,7 +190,7 @@ func testCancel(t *testing.T, location NewLocation) {
 
 // A million keys pass through in memory that does not grow with them.
 func testBigKeys(t *testing.T, location NewLocation) {
-	const count, most = 1_000_000, 24 << 20
+	const count, most = 1_000_000, 8 << 20
 	j := open(t, location(t))
 	before := liveHeap()
 	k := keys(t, count)
