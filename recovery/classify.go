@@ -1,0 +1,171 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+)
+
+// classify sorts every staged row. What is left in a table's staging is to be
+// inserted; the rest is counted and, where it matters, kept with its reason.
+// It runs inside the transaction and is undone with it.
+func (r *restore) classify(ctx context.Context) error {
+	for _, t := range r.tables {
+		t.count = Count{Schema: t.count.Schema, Table: t.count.Table, Requested: t.count.Requested, Parents: t.count.Parents}
+		if err := r.present(ctx, t); err != nil {
+			return err
+		}
+		for _, a := range t.detail.arbiters {
+			if err := r.conflicts(ctx, t, a); err != nil {
+				return err
+			}
+		}
+	}
+	if err := r.prune(ctx); err != nil {
+		return err
+	}
+	for i, l := range r.links {
+		if err := r.classifyLink(ctx, l, r.links[:i]); err != nil {
+			return err
+		}
+	}
+	return r.tally(ctx)
+}
+
+// present takes out the rows whose key is in production.
+func (r *restore) present(ctx context.Context, t *table) error {
+	n, err := r.production.numbers(ctx, fmt.Sprintf(`
+		WITH d AS (DELETE FROM %[1]s s USING %[2]s l WHERE %[3]s RETURNING s.*, %[4]s AS rowback_same),
+		     x AS (INSERT INTO %[5]s (%[6]s, rowback_class, rowback_reason)
+		           SELECT %[6]s, '%[7]s', 'in production with other values; left as it is' FROM d WHERE NOT rowback_same)
+		SELECT count(*) FROM d WHERE rowback_same`,
+		t.in, t.live.QuotedName(), equal("l", t.key, "s", t.key), sameImage("l", "s", t.columns), t.left, list("", t.columns), classDifferent))
+	if err != nil {
+		return err
+	}
+	t.count.AlreadyPresent = n[0]
+	return r.production.exec(ctx, fmt.Sprintf(`
+		UPDATE %s x SET rowback_class = '%s', rowback_reason = 'in production again; the recovery database has no such row to compare it with'
+		FROM %s l WHERE x.rowback_class = '%s' AND %s`,
+		t.left, classDifferent, t.live.QuotedName(), classMissing, equal("l", t.key, "x", t.key)))
+}
+
+// conflicts takes out the rows that another live row keeps out by a unique or
+// exclusion constraint. Expressions and predicates are the index's own, over
+// unqualified column names, so each is evaluated in a query over one table.
+func (r *restore) conflicts(ctx context.Context, t *table, a arbiter) error {
+	if a.plain && a.on(t.key) || !t.hasAll(a.columns) {
+		return nil // what cannot be seen here is seen by ON CONFLICT and by the count after it
+	}
+	names := positions("u", len(a.expressions))
+	var exprs, match []string
+	for i, e := range a.expressions {
+		exprs = append(exprs, fmt.Sprintf("%s AS %s", e, names[i]))
+		cond := fmt.Sprintf("l.%s %s s.%s", names[i], a.operators[i], names[i])
+		if a.nullsEqual {
+			cond = fmt.Sprintf("l.%[1]s IS NOT DISTINCT FROM s.%[1]s", names[i])
+		}
+		match = append(match, cond)
+	}
+	where := ""
+	if a.predicate != "" {
+		where = " WHERE " + a.predicate
+	}
+	return r.production.exec(ctx, fmt.Sprintf(`
+		WITH c AS (SELECT s.rowback_at FROM (SELECT ctid AS rowback_at, %[1]s FROM %[2]s%[3]s) s JOIN (SELECT %[1]s FROM %[4]s%[3]s) l ON %[5]s),
+		     d AS (DELETE FROM %[2]s WHERE ctid IN (SELECT rowback_at FROM c) RETURNING *)
+		INSERT INTO %[6]s (%[7]s, rowback_class, rowback_reason) SELECT %[7]s, '%[8]s', %[9]s FROM d`,
+		strings.Join(exprs, ", "), t.in, where, t.live.QuotedName(), strings.Join(match, " AND "),
+		t.left, list("", t.columns), classConflict, literal("another live row holds its value in "+a.name)))
+}
+
+// prune takes out what hangs on parents that are gone or stay out, level by level.
+func (r *restore) prune(ctx context.Context) error {
+	type edge struct {
+		child *table
+		fk    *catalog.ForeignKey
+	}
+	var all []edge
+	for _, t := range r.tables {
+		for _, fk := range t.live.References {
+			if t.hasAll(fk.Columns) {
+				all = append(all, edge{t, fk})
+			}
+		}
+	}
+	todo := slices.Clone(all)
+	for len(todo) > 0 {
+		e := todo[0]
+		todo = todo[1:]
+		n, err := r.production.affect(ctx, fmt.Sprintf(`
+			WITH d AS (DELETE FROM %[1]s c WHERE %[2]s RETURNING *)
+			INSERT INTO %[3]s (%[4]s, rowback_class, rowback_reason) SELECT %[4]s, '%[5]s', %[6]s FROM d c`,
+			e.child.in, r.orphaned(prefixed("c", e.fk.Columns), e.fk, true), e.child.left, list("", e.child.columns), classParent, r.orphanReason(e.fk)))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			continue
+		}
+		for _, o := range all {
+			if o.fk.Parent.Root() == e.child.live && !slices.Contains(todo, o) {
+				todo = append(todo, o)
+			}
+		}
+	}
+	return nil
+}
+
+func (r *restore) orphanReason(fk *catalog.ForeignKey) string {
+	hint := ""
+	if !r.o.WithParents {
+		hint = "; --with-parents brings it back if the recovery database has it"
+	}
+	return fmt.Sprintf("%s || %s || %s", literal("its parent "+display(fk.Parent)+" "),
+		shown(fk.ParentColumns, "c", fk.Columns), literal(" is gone or stays out"+hint))
+}
+
+// tally counts what classify left.
+func (r *restore) tally(ctx context.Context) error {
+	for _, t := range r.tables {
+		n, err := r.production.numbers(ctx, fmt.Sprintf(`
+			SELECT (SELECT count(*) FROM %s), count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s'),
+			       count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s') FROM %s`,
+			t.in, classDifferent, classConflict, classMissing, classParent, t.left))
+		if err != nil {
+			return err
+		}
+		t.count.Restored, t.count.Different, t.count.Conflicts, t.count.Missing, t.count.ParentGone = n[0], n[1], n[2], n[3], n[4]
+	}
+	return nil
+}
+
+// unrestored lists every row that stays out.
+func (r *restore) unrestored(ctx context.Context) ([]Unrestored, error) {
+	var out []Unrestored
+	for _, t := range r.tables {
+		if t.count.Different+t.count.Conflicts+t.count.Missing+t.count.ParentGone == 0 {
+			continue
+		}
+		err := r.production.each(ctx, fmt.Sprintf("SELECT %s, rowback_reason FROM %s ORDER BY %s", texts("x", t.key), t.left+" x", list("x.", t.key)),
+			func(row []*string) error {
+				u, err := newUnrestored(t.live, t.key, row)
+				out = append(out, u)
+				return err
+			})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, l := range r.links {
+		more, err := r.unlinked(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
+	}
+	return out, nil
+}

@@ -1,0 +1,144 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// collect reads the source once and brings the rows of its keys over, a batch
+// of one table at a time.
+func (r *restore) collect(ctx context.Context) error {
+	r.o.Progress.Start("collecting", r.o.Source.total())
+	held := 0 // bytes of keys in all pending batches
+	for row, err := range r.o.Source.Rows {
+		if err != nil {
+			return fmt.Errorf("reading the keys: %w", err)
+		}
+		b, flush := r.feed(row.Table)
+		if b == nil {
+			continue
+		}
+		before := b.bytes
+		b.add(row.Values)
+		held += b.bytes - before
+		if b.full() || held > 4*batchBytes {
+			held -= b.bytes
+			if err := flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range r.o.Source.Tables {
+		if b, flush := r.feed(i); b != nil && b.n > 0 {
+			if err := flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return r.tidy(ctx)
+}
+
+// feed is the batch that source table i fills, and what empties it.
+func (r *restore) feed(i int) (*batch, func(context.Context) error) {
+	if l := r.byFeed[i]; l != nil {
+		return &l.pending, func(ctx context.Context) error { return r.stageLink(ctx, l) }
+	}
+	t := r.feeds[i]
+	if t == nil {
+		return nil, nil
+	}
+	return &t.pending, func(ctx context.Context) error {
+		defer t.pending.reset()
+		n := t.pending.n
+		err := r.fetch(ctx, t, r.order[i], true)
+		r.o.Progress.Add(int64(n))
+		return err
+	}
+}
+
+// fetch copies the rows of t whose columns equal a key of the pending batch
+// from the recovery database into t's staging. With note, keys that the
+// recovery database does not have are kept as missing.
+func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bool) error {
+	var on []string
+	k := positions("k", len(columns))
+	for i, c := range columns {
+		on = append(on, fmt.Sprintf("b.%s = k.%s::%s", quote(c), k[i], t.backup.Column(c).Type))
+	}
+	keys, where := t.pending.sql("k"), strings.Join(on, " AND ")
+	target, format := t.in, "text"
+	if t.land != "" {
+		target = t.land
+	} else if t.binary {
+		format = "binary"
+	}
+	out := fmt.Sprintf("COPY (SELECT %s FROM %s b JOIN %s ON %s) TO STDOUT (FORMAT %s)", list("b.", t.columns), t.backup.QuotedName(), keys, where, format)
+	in := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT %s)", target, list("", t.columns), format)
+	n, err := pipe(ctx, r.recovery, out, r.production, in)
+	if err != nil {
+		return fmt.Errorf("collecting rows of %s: %w", t.name(), err)
+	}
+	if err := r.settle(ctx, t); err != nil {
+		return err
+	}
+	if !note || n >= int64(t.pending.n) {
+		return nil
+	}
+	absent := fmt.Sprintf("COPY (SELECT %s, 'missing', 'not in the recovery database' FROM %s WHERE NOT EXISTS (SELECT FROM %s b WHERE %s)) TO STDOUT",
+		strings.Join(k, ", "), keys, t.backup.QuotedName(), where)
+	_, err = pipe(ctx, r.recovery, absent, r.production, fmt.Sprintf("COPY %s (%s, rowback_class, rowback_reason) FROM STDIN", t.left, list("", columns)))
+	return err
+}
+
+// pipe runs COPY … TO STDOUT on one side into COPY … FROM STDIN on the other;
+// the bytes are not looked at. It returns when both have ended.
+func pipe(ctx context.Context, from *side, out string, to *side, in string) (int64, error) {
+	pr, pw := io.Pipe()
+	sent := make(chan error, 1)
+	var tag pgconn.CommandTag
+	go func() {
+		var err error
+		tag, err = from.conn.PgConn().CopyTo(ctx, pw, out)
+		_ = pw.CloseWithError(err) // nil: io.EOF
+		sent <- err
+	}()
+	got, err := to.conn.PgConn().CopyFrom(ctx, pr, in)
+	_ = pr.CloseWithError(io.ErrClosedPipe) // unblocks the sender if the receiver gave up
+	sendErr := <-sent
+	switch {
+	case sendErr != nil && !errors.Is(sendErr, io.ErrClosedPipe):
+		return 0, from.explain(sendErr)
+	case err != nil:
+		return 0, to.explain(err)
+	case got.RowsAffected() != tag.RowsAffected():
+		return 0, fmt.Errorf("%d rows left the %s database, %d arrived in %s", tag.RowsAffected(), from.name, got.RowsAffected(), to.name)
+	}
+	return got.RowsAffected(), nil
+}
+
+// tidy drops repeated keys and counts what was asked for.
+func (r *restore) tidy(ctx context.Context) error {
+	for _, t := range r.tables {
+		for _, name := range []string{t.in, t.left} {
+			if _, err := r.dedupe(ctx, name, t.key); err != nil {
+				return err
+			}
+		}
+		n, err := r.production.numbers(ctx, fmt.Sprintf("SELECT (SELECT count(*) FROM %s), (SELECT count(*) FROM %s)", t.in, t.left))
+		if err != nil {
+			return err
+		}
+		t.count.Requested = n[0] + n[1]
+	}
+	for _, l := range r.links {
+		if _, err := r.dedupe(ctx, l.staged, l.keys()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

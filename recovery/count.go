@@ -1,0 +1,73 @@
+package recovery
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
+)
+
+// Count is one table's share of a plan or report. Requested is the sum of
+// Restored, AlreadyPresent, Different, Conflicts, Missing and ParentGone.
+type Count struct {
+	Schema         string `json:"schema"`
+	Table          string `json:"table"`
+	Requested      int64  `json:"requested"`
+	Restored       int64  `json:"restored"` // in a plan or dry run: to be restored
+	AlreadyPresent int64  `json:"already_present"`
+	Different      int64  `json:"different"`
+	Conflicts      int64  `json:"conflicts"`
+	Missing        int64  `json:"missing_in_backup"`
+	ParentGone     int64  `json:"parent_gone"`
+	Relinked       int64  `json:"relinked"`
+	Parents        int64  `json:"parents"` // of Requested: rows that only --with-parents asked for
+}
+
+// Unrestored is one row, or one link of a row, that stays as it is, and why.
+type Unrestored struct {
+	Schema, Table string
+	Key           json.RawMessage // an object: column to value
+	Reason        string
+}
+
+// newUnrestored takes the key's values as text, followed by the reason.
+func newUnrestored(t *catalog.Table, key []string, row []*string) (Unrestored, error) {
+	jt := journal.Table{Schema: t.Schema, Name: t.Name, Key: journalColumns(t, key)}
+	text, err := jt.KeyJSON(journal.Row{Values: row[:len(key)]})
+	if err != nil {
+		return Unrestored{}, err
+	}
+	var o struct{ Key json.RawMessage }
+	if err := json.Unmarshal(text, &o); err != nil {
+		return Unrestored{}, err
+	}
+	return Unrestored{t.Schema, t.Name, o.Key, *row[len(key)]}, nil
+}
+
+// MarshalJSON is {"schema","table","key","reason"}.
+func (u Unrestored) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Schema string          `json:"schema"`
+		Table  string          `json:"table"`
+		Key    json.RawMessage `json:"key"`
+		Reason string          `json:"reason"`
+	}{u.Schema, u.Table, u.Key, u.Reason})
+}
+
+// counts are the tables' counts with those of the links merged in.
+func (r *restore) counts() []Count {
+	out := []Count{}
+	for _, t := range r.tables {
+		out = append(out, t.count)
+	}
+	for _, l := range r.links {
+		i := slices.IndexFunc(out, func(c Count) bool { return c.Schema == l.live.Schema && c.Table == l.live.Name })
+		if i < 0 {
+			i = len(out)
+			out = append(out, Count{Schema: l.live.Schema, Table: l.live.Name})
+		}
+		out[i].Relinked += l.relinked
+	}
+	return out
+}

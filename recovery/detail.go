@@ -1,0 +1,175 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+)
+
+// detail is what a restore must know of a table beyond the catalog snapshot.
+type detail struct {
+	columns     map[string]columnDetail
+	arbiters    []arbiter
+	insertRules bool // rules rewrite INSERT: ON CONFLICT is not possible
+	rowSecurity bool // policies hide rows from this role
+	sequences   []sequence
+}
+
+type columnDetail struct {
+	typeOID uint32
+	kind    string // pg_type.typtype, "A" for arrays
+	defs    string // DEFAULT expression, "" for none
+	hasDef  bool
+	collate string // COLLATE clause if it is not the type's own
+}
+
+// arbiter is a unique or exclusion constraint, or a unique index.
+type arbiter struct {
+	name        string
+	expressions []string // one a key column, over unqualified column names
+	operators   []string // one a key column: equality, or the exclusion operator
+	predicate   string   // of a partial index, "" for none
+	columns     []string // all columns that expressions and predicate read
+	plain       bool     // a unique index on plain columns, not partial
+	deferrable  bool
+	nullsEqual  bool // NULLS NOT DISTINCT
+}
+
+// sequence feeds a column's default or identity.
+type sequence struct {
+	name, column   string // name is quoted, schema.name
+	increment      int64
+	start, min, mx int64
+}
+
+// describe loads the details of the tables, once each.
+func (s *side) describe(ctx context.Context, tables ...*catalog.Table) error {
+	var oids []string
+	for _, t := range tables {
+		if s.detail[t.OID] == nil {
+			s.detail[t.OID] = &detail{columns: map[string]columnDetail{}}
+			oids = append(oids, strconv.FormatUint(uint64(t.OID), 10))
+		}
+	}
+	if len(oids) == 0 {
+		return nil
+	}
+	in := "(" + strings.Join(oids, ", ") + ")"
+	for _, load := range []struct {
+		sql  string
+		into func(*detail, []string)
+	}{
+		{columnsSQL, (*detail).addColumn},
+		{arbitersSQL, (*detail).addArbiter},
+		{tableSQL, (*detail).addTable},
+		{sequencesSQL, (*detail).addSequence},
+	} {
+		err := s.each(ctx, strings.ReplaceAll(load.sql, "$tables", in), func(row []*string) error {
+			values := make([]string, len(row))
+			for i, v := range row {
+				if v != nil {
+					values[i] = *v
+				}
+			}
+			oid, err := strconv.ParseUint(values[0], 10, 32)
+			if err != nil {
+				return err
+			}
+			load.into(s.detail[uint32(oid)], values[1:])
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("reading the catalog: %w", err)
+		}
+	}
+	return nil
+}
+
+const columnsSQL = `
+	SELECT a.attrelid, a.attname, a.atttypid, CASE WHEN t.typcategory = 'A' THEN 'A' ELSE t.typtype::text END,
+	       pg_get_expr(d.adbin, d.adrelid), (d.oid IS NOT NULL OR a.attidentity <> '' OR t.typdefault IS NOT NULL)::text,
+	       CASE WHEN a.attcollation <> t.typcollation THEN (SELECT ' COLLATE ' || quote_ident(n.nspname) || '.' || quote_ident(c.collname)
+	            FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = a.attcollation) END
+	FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+	LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+	WHERE a.attrelid IN $tables AND a.attnum > 0 AND NOT a.attisdropped`
+
+func (d *detail) addColumn(v []string) {
+	oid, _ := strconv.ParseUint(v[1], 10, 32)
+	d.columns[v[0]] = columnDetail{typeOID: uint32(oid), kind: v[2], defs: v[3], hasDef: v[4] == "true", collate: v[5]}
+}
+
+// Lists are joined with the unit separator, which no sensible name holds.
+const arbitersSQL = `
+	SELECT i.indrelid, c.relname,
+	       (SELECT string_agg(pg_get_indexdef(i.indexrelid, k, false), e'\x1f' ORDER BY k) FROM generate_series(1, i.indnkeyatts) k),
+	       CASE WHEN i.indisexclusion THEN (SELECT string_agg('OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')', e'\x1f' ORDER BY x.ord)
+	            FROM unnest(con.conexclop) WITH ORDINALITY x(op, ord) JOIN pg_operator o ON o.oid = x.op JOIN pg_namespace n ON n.oid = o.oprnamespace) END,
+	       pg_get_expr(i.indpred, i.indrelid),
+	       CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN (SELECT string_agg(a.attname, e'\x1f') FROM pg_attribute a
+	            WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((string_to_array(i.indkey::text, ' ')::int2[])[1:i.indnkeyatts]))
+	       ELSE (SELECT string_agg(DISTINCT a.attname, e'\x1f') FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+	        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0
+	        AND (d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid OR d.classid = 'pg_constraint'::regclass AND d.objid = con.oid)) END,
+	       (i.indexprs IS NULL AND i.indpred IS NULL AND i.indisunique)::text, coalesce(con.condeferrable, false)::text,
+	       coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false')
+	FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+	LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u', 'x')
+	WHERE i.indrelid IN $tables AND i.indislive AND i.indisready AND (i.indisunique OR i.indisexclusion)
+	ORDER BY i.indrelid, i.indexrelid`
+
+func (d *detail) addArbiter(v []string) {
+	a := arbiter{
+		name: v[0], expressions: strings.Split(v[1], "\x1f"), predicate: v[3], columns: strings.Split(v[4], "\x1f"),
+		plain: v[5] == "true", deferrable: v[6] == "true", nullsEqual: v[7] == "true",
+	}
+	if v[2] != "" {
+		a.operators = strings.Split(v[2], "\x1f")
+	} else {
+		a.operators = slices.Repeat([]string{"="}, len(a.expressions))
+	}
+	d.arbiters = append(d.arbiters, a)
+}
+
+const tableSQL = `
+	SELECT c.oid, EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type IN ('2', '3') AND r.ev_enabled <> 'D')::text,
+	       row_security_active(c.oid)::text
+	FROM pg_class c WHERE c.oid IN $tables`
+
+func (d *detail) addTable(v []string) {
+	d.insertRules, d.rowSecurity = v[0] == "true", v[1] == "true"
+}
+
+// Owned by the column (serial, identity), or merely used by its default.
+const sequencesSQL = `
+	SELECT DISTINCT a.attrelid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), a.attname,
+	       s.seqincrement, s.seqstart, s.seqmin, s.seqmax
+	FROM (SELECT objid AS seq, refobjid AS rel, refobjsubid AS att FROM pg_depend
+	      WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i') AND refobjsubid > 0
+	      UNION
+	      SELECT p.refobjid, d.adrelid, d.adnum FROM pg_depend p JOIN pg_attrdef d ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
+	      WHERE p.refclassid = 'pg_class'::regclass) x
+	JOIN pg_sequence s ON s.seqrelid = x.seq JOIN pg_class c ON c.oid = x.seq JOIN pg_namespace n ON n.oid = c.relnamespace
+	JOIN pg_attribute a ON a.attrelid = x.rel AND a.attnum = x.att
+	WHERE x.rel IN $tables AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+	ORDER BY 2, 3`
+
+func (d *detail) addSequence(v []string) {
+	n := func(s string) int64 { i, _ := strconv.ParseInt(s, 10, 64); return i }
+	d.sequences = append(d.sequences, sequence{name: v[0], column: v[1], increment: n(v[2]), start: n(v[3]), min: n(v[4]), mx: n(v[5])})
+}
+
+// uniqueOn: these columns, and no others, are together unique, always and at once.
+func (d *detail) uniqueOn(columns []string) bool {
+	return slices.ContainsFunc(d.arbiters, func(a arbiter) bool { return a.plain && a.on(columns) })
+}
+
+// on: the arbiter is over just these columns, in any order.
+func (a arbiter) on(columns []string) bool {
+	return len(a.expressions) == len(columns) && len(a.columns) == len(columns) &&
+		!slices.ContainsFunc(columns, func(c string) bool { return !slices.Contains(a.columns, c) })
+}

@@ -1,0 +1,30 @@
+// Package recovery brings back the rows that a deletion removed: exactly
+// those, from a recovery database into production, verified before commit.
+//
+// A restore is one path: plan → collect → insert → verify → resync → analyze
+// → report. The rows are collected once, by key, from one read-only snapshot
+// of the recovery database into temporary tables of a session on production.
+// All that is written to production after that is one transaction, which is
+// tried again as a whole after a deadlock or a race; a dry run takes the same
+// path up to its first write.
+//
+// Each requested key is one of: absent and in the backup (restored), there and
+// identical (already present), there and different, in conflict with another
+// live row over a unique value, hanging on a parent that is gone, or missing
+// in the backup. Only the first is written. Live rows are never overwritten
+// and never deleted; the one thing changed in a live row is a link that the
+// deletion cut (ON DELETE SET NULL, SET DEFAULT) and that is still cut.
+//
+// Promised before COMMIT: as many rows as planned were inserted, each is equal
+// to its collected row bit for bit, every foreign key of theirs holds, and no
+// unique or exclusion constraint was slipped past. Any doubt rolls everything
+// back. The evidence of the restore is durable in the journal before COMMIT.
+//
+// Not done, and refused by name before anything is written: tables whose keys
+// were not captured or have no identity, plain inheritance, foreign tables,
+// views, tables with rules on INSERT, rows hidden by row-level security,
+// columns whose type changed in a way that may not keep the value.
+//
+// Memory on our side does not grow with the rows restored, only with the rows
+// that could not be and are listed in the report.
+package recovery

@@ -1,0 +1,115 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// insert writes the staged rows, one statement for each group of the plan's
+// order. Foreign keys are checked at the end of a statement, so rows that refer
+// to each other, in one table or in a circle of tables, need no order.
+func (r *restore) insert(ctx context.Context, plan *Plan) error {
+	if r.replica {
+		if err := r.production.exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
+			return err
+		}
+	}
+	if err := r.lockDeferrable(ctx); err != nil {
+		return err
+	}
+	r.o.Progress.Start("inserting", plan.Restored)
+	for _, group := range plan.groups {
+		var ctes, counts []string
+		for i, t := range group {
+			if t.count.Restored == 0 {
+				continue
+			}
+			ctes = append(ctes, fmt.Sprintf("i%d AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s ON CONFLICT DO NOTHING RETURNING 1)",
+				i, t.live.QuotedName(), list("", t.columns), list("", t.columns), t.in))
+			counts = append(counts, fmt.Sprintf("(SELECT count(*) FROM i%d)", i))
+		}
+		if len(ctes) == 0 {
+			continue
+		}
+		inserted, err := r.production.numbers(ctx, "WITH "+strings.Join(ctes, ", ")+" SELECT "+strings.Join(counts, ", "))
+		if err != nil {
+			return insertError(group, err)
+		}
+		n := 0
+		for _, t := range group {
+			if t.count.Restored == 0 {
+				continue
+			}
+			if inserted[n] != t.count.Restored {
+				// A row that appeared since the plan, or a trigger that swallowed ours.
+				return &errRace{fmt.Sprintf("%s: %d rows were to be inserted, %d were; another session wrote the same keys or unique values, or a BEFORE trigger dropped rows",
+					t.name(), t.count.Restored, inserted[n])}
+			}
+			n++
+			r.o.Progress.Add(t.count.Restored)
+		}
+	}
+	if !r.replica {
+		return nil
+	}
+	return r.lockParents(ctx)
+}
+
+// insertError makes a foreign key's refusal a race: the plan had found every
+// parent, so one went since.
+func insertError(group []*table, err error) error {
+	if sqlState(err) == "23503" {
+		return errors.Join(&errRace{"a parent row went while its children were inserted"}, err)
+	}
+	return fmt.Errorf("inserting into %s: %w", group[0].name(), err)
+}
+
+// lockDeferrable keeps other writers out of tables with a deferrable unique or
+// exclusion constraint, where triggers are quiet: the re-check of such a
+// constraint is a trigger, and two sessions might miss each other's rows.
+func (r *restore) lockDeferrable(ctx context.Context) error {
+	for _, t := range r.tables {
+		for _, a := range t.detail.arbiters {
+			if r.replica && a.deferrable && t.count.Restored > 0 {
+				if err := r.production.exec(ctx, "LOCK TABLE "+t.live.QuotedName()+" IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// lockParents does what the quiet foreign-key triggers would have done: it
+// locks every live parent of an inserted row, so that none can go before we
+// commit. Parents inserted here are ours alone until then.
+func (r *restore) lockParents(ctx context.Context) error {
+	for _, t := range r.tables {
+		if t.count.Restored == 0 {
+			continue
+		}
+		for _, fk := range t.live.References {
+			own := ""
+			if p := r.byOID[fk.Parent.Root().OID]; p != nil {
+				own = fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s o WHERE %s)", p.in, equal("o", p.key, "p", p.key))
+			}
+			err := r.production.exec(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s p WHERE EXISTS (SELECT FROM %s WHERE %s)%s FOR KEY SHARE OF p) x",
+				fk.Parent.QuotedName(), t.inserted("c", fk.Columns), equal("p", fk.ParentColumns, "c", fk.Columns), own))
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// inserted is a FROM item of the inserted rows with the given columns: the
+// staged rows, or, for columns that the backup lacks, the live ones.
+func (t *table) inserted(alias string, columns []string) string {
+	if t.hasAll(columns) {
+		return t.in + " " + alias
+	}
+	return fmt.Sprintf("%s %s JOIN %s rowback_s ON %s", t.live.QuotedName(), alias, t.in, equal("rowback_s", t.key, alias, t.key))
+}

@@ -1,0 +1,163 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
+)
+
+// link is one foreign key that the deletion cut (ON DELETE SET NULL or SET
+// DEFAULT): rows that stayed, with the values they referred by.
+type link struct {
+	live     *catalog.Table
+	fk       *catalog.ForeignKey
+	via      journal.Via
+	key, old []string // columns; old are those whose old values are known
+	cut      []string // columns that the deletion changed, among old
+	staged   string   // temporary table: k01… (key), o01… (old), rowback_class
+	pending  batch
+	relinked int64
+	stayed   int64 // listed as not re-linked
+}
+
+// Classes of staged links.
+const (
+	linkRow   = "row"        // the row itself is restored or listed: its link comes with it
+	linkNewer = "newer"      // a later deletion cut the same link again
+	linkWhole = "whole"      // refers to its parent already
+	linkCut   = "cut"        // to be re-linked
+	linkGone  = "row gone"   // listed, as all below
+	linkMoved = "re-pointed" // to another parent, since
+	linkAlone = "parent gone"
+)
+
+var linkReasons = map[string]string{
+	linkGone:  "link not restored: the row is not in production any more",
+	linkMoved: "link not restored: it was changed since the deletion",
+	linkAlone: "link not restored: its parent is gone or stays out",
+}
+
+// addLink makes source table i feed the foreign key that it cut.
+func (r *restore) addLink(ctx context.Context, i int, st *journal.Table) error {
+	live, err := find(r.production.catalog, st.Schema, st.Name)
+	if err != nil {
+		return fmt.Errorf("production: %w", err)
+	}
+	live = live.Root()
+	if why := unsupported(live); why != "" {
+		return fmt.Errorf("table %s: %s", display(live), why)
+	}
+	l := &link{live: live, via: st.Via, staged: fmt.Sprintf("pg_temp.rowback_link_%d", len(r.links)+1)}
+	for _, c := range st.Key {
+		l.key = append(l.key, c.Name)
+	}
+	for _, c := range st.Old {
+		l.old = append(l.old, c.Name)
+	}
+	if l.fk = cutKey(live, l.old, st.Via); l.fk == nil {
+		return fmt.Errorf("table %s: no foreign key is on (%s) any more, so the links that the deletion cut cannot be restored", display(live), strings.Join(l.old, ", "))
+	}
+	l.cut = l.fk.OnDeleteSet
+	if len(l.cut) == 0 {
+		l.cut = l.fk.Columns
+	}
+	l.cut = slices.DeleteFunc(slices.Clone(l.cut), func(c string) bool { return !slices.Contains(l.old, c) })
+	if err := r.production.describe(ctx, live); err != nil {
+		return err
+	}
+	d := r.production.detail[live.OID]
+	for _, c := range slices.Concat(l.key, l.old) {
+		if live.Column(c) == nil {
+			return fmt.Errorf("column %s.%s does not exist in production", display(live), c)
+		}
+	}
+	if !d.uniqueOn(l.key) {
+		return fmt.Errorf("no unique index of %s in production is on its key (%s); rows cannot be told apart", display(live), strings.Join(l.key, ", "))
+	}
+	r.links = append(r.links, l)
+	r.byFeed[i] = l
+	return nil
+}
+
+// cutKey is the foreign key of t over the columns old: the one whose action fits, if there is one.
+func cutKey(t *catalog.Table, old []string, via journal.Via) *catalog.ForeignKey {
+	action := catalog.SetNull
+	if via == journal.SetDef {
+		action = catalog.SetDefault
+	}
+	var found *catalog.ForeignKey
+	for _, fk := range t.References {
+		within := len(old) > 0 && !slices.ContainsFunc(old, func(c string) bool { return !slices.Contains(fk.Columns, c) })
+		if within && (found == nil || fk.OnDelete == action && found.OnDelete != action) {
+			found = fk
+		}
+	}
+	return found
+}
+
+func (r *restore) makeLink(ctx context.Context, l *link) error {
+	var columns []string
+	for i, c := range l.key {
+		columns = append(columns, quote(c)+" AS "+l.keys()[i])
+	}
+	for i, c := range l.old {
+		columns = append(columns, quote(c)+" AS "+l.olds()[i])
+	}
+	return r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_class FROM %s WITH NO DATA",
+		local(l.staged), strings.Join(columns, ", "), l.live.QuotedName()))
+}
+
+func (r *restore) stageLink(ctx context.Context, l *link) error {
+	defer l.pending.reset()
+	k := positions("k", len(l.key)+len(l.old))
+	var values []string
+	for i, c := range slices.Concat(l.key, l.old) {
+		values = append(values, k[i]+"::"+l.live.Column(c).Type)
+	}
+	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s",
+		l.staged, list("", slices.Concat(l.keys(), l.olds())), strings.Join(values, ", "), l.pending.sql("k")))
+}
+
+func (l *link) keys() []string { return positions("k", len(l.key)) }
+func (l *link) olds() []string { return positions("o", len(l.old)) }
+
+// targets are SQL expressions of what the foreign key's columns will hold: the
+// old values from alias x of the staged links, and for columns whose old value
+// is not known the one of the live row l.
+func (l *link) targets(x string) []string {
+	out := make([]string, len(l.fk.Columns))
+	for i, c := range l.fk.Columns {
+		if at := slices.Index(l.old, c); at >= 0 {
+			out[i] = x + "." + l.olds()[at]
+		} else {
+			out[i] = "l." + quote(c)
+		}
+	}
+	return out
+}
+
+// stillCut is the condition that the link of live row l is as the deletion
+// left it; x is the alias of the staged links.
+func (l *link) stillCut(x string, d *detail) string {
+	var out []string
+	for i, c := range l.old {
+		left := "NULL"
+		switch {
+		case !slices.Contains(l.cut, c):
+			left = x + "." + l.olds()[i]
+		case l.via == journal.SetDef && d.columns[c].defs != "":
+			left = "(" + d.columns[c].defs + ")"
+		}
+		out = append(out, fmt.Sprintf("l.%s IS NOT DISTINCT FROM %s", quote(c), left))
+	}
+	return strings.Join(out, " AND ")
+}
+
+// isWhole is the condition that live row l has its old link, staged as alias x.
+func (l *link) isWhole(x string) string {
+	return "ROW(" + list("l.", l.old) + ") IS NOT DISTINCT FROM ROW(" + list(x+".", l.olds()) + ")"
+}

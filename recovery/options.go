@@ -1,0 +1,34 @@
+package recovery
+
+import (
+	"context"
+	"time"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// Options of one restore.
+type Options struct {
+	Production string          // where rows go: a postgres URL or keyword string
+	Recovery   string          // where rows come from; only read
+	Journal    journal.Journal // takes the evidence of the restore
+	Source     *Source         // which rows
+
+	WithParents bool          // also bring back parents that are gone and were not part of the deletion
+	DryRun      bool          // stop before the first write
+	LockTimeout time.Duration // longest wait for a lock on production; 0: 5 s
+	Progress    *Progress     // nil: silent
+
+	// Confirm is shown the plan before anything is written; nil: go ahead.
+	Confirm func(context.Context, *Plan) (bool, error)
+}
+
+// tries of the writing transaction after deadlocks and races.
+const tries = 5
+
+func (o Options) lockTimeout() time.Duration {
+	if o.LockTimeout > 0 {
+		return o.LockTimeout
+	}
+	return 5 * time.Second
+}

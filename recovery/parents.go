@@ -1,0 +1,121 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+)
+
+// collectParents adds the parents that staged rows refer to and that are
+// neither in production nor staged, then theirs, until none is found any more.
+// Tables that join on the way pass the same checks as the requested ones.
+func (r *restore) collectParents(ctx context.Context) error {
+	r.o.Progress.Start("collecting parents", 0)
+	for found := true; found; {
+		found = false
+		for i := 0; i < len(r.tables); i++ { // grows
+			for _, fk := range r.tables[i].live.References {
+				n, err := r.collectParent(ctx, r.tables[i], fk)
+				if err != nil {
+					return err
+				}
+				found = found || n > 0
+			}
+		}
+	}
+	return nil
+}
+
+func (r *restore) collectParent(ctx context.Context, child *table, fk *catalog.ForeignKey) (int64, error) {
+	if !child.hasAll(fk.Columns) {
+		return 0, nil
+	}
+	// Rows that are in production already need no parents of ours.
+	sql := fmt.Sprintf("SELECT DISTINCT %s FROM %s c WHERE NOT EXISTS (SELECT FROM %s l WHERE %s) AND %s",
+		texts("c", fk.Columns), child.in, child.live.QuotedName(), equal("l", child.key, "c", child.key), r.orphaned(prefixed("c", fk.Columns), fk, false))
+	if n, err := r.production.number(ctx, "SELECT count(*) FROM ("+sql+" LIMIT 1) x"); err != nil || n == 0 {
+		return 0, err
+	}
+	parent, err := r.parentTable(ctx, fk.Parent)
+	if err != nil {
+		return 0, refuse(Unfit, fmt.Sprintf("parents of %s: %v", child.name(), err))
+	}
+	if !parent.hasAll(fk.ParentColumns) {
+		return 0, nil
+	}
+	before, err := r.production.number(ctx, "SELECT count(*) FROM "+parent.in)
+	if err != nil {
+		return 0, err
+	}
+	// The list is kept by the server: the connection is needed between reads.
+	if err := r.production.exec(ctx, "DECLARE rowback_parents CURSOR WITH HOLD FOR "+sql); err != nil {
+		return 0, err
+	}
+	for {
+		err = r.production.each(ctx, fmt.Sprintf("FETCH %d FROM rowback_parents", batchKeys), func(row []*string) error {
+			parent.pending.add(row)
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+		if parent.pending.n == 0 {
+			break
+		}
+		err = r.fetch(ctx, parent, fk.ParentColumns, false)
+		parent.pending.reset()
+		if err != nil {
+			return 0, err
+		}
+	}
+	if err := r.production.exec(ctx, "CLOSE rowback_parents"); err != nil {
+		return 0, err
+	}
+	if _, err := r.dedupe(ctx, parent.in, parent.key); err != nil {
+		return 0, err
+	}
+	after, err := r.production.number(ctx, "SELECT count(*) FROM "+parent.in)
+	added := after - before
+	parent.count.Requested += added
+	parent.count.Parents += added
+	return added, err
+}
+
+// parentTable is the work on a table that joins as a parent.
+func (r *restore) parentTable(ctx context.Context, live *catalog.Table) (*table, error) {
+	if t := r.byOID[live.Root().OID]; t != nil {
+		return t, nil
+	}
+	t, err := r.table(ctx, live, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.checkAll(ctx, r.tables); err != nil {
+		return nil, err
+	}
+	return t, r.makeStaging(ctx, t)
+}
+
+// orphaned is the condition that a row whose foreign key fk has these values
+// refers to a parent that is neither in production nor staged. With stayed, a
+// staged parent that had to stay out counts as gone even if another live row
+// took its value.
+func (r *restore) orphaned(values []string, fk *catalog.ForeignKey, stayed bool) string {
+	var applies, match []string
+	for i, v := range values {
+		applies = append(applies, v+" IS NOT NULL")
+		match = append(match, "p."+quote(fk.ParentColumns[i])+" = "+v)
+	}
+	is := strings.Join(match, " AND ")
+	gone := fmt.Sprintf("NOT EXISTS (SELECT FROM %s p WHERE %s)", fk.Parent.QuotedName(), is)
+	if parent := r.byOID[fk.Parent.Root().OID]; parent != nil && parent.hasAll(fk.ParentColumns) {
+		gone += fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s p WHERE %s)", parent.in, is)
+		if stayed {
+			gone = fmt.Sprintf("(%s OR EXISTS (SELECT FROM %s p WHERE %s AND p.rowback_class IN ('%s', '%s')))",
+				gone, parent.left, is, classConflict, classParent)
+		}
+	}
+	return strings.Join(applies, " AND ") + " AND " + gone
+}

@@ -1,0 +1,131 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+)
+
+// Plan is what a restore is about to do. It prints itself; dry run, question
+// and restore come by the same one.
+type Plan struct {
+	IDs                  []string
+	Production, Recovery string // which databases, without secrets
+	Tables               []Count
+	Restored             int64 // rows to be inserted
+	Unrestored           []Unrestored
+	Order                []string // steps of insertion
+	Quiet                bool     // triggers stay quiet (session_replication_role = replica)
+	WhyNotQuiet          string
+	Triggers             []string // triggers that will fire all the same
+	Warnings             []string
+
+	groups [][]*table
+}
+
+// plan classifies every staged row. It must be called in the transaction.
+func (r *restore) plan(ctx context.Context) (*Plan, error) {
+	r.o.Progress.Start("planning", 0)
+	if err := r.classify(ctx); err != nil {
+		return nil, err
+	}
+	p := &Plan{
+		IDs: r.o.Source.IDs, Production: r.production.where(), Recovery: r.recovery.where(),
+		Quiet: r.replica, WhyNotQuiet: r.why, Triggers: r.triggers(), Warnings: r.warnings, groups: components(r.tables),
+	}
+	var err error
+	if p.Unrestored, err = r.unrestored(ctx); err != nil {
+		return nil, err
+	}
+	p.Tables = r.counts()
+	for _, c := range p.Tables {
+		p.Restored += c.Restored
+	}
+	for _, group := range p.groups {
+		var names []string
+		for _, t := range group {
+			if t.count.Restored > 0 {
+				names = append(names, t.name())
+			}
+		}
+		if len(names) > 0 {
+			p.Order = append(p.Order, strings.Join(names, " with "))
+		}
+	}
+	return p, nil
+}
+
+func (p *Plan) relinks() (n int64) {
+	for _, c := range p.Tables {
+		n += c.Relinked
+	}
+	return n
+}
+
+// triggers are those of production that the restore will fire.
+func (r *restore) triggers() []string {
+	var out []string
+	see := func(t *catalog.Table, event string) {
+		for _, x := range append([]*catalog.Table{t}, t.Leaves()...) {
+			for _, g := range x.Triggers {
+				fires := g.Enabled == 'A' || r.replica && g.Enabled == 'R' || !r.replica && g.Enabled == 'O'
+				line := fmt.Sprintf("%s on %s: %s, %s()", g.Name, display(x), g.Event, g.Function)
+				if fires && strings.Contains(g.Event, event) && !slices.Contains(out, line) {
+					out = append(out, line)
+				}
+			}
+		}
+	}
+	for _, t := range r.tables {
+		if t.count.Restored > 0 {
+			see(t.live, "INSERT")
+		}
+	}
+	for _, l := range r.links {
+		if l.relinked > 0 {
+			see(l.live, "UPDATE")
+		}
+	}
+	return out
+}
+
+// report is the report of a plan that was not, or is about to be, carried out.
+func (p *Plan) report() *Report {
+	return &Report{
+		IDs: emptyNotNil(p.IDs), Tables: p.Tables, Restored: p.Restored, Unrestored: emptyNotNil(p.Unrestored),
+		Checks: []Check{}, Sequences: []SequenceReport{}, Warnings: emptyNotNil(p.Warnings), Triggers: emptyNotNil(p.Triggers), DryRun: true, plan: p,
+	}
+}
+
+func emptyNotNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// Write prints the plan for people.
+func (p *Plan) Write(w io.Writer) {
+	what := "the keys given"
+	if len(p.IDs) > 0 {
+		what = strings.Join(p.IDs, ", ")
+	}
+	fmt.Fprintf(w, "Plan to restore %s\n", what)
+	fmt.Fprintf(w, "  from  recovery    %s\n  into  production  %s\n\n", p.Recovery, p.Production)
+	writeCounts(w, p.Tables, "to restore")
+	if len(p.Order) > 0 {
+		fmt.Fprintf(w, "\nOrder: %s.\n", strings.Join(p.Order, ", then "))
+	}
+	if p.Quiet {
+		fmt.Fprintln(w, "Triggers stay quiet (session_replication_role = replica); every foreign key is checked before commit.")
+	} else {
+		fmt.Fprintf(w, "Triggers are not kept quiet: %s.\n", p.WhyNotQuiet)
+	}
+	writeList(w, "These triggers will fire:", p.Triggers)
+	writeList(w, "Note:", p.Warnings)
+	writeUnrestored(w, p.Unrestored)
+}

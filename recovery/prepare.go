@@ -1,0 +1,148 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
+)
+
+// prepare resolves the request against both databases and refuses, with
+// everything that is wrong at once, before anything is made or moved.
+func (r *restore) prepare(ctx context.Context) error {
+	var problems []string
+	for i := range r.o.Source.Tables {
+		st := &r.o.Source.Tables[i]
+		var err error
+		switch {
+		case st.Rows == 0 && st.KeysCaptured && st.Via != journal.SetNull && st.Via != journal.SetDef:
+			// Nothing of this table.
+		case !st.KeysCaptured:
+			why := st.Why
+			if why == "" {
+				why = "no reason recorded"
+			}
+			err = fmt.Errorf("the keys of %d rows of %s were not captured (%s); find them with `rowback diff`", st.Rows, sourceName(st), why)
+		case st.Via == journal.SetNull || st.Via == journal.SetDef:
+			err = r.addLink(ctx, i, st)
+		default:
+			err = r.addRequested(ctx, i, st)
+		}
+		if err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	if err := refuse(Unfit, problems...); err != nil {
+		return err
+	}
+	return r.checkAll(ctx, r.tables)
+}
+
+func sourceName(t *journal.Table) string {
+	if t.Schema == "" {
+		return t.Name
+	}
+	return t.Schema + "." + t.Name
+}
+
+// addRequested makes source table i feed the table it names.
+func (r *restore) addRequested(ctx context.Context, i int, st *journal.Table) error {
+	live, err := find(r.production.catalog, st.Schema, st.Name)
+	if err != nil {
+		return fmt.Errorf("production: %w", err)
+	}
+	var key []string
+	for _, c := range st.Key {
+		key = append(key, c.Name)
+	}
+	if len(key) == 0 {
+		return fmt.Errorf("table %s has no identity key (primary key, or unique columns that are NOT NULL); its rows cannot be told apart", display(live))
+	}
+	t, err := r.table(ctx, live, key)
+	if err != nil {
+		return err
+	}
+	for _, c := range key {
+		if !slices.Contains(t.key, c) || len(key) != len(t.key) {
+			return fmt.Errorf("table %s: keys are given by (%s) and by (%s); restore them one after the other", t.name(), strings.Join(t.key, ", "), strings.Join(key, ", "))
+		}
+	}
+	r.feeds[i] = t
+	r.order[i] = key
+	return nil
+}
+
+// table returns the work on a live table, found or new. key nil: its identity.
+func (r *restore) table(ctx context.Context, live *catalog.Table, key []string) (*table, error) {
+	live = live.Root()
+	if t := r.byOID[live.OID]; t != nil {
+		return t, nil
+	}
+	if key == nil {
+		key = live.Key
+	}
+	if why := unsupported(live); why != "" {
+		return nil, fmt.Errorf("table %s: %s", display(live), why)
+	}
+	backup, err := find(r.recovery.catalog, live.Schema, live.Name)
+	if err != nil {
+		return nil, fmt.Errorf("recovery: %w; is it a copy of the right database?", err)
+	}
+	if why := unsupported(backup); why != "" {
+		return nil, fmt.Errorf("table %s in the recovery database: %s", display(live), why)
+	}
+	if err := r.production.describe(ctx, live); err != nil {
+		return nil, err
+	}
+	if err := r.recovery.describe(ctx, backup); err != nil {
+		return nil, err
+	}
+	n := len(r.tables) + 1
+	t := &table{
+		live: live, backup: backup, detail: r.production.detail[live.OID], key: key,
+		in: fmt.Sprintf("pg_temp.rowback_in_%d", n), left: fmt.Sprintf("pg_temp.rowback_left_%d", n),
+		count: Count{Schema: live.Schema, Table: live.Name},
+	}
+	if err := r.fit(t); err != nil {
+		return nil, err
+	}
+	if len(t.casts) > 0 {
+		t.land = fmt.Sprintf("pg_temp.rowback_land_%d", n)
+	}
+	r.byOID[live.OID] = t
+	r.tables = append(r.tables, t)
+	return t, nil
+}
+
+// fit checks that rows found by t's key in the one table fit into the other.
+func (r *restore) fit(t *table) error {
+	backup := r.recovery.detail[t.backup.OID]
+	var problems []string
+	for _, c := range t.key {
+		if t.live.Column(c) == nil {
+			problems = append(problems, fmt.Sprintf("key column %s.%s does not exist in production", t.name(), c))
+		}
+	}
+	more, warnings := t.match(backup)
+	problems = append(problems, more...)
+	if len(problems) == 0 {
+		if len(t.key) == 0 {
+			problems = append(problems, fmt.Sprintf("table %s has no identity key (primary key, or unique columns that are NOT NULL)", t.name()))
+		} else if !t.detail.uniqueOn(t.key) {
+			problems = append(problems, fmt.Sprintf("no unique index of %s in production is on its key (%s); rows cannot be told apart", t.name(), strings.Join(t.key, ", ")))
+		} else if !backup.uniqueOn(t.key) {
+			problems = append(problems, fmt.Sprintf("no unique index of %s in the recovery database is on its key (%s); is it a copy of the right database?", t.name(), strings.Join(t.key, ", ")))
+		}
+	}
+	if t.detail.insertRules {
+		problems = append(problems, fmt.Sprintf("table %s has rules on INSERT or UPDATE, which restore does not handle yet; disable them for the time of the restore (ALTER TABLE … DISABLE RULE)", t.name()))
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("%s", strings.Join(problems, "\n  - "))
+	}
+	r.warn(warnings...)
+	return nil
+}

@@ -1,0 +1,155 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+)
+
+// need is one privilege that a restore cannot do without, and the SQL that asks for it.
+type need struct{ test, mend string }
+
+// checkAll finds every missing privilege and hidden row before anything is
+// made, and settles how triggers are kept quiet. It is called again for tables
+// that join later, as parents.
+func (r *restore) checkAll(ctx context.Context, tables []*table) error {
+	var live, backup []need
+	var hidden []string
+	for _, t := range tables {
+		if r.production.detail[t.live.OID].rowSecurity {
+			hidden = append(hidden, rowSecurityProblem("production", t.live))
+		}
+		if r.recovery.detail[t.backup.OID].rowSecurity {
+			hidden = append(hidden, rowSecurityProblem("recovery", t.backup))
+		}
+		live = append(live, schemaNeed(t.live), tableNeed(t.live, "SELECT"), tableNeed(t.live, "INSERT"))
+		backup = append(backup, schemaNeed(t.backup), tableNeed(t.backup, "SELECT"))
+		for _, s := range t.detail.sequences {
+			for _, p := range []string{"USAGE", "SELECT"} {
+				live = append(live, need{
+					fmt.Sprintf("has_sequence_privilege(%s, '%s')", literal(s.name), p),
+					fmt.Sprintf("GRANT %s ON SEQUENCE %s TO CURRENT_USER", p, s.name)})
+			}
+		}
+	}
+	for _, l := range r.links {
+		live = append(live, schemaNeed(l.live), tableNeed(l.live, "SELECT"), tableNeed(l.live, "UPDATE"))
+	}
+	parents, err := r.parents(ctx, tables)
+	if err != nil {
+		return err
+	}
+	for _, p := range parents {
+		if r.production.detail[p.OID].rowSecurity {
+			hidden = append(hidden, rowSecurityProblem("production", p))
+		}
+		live = append(live, schemaNeed(p), tableNeed(p, "SELECT"))
+	}
+	live = append(live, need{"has_database_privilege(current_database(), 'TEMPORARY')",
+		"GRANT TEMPORARY ON DATABASE " + quote(r.production.catalog.Database) + " TO CURRENT_USER"})
+	problems := hidden
+	for _, x := range []struct {
+		s     *side
+		needs []need
+	}{{r.production, live}, {r.recovery, backup}} {
+		missing, err := x.s.missing(ctx, x.needs)
+		if err != nil {
+			return err
+		}
+		problems = append(problems, missing...)
+	}
+	if err := refuse(Denied, problems...); err != nil {
+		return err
+	}
+	return r.probeReplica(ctx, parents)
+}
+
+// parents are the tables that rows or links may refer to, described.
+func (r *restore) parents(ctx context.Context, tables []*table) ([]*catalog.Table, error) {
+	var out []*catalog.Table
+	for _, t := range tables {
+		for _, p := range parentTables(t) {
+			if !slices.Contains(out, p) {
+				out = append(out, p)
+			}
+		}
+	}
+	for _, l := range r.links {
+		if p := l.fk.Parent; !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out, r.production.describe(ctx, out...)
+}
+
+func rowSecurityProblem(where string, t *catalog.Table) string {
+	return fmt.Sprintf("%s: row-level security hides rows of %s from this role; use a role with BYPASSRLS or the tables' owner", where, display(t))
+}
+
+func schemaNeed(t *catalog.Table) need {
+	return need{fmt.Sprintf("has_schema_privilege(%s, 'USAGE')", literal(t.Schema)),
+		fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO CURRENT_USER", quote(t.Schema))}
+}
+
+func tableNeed(t *catalog.Table, privilege string) need {
+	return need{fmt.Sprintf("has_table_privilege(%d::oid, '%s')", t.OID, privilege),
+		fmt.Sprintf("GRANT %s ON %s TO CURRENT_USER", privilege, t.QuotedName())}
+}
+
+// missing returns the mends of the needs that are not met.
+func (s *side) missing(ctx context.Context, needs []need) ([]string, error) {
+	if len(needs) == 0 {
+		return nil, nil
+	}
+	tests := make([]string, len(needs))
+	for i, n := range needs {
+		tests[i] = "(" + n.test + ")::int"
+	}
+	user, err := s.rows(ctx, "SELECT quote_ident(current_user)")
+	if err != nil {
+		return nil, err
+	}
+	// One row a need: a table has at most 1,664 columns.
+	rows, err := s.rows(ctx, "SELECT unnest(ARRAY["+strings.Join(tests, ", ")+"])")
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for i, row := range rows {
+		mend := s.name + ": a privilege is missing: " + strings.ReplaceAll(needs[i].mend, "CURRENT_USER", *user[0][0]) + ";"
+		if *row[0] != "1" && !slices.Contains(out, mend) {
+			out = append(out, mend)
+		}
+	}
+	return out, nil
+}
+
+// probeReplica finds out whether triggers can be kept quiet: by asking the
+// server to do it, in a transaction that is rolled back. With foreign keys
+// quiet we lock their parents ourselves, which takes UPDATE on them.
+func (r *restore) probeReplica(ctx context.Context, parents []*catalog.Table) error {
+	r.replica, r.why = false, ""
+	err := r.production.exec(ctx, "BEGIN; SET LOCAL session_replication_role = replica")
+	if rollbackErr := r.production.exec(ctx, "ROLLBACK"); rollbackErr != nil {
+		return rollbackErr
+	}
+	if err != nil {
+		r.why = "this role may not set session_replication_role"
+		return nil
+	}
+	var needs []need
+	for _, p := range parents {
+		needs = append(needs, need{fmt.Sprintf("has_any_column_privilege(%d::oid, 'UPDATE')", p.OID), "UPDATE on " + display(p)})
+	}
+	missing, err := r.production.missing(ctx, needs)
+	if err != nil {
+		return err
+	}
+	if r.replica = len(missing) == 0; !r.replica {
+		r.why = "this role may not lock rows of every parent table (UPDATE)"
+	}
+	return nil
+}

@@ -1,0 +1,47 @@
+package recovery
+
+import (
+	"errors"
+	"strings"
+)
+
+// RefusalKind says whose move it is.
+type RefusalKind int
+
+const (
+	Usage  RefusalKind = iota // the request or the configuration is wrong
+	Unfit                     // the databases do not allow it as they are
+	Denied                    // a privilege or a confirmation is missing
+)
+
+// Refusal is why a restore did not begin. Nothing was written.
+type Refusal struct {
+	Kind     RefusalKind
+	Problems []string // each says what is wrong and how to mend it
+}
+
+func (r *Refusal) Error() string {
+	if len(r.Problems) == 1 {
+		return "refused, nothing was written: " + r.Problems[0]
+	}
+	return "refused, nothing was written:\n  - " + strings.Join(r.Problems, "\n  - ")
+}
+
+func refuse(kind RefusalKind, problems ...string) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return &Refusal{Kind: kind, Problems: problems}
+}
+
+// ErrDeclined: the person who was asked said no.
+var ErrDeclined = errors.New("declined; nothing was written")
+
+// ErrUnverified: a check before COMMIT failed and everything was rolled back.
+// The report that comes with it lists what was found.
+var ErrUnverified = errors.New("verification failed, everything was rolled back")
+
+// errRace: the rows changed between planning and writing; a new try sees them.
+type errRace struct{ what string }
+
+func (e *errRace) Error() string { return e.what }

@@ -1,0 +1,252 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rowback/rowback/catalog"
+)
+
+// restore is one restore under way.
+type restore struct {
+	o                    Options
+	production, recovery *side
+
+	tables []*table          // every table that rows go into, parents included
+	byOID  map[uint32]*table // of production
+	feeds  map[int]*table    // by index in Source.Tables
+	order  map[int][]string  // key columns in the order that the source gives them
+	links  []*link           // cut links, newest first
+	byFeed map[int]*link
+
+	replica  bool // triggers stay quiet while rows are inserted
+	why      string
+	warnings []string
+}
+
+// Restore brings the rows of o.Source back and reports on every one of them.
+//
+// Errors before the first write are Refusals (errors.As), except for lost
+// connections and the like. ErrDeclined if Confirm said no. With ErrUnverified
+// the report says what failed; nothing was committed. A nil error means done,
+// or planned; see Report.Complete for whether every row is back.
+func Restore(ctx context.Context, o Options) (*Report, error) {
+	began := time.Now()
+	r := &restore{o: o, byOID: map[uint32]*table{}, feeds: map[int]*table{}, order: map[int][]string{}, byFeed: map[int]*link{}}
+	defer o.Progress.Done()
+	defer r.close()
+	if err := r.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.stage(ctx); err != nil {
+		return nil, err
+	}
+	// The recovery side is not needed any more, whatever happens.
+	if err := r.recovery.exec(ctx, "ROLLBACK"); err != nil {
+		return nil, err
+	}
+	report, err := r.run(ctx)
+	if report != nil {
+		report.Seconds = time.Since(began).Seconds()
+	}
+	return report, err
+}
+
+func (r *restore) open(ctx context.Context) (err error) {
+	if r.production, err = connect(ctx, "production", r.o.Production); err != nil {
+		return err
+	}
+	if r.recovery, err = connect(ctx, "recovery", r.o.Recovery); err != nil {
+		return err
+	}
+	if err := proveDistinct(ctx, r.production, r.recovery); err != nil {
+		return err
+	}
+	// All that is read from the recovery database is one state of it.
+	if err := r.recovery.exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
+		return err
+	}
+	if err := r.production.load(ctx); err != nil {
+		return err
+	}
+	if err := r.recovery.load(ctx); err != nil {
+		return err
+	}
+	r.warn(r.o.Source.Warnings...)
+	return nil
+}
+
+// close ends both sessions; temporary tables and open transactions go with them.
+func (r *restore) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	for _, s := range []*side{r.production, r.recovery} {
+		if s != nil {
+			_ = s.conn.Close(ctx)
+		}
+	}
+}
+
+func (r *restore) warn(warnings ...string) { r.warnings = append(r.warnings, warnings...) }
+
+// stage brings every row that may be needed to production, in temporary tables.
+func (r *restore) stage(ctx context.Context) error {
+	for _, t := range r.tables {
+		if err := r.makeStaging(ctx, t); err != nil {
+			return err
+		}
+	}
+	for _, l := range r.links {
+		if err := r.makeLink(ctx, l); err != nil {
+			return err
+		}
+	}
+	if err := r.collect(ctx); err != nil {
+		return err
+	}
+	if r.o.WithParents {
+		return r.collectParents(ctx)
+	}
+	return nil
+}
+
+// run plans and, unless told otherwise, writes. The plan of a dry run, or for
+// the question, comes from the same steps, rolled back before the first write.
+func (r *restore) run(ctx context.Context) (*Report, error) {
+	if r.o.DryRun || r.o.Confirm != nil {
+		plan, err := r.planOnly(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if r.o.DryRun {
+			return plan.report(), nil
+		}
+		r.o.Progress.Done()
+		switch yes, err := r.o.Confirm(ctx, plan); {
+		case err != nil:
+			return nil, err
+		case !yes:
+			return nil, ErrDeclined
+		}
+	}
+	for try := 1; ; try++ {
+		report, err := r.write(ctx)
+		if err == nil || try == tries || !again(err) {
+			var race *errRace
+			if errors.As(err, &race) {
+				err = fmt.Errorf("%w: %s", ErrUnverified, race.what)
+			}
+			return report, err
+		}
+		// Nothing is left of the failed try; the staged rows are as they were.
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Duration(rand.IntN(50*try)) * time.Millisecond):
+		}
+	}
+}
+
+// again: another try of the whole transaction may succeed.
+func again(err error) bool {
+	var race *errRace
+	code := sqlState(err)
+	return errors.As(err, &race) || code == "40P01" || code == "40001"
+}
+
+func (r *restore) planOnly(ctx context.Context) (_ *Plan, err error) {
+	if err := r.begin(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.rollback(ctx)) }()
+	return r.plan(ctx)
+}
+
+// begin opens the one transaction on production.
+func (r *restore) begin(ctx context.Context) error {
+	return r.production.exec(ctx, fmt.Sprintf(
+		"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = %d", r.o.lockTimeout().Milliseconds()))
+}
+
+// rollback is a no-op on a connection that is closed: the server rolls back.
+func (r *restore) rollback(ctx context.Context) error {
+	if r.production.conn.IsClosed() {
+		return nil
+	}
+	return r.production.exec(context.WithoutCancel(ctx), "ROLLBACK")
+}
+
+// write is one try: plan, insert, relink, verify, resync, commit.
+func (r *restore) write(ctx context.Context) (report *Report, err error) {
+	if err := r.begin(ctx); err != nil {
+		return nil, err
+	}
+	committed := false
+	defer func() {
+		if !committed {
+			err = errors.Join(err, r.rollback(ctx))
+		}
+	}()
+	plan, err := r.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	report = plan.report()
+	report.DryRun = false
+	if report.Restored == 0 && plan.relinks() == 0 {
+		report.Checks = append(report.Checks, Check{Name: "nothing to write", OK: true, Detail: "no row was absent"})
+		return report, nil
+	}
+	if err := r.insert(ctx, plan); err != nil {
+		return nil, err
+	}
+	if err := r.relink(ctx); err != nil {
+		return nil, err
+	}
+	checks, err := r.verify(ctx)
+	report.Checks = append(report.Checks, checks...)
+	if err != nil {
+		report.withdraw()
+		return report, err
+	}
+	if report.Sequences, err = r.resync(ctx); err != nil {
+		return nil, err
+	}
+	if report.Entry, err = r.commit(ctx, &committed); err != nil {
+		report.withdraw()
+		return report, err
+	}
+	report.Checks = append(report.Checks, r.analyze(ctx)...)
+	report.Warnings = emptyNotNil(r.warnings)
+	return report, nil
+}
+
+// analyze gives the planner fresh figures of the touched tables, and of no
+// others. The rows are committed: a failure here is only reported.
+func (r *restore) analyze(ctx context.Context) []Check {
+	var failed []Check
+	for _, t := range r.tables {
+		if t.count.Restored == 0 {
+			continue
+		}
+		r.o.Progress.Start("analyzing "+t.name(), 0)
+		if err := r.production.exec(ctx, "ANALYZE "+t.live.QuotedName()); err != nil {
+			failed = append(failed, Check{Name: "ANALYZE " + t.name(), Detail: err.Error() + "; the rows are back, run it later"})
+		}
+	}
+	return failed
+}
+
+// parentTables are the tables that rows of t may refer to.
+func parentTables(t *table) (out []*catalog.Table) {
+	for _, fk := range t.live.References {
+		out = append(out, fk.Parent)
+	}
+	return out
+}

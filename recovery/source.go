@@ -1,0 +1,117 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// Source says which rows are wanted: keys only, never their contents.
+type Source struct {
+	IDs    []string        // journal entries, newest first; empty for a key file
+	Tables []journal.Table // Schema may be "" in a key file: the table of that name
+	// Rows yields every key; Row.Table indexes Tables. It may be ranged over more than once.
+	Rows     iter.Seq2[journal.Row, error]
+	Warnings []string // shown in the plan
+}
+
+// total is how many keys Rows will yield, as far as known.
+func (s *Source) total() (n int64) {
+	for _, t := range s.Tables {
+		n += t.Rows
+	}
+	return n
+}
+
+// FromIDs selects journal entries by ID or unique prefix.
+func FromIDs(ctx context.Context, j journal.Journal, ids []string) (*Source, error) {
+	var entries []*journal.Entry
+	var problems []string
+	for _, id := range ids {
+		e, err := j.Entry(ctx, id)
+		switch {
+		case errors.Is(err, journal.ErrNotFound), errors.Is(err, journal.ErrAmbiguous):
+			problems = append(problems, fmt.Sprintf("%s; `rowback log` lists them", err))
+			continue
+		case err != nil:
+			return nil, err
+		}
+		if why := nothingToRestore(e); why != "" {
+			problems = append(problems, why)
+		}
+		if !slices.ContainsFunc(entries, func(o *journal.Entry) bool { return o.ID == e.ID }) {
+			entries = append(entries, e)
+		}
+	}
+	if err := refuse(Usage, problems...); err != nil {
+		return nil, err
+	}
+	return fromEntries(ctx, j, entries), nil
+}
+
+// FromFilter selects the committed deletions that f selects.
+func FromFilter(ctx context.Context, j journal.Journal, f journal.Filter) (*Source, error) {
+	f.Kind = journal.Deletion
+	var entries []*journal.Entry
+	var warnings []string
+	for e, err := range j.Entries(ctx, f) {
+		switch {
+		case err != nil:
+			return nil, err
+		case e.Kind == journal.Deletion && e.Outcome == journal.Committed:
+			entries = append(entries, e)
+		case e.Outcome == journal.InDoubt:
+			warnings = append(warnings, "left out "+e.ID+": it is not known yet whether its deletion committed; name it by its ID to restore it")
+		}
+	}
+	if len(entries) == 0 {
+		return nil, refuse(Usage, append([]string{"no committed deletion in the journal matches; see `rowback log` with the same filters"}, warnings...)...)
+	}
+	s := fromEntries(ctx, j, entries)
+	s.Warnings = append(s.Warnings, warnings...)
+	return s, nil
+}
+
+// nothingToRestore says why e holds no rows to bring back, or "".
+func nothingToRestore(e *journal.Entry) string {
+	switch {
+	case e.Kind == journal.Restore:
+		return "nothing to restore: " + e.ID + " is itself a restore; name the deletion"
+	case e.Outcome == journal.Blocked:
+		return "nothing to restore: " + e.ID + " was blocked, no row was removed"
+	case e.Outcome == journal.RolledBack:
+		return "nothing to restore: " + e.ID + " was rolled back, no row was removed"
+	}
+	return ""
+}
+
+func fromEntries(ctx context.Context, j journal.Journal, entries []*journal.Entry) *Source {
+	slices.SortFunc(entries, func(a, b *journal.Entry) int { return strings.Compare(b.ID, a.ID) })
+	s := &Source{}
+	base := make([]int, len(entries)) // where each entry's tables begin in s.Tables
+	for i, e := range entries {
+		base[i] = len(s.Tables)
+		s.IDs = append(s.IDs, e.ID)
+		s.Tables = append(s.Tables, e.Tables...)
+		if e.Outcome == journal.InDoubt {
+			// Safe: a row is written only if it is proved absent.
+			s.Warnings = append(s.Warnings, e.ID+" is in doubt (rowback ended around its commit): rows that were not removed after all are counted as already present")
+		}
+	}
+	s.Rows = func(yield func(journal.Row, error) bool) {
+		for i, e := range entries {
+			for row, err := range j.Rows(ctx, e.ID) {
+				row.Table += base[i]
+				if !yield(row, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+	return s
+}

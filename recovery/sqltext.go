@@ -1,0 +1,90 @@
+package recovery
+
+import (
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowback/rowback/catalog"
+)
+
+// quote is a quoted identifier.
+func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+// literal is a string constant; sessions have standard_conforming_strings on.
+func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// display is a table's name for people.
+func display(t *catalog.Table) string { return t.Schema + "." + t.Name }
+
+// list joins the columns, each with the prefix (an alias and a dot, or "").
+func list(prefix string, columns []string) string {
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		out[i] = prefix + quote(c)
+	}
+	return strings.Join(out, ", ")
+}
+
+// prefixed are the columns of an alias.
+func prefixed(alias string, columns []string) []string {
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		out[i] = alias + "." + quote(c)
+	}
+	return out
+}
+
+// equal is the condition that columns ac of alias a equal columns bc of alias b.
+func equal(a string, ac []string, b string, bc []string) string {
+	out := make([]string, len(ac))
+	for i := range ac {
+		out[i] = a + "." + quote(ac[i]) + " = " + b + "." + quote(bc[i])
+	}
+	return strings.Join(out, " AND ")
+}
+
+// notNull is the condition that none of the columns is null: with MATCH
+// SIMPLE, and MATCH FULL in a valid row, only then a foreign key applies.
+func notNull(alias string, columns []string) string {
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		out[i] = alias + "." + quote(c) + " IS NOT NULL"
+	}
+	return strings.Join(out, " AND ")
+}
+
+// sameImage compares two rows bit for bit: no equality operator is asked, so
+// it works for every type and tells 1.0 from 1.00 and -0 from 0.
+func sameImage(a, b string, columns []string) string {
+	// Without the casts the operator would be looked up for each pair of columns.
+	return "ROW(" + list(a+".", columns) + ")::record OPERATOR(pg_catalog.*=) ROW(" + list(b+".", columns) + ")::record"
+}
+
+// shown is an SQL expression, for people: the names, and the values that the
+// columns of alias have for them.
+func shown(names []string, alias string, columns []string) string {
+	values := make([]string, len(columns))
+	for i, c := range columns {
+		values[i] = alias + "." + quote(c) + "::text"
+	}
+	return literal("("+strings.Join(names, ", ")+") = (") + " || concat_ws(', ', " + strings.Join(values, ", ") + ") || ')'"
+}
+
+// texts is a select list of the columns as text.
+func texts(alias string, columns []string) string {
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		out[i] = alias + "." + quote(c) + "::text"
+	}
+	return strings.Join(out, ", ")
+}
+
+// positions names the columns of a key list: k01, k02, …
+func positions(prefix string, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = prefix + string(rune('0'+(i+1)/10)) + string(rune('0'+(i+1)%10))
+	}
+	return out
+}

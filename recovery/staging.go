@@ -1,0 +1,66 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// makeStaging makes t's temporary tables. They belong to the session, not to a
+// transaction: what was collected outlives a try that failed.
+func (r *restore) makeStaging(ctx context.Context, t *table) error {
+	// Made by a query, columns keep their exact types and collations, and none
+	// of the table's constraints.
+	sql := fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s FROM %s WITH NO DATA", local(t.in), list("", t.columns), t.live.QuotedName()) +
+		fmt.Sprintf("; CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_class, NULL::text AS rowback_reason FROM %s WITH NO DATA",
+			local(t.left), list("", t.columns), t.live.QuotedName())
+	if t.land != "" {
+		text := make([]string, len(t.columns))
+		for i, c := range t.columns {
+			text[i] = quote(c) + " text"
+		}
+		sql += fmt.Sprintf("; CREATE TEMP TABLE %s (%s)", local(t.land), strings.Join(text, ", "))
+	}
+	return r.production.exec(ctx, sql)
+}
+
+func local(name string) string { return strings.TrimPrefix(name, "pg_temp.") }
+
+// settle moves freshly landed text rows on, cast to the types of production,
+// once every value is proved to survive the way there and back.
+func (r *restore) settle(ctx context.Context, t *table) error {
+	if t.land == "" {
+		return nil
+	}
+	values := make([]string, len(t.columns))
+	kinds := map[string]string{}
+	for _, c := range t.live.Columns {
+		kinds[c.Name] = c.Type
+	}
+	for i, c := range t.columns {
+		values[i] = fmt.Sprintf("%s::%s%s", quote(c), kinds[c], t.detail.columns[c].collate)
+	}
+	for _, c := range t.casts {
+		lost, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %[2]s::%[3]s::%[4]s::text IS DISTINCT FROM %[2]s",
+			t.land, quote(c.column), c.liveType, c.backupType))
+		problem := fmt.Sprintf("%s.%s: %s in the recovery database does not fit %s in production", t.name(), c.column, c.backupType, c.liveType)
+		switch code := sqlState(err); {
+		case strings.HasPrefix(code, "22") || strings.HasPrefix(code, "42"):
+			return refuse(Unfit, problem+": "+err.Error())
+		case err != nil:
+			return err
+		case lost > 0:
+			return refuse(Unfit, fmt.Sprintf("%s: %d values would change", problem, lost))
+		}
+	}
+	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s; TRUNCATE %s",
+		t.in, list("", t.columns), strings.Join(values, ", "), t.land, t.land))
+}
+
+// dedupe leaves one staged row a key: several entries, or one entry in which a
+// row was deleted twice, may ask for the same row. The last one stays.
+func (r *restore) dedupe(ctx context.Context, name string, key []string) (int64, error) {
+	return r.production.affect(ctx, fmt.Sprintf(
+		"DELETE FROM %[1]s WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY %[2]s ORDER BY ctid DESC) AS n FROM %[1]s) x WHERE n > 1)",
+		name, list("", key)))
+}

@@ -1,0 +1,88 @@
+package recovery
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+)
+
+// table is one table that rows are restored into: its two sides, and its
+// temporary tables in our session on production.
+type table struct {
+	live, backup *catalog.Table
+	detail       *detail // of live
+	key          []string
+	columns      []string // in both, none generated, in live's order; what travels
+	casts        []cast   // columns whose type differs between the sides
+	binary       bool     // rows travel in COPY's binary form
+
+	in   string // temporary table: rows to insert; the columns of live
+	left string // temporary table: rows that stay out, with class and reason
+	land string // temporary table: rows as text before their casts; "" without casts
+
+	pending batch // keys not yet asked for
+	count   Count
+}
+
+// cast is a column whose value is converted through text on its way.
+type cast struct{ column, liveType, backupType string }
+
+// Classes of rows that stay out, as in the temporary table left.
+const (
+	classDifferent = "different"
+	classConflict  = "conflict"
+	classParent    = "parent" // hangs on a parent that is gone or stays out
+	classMissing   = "missing"
+)
+
+func (t *table) name() string { return display(t.live) }
+
+func (t *table) hasAll(columns []string) bool {
+	return !slices.ContainsFunc(columns, func(c string) bool { return !slices.Contains(t.columns, c) })
+}
+
+// find looks a table up by name; schema "" means the one table of that name,
+// of several the one in schema public.
+func find(s *catalog.Snapshot, schema, name string) (*catalog.Table, error) {
+	if schema != "" {
+		if t := s.Lookup(schema, name); t != nil {
+			return t, nil
+		}
+		return nil, fmt.Errorf("table %s.%s does not exist in database %s", schema, name, s.Database)
+	}
+	if t := s.Lookup("public", name); t != nil {
+		return t, nil
+	}
+	found := slices.DeleteFunc(slices.Clone(s.Named(name)), func(t *catalog.Table) bool { return t.Temporary })
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return nil, fmt.Errorf("table %s does not exist in database %s", name, s.Database)
+	}
+	var names []string
+	for _, t := range found {
+		names = append(names, display(t))
+	}
+	slices.Sort(names)
+	return nil, fmt.Errorf("table %s is in several schemas: say which of %s", name, strings.Join(names, ", "))
+}
+
+// unsupported says why rows cannot be restored into, or taken from, t; or "".
+func unsupported(t *catalog.Table) string {
+	switch {
+	case t.Kind == 'v' || t.Kind == 'm':
+		return "it is a view"
+	case t.Kind == 'f':
+		return "it is a foreign table"
+	case t.Kind != 'r' && t.Kind != 'p':
+		return "it is not a table"
+	case t.Temporary:
+		return "it is a temporary table"
+	case t.Kind == 'r' && (t.Parent != nil && !t.Partition || len(t.Children) > 0):
+		return "it takes part in plain inheritance (INHERITS), which restore does not handle yet"
+	}
+	return ""
+}

@@ -1,0 +1,144 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// listed is how many offending rows a check names; the count is always whole.
+const listed = 100
+
+// verify looks at what was written before it is committed. It returns every
+// check, and ErrUnverified, or a race where another session explains it, if
+// one of them failed.
+func (r *restore) verify(ctx context.Context) ([]Check, error) {
+	// Deferred constraints speak now, where their error still has a place.
+	if err := r.production.exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
+		return nil, err
+	}
+	r.o.Progress.Start("verifying", 0)
+	var checks []Check
+	for _, t := range r.tables {
+		if t.count.Restored == 0 {
+			continue
+		}
+		for _, check := range []func(context.Context, *table) ([]Check, error){r.verifyRows, r.verifyUnique} {
+			c, err := check(ctx, t)
+			if err != nil {
+				return checks, err
+			}
+			checks = append(checks, c...)
+		}
+	}
+	fks, err := r.verifyForeignKeys(ctx)
+	if err != nil {
+		return checks, err
+	}
+	checks = append(checks, fks...)
+	links, err := r.verifyLinks(ctx)
+	if err != nil {
+		return checks, err
+	}
+	checks = append(checks, links...)
+	var failed []string
+	for _, c := range checks {
+		if !c.OK {
+			failed = append(failed, c.Name+": "+c.Detail)
+		}
+	}
+	if len(failed) > 0 {
+		return checks, fmt.Errorf("%w:\n  - %s", ErrUnverified, strings.Join(failed, "\n  - "))
+	}
+	return checks, nil
+}
+
+// verifyRows proves that every staged row is in production, bit for bit.
+func (r *restore) verifyRows(ctx context.Context, t *table) ([]Check, error) {
+	same, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s s JOIN %s l ON %s WHERE %s",
+		t.in, t.live.QuotedName(), equal("l", t.key, "s", t.key), sameImage("l", "s", t.columns)))
+	if err != nil {
+		return nil, err
+	}
+	c := Check{Name: "rows equal: " + t.name(), OK: same == t.count.Restored, Detail: fmt.Sprintf("%d of %d inserted rows equal the recovery database's", same, t.count.Restored)}
+	if !c.OK {
+		var which []string
+		for _, col := range t.columns {
+			which = append(which, fmt.Sprintf("CASE WHEN NOT (%s) THEN %s END", sameImage("l", "s", []string{col}), literal(col)))
+		}
+		rows, err := r.production.rows(ctx, fmt.Sprintf(`
+			SELECT %s || CASE WHEN %s THEN ' is not there' ELSE ' differs in ' || concat_ws(', ', %s) END
+			FROM %s s LEFT JOIN %s l ON %s WHERE NOT (%s) OR %s ORDER BY %s LIMIT %d`,
+			shown(t.key, "s", t.key), "l."+quote(t.key[0])+" IS NULL", strings.Join(which, ", "),
+			t.in, t.live.QuotedName(), equal("l", t.key, "s", t.key), sameImage("l", "s", t.columns), "l."+quote(t.key[0])+" IS NULL", list("s.", t.key), listed))
+		if err != nil {
+			return nil, err
+		}
+		c.Detail += "; " + enumerate(rows) + "; a trigger may have changed them"
+	}
+	return []Check{c}, nil
+}
+
+// verifyUnique re-checks what quiet triggers would have: deferrable unique and
+// exclusion constraints. All others are enforced by their index.
+func (r *restore) verifyUnique(ctx context.Context, t *table) ([]Check, error) {
+	var out []Check
+	for _, a := range t.detail.arbiters {
+		if !a.deferrable {
+			continue
+		}
+		names := positions("u", len(a.expressions))
+		var exprs, match []string
+		for i, e := range a.expressions {
+			exprs = append(exprs, e+" AS "+names[i])
+			match = append(match, fmt.Sprintf("a.%s %s b.%s", names[i], a.operators[i], names[i]))
+		}
+		where := ""
+		if a.predicate != "" {
+			where = " WHERE " + a.predicate
+		}
+		rows := fmt.Sprintf("(SELECT tableoid AS rowback_table, ctid AS rowback_at, %s, %s FROM %s%s)", list("", t.key), strings.Join(exprs, ", "), t.live.QuotedName(), where)
+		twice, err := r.production.number(ctx, fmt.Sprintf(
+			"SELECT count(*) FROM %[1]s a JOIN %[2]s s ON %[3]s JOIN %[1]s b ON %[4]s AND (a.rowback_table, a.rowback_at) <> (b.rowback_table, b.rowback_at)",
+			rows, t.in, equal("a", t.key, "s", t.key), strings.Join(match, " AND ")))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Check{Name: "constraint " + a.name + ": " + t.name(), OK: twice == 0, Detail: fmt.Sprintf("%d conflicts with other rows", twice)})
+	}
+	return out, nil
+}
+
+// verifyForeignKeys proves that every foreign key of every inserted row holds.
+// One that does not is a race: the plan had found all parents.
+func (r *restore) verifyForeignKeys(ctx context.Context) ([]Check, error) {
+	var out []Check
+	for _, t := range r.tables {
+		if t.count.Restored == 0 {
+			continue
+		}
+		for _, fk := range t.live.References {
+			broken, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)",
+				t.inserted("c", fk.Columns), notNull("c", fk.Columns), fk.Parent.QuotedName(), equal("p", fk.ParentColumns, "c", fk.Columns)))
+			if err != nil {
+				return out, err
+			}
+			if broken > 0 {
+				return out, &errRace{fmt.Sprintf("foreign key %s of %s: %d restored rows have no parent", fk.Name, t.name(), broken)}
+			}
+			out = append(out, Check{Name: "foreign key " + fk.Name + ": " + t.name(), OK: true, Detail: fmt.Sprintf("every parent in %s is there", display(fk.Parent))})
+		}
+	}
+	return out, nil
+}
+
+func enumerate(rows [][]*string) string {
+	var out []string
+	for _, r := range rows {
+		out = append(out, *r[0])
+	}
+	if len(rows) == listed {
+		out = append(out, "…")
+	}
+	return strings.Join(out, "; ")
+}
