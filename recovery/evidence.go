@@ -22,6 +22,7 @@ func (r *restore) commit(ctx context.Context, committed *bool) (id string, err e
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
+	r.committing = true
 	ctx = context.WithoutCancel(ctx)
 	r.o.Progress.Start("writing the evidence", 0)
 	entry, keys, err := r.evidence(ctx)
@@ -48,7 +49,7 @@ func (r *restore) commit(ctx context.Context, committed *bool) (id string, err e
 func (r *restore) uncommitted(ctx context.Context, e *journal.Entry, cause error) error {
 	outcome := journal.RolledBack
 	if r.production.conn.IsClosed() {
-		again, err := connect(ctx, "production", r.o.Production)
+		again, err := connect(ctx, "production", r.o.Production, r.o.Source.Database)
 		if err != nil {
 			return fmt.Errorf("the connection broke at COMMIT; whether the rows are back is not known (journal entry %s, in doubt); run the restore again, it restores only what is absent: %w", e.ID, cause)
 		}

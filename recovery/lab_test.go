@@ -63,7 +63,7 @@ func (l *lab) exec(sql ...string) { l.t.Helper(); pgtest.Exec(l.t, l.production,
 // side is a session of the test's own on production.
 func (l *lab) side(url string) *side {
 	l.t.Helper()
-	s, err := connect(context.Background(), "production", url)
+	s, err := connect(context.Background(), "production", url, "")
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -22,9 +22,11 @@ type restore struct {
 	links  []*link           // cut links, newest first
 	byFeed map[int]*link
 
-	replica  bool // triggers stay quiet while rows are inserted
-	why      string
-	warnings []string
+	replica bool // triggers stay quiet while rows are inserted
+	why     string
+	// committing: the evidence is on its way, an interrupt changes nothing any more.
+	committing bool
+	warnings   []string
 }
 
 // Restore brings the rows of o.Source back and reports on every one of them.
@@ -55,14 +57,17 @@ func Restore(ctx context.Context, o Options) (*Report, error) {
 	if report != nil {
 		report.Seconds = time.Since(began).Seconds()
 	}
+	if err != nil && ctx.Err() != nil && !r.committing {
+		err = fmt.Errorf("stopped, and everything rolled back: %w", ctx.Err())
+	}
 	return report, err
 }
 
 func (r *restore) open(ctx context.Context) (err error) {
-	if r.production, err = connect(ctx, "production", r.o.Production); err != nil {
+	if r.production, err = connect(ctx, "production", r.o.Production, r.o.Source.Database); err != nil {
 		return err
 	}
-	if r.recovery, err = connect(ctx, "recovery", r.o.Recovery); err != nil {
+	if r.recovery, err = connect(ctx, "recovery", r.o.Recovery, r.o.Source.Database); err != nil {
 		return err
 	}
 	if err := proveDistinct(ctx, r.production, r.recovery); err != nil {
@@ -79,6 +84,9 @@ func (r *restore) open(ctx context.Context) (err error) {
 		return err
 	}
 	r.warn(r.o.Source.Warnings...)
+	if was, is := r.o.Source.Database, r.production.catalog.Database; was != "" && was != is {
+		r.warn(fmt.Sprintf("the deletion was in database %s; production here is %s", was, is))
+	}
 	return nil
 }
 

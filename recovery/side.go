@@ -30,14 +30,18 @@ const sessionSettings = `
 	SET row_security = off; SET jit = off;
 	SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0`
 
-// connect opens a session. The caller closes side.conn.
-func connect(ctx context.Context, name, url string) (*side, error) {
+// connect opens a session, in the given database where the address names none.
+// The caller closes side.conn.
+func connect(ctx context.Context, name, url, database string) (*side, error) {
 	if url == "" {
 		return nil, refuse(Usage, "no "+name+" database is given: name it with --"+name)
 	}
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, refuse(Usage, fmt.Sprintf("the address of the %s database cannot be used: %v", name, err))
+	}
+	if config.Database == "" {
+		config.Database = database
 	}
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "rowback restore"

@@ -13,8 +13,9 @@ import (
 
 // Source says which rows are wanted: keys only, never their contents.
 type Source struct {
-	IDs    []string        // journal entries, newest first; empty for a key file
-	Tables []journal.Table // Schema may be "" in a key file: the table of that name
+	IDs      []string        // journal entries, newest first; empty for a key file
+	Database string          // where the deletions were, as a default; "" if not known
+	Tables   []journal.Table // Schema may be "" in a key file: the table of that name
 	// Rows yields every key; Row.Table indexes Tables. It may be ranged over more than once.
 	Rows     iter.Seq2[journal.Row, error]
 	Warnings []string // shown in the plan
@@ -51,7 +52,7 @@ func FromIDs(ctx context.Context, j journal.Journal, ids []string) (*Source, err
 	if err := refuse(Usage, problems...); err != nil {
 		return nil, err
 	}
-	return fromEntries(ctx, j, entries), nil
+	return fromEntries(ctx, j, entries)
 }
 
 // FromFilter selects the committed deletions that f selects.
@@ -72,7 +73,10 @@ func FromFilter(ctx context.Context, j journal.Journal, f journal.Filter) (*Sour
 	if len(entries) == 0 {
 		return nil, refuse(Usage, append([]string{"no committed deletion in the journal matches; see `rowback log` with the same filters"}, warnings...)...)
 	}
-	s := fromEntries(ctx, j, entries)
+	s, err := fromEntries(ctx, j, entries)
+	if err != nil {
+		return nil, err
+	}
 	s.Warnings = append(s.Warnings, warnings...)
 	return s, nil
 }
@@ -90,11 +94,14 @@ func nothingToRestore(e *journal.Entry) string {
 	return ""
 }
 
-func fromEntries(ctx context.Context, j journal.Journal, entries []*journal.Entry) *Source {
+func fromEntries(ctx context.Context, j journal.Journal, entries []*journal.Entry) (*Source, error) {
 	slices.SortFunc(entries, func(a, b *journal.Entry) int { return strings.Compare(b.ID, a.ID) })
-	s := &Source{}
+	s := &Source{Database: entries[0].Database}
 	base := make([]int, len(entries)) // where each entry's tables begin in s.Tables
 	for i, e := range entries {
+		if e.Database != s.Database {
+			return nil, refuse(Usage, fmt.Sprintf("the deletions were in several databases (%s in %s, %s in %s); restore one database at a time", entries[0].ID, s.Database, e.ID, e.Database))
+		}
 		base[i] = len(s.Tables)
 		s.IDs = append(s.IDs, e.ID)
 		s.Tables = append(s.Tables, e.Tables...)
@@ -113,5 +120,5 @@ func fromEntries(ctx context.Context, j journal.Journal, entries []*journal.Entr
 			}
 		}
 	}
-	return s
+	return s, nil
 }

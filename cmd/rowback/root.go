@@ -49,6 +49,7 @@ Exit codes:
 	root.AddCommand(
 		newLogCommand(s),
 		newProxyCommand(s),
+		newRestoreCommand(s),
 		newVersionCommand(s),
 	)
 	return root

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/recovery"
+)
+
+// restoreOptions are the flags of `rowback restore`.
+type restoreOptions struct {
+	filterFlags
+	keys        string
+	withParents bool
+	dryRun, yes bool
+	lockTimeout time.Duration
+}
+
+func newRestoreCommand(s *settings) *cobra.Command {
+	var o restoreOptions
+	cmd := &cobra.Command{
+		Use:   "restore [ID…]",
+		Short: "Brings back the rows that a deletion removed",
+		Long: `Brings back exactly the rows that the deletions with these IDs (or unique
+beginnings of them) removed: collects them by key from the recovery database,
+inserts them into production in one transaction, and verifies every row and
+foreign key before it commits. Rows that are there are never changed; links that
+the deletion set to NULL are restored where they still are. What cannot be
+restored is listed, with the reason.
+
+Instead of IDs, a filter selects whole committed deletions, or --table with
+--keys takes keys from a file: JSON lines such as {"id":42} or as printed by
+'rowback log --keys', or CSV with a header.
+
+The recovery database is only read. It may be a standby.
+
+Exit codes: 0 every row is back; 3 done, and some rows could not be restored;
+4 not confirmed, or a privilege is missing; 2 wrong request or databases;
+1 failed. With 1, 2 and 4 nothing was written.`,
+		Example: `  rowback restore 01JY2M --recovery postgres://recovery.internal/shop --dry-run
+  rowback restore 01JY2M 01JY2P --recovery postgres://recovery.internal/shop --yes
+  rowback restore --since 2h --user batch --recovery postgres://recovery.internal/shop
+  rowback restore --table orders --keys lost.csv --recovery postgres://recovery.internal/shop`,
+		RunE: func(cmd *cobra.Command, args []string) error { return runRestore(cmd, s, o, args) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.since, "since", "", "deletions not before `TIME`: RFC 3339, a date (UTC), or a duration ago such as 90m, 2h or 7d")
+	f.StringVar(&o.until, "until", "", "deletions not after `TIME`, likewise")
+	f.StringVar(&o.table, "table", "", "deletions that touched `TABLE` (name or schema.name), with all that they removed; with --keys the table of the keys")
+	f.StringVar(&o.user, "user", "", "deletions by database user `NAME`")
+	f.StringVar(&o.database, "database", "", "deletions in database `NAME`")
+	f.StringVar(&o.application, "application", "", "deletions by application_name `NAME`")
+	f.StringVar(&o.keys, "keys", "", "restore the rows of --table whose keys are in `FILE`")
+	f.BoolVar(&o.withParents, "with-parents", false, "bring back parents that are gone too, though these deletions did not remove them")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
+	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	f.DurationVar(&o.lockTimeout, "lock-timeout", 5*time.Second, "longest `WAIT` for a lock on production")
+	return cmd
+}
+
+func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string) (err error) {
+	ctx, stderr := cmd.Context(), cmd.ErrOrStderr()
+	filter, err := o.filter(time.Now())
+	if err != nil {
+		return err
+	}
+	if err := o.check(filter, ids); err != nil {
+		return usageError(err)
+	}
+	asks := isTerminal(cmd.InOrStdin()) && !o.yes && !o.dryRun
+	if !asks && !o.yes && !o.dryRun {
+		return refusedError(errors.New("restore writes to production and there is no terminal to ask on: give --yes to go ahead, or --dry-run to see the plan"))
+	}
+	options := recovery.Options{
+		Production: connString(s.Production), Recovery: connString(s.Recovery),
+		WithParents: o.withParents, DryRun: o.dryRun, LockTimeout: o.lockTimeout,
+		Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
+	}
+	// A key file needs the journal only to put the restore on record.
+	if o.keys == "" || !o.dryRun {
+		j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: o.keys == ""})
+		if errors.Is(err, journal.ErrShared) {
+			return usageError(err)
+		}
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, j.Close()) }()
+		options.Journal = j
+	}
+	if options.Source, err = o.source(ctx, options.Journal, filter, ids); err != nil {
+		return restoreError(err)
+	}
+	if asks {
+		options.Confirm = func(ctx context.Context, p *recovery.Plan) (bool, error) {
+			p.Write(stderr)
+			return confirm(ctx, cmd.InOrStdin(), stderr, "\nRestore these rows?")
+		}
+	}
+	report, err := recovery.Restore(ctx, options)
+	if report != nil {
+		if printErr := printReport(cmd.OutOrStdout(), report, s.Output); printErr != nil {
+			return errors.Join(err, printErr)
+		}
+	}
+	switch {
+	case err != nil:
+		return restoreError(err)
+	case !report.Complete():
+		return problemsError(errors.New("not every row could be restored, or something is left to mend; all of it is listed in the report"))
+	}
+	return nil
+}
+
+// check refuses requests that are none, or two at once.
+func (o restoreOptions) check(f journal.Filter, ids []string) error {
+	filtered := f != (journal.Filter{})
+	switch {
+	case o.keys != "" && o.table == "":
+		return errors.New("--keys needs --table: the keys of which table?")
+	case o.keys != "" && (len(ids) > 0 || f != (journal.Filter{Table: o.table})):
+		return errors.New("--keys goes with --table alone, without IDs or other filters")
+	case len(ids) > 0 && filtered:
+		return errors.New("give IDs or a filter, not both")
+	case len(ids) == 0 && !filtered:
+		return errors.New("restore what? Give the ID of a deletion (`rowback log` lists them), a filter, or --table with --keys")
+	case o.lockTimeout <= 0:
+		return errors.New("--lock-timeout must be above zero")
+	}
+	for _, id := range ids {
+		if id == "" {
+			return errors.New("an ID is empty")
+		}
+	}
+	return nil
+}
+
+func (o restoreOptions) source(ctx context.Context, j journal.Journal, f journal.Filter, ids []string) (*recovery.Source, error) {
+	switch {
+	case o.keys != "":
+		return recovery.FromKeyFile(o.keys, o.table)
+	case len(ids) > 0:
+		return recovery.FromIDs(ctx, j, ids)
+	}
+	return recovery.FromFilter(ctx, j, f)
+}
+
+func printReport(w io.Writer, r *recovery.Report, output string) error {
+	if output == "json" {
+		return r.WriteJSON(w)
+	}
+	out := bufio.NewWriter(w)
+	r.WriteText(out)
+	return out.Flush()
+}
+
+// restoreError gives an error of recovery its exit code.
+func restoreError(err error) error {
+	var refusal *recovery.Refusal
+	switch {
+	case errors.Is(err, recovery.ErrDeclined):
+		return refusedError(err)
+	case !errors.As(err, &refusal):
+		return err
+	case refusal.Kind == recovery.Usage:
+		return usageError(err)
+	case refusal.Kind == recovery.Denied:
+		return refusedError(err)
+	}
+	return err
+}
+
+// connString makes a server setting (host:port list, socket directory, URL or
+// keywords) something that pgx connects to.
+func connString(server string) string {
+	switch {
+	case server == "" || isPostgresURL(server) || strings.Contains(server, "="):
+		return server
+	case strings.HasPrefix(server, "/"):
+		return "host='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(server) + "'"
+	}
+	var hosts, ports []string
+	for one := range strings.SplitSeq(server, ",") {
+		at := strings.LastIndexByte(one, ':') // settings are valid: it is there
+		hosts = append(hosts, strings.Trim(one[:at], "[]"))
+		ports = append(ports, one[at+1:])
+	}
+	return "host=" + strings.Join(hosts, ",") + " port=" + strings.Join(ports, ",")
+}
+
+// isTerminal: f is a person's.
+func isTerminal(f any) bool {
+	file, ok := f.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// confirm asks on a terminal; only y and yes mean yes. An interrupt while it
+// waits for the answer leaves the reading goroutine behind, for the few
+// instants until the process ends.
+func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) (bool, error) {
+	fmt.Fprint(out, question+" [y/N] ")
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(in).ReadString('\n')
+		answer <- line
+	}()
+	select {
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case a := <-answer:
+		a = strings.ToLower(strings.TrimSpace(a))
+		return a == "y" || a == "yes", nil
+	}
+}
