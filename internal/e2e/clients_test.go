@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -60,21 +62,22 @@ func neutral(text string) string {
 	return text
 }
 
-// compare shows the first lines that differ, with what led there.
+// compare shows every difference, with what led there.
 func compare(t *testing.T, direct, through string) {
 	t.Helper()
 	if direct == through {
 		return
 	}
-	a, b := strings.Split(direct, "\n"), strings.Split(through, "\n")
-	i := 0
-	for i < len(a) && i < len(b) && a[i] == b[i] {
-		i++
+	dir := t.TempDir()
+	for name, text := range map[string]string{"direct": direct, "proxy": through} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	part := func(lines []string, from, to int) string {
-		return strings.Join(lines[max(0, min(from, len(lines))):min(to, len(lines))], "\n")
-	}
-	t.Errorf("line %d differs, after\n%s\n--- direct:\n%s\n--- through the proxy:\n%s", i+1, part(a, i-8, i), part(a, i, i+8), part(b, i, i+8))
+	cmd := exec.CommandContext(t.Context(), "diff", "-U4", "direct", "proxy")
+	cmd.Dir = dir
+	out, _ := cmd.Output() // an error: they differ
+	t.Errorf("the client sees a difference:\n%s", out)
 }
 
 // run returns all that a program prints.
