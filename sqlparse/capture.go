@@ -87,8 +87,9 @@ var (
 	ErrShape = errors.New("foreign keys form a cycle through several tables")
 	// ErrColumns: how many columns RETURNING yields must be known.
 	ErrColumns = errors.New("the number of columns that RETURNING yields is not known: describe the statement first")
-	// ErrKeyType: no text form of this type is the same in every session.
-	ErrKeyType = errors.New("type has no session-independent text form here")
+	// ErrKeyType: no text form of this type is the same in every session, or its
+	// rows cannot be told apart in a recursion.
+	ErrKeyType = errors.New("key type cannot be captured")
 	// ErrStep: the steps contradict each other; a fault of the caller.
 	ErrStep = errors.New("malformed capture steps")
 )

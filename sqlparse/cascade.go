@@ -93,7 +93,10 @@ func newGraph(steps []Step) (*graph, error) {
 		g.cuts[i].node = tables[Name{g.cuts[i].step.Schema, g.cuts[i].step.Table}]
 	}
 	g.carryAll()
-	return g, g.sort()
+	if err := g.sort(); err != nil {
+		return nil, err
+	}
+	return g, g.hashable()
 }
 
 func newEdge(from *node, parent, columns []string, compare []Compare) (edge, error) {
@@ -197,5 +200,22 @@ func (g *graph) sort() error {
 		}
 	}
 	g.nodes = sorted
+	return nil
+}
+
+// hashable refuses a self-reference whose rows PostgreSQL cannot hash: a
+// recursive UNION needs it.
+func (g *graph) hashable() error {
+	for _, n := range g.nodes {
+		if len(n.self) == 0 {
+			continue
+		}
+		for _, k := range n.step.Key {
+			switch k.Type {
+			case "money", "bit", "varbit", "tsvector", "tsquery":
+				return fmt.Errorf("%w: %s as the key of a table that references itself (%s)", ErrKeyType, k.Type, n.step.Table)
+			}
+		}
+	}
 	return nil
 }
