@@ -56,7 +56,6 @@ type demo struct {
 }
 
 func (d *demo) run(ctx context.Context) (err error) {
-	d.opening()
 	if d.lab, err = newLab(); err != nil {
 		return err
 	}
@@ -66,6 +65,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 			d.lab.close()
 		}
 	}()
+	d.opening()
 	chapters := []struct {
 		title string
 		tell  func(context.Context) error

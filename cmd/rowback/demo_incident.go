@@ -54,6 +54,12 @@ func (d *demo) alerted(ctx context.Context) error {
 	if said, err := d.application(ctx); err != nil {
 		return fmt.Errorf("psql: %w\n%s", err, said)
 	}
+	alert, err := d.lab.proxySays(ctx, "mass deletion")
+	if err != nil {
+		return err
+	}
+	d.say("The proxy has logged, and with --webhook posted:")
+	d.output(alert)
 	if err := d.rowback(ctx, "log", "--journal", d.lab.journal()); err != nil {
 		return err
 	}

@@ -69,11 +69,14 @@ func (l *lab) close() {
 	_ = os.RemoveAll(l.dir)
 }
 
-// The databases, as connection strings.
-func (l *lab) straight() string  { return l.production.URL(demoDatabase) }
-func (l *lab) backupURL() string { return l.recovery.URL(demoRecovery) }
-func (l *lab) proxied() string {
-	return "postgres://postgres@" + l.listen + "/" + demoDatabase + "?sslmode=disable"
+// The databases, as connection strings: the application's through the proxy,
+// production straight, and the recovery database.
+func (l *lab) proxied() string { return "postgres://postgres@" + l.listen + "/" + demoDatabase }
+func (l *lab) straight() string {
+	return "postgres://postgres@" + l.production.Addr() + "/" + demoDatabase
+}
+func (l *lab) backupURL() string {
+	return "postgres://postgres@" + l.recovery.Addr() + "/" + demoRecovery
 }
 func (l *lab) journal() string { return filepath.Join(l.dir, "journal") }
 
@@ -127,19 +130,29 @@ func (l *lab) startProxy(ctx context.Context, detached bool, args []string) erro
 		l.proxy = nil
 		return err
 	}
+	_, err = l.proxySays(ctx, "listening on ")
+	return err
+}
+
+// proxySays waits for the first line of the proxy's log that holds the text.
+func (l *lab) proxySays(ctx context.Context, text string) (line string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
 	for {
 		said, err := os.ReadFile(l.proxyLog())
 		if err != nil {
-			return err
+			return "", err
 		}
-		if strings.Contains(string(said), "listening on ") {
-			return nil
+		for line := range strings.Lines(string(said)) {
+			if strings.Contains(line, text) {
+				return line, nil
+			}
 		}
 		select {
 		case <-l.proxy.Done():
-			return fmt.Errorf("rowback proxy did not start:\n%s", said)
+			return "", fmt.Errorf("rowback proxy has ended:\n%s", said)
 		case <-ctx.Done():
-			return ctx.Err()
+			return "", fmt.Errorf("rowback proxy did not say %q (%w):\n%s", text, ctx.Err(), said)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

@@ -34,7 +34,8 @@ func (d *demo) opening() {
 	d.line("")
 	d.say("A shop cleans up its test orders: %s", d.in(bold, incident.MassDelete))
 	d.say("But real orders carry that flag too, and foreign keys take payments, refunds and")
-	d.say("the audit trail along. Below, lines with $ are the commands as you would type them.")
+	d.say("the audit trail along. Lines with $ are the commands as you would type them;")
+	d.say("rowback is %s.", d.lab.self)
 }
 
 func (d *demo) servers(ctx context.Context) error {
@@ -74,7 +75,7 @@ func (d *demo) backup(ctx context.Context) error {
 	dump := filepath.Join(d.lab.dir, "shop.dump")
 	for _, words := range [][]string{
 		{"pg_dump", "-Fd", "-j2", "-Z1", "-f", dump, d.lab.straight()},
-		{"createdb", "--maintenance-db=" + d.lab.recovery.URL("postgres"), demoRecovery},
+		{"createdb", "--maintenance-db=postgres://postgres@" + d.lab.recovery.Addr() + "/postgres", demoRecovery},
 		{"pg_restore", "-j2", "-d", d.lab.backupURL(), dump},
 	} {
 		d.command(words...)

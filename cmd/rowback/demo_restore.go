@@ -63,12 +63,12 @@ func (d *demo) leave(ctx context.Context) error {
 	}
 	d.line("")
 	d.line(d.in(bold, "Everything is left running (--keep):"))
-	d.say("through the proxy (block)  psql '%s'", d.lab.proxied())
-	d.say("production, straight       psql '%s'", d.lab.straight())
-	d.say("recovery                   psql '%s'", d.lab.backupURL())
+	d.say("through the proxy (block)  psql %s", d.lab.proxied())
+	d.say("production, straight       psql %s", d.lab.straight())
+	d.say("recovery                   psql %s", d.lab.backupURL())
 	d.say("admin                      http://%s/", d.lab.admin)
 	d.say("journal                    rowback log --journal %s", shellQuote(d.lab.journal()))
-	d.say("restore                    rowback restore ID --journal %s --production '%s' --recovery '%s'", shellQuote(d.lab.journal()), d.lab.straight(), d.lab.backupURL())
+	d.say("restore                    rowback restore ID --journal %s --production %s --recovery %s", shellQuote(d.lab.journal()), d.lab.straight(), d.lab.backupURL())
 	d.say("end it all                 kill -INT %d; kill -QUIT %d %d; sleep 1; rm -r %s %s %s", d.lab.proxy.PID(), production, recovery,
 		shellQuote(d.lab.dir), shellQuote(d.lab.production.Dir), shellQuote(d.lab.recovery.Dir))
 	return nil

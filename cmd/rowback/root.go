@@ -47,6 +47,7 @@ Exit codes:
 	}
 	s.addCommonFlags(root.PersistentFlags())
 	root.AddCommand(
+		newDemoCommand(),
 		newLogCommand(s),
 		newProxyCommand(s),
 		newRestoreCommand(s),

@@ -76,7 +76,7 @@ func TestDemo_KeepLeavesEverythingRunning(t *testing.T) {
 		gone(t, out)
 	}()
 	_, left, _ := strings.Cut(out, "(--keep)")
-	urls := regexp.MustCompile(`psql '(postgres://[^']*)'`).FindAllStringSubmatch(left, -1)
+	urls := regexp.MustCompile(`psql (postgres://\S*)`).FindAllStringSubmatch(left, -1)
 	if len(urls) != 3 {
 		t.Fatalf("%d connection strings:\n%s", len(urls), left)
 	}
