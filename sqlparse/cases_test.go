@@ -8,7 +8,10 @@ import (
 	"github.com/rowback/rowback/internal/pgtest"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m, pgtest.Options{Unsafe: true}) }
+// JIT compilation of a few rows' worth of statements takes longer than all else here.
+func TestMain(m *testing.M) {
+	pgtest.Main(m, pgtest.Options{Unsafe: true, Settings: []string{"jit=off"}})
+}
 
 // testCase is one line of the table of cases. TestParse holds it against Parse,
 // TestCasesOnPostgreSQL against the rows that PostgreSQL really removes,
