@@ -6,7 +6,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v5"
 )
 
-// body is what a function's or rule's text does, as its words tell.
+// body is what a function's text does, as its words tell.
 //
 // The text is taken apart by PostgreSQL's own lexer, so comments and string
 // literals do not count, and not by a parser: a statement that removes rows
@@ -25,7 +25,6 @@ type body struct {
 const (
 	langSQL     = "sql"
 	langPLpgSQL = "plpgsql"
-	langRule    = "rule" // pg_get_ruledef
 )
 
 // readBody reads a body. Text that the lexer refuses may do anything.
@@ -64,16 +63,16 @@ func (b *body) unknown(what string) {
 
 func (b *body) read(w words, i int, lang string) {
 	before, after := w.at(i-1), w.at(i+1)
+	// No statement begins there: the word is a column's name (SELECT delete FROM, x.delete FROM).
+	column := before == dot || before == comma || before == pg_query.Token_SELECT
 	switch w[i].token {
 	case pg_query.Token_DELETE_P:
-		// DELETE FROM, or MERGE … THEN DELETE; not ON COMMIT DELETE ROWS, ON DELETE
-		// CASCADE, or a column (SELECT delete FROM, x.delete FROM).
-		column := before == dot || before == comma || before == pg_query.Token_SELECT
+		// DELETE FROM, or MERGE … THEN DELETE; not ON COMMIT DELETE ROWS, ON DELETE CASCADE.
 		if after == pg_query.Token_FROM && !column || before == pg_query.Token_THEN {
 			b.removes("DELETE")
 		}
 	case pg_query.Token_TRUNCATE:
-		if after != pg_query.Token_ON && after != pg_query.Token_OR && before != dot {
+		if after != pg_query.Token_ON && after != pg_query.Token_OR && !column {
 			b.unknown("TRUNCATE")
 		}
 	case pg_query.Token_DROP:
@@ -88,7 +87,7 @@ func (b *body) read(w words, i int, lang string) {
 			b.unknown("DETACH PARTITION")
 		}
 	case pg_query.Token_EXECUTE:
-		if after != pg_query.Token_FUNCTION && after != pg_query.Token_PROCEDURE && after != pg_query.Token_ON {
+		if !column && after != pg_query.Token_FUNCTION && after != pg_query.Token_PROCEDURE && after != pg_query.Token_ON {
 			b.unknown("dynamic EXECUTE")
 		}
 	case pg_query.Token_DO:
@@ -97,7 +96,7 @@ func (b *body) read(w words, i int, lang string) {
 		}
 	case pg_query.Token_CREATE:
 		b.ddl = true
-		if what := w.creates(i); what != "" && lang != langRule {
+		if what := w.creates(i); what != "" {
 			b.unknown("CREATE " + what)
 		}
 	case pg_query.Token_ENABLE_P:

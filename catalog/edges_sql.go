@@ -66,7 +66,7 @@ WHERE u.dependent IS NOT NULL`
 // trees do not.
 var builtinsSQL = `
 SELECT 'edge', pg_catalog.json_build_array(u.dependent, u.owner::pg_catalog.int8, 'text', 0, NULL, NULL)::pg_catalog.text
-FROM (SELECT 'rule' AS dependent, r.oid AS owner, r.ev_action::pg_catalog.text AS tree FROM pg_catalog.pg_rewrite r WHERE r.oid >= 16384
+FROM (SELECT 'rule' AS dependent, r.oid AS owner, pg_catalog.concat(r.ev_action, r.ev_qual) AS tree FROM pg_catalog.pg_rewrite r WHERE r.oid >= 16384
 	UNION ALL SELECT 'trigger', r.oid, r.tgqual::pg_catalog.text FROM pg_catalog.pg_trigger r WHERE r.tgqual IS NOT NULL
 	UNION ALL SELECT 'write', r.adrelid, r.adbin::pg_catalog.text FROM pg_catalog.pg_attrdef r
 	UNION ALL SELECT 'write', r.indrelid, pg_catalog.concat(r.indexprs, r.indpred) FROM pg_catalog.pg_index r

@@ -53,15 +53,15 @@ func (l *loader) reach() {
 	}
 	b := bodies{graph: g, known: l.knownNames()}
 	for _, r := range l.rules {
-		if r.enabled && r.text != "" {
-			b.add(r.node(), "rule "+r.name, readBody(r.text, langRule))
+		if r.enabled && r.deletes {
+			b.deletes = append(b.deletes, seed{r.node(), "rule " + r.name + ": DELETE"})
 		}
 	}
 	procedures := map[node]bool{}
 	var committing []seed
 	for _, f := range l.functions {
 		body := f.body()
-		b.add(f.node(), "", body)
+		b.add(f.node(), body)
 		if f.kind == 'p' {
 			procedures[f.node()] = true
 			if body.commits {
@@ -73,36 +73,32 @@ func (l *loader) reach() {
 		g.spread(committing, func(n node) bool { return n.kind != mention && !procedures[n] }))
 }
 
-// bodies collects what the bodies of functions and rules delete by themselves,
-// and leads from what they name to what they are the body of.
+// bodies collects what the bodies of functions delete by themselves, and leads
+// from what they name to the functions.
 type bodies struct {
 	graph                *graph
 	known                map[string]bool // the other words of a body name nothing
 	deletes, uncountable []seed
 }
 
-func (s *bodies) add(n node, label string, b body) {
-	prefix := ""
-	if label != "" {
-		prefix = label + ": "
-	}
+func (s *bodies) add(n node, b body) {
 	if b.deletes != "" {
-		s.deletes = append(s.deletes, seed{n, prefix + b.deletes})
+		s.deletes = append(s.deletes, seed{n, b.deletes})
 	}
 	if b.uncountable != "" {
-		s.uncountable = append(s.uncountable, seed{n, prefix + b.uncountable})
+		s.uncountable = append(s.uncountable, seed{n, b.uncountable})
 	}
 	for name, written := range b.names {
 		if !s.known[name] {
 			continue
 		}
-		s.graph.edge(node{kind: mention, name: name}, n, label)
+		s.graph.edge(node{kind: mention, name: name}, n, "")
 		if written {
-			s.graph.edge(node{kind: target, name: name}, n, label)
+			s.graph.edge(node{kind: target, name: name}, n, "")
 		}
 	}
 	if b.ddl {
-		s.graph.edge(node{kind: ddl}, n, label)
+		s.graph.edge(node{kind: ddl}, n, "")
 	}
 }
 

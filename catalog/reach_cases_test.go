@@ -43,7 +43,9 @@ var reachCases = []reachCase{
 		statement: "SELECT f('SELECT pur' || 'ge()')", names: "f query_to_xml ts_stat"},
 	{name: "built-in under another name", setup: "CREATE FUNCTION f(text, bool, bool, text) RETURNS xml LANGUAGE internal AS 'query_to_xml'",
 		statement: "SELECT f('SELECT pur' || 'ge()', true, true, '')", names: "f"},
-	{name: "C function by hand", setup: "CREATE EXTENSION tablefunc", statement: "SELECT * FROM crosstab('SELECT ''a''::text, ''b''::text, purge()::text') AS c (a text, b text)",
+	{name: "unknown language", setup: "CREATE LANGUAGE other HANDLER plpgsql_call_handler; CREATE FUNCTION f() RETURNS int LANGUAGE other AS $$BEGIN DELETE FROM victim; RETURN 1; END$$",
+		statement: "SELECT f()", names: "f", uncountable: "f"},
+	{name: "C function of an extension", setup: "CREATE EXTENSION tablefunc", statement: "SELECT * FROM crosstab('SELECT ''a''::text, ''b''::text, purge()::text') AS c (a text, b text)",
 		names: "crosstab connectby", uncountable: "crosstab"},
 
 	// Triggers.
@@ -71,6 +73,9 @@ var reachCases = []reachCase{
 	{name: "rule on UPDATE", setup: "CREATE RULE r AS ON UPDATE TO t DO ALSO DELETE FROM victim", statement: "UPDATE t SET v = 3", names: "t", notReads: "t"},
 	{name: "rule on INSERT that calls", setup: "CREATE RULE r AS ON INSERT TO t DO ALSO SELECT purge()", statement: "INSERT INTO t VALUES (8)", names: "t"},
 	{name: "rule on a view", setup: "CREATE VIEW vw AS SELECT * FROM t; CREATE RULE r AS ON UPDATE TO vw DO INSTEAD DELETE FROM victim", statement: "UPDATE vw SET v = 3", names: "vw", absent: "t"},
+	{name: "rule that writes to a table with a trigger", setup: "CREATE TABLE log (v int); CREATE TRIGGER tr AFTER INSERT ON log FOR EACH ROW EXECUTE FUNCTION purge_trigger(); CREATE RULE r AS ON UPDATE TO t DO ALSO INSERT INTO log VALUES (NEW.v)",
+		statement: "UPDATE t SET v = 3", names: "t log"},
+	{name: "rule with a condition that calls", setup: "CREATE TABLE log (v int); CREATE RULE r AS ON INSERT TO t WHERE purge() > 5 DO ALSO INSERT INTO log VALUES (1)", statement: "INSERT INTO t VALUES (8)", names: "t"},
 	{name: "rule that cannot delete", setup: "CREATE RULE r AS ON UPDATE TO t DO ALSO UPDATE victim SET v = v + 1", statement: "UPDATE t SET v = 3", harmless: true, absent: "t"},
 	{name: "view that calls", setup: "CREATE VIEW vw AS SELECT purge() AS n; CREATE VIEW vw2 AS SELECT n FROM vw", statement: "SELECT * FROM vw2", names: "vw vw2", reads: "vw vw2"},
 	{name: "view over a built-in that runs text", setup: "CREATE VIEW vw AS SELECT query_to_xml('SELECT pur' || 'ge()', true, true, '') AS x", statement: "SELECT * FROM vw", names: "vw", reads: "vw"},
@@ -109,7 +114,7 @@ var reachCases = []reachCase{
 		-- DELETE FROM victim; SELECT purge();
 		/* TRUNCATE victim */
 		BEGIN RAISE NOTICE 'DELETE FROM victim'; RETURN 'EXECUTE purge()'; END$$`, statement: "SELECT f()", harmless: true, absent: "f"},
-	{name: "column named delete", setup: `CREATE TABLE perms (delete bool, execute bool); CREATE FUNCTION f() RETURNS bool LANGUAGE sql AS 'SELECT p.delete FROM perms p WHERE delete; SELECT execute, delete FROM perms'`,
+	{name: "column named delete", setup: `CREATE TABLE perms (delete bool, execute bool); CREATE FUNCTION f() RETURNS bool LANGUAGE sql AS 'SELECT p.execute, delete FROM perms p; SELECT delete FROM perms'`,
 		statement: "SELECT f()", harmless: true, absent: "f"},
 	{name: "upsert", setup: "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'INSERT INTO victim VALUES (1) ON CONFLICT DO NOTHING; INSERT INTO victim VALUES (1) ON CONFLICT (id) DO UPDATE SET v = 1'", statement: "SELECT f()", harmless: true, absent: "f"},
 	{name: "temporary table", setup: "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN CREATE TEMP TABLE tmp (id int) ON COMMIT DELETE ROWS; CREATE TEMP TABLE tmp2 ON COMMIT DROP AS SELECT 1; RETURN 1; END'", statement: "SELECT f()", harmless: true, absent: "f"},

@@ -89,16 +89,24 @@ func (l *loader) addUse(g *graph, u use) {
 	}
 }
 
-// addRuleUse: a view's query reads relations and calls functions; so do the
-// actions of rules (these are also read as text, for what they write).
+// addRuleUse: a view's query reads relations and calls functions. The actions of
+// other rules may also write to each relation that they use.
 func (l *loader) addRuleUse(g *graph, u use) {
 	r := l.rules[u.owner]
 	if r == nil || !r.enabled || u.used == (node{kind: reading, oid: r.table.OID}) {
 		return
 	}
-	g.edge(u.used, r.node(), "")
+	label := ""
+	if r.event != ruleSelect {
+		label = "rule " + r.name
+	}
+	g.edge(u.used, r.node(), label)
 	base := l.snapshot.Tables[u.used.oid]
-	if u.used.kind != reading || base == nil || r.event != ruleSelect {
+	if u.used.kind != reading || base == nil {
+		return
+	}
+	if r.event != ruleSelect {
+		g.edge(node{kind: writing, oid: base.OID}, r.node(), label)
 		return
 	}
 	r.table.Bases = append(r.table.Bases, base)

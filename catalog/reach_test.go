@@ -26,8 +26,8 @@ func TestReach(t *testing.T) {
 	conn := database(t, reachFixture)
 	for _, c := range reachCases {
 		t.Run(c.name, func(t *testing.T) {
-			run(t, conn, "BEGIN;"+c.setup)
 			defer run(t, conn, "ROLLBACK")
+			run(t, conn, "BEGIN;"+c.setup)
 			s := load(t, conn)
 			before := victims(t, conn)
 			run(t, conn, c.statement)

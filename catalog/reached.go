@@ -94,6 +94,7 @@ func (w *walk) expand(i int) {
 		case k.Child == t:
 			if w.found.Steps[i].Self != nil {
 				w.unfit("more than one foreign key of " + t.QuotedName() + " to itself")
+				continue
 			}
 			w.found.Steps[i].Self = k
 		case w.on[k.Child]:

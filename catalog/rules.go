@@ -6,7 +6,7 @@ type ruleRow struct {
 	name    string
 	event   byte // ruleSelect …
 	enabled bool
-	text    string // CREATE RULE …, empty for a view's query
+	deletes bool // an action of it is a DELETE
 }
 
 // Values of pg_rewrite.ev_type.
@@ -15,10 +15,10 @@ const (
 	ruleDelete = '4'
 )
 
-// rule: oid, relation, name, event, enabled, definition.
+// rule: oid, relation, name, event, enabled, deletes.
 func (l *loader) rule(d document) {
 	if t := l.snapshot.Tables[d.oid(1)]; t != nil {
-		l.rules[d.oid(0)] = &ruleRow{table: t, name: d.text(2), event: d.char(3), enabled: d.char(4) != 'D', text: d.text(5)}
+		l.rules[d.oid(0)] = &ruleRow{table: t, name: d.text(2), event: d.char(3), enabled: d.char(4) != 'D', deletes: d.flag(5)}
 	}
 }
 

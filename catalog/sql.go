@@ -83,8 +83,8 @@ AND a.attnum >= 1 AND NOT a.attisdropped`
 const typesSQL = `
 SELECT 'type', pg_catalog.json_build_array(k.atttypid::pg_catalog.int8, k.atttypmod,
 	CASE WHEN n.nspname <> 'pg_catalog' AND pg_catalog.pg_type_is_visible(e.oid)
-		THEN pg_catalog.quote_ident(n.nspname) || '.' ELSE '' END
-	|| pg_catalog.format_type(k.atttypid, k.atttypmod),
+		THEN pg_catalog.quote_ident(n.nspname) || '.' ELSE '' END || pg_catalog.format_type(
+		k.atttypid, k.atttypmod),
 	b.base)::pg_catalog.text
 FROM (SELECT DISTINCT a.atttypid, a.atttypmod
 	FROM pg_catalog.pg_attribute a
@@ -143,9 +143,12 @@ JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE NOT t.tgisinternal`
 
+// Whether a rule deletes is read off its stored tree: pg_get_ruledef runs a query
+// of its own, with operators of the session's search_path. In the tree 4 is
+// CMD_DELETE, also of a MERGE action or inside a WITH.
 const rulesSQL = `
 SELECT 'rule', pg_catalog.json_build_array(r.oid::pg_catalog.int8, r.ev_class::pg_catalog.int8, r.rulename, r.ev_type, r.ev_enabled,
-	CASE WHEN r.ev_type <> '1' THEN pg_catalog.pg_get_ruledef(r.oid) END)::pg_catalog.text
+	r.ev_action::pg_catalog.text ~ ':commandType 4 ')::pg_catalog.text
 FROM pg_catalog.pg_rewrite r
 WHERE r.ev_class >= 16384`
 
