@@ -2,8 +2,8 @@ package recovery
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -26,8 +26,8 @@ func (r *restore) insert(ctx context.Context, plan *Plan) error {
 			if t.count.Restored == 0 {
 				continue
 			}
-			ctes = append(ctes, fmt.Sprintf("i%d AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s ON CONFLICT DO NOTHING RETURNING 1)",
-				i, t.live.QuotedName(), list("", t.columns), list("", t.columns), t.in))
+			ctes = append(ctes, fmt.Sprintf("i%d AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s%s RETURNING 1)",
+				i, t.live.QuotedName(), list("", t.columns), list("", t.columns), t.in, t.onConflict()))
 			counts = append(counts, fmt.Sprintf("(SELECT count(*) FROM i%d)", i))
 		}
 		if len(ctes) == 0 {
@@ -57,11 +57,22 @@ func (r *restore) insert(ctx context.Context, plan *Plan) error {
 	return r.lockParents(ctx)
 }
 
-// insertError makes a foreign key's refusal a race: the plan had found every
-// parent, so one went since.
+// onConflict leaves a row that appeared since the plan to the count after the
+// insert. PostgreSQL does not offer it for tables with deferrable constraints;
+// there such a row raises an error.
+func (t *table) onConflict() string {
+	if slices.ContainsFunc(t.detail.arbiters, func(a arbiter) bool { return a.deferrable }) {
+		return ""
+	}
+	return " ON CONFLICT DO NOTHING"
+}
+
+// insertError makes a broken foreign key, unique or exclusion constraint a
+// race: the plan had seen none, so another session was there since.
 func insertError(group []*table, err error) error {
-	if sqlState(err) == "23503" {
-		return errors.Join(&errRace{"a parent row went while its children were inserted"}, err)
+	switch sqlState(err) {
+	case "23503", "23505", "23P01":
+		return &errRace{err.Error()}
 	}
 	return fmt.Errorf("inserting into %s: %w", group[0].name(), err)
 }
