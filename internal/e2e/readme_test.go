@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -137,7 +138,8 @@ func (r *readme) proxy(line string) {
 }
 
 func (r *readme) shell(line string) *exec.Cmd {
-	cmd := exec.CommandContext(r.t.Context(), "sh", "-c", r.local(line))
+	// The proxy ends by the signal it gets after the test, not by the test's context.
+	cmd := exec.CommandContext(context.Background(), "sh", "-c", r.local(line))
 	cmd.Dir = r.dir
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(program(r.t))+":"+os.Getenv("PATH"), "ID="+r.id)
 	return cmd
