@@ -2,9 +2,7 @@ package proxy
 
 import (
 	"context"
-	"flag"
 	"net/url"
-	"os"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -13,25 +11,19 @@ import (
 	"github.com/rowback/rowback/internal/pgtest"
 )
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if testing.Short() { // fuzz workers and unit tests need no server
-		os.Exit(m.Run())
-	}
-	pgtest.Main(m, pgtest.Options{Unsafe: true})
-}
+func TestMain(m *testing.M) { pgtest.Main(m, pgtest.Options{Unsafe: true}) }
 
 // serve runs a proxy for the test and stops it at its end; o.Upstream defaults
 // to the shared cluster. No goroutine may be left then.
 func serve(t *testing.T, o Options) *Server {
 	t.Helper()
-	before := goleak.IgnoreCurrent()
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"
 	}
 	if o.Upstream == "" {
 		o.Upstream = pgtest.Shared(t).URL("postgres")
 	}
+	before := goleak.IgnoreCurrent() // the cluster's own among them
 	s, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +39,7 @@ func serve(t *testing.T, o Options) *Server {
 		if err := <-done; err != nil {
 			t.Error("Serve:", err)
 		}
-		goleak.VerifyNone(t, before)
+		goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/rowback/rowback/internal/child.(*Process).run"))
 	})
 	return s
 }

@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+func TestDrain_EndsSessionsWhenTheyAreIdle(t *testing.T) {
+	for name, judge := range map[string]Judge{"relayed": nil, "judged": judgeFunc(quiesceAndForward)} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, Options{Judge: judge})
+			idle, busy, silent := rawSession(t, s), rawSession(t, s), dial(t, s)
+			write(t, busy, frame(&pgproto3.Query{String: "BEGIN"}))
+			readUntil(t, busy, 'Z')
+			drained := make(chan error)
+			go func() { drained <- s.Drain(context.Background()) }()
+			wantError(t, idle, codeAdminShutdown)
+			wantClosed(t, silent)
+			if c, err := net.Dial("tcp", s.Addr().String()); err == nil {
+				c.Close()
+				t.Error("a connection was accepted")
+			}
+			write(t, busy, frame(&pgproto3.Query{String: "SELECT 1"}))
+			if _, status := readUntil(t, busy, 'Z'); string(status) != "T" {
+				t.Errorf("status %q", status)
+			}
+			write(t, busy, frame(&pgproto3.Query{String: "COMMIT"}))
+			if types, status := readUntil(t, busy, 'Z'); types != "CZ" || string(status) != "I" {
+				t.Errorf("%s, status %q", types, status)
+			}
+			wantError(t, busy, codeAdminShutdown)
+			if err := <-drained; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestDrain_EndsAtOnce(t *testing.T) {
+	for name, drain := range map[string]func(*Server) error{
+		"when its context ends": func(s *Server) error {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			return s.Drain(ctx)
+		},
+		"when it is called again": func(s *Server) error {
+			first := make(chan error)
+			go func() { first <- s.Drain(context.Background()) }()
+			for {
+				s.mu.Lock()
+				draining := s.draining
+				s.mu.Unlock()
+				if draining {
+					break
+				}
+			}
+			return errors.Join(context.Canceled, s.Drain(context.Background()), <-first)
+		},
+		"when its time is over": func(s *Server) error {
+			s.o.DrainTimeout = time.Millisecond
+			return s.Drain(context.Background())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, Options{})
+			busy := rawSession(t, s)
+			write(t, busy, frame(&pgproto3.Query{String: "BEGIN"}))
+			readUntil(t, busy, 'Z')
+			err := drain(s)
+			if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+			wantError(t, busy, codeAdminShutdown)
+		})
+	}
+}
