@@ -193,6 +193,7 @@ func dump(s *Snapshot) string {
 	fmt.Fprintf(&b, "%s %s\n%v\n", s.Database, s.Fingerprint, s.Reach)
 	for _, t := range s.sorted() {
 		c := *t
+		c.EstimatedRows = 0 // ANALYZE may run at any time
 		c.Parent, c.Children, c.References, c.ReferencedBy, c.Bases = nil, nil, nil, nil, nil
 		fmt.Fprintf(&b, "%+v root %s leaves %d bases %d", c, t.Root().Name, len(t.Leaves()), len(t.Bases))
 		for _, k := range append(t.References, t.ReferencedBy...) {

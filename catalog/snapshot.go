@@ -3,8 +3,8 @@ package catalog
 import "context"
 
 // Querier runs one SQL query without parameters and returns every value as
-// text, nil for NULL. The session must have standard_conforming_strings on or
-// off alike: catalog's queries use neither backslashes nor E” strings.
+// text, in the session's client_encoding, nil for NULL. standard_conforming_strings
+// may be on or off: catalog's queries have no backslashes.
 type Querier interface {
 	Query(ctx context.Context, sql string) ([][]*string, error)
 }

@@ -123,6 +123,7 @@ SELECT 'key', pg_catalog.json_build_array(i.indrelid::pg_catalog.int8, i.indispr
 	i.indnkeyatts, i.indkey::pg_catalog.text, c.relname)::pg_catalog.text
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_class r ON r.oid = i.indrelid AND r.relkind <> 't'
 WHERE i.indrelid >= 16384 AND i.indisunique AND i.indisvalid AND i.indislive
 AND i.indpred IS NULL AND i.indexprs IS NULL`
 
