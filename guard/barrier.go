@@ -71,12 +71,13 @@ func (s *session) sync(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	return s.commitImplicit(ctx, w)
+	return s.commitImplicit(ctx, w, func() error { return nil })
 }
 
 // commitImplicit sends the Sync that commits an implicit transaction, or dooms
-// it first if its evidence cannot be kept.
-func (s *session) commitImplicit(ctx context.Context, w proxy.Wire) error {
+// it first if its evidence cannot be kept. complete is called if it committed,
+// before the client is told that the server is ready.
+func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, complete func() error) error {
 	e, err := s.barrier(ctx)
 	if err != nil {
 		s.drop()
@@ -95,6 +96,11 @@ func (s *session) commitImplicit(ctx context.Context, w proxy.Wire) error {
 		}
 		if typ == 'Z' {
 			s.ended(ctx, e, outcome)
+			if outcome == journal.Committed {
+				if err := complete(); err != nil {
+					return err
+				}
+			}
 			return w.Reply(typ, body)
 		}
 		if typ == 'E' {

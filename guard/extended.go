@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -25,7 +27,7 @@ type portal struct {
 	formats []uint16
 	plan    *plan
 	held    rowQueue // rows beyond the client's max_rows, already run
-	tag     []byte   // their statement's completion
+	done    bool     // it has run; what is left is held
 }
 
 func (p *portal) close() { p.held.close() }
@@ -109,6 +111,13 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		return err
 	}
 	if failed || w.TxStatus() == 'E' {
+		w.Forward()
+		return nil
+	}
+	if err := s.recheck(ctx, w); err != nil {
+		return unlessFailed(err)
+	}
+	if s.stmts[stmt] == nil {
 		w.Forward()
 		return nil
 	}
@@ -221,7 +230,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 	switch {
 	case p.st.route == routeControl:
 		return s.executeControl(ctx, w, p)
-	case p.tag != nil:
+	case p.done:
 		return p.more(w, max)
 	case w.TxStatus() == 'E' || p.plan != nil && p.plan.pass || p.st.route == routePlain:
 		return s.executePlain(ctx, w, p)
@@ -241,7 +250,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 	if r.capturing() {
 		r.shift = -p.plan.captured.Shift
 		send = func() { w.Send('E', executeBody(string(name))) } // it runs to its end whatever max_rows is
-		if max > 0 {
+		if max > 0 && p.st.Returning {
 			r.rows = p.held.add
 		}
 	}
@@ -249,14 +258,36 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		return unlessFailed(err)
 	}
 	s.changed(p.st)
-	if r.capturing() && max > 0 {
-		p.tag = append([]byte(r.commandTag()), 0)
+	if r.capturing() && max > 0 && p.st.Returning {
+		p.done = true
 		return p.more(w, max)
 	}
 	if r.capturing() {
 		return w.Reply(r.end, append([]byte(r.commandTag()), 0))
 	}
 	return w.Reply(r.end, r.tag)
+}
+
+// recheck forgets the statements that DEALLOCATE or DISCARD has taken away.
+// Only after Quiesce.
+func (s *session) recheck(ctx context.Context, w proxy.Wire) error {
+	if !s.forgot {
+		return nil
+	}
+	rows, err := lookup{w: w}.Query(ctx, "SELECT name FROM pg_catalog.pg_prepared_statements")
+	if errors.Is(err, errServer) {
+		return s.fault(w, err)
+	}
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{"": true} // the unnamed one is not listed, and stays
+	for _, r := range rows {
+		there[text(r[0])] = true
+	}
+	maps.DeleteFunc(s.stmts, func(name string, _ *prepared) bool { return !there[name] })
+	s.forgot = false
+	return nil
 }
 
 // more gives the client up to max (0: all) of the rows held for it.
@@ -266,8 +297,8 @@ func (p *portal) more(w proxy.Wire, max int) error {
 		if err != nil {
 			return err
 		}
-		if !ok {
-			return w.Reply('C', p.tag)
+		if !ok { // the tag counts the rows of this portion, as the server's does
+			return w.Reply('C', fmt.Appendf(nil, "DELETE %d\x00", n))
 		}
 		if err := w.Reply('D', row); err != nil {
 			return err
@@ -278,14 +309,13 @@ func (p *portal) more(w proxy.Wire, max int) error {
 
 // executePlain executes a portal that needs no judging now, and notes what it changed.
 func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) error {
-	if !p.st.DDL && !p.st.ChangesNames {
+	if !p.st.DDL && !p.st.ChangesNames && !p.st.ForgetsPrepared {
 		w.Forward()
 		return nil
 	}
 	w.Forward()
 	w.Send('H', nil)
-	u := unrolled{s: s, w: w}
-	_, err := u.answers(ctx, judged{Statement: p.st.Statement})
+	_, err := answers(ctx, w, judged{Statement: p.st.Statement}, w.Reply)
 	if err != nil {
 		return unlessFailed(err)
 	}
@@ -300,8 +330,7 @@ func (s *session) executeControl(ctx context.Context, w proxy.Wire, p *portal) e
 	}
 	w.Forward()
 	w.Send('H', nil)
-	u := unrolled{s: s, w: w}
-	tag, err := u.answers(ctx, judged{Statement: p.st.Statement, route: routeControl})
+	tag, err := answers(ctx, w, judged{Statement: p.st.Statement, route: routeControl}, w.Reply)
 	if err != nil && !errors.Is(err, errFailed) {
 		return err
 	}
@@ -309,7 +338,7 @@ func (s *session) executeControl(ctx context.Context, w proxy.Wire, p *portal) e
 }
 
 // closeNamed handles Close.
-func (s *session) closeNamed(w proxy.Wire, body []byte) error {
+func (s *session) closeNamed(ctx context.Context, w proxy.Wire, body []byte) error {
 	name, _, _ := cut(body[1:])
 	if body[0] == 'P' {
 		if p := s.portals[string(name)]; p != nil {
@@ -317,8 +346,15 @@ func (s *session) closeNamed(w proxy.Wire, body []byte) error {
 			delete(s.portals, string(name))
 		}
 	}
-	// A statement is kept in mind: the Close may be discarded after an error, and
-	// a stale one does no harm.
+	if body[0] == 'S' && s.stmts[string(name)] != nil {
+		failed, err := w.Quiesce(ctx)
+		if err != nil {
+			return err
+		}
+		if !failed { // else the server discards it, and the statement stays
+			delete(s.stmts, string(name))
+		}
+	}
 	w.Forward()
 	return nil
 }

@@ -75,9 +75,34 @@ type unrolled struct {
 	w       proxy.Wire
 	block   bool // a transaction block is open
 	aborted bool // … and has failed
+	// completion of the last statement: held back, because it is not complete
+	// until an implicit transaction has committed.
+	completion *completion
+}
+
+type completion struct {
+	typ  byte
+	body []byte
+}
+
+// complete holds a statement's completion back.
+func (u *unrolled) complete(typ byte, body []byte) {
+	u.completion = &completion{typ, append([]byte(nil), body...)}
+}
+
+// release sends what is held back.
+func (u *unrolled) release() error {
+	c := u.completion
+	if u.completion = nil; c == nil {
+		return nil
+	}
+	return u.w.Reply(c.typ, c.body)
 }
 
 func (u *unrolled) statement(ctx context.Context, st judged) error {
+	if err := u.release(); err != nil {
+		return err
+	}
 	if u.s.block = -1; u.block {
 		u.s.block = 1
 	}
@@ -110,7 +135,8 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 		return err
 	}
 	u.s.changed(st)
-	return u.w.Reply(r.end, append([]byte(r.commandTag()), 0))
+	u.complete(r.end, append([]byte(r.commandTag()), 0))
+	return nil
 }
 
 // plain runs a statement that needs no judging.
@@ -120,38 +146,45 @@ func (u *unrolled) plain(ctx context.Context, st judged) error {
 	u.w.Send('D', target('P', ""))
 	u.w.Send('E', executeBody(""))
 	u.w.Send('H', nil)
-	_, err := u.answers(ctx, st)
+	_, err := answers(ctx, u.w, st, func(typ byte, body []byte) error {
+		u.complete(typ, body)
+		return nil
+	})
 	if err == nil {
 		u.s.changed(st)
 	}
 	return err
 }
 
-// answers passes a statement's answers on, up to and with its completion, and
+// answers passes a statement's answers on, its completion to complete, and
 // returns its tag.
-func (u *unrolled) answers(ctx context.Context, st judged) (string, error) {
+func answers(ctx context.Context, w proxy.Wire, st judged, complete func(typ byte, body []byte) error) (string, error) {
 	for {
-		typ, body, err := u.w.Receive(ctx)
+		typ, body, err := w.Receive(ctx)
 		if err != nil {
 			return "", err
 		}
 		switch typ {
 		case '1', '2', '3', 'n', 't':
 			continue
+		case 'C', 'I', 's':
+			tag, _, _ := cut(body)
+			// An answer to COMMIT counts even if the client is gone.
+			if err := complete(typ, body); err != nil && st.route != routeControl {
+				return "", err
+			}
+			return string(tag), nil
 		case 'E':
 			body = shiftPosition(body, st.runes)
 		}
-		if err := u.w.Reply(typ, body); err != nil && st.route != routeControl {
-			return "", err // an answer to COMMIT counts even if the client is gone
+		if err := w.Reply(typ, body); err != nil && st.route != routeControl {
+			return "", err
 		}
 		switch typ {
-		case 'C', 'I', 's':
-			tag, _, _ := cut(body)
-			return string(tag), nil
 		case 'E':
 			return "", errFailed
 		case 'G':
-			if err := copyIn(ctx, u.w); err != nil {
+			if err := copyIn(ctx, w); err != nil {
 				return "", err
 			}
 		}
@@ -173,7 +206,7 @@ func (u *unrolled) control(ctx context.Context, st judged) error {
 	u.w.Send('B', bindText("", ""))
 	u.w.Send('E', executeBody(""))
 	u.w.Send('H', nil)
-	tag, err := u.answers(ctx, st)
+	tag, err := answers(ctx, u.w, st, u.w.Reply)
 	if err != nil && !errors.Is(err, errFailed) {
 		return err
 	}
@@ -201,7 +234,7 @@ func (u *unrolled) end(ctx context.Context, failed bool) error {
 	s.block = 0
 	if s.tx != nil && !u.block {
 		if !failed {
-			return s.commitImplicit(ctx, u.w)
+			return s.commitImplicit(ctx, u.w, u.release)
 		}
 		s.drop()
 	}
@@ -209,7 +242,26 @@ func (u *unrolled) end(ctx context.Context, failed bool) error {
 		s.tx.implicit = false
 	}
 	u.w.Send('S', nil)
-	return nil
+	if failed || u.completion == nil {
+		return nil
+	}
+	for { // the Sync may fail the implicit transaction
+		typ, body, err := u.w.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		switch typ {
+		case 'E':
+			u.completion = nil
+		case 'Z':
+			if err := u.release(); err != nil {
+				return err
+			}
+		}
+		if err := u.w.Reply(typ, body); err != nil || typ == 'Z' {
+			return err
+		}
+	}
 }
 
 // describeStatement prepares a text under a private name for its RowDescription.

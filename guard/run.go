@@ -146,6 +146,7 @@ func copyIn(ctx context.Context, w proxy.Wire) error {
 			w.Send(typ, body)
 		case 'c', 'f':
 			w.Send(typ, body)
+			w.Send('H', nil)
 			return nil
 		case 'H', 'S': // the server ignores them here
 		default:

@@ -27,8 +27,9 @@ type session struct {
 	wasClean bool // clean, before the message under judgement
 	// block is what the messages since the last Sync did to the transaction block:
 	// 1 opened it, -1 ended it, 0 neither.
-	block int8
-	epoch int // counts what may change how names resolve
+	block  int8
+	epoch  int  // counts what may change how names resolve
+	forgot bool // prepared statements may be gone; see recheck
 }
 
 // Wants implements proxy.Session.
@@ -121,7 +122,7 @@ func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	case 'E':
 		return s.execute(ctx, w, body)
 	case 'C':
-		return s.closeNamed(w, body)
+		return s.closeNamed(ctx, w, body)
 	case 'F':
 		return s.functionCall(ctx, w, body)
 	case 'S':
@@ -170,5 +171,8 @@ func (s *session) changed(st judged) {
 	}
 	if st.ChangesNames {
 		s.epoch++
+	}
+	if st.ForgetsPrepared {
+		s.forgot = true
 	}
 }

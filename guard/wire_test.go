@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -32,6 +33,9 @@ func dialRaw(t *testing.T, target string) *raw {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil { // a hang fails with what came before
+		t.Fatal(err)
+	}
 	r := &raw{Frontend: pgproto3.NewFrontend(conn, conn), t: t, conn: conn}
 	r.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber, Parameters: map[string]string{"user": "postgres", "database": strings.TrimPrefix(u.Path, "/")}})
 	r.answers(1)
@@ -57,6 +61,8 @@ func (r *raw) answers(n int) []string {
 		case *pgproto3.ReadyForQuery:
 			n--
 		case *pgproto3.ErrorResponse:
+			m.Line, m.File, m.Routine = 0, "", ""
+		case *pgproto3.NoticeResponse:
 			m.Line, m.File, m.Routine = 0, "", ""
 		}
 		b, err := json.Marshal(m)
@@ -132,9 +138,13 @@ var exchanges = map[string][]messages{
 	},
 	"binary parameter": {{&pgproto3.Parse{Query: "DELETE FROM plain WHERE id = $1", ParameterOIDs: []uint32{23}},
 		&pgproto3.Bind{ParameterFormatCodes: []int16{1}, Parameters: [][]byte{{0, 0, 0, 7}}, ResultFormatCodes: []int16{1}}, &pgproto3.Execute{}, &pgproto3.Sync{}}, q("SELECT count(*) FROM plain")},
-	"bad parameter":    {cat(pbe("DELETE FROM plain WHERE id = $1", "abc"), syncMsg), cat(pbe("DELETE FROM orders WHERE id = $1", "abc"), syncMsg), q("SELECT 1")},
-	"prepared text":    {{&pgproto3.Parse{Name: "s", Query: "DELETE FROM plain WHERE id = 1"}, &pgproto3.Sync{}}, {&pgproto3.Bind{PreparedStatement: "s"}, &pgproto3.Execute{}, &pgproto3.Sync{}}, q("SELECT name, statement FROM pg_prepared_statements")},
-	"reparse a name":   {{&pgproto3.Parse{Name: "s", Query: "DELETE FROM plain WHERE id = 1"}, &pgproto3.Parse{Name: "s", Query: "SELECT 1"}, &pgproto3.Sync{}}, {&pgproto3.Bind{PreparedStatement: "s"}, &pgproto3.Execute{}, &pgproto3.Sync{}}},
+	"bad parameter":  {cat(pbe("DELETE FROM plain WHERE id = $1", "abc"), syncMsg), cat(pbe("DELETE FROM orders WHERE id = $1", "abc"), syncMsg), q("SELECT 1")},
+	"prepared text":  {{&pgproto3.Parse{Name: "s", Query: "DELETE FROM plain WHERE id = 1"}, &pgproto3.Sync{}}, {&pgproto3.Bind{PreparedStatement: "s"}, &pgproto3.Execute{}, &pgproto3.Sync{}}, q("SELECT name, statement FROM pg_prepared_statements")},
+	"reparse a name": {{&pgproto3.Parse{Name: "s", Query: "DELETE FROM plain WHERE id = 1"}, &pgproto3.Parse{Name: "s", Query: "SELECT 1"}, &pgproto3.Sync{}}, {&pgproto3.Bind{PreparedStatement: "s"}, &pgproto3.Execute{}, &pgproto3.Sync{}}},
+	"deallocate": {{&pgproto3.Parse{Name: "s", Query: "DELETE FROM plain WHERE id = 1"}, &pgproto3.Parse{Name: "t", Query: "DELETE FROM plain WHERE id = 2"}, &pgproto3.Sync{}}, q("DEALLOCATE s"),
+		{&pgproto3.Bind{PreparedStatement: "t"}, &pgproto3.Execute{}, &pgproto3.Sync{}}, {&pgproto3.Bind{PreparedStatement: "s"}, &pgproto3.Execute{}, &pgproto3.Sync{}}},
+	"close in a failed pipeline": {{&pgproto3.Parse{Name: "s", Query: "DELETE FROM plain WHERE id = 1"}, &pgproto3.Bind{PreparedStatement: "nope"}, &pgproto3.Close{ObjectType: 'S', Name: "s"}, &pgproto3.Sync{}},
+		{&pgproto3.Bind{PreparedStatement: "s"}, &pgproto3.Execute{}, &pgproto3.Sync{}}},
 	"unnamed survives": {{&pgproto3.Parse{Query: "DELETE FROM plain WHERE id = 1"}, &pgproto3.Sync{}}, {&pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}}, {&pgproto3.Parse{Query: "SELECT 1"}, &pgproto3.Sync{}}, {&pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}}},
 	"temporary table":  {q("CREATE TEMP TABLE x AS SELECT generate_series(1, 100) id"), q("DELETE FROM x"), q("SELECT count(*) FROM x")},
 	"copy in between":  {cat(q("DELETE FROM plain WHERE id < 3; COPY plain FROM STDIN; DELETE FROM plain WHERE id = 3"), messages{&pgproto3.CopyData{Data: []byte("1\tone\n")}, &pgproto3.CopyDone{}}), q("SELECT * FROM plain WHERE id < 5")},
@@ -146,7 +156,7 @@ var exchanges = map[string][]messages{
 	"nested":           {q("WITH d AS (DELETE FROM plain WHERE id < 4 RETURNING id) SELECT sum(id) FROM d"), q("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) DELETE FROM plain WHERE id = 9")},
 	"prepare, execute": {q("PREPARE x(int) AS DELETE FROM plain WHERE id = $1"), q("EXECUTE x(1)"), q("DEALLOCATE x"), q("EXECUTE x(1)")},
 	"cursor":           {q("BEGIN"), q("DECLARE c CURSOR FOR SELECT * FROM plain ORDER BY id FOR UPDATE"), q("FETCH 2 FROM c"), q("DELETE FROM plain WHERE CURRENT OF c"), q("COMMIT"), q("SELECT min(id), count(*) FROM plain")},
-	"deferred error":   {q("BEGIN; SET CONSTRAINTS ALL DEFERRED; DELETE FROM parent WHERE id = 1; COMMIT"), q("DELETE FROM parent WHERE id = 1"), q("SELECT count(*) FROM parent"), cat(pbe("DELETE FROM parent WHERE id = 1"), syncMsg)},
+	"deferred error":   {q("BEGIN; SET CONSTRAINTS ALL DEFERRED; DELETE FROM parent WHERE id = 1; COMMIT"), q("DELETE FROM parent WHERE id = 1"), q("DELETE FROM parent WHERE id = 1 RETURNING id"), q("DELETE FROM plain WHERE id = 1; DELETE FROM parent WHERE id = 1"), q("SELECT count(*) FROM parent"), cat(pbe("DELETE FROM parent WHERE id = 1"), syncMsg)},
 	"notice":           {q("DO $$ BEGIN RAISE NOTICE 'hello'; DELETE FROM plain WHERE id = 1; END $$")},
 	"search path":      {q("CREATE SCHEMA s; CREATE TABLE s.plain (id int PRIMARY KEY); INSERT INTO s.plain VALUES (1)"), q("SET search_path = s"), q("DELETE FROM plain"), q("RESET search_path"), q("DELETE FROM plain WHERE id = 1 RETURNING *")},
 	"two phase":        {q("BEGIN; DELETE FROM plain WHERE id = 1; PREPARE TRANSACTION 'x1'"), q("SELECT count(*) FROM plain"), q("ROLLBACK PREPARED 'x1'"), q("SELECT count(*) FROM plain")},
