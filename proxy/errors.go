@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -70,4 +71,26 @@ func fatalFor(err error) []byte {
 	m := pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: ce.code, Message: ce.message, Detail: ce.detail, Hint: ce.hint}
 	b, _ := m.Encode(nil)
 	return b
+}
+
+// isFatal reports whether an ErrorResponse ends the session. The severity comes
+// first in it.
+func isFatal(body []byte) bool {
+	severity := errorField(body[:min(len(body), lookSize)], 'V')
+	return severity == "FATAL" || severity == "PANIC"
+}
+
+// errorField is a field of an ErrorResponse.
+func errorField(body []byte, field byte) string {
+	for len(body) > 1 {
+		value, rest, ok := bytes.Cut(body[1:], []byte{0})
+		if !ok {
+			break
+		}
+		if body[0] == field {
+			return string(value)
+		}
+		body = rest
+	}
+	return ""
 }

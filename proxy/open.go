@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -79,19 +78,4 @@ func (r *relay) openEndpoint(ctx context.Context, ep endpoint) (code string, err
 func isDialError(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
-}
-
-// errorField is a field of an ErrorResponse.
-func errorField(body []byte, field byte) string {
-	for len(body) > 1 {
-		value, rest, ok := bytes.Cut(body[1:], []byte{0})
-		if !ok {
-			break
-		}
-		if body[0] == field {
-			return string(value)
-		}
-		body = rest
-	}
-	return ""
 }

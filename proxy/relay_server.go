@@ -5,6 +5,9 @@ import (
 	"errors"
 )
 
+// maxParameter bounds a ParameterStatus that is kept.
+const maxParameter = 256 << 10
+
 // serverScan follows the frames in what the server sends. It does no I/O.
 type serverScan struct {
 	max  int
@@ -34,11 +37,15 @@ func (s *serverScan) next(b []byte) (n int, typ byte, body []byte, err error) {
 	if err != nil {
 		return 0, 0, nil, err
 	}
+	need := headerLen
 	switch typ {
-	case 'Z', 'S', 'K', 'E': // looked into: wanted whole, within reason
-		if len(b) < min(size, lookSize) {
-			return 0, 0, nil, nil
-		}
+	case 'S':
+		need = maxParameter
+	case 'Z', 'K', 'E':
+		need = lookSize
+	}
+	if len(b) < min(size, need) {
+		return 0, 0, nil, nil
 	}
 	n = min(size, len(b))
 	s.skip = size - n
@@ -103,16 +110,26 @@ func (r *relay) notice(typ byte, body []byte) {
 	}
 	r.pend.answer(typ, status)
 	switch {
-	case typ == 'S' && !r.scan.cut():
-		if name, rest, ok := bytes.Cut(body, []byte{0}); ok {
-			r.params[string(name)] = string(bytes.TrimSuffix(rest, []byte{0}))
-		}
+	case typ == 'S':
+		r.noticeParameter(body)
 	case typ == 'K' && !r.ready:
 		key := bytes.Clone(body)
 		r.srv.keys.add(key, r.ep)
 		r.keys = append(r.keys, key)
 	case typ == 'Z' && !r.ready:
 		r.setReadyLocked()
+	}
+}
+
+// noticeParameter keeps a ParameterStatus. A value too long to keep is unknown.
+func (r *relay) noticeParameter(body []byte) {
+	name, value, ok := bytes.Cut(body, []byte{0})
+	switch {
+	case !ok:
+	case r.scan.cut() || len(body) > maxParameter:
+		delete(r.params, string(name))
+	default:
+		r.params[string(name)] = string(bytes.TrimSuffix(value, []byte{0}))
 	}
 }
 

@@ -43,20 +43,21 @@ func write(t *testing.T, c net.Conn, b []byte) {
 
 // readUntil reads whole messages up to one of the given type; it returns their
 // types and the last one's body.
-func readUntil(t *testing.T, c net.Conn, last byte) (types string, body []byte) {
+func readUntil(t *testing.T, c io.Reader, last byte) (types string, body []byte) {
 	t.Helper()
+	var seen strings.Builder
 	for {
 		header := make([]byte, headerLen)
 		if _, err := io.ReadFull(c, header); err != nil {
-			t.Fatalf("%v, waiting for %q after %q", err, last, types)
+			t.Fatalf("%v, waiting for %q after %q", err, last, seen.String())
 		}
 		body = make([]byte, binary.BigEndian.Uint32(header[1:])-4)
 		if _, err := io.ReadFull(c, body); err != nil {
 			t.Fatal(err)
 		}
-		types += string(header[0])
+		seen.WriteByte(header[0])
 		if header[0] == last {
-			return types, body
+			return seen.String(), body
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -393,8 +392,4 @@ func (w *wire) wakeOn(ctx context.Context) (stop func() bool) {
 		defer w.r.mu.Unlock()
 		w.r.cond.Broadcast()
 	})
-}
-
-func isFatal(body []byte) bool {
-	return bytes.Contains(body, []byte("VFATAL\x00")) || bytes.Contains(body, []byte("VPANIC\x00"))
 }
