@@ -18,6 +18,9 @@
 // statement or an open cursor runs (PREPARE and DECLARE are Plain, and FETCH
 // does not name what it runs).
 //
+// A captured DELETE that cascades is a larger query than the bare one: with
+// jit on the server may compile it, which takes longer than small ones run.
+//
 // Limits. Syntax newer than PostgreSQL 16 is Unknown, and so is a text nested
 // deeper than maxDepth (the parser recurses on the C stack; a thread needs the
 // usual 8 MiB). Scripts of CREATE EXTENSION and ALTER EXTENSION … UPDATE are

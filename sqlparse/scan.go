@@ -124,7 +124,7 @@ func (n *Names) word(w []byte, wide bool, found map[string]bool) int {
 	if len(w) <= maxIdentifier {
 		if found == nil {
 			switch string(low) {
-			case "delete", "merge", "search_path", "set_config", "pg_settings":
+			case "delete", "search_path", "set_config", "pg_settings":
 				return matters
 			case "insert":
 				return wordInsert
@@ -161,7 +161,7 @@ func note(found map[string]bool, names []string) {
 
 // keywordSizes is where every Names' sizes begin.
 var keywordSizes = func() (sizes [256]uint64) {
-	for _, w := range []string{"delete", "merge", "search_path", "set_config", "pg_settings", "insert", "into"} {
+	for _, w := range []string{"delete", "search_path", "set_config", "pg_settings", "insert", "into"} {
 		noteSize(&sizes, w)
 	}
 	return
