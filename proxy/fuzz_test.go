@@ -47,7 +47,7 @@ func fuzzRelay(t *testing.T, client, server *fakeConn, judge Judge) *relay {
 }
 
 // frames is the part of b that whole and begun frames make up.
-func frames(b []byte, last byte, types *[256]bool) (end int, malformed bool) {
+func frames(b []byte, last int, types *[256]bool) (end int, malformed bool) {
 	for len(b)-end >= headerLen {
 		size, err := frameSize(b[end:], fuzzMaxMessage)
 		if err != nil || types != nil && !types[b[end]] {
@@ -55,7 +55,7 @@ func frames(b []byte, last byte, types *[256]bool) (end int, malformed bool) {
 		}
 		typ := b[end]
 		end = min(len(b), end+size)
-		if typ == last {
+		if int(typ) == last {
 			break
 		}
 	}
@@ -109,7 +109,7 @@ func FuzzServerFrames(f *testing.F) {
 		f.Add(seed, []byte("PBEdcSQ"), uint16(1000))
 	}
 	f.Fuzz(func(t *testing.T, in, sent []byte, chunk uint16) {
-		end, malformed := frames(in, 0, nil)
+		end, malformed := frames(in, -1, nil)
 		var before *relay
 		for _, chunk := range []int{len(in) + 1, int(chunk) + 1} {
 			client, server := &fakeConn{}, &fakeConn{in: in, chunk: chunk}

@@ -35,9 +35,6 @@ func (r *relay) open(ctx context.Context) error {
 			return nil
 		}
 	}
-	if ctx.Err() != nil {
-		return errShutdown
-	}
 	return &clientError{code: codeCannotConnect, message: "the proxy cannot reach the database server",
 		detail: errors.Join(failed...).Error(),
 		hint:   "Check that the server runs and that the proxy's upstream setting names it.", cause: errors.Join(failed...)}
@@ -70,8 +67,14 @@ func (r *relay) openEndpoint(ctx context.Context, ep endpoint) (code string, err
 		c.Close()
 		return "", errors.Join(errors.New("connection to "+ep.addr+" failed"), err)
 	}
-	r.server, r.sin, r.ep = c, sin, ep
-	r.info.Server = ep.addr
+	r.sin, r.ep, r.info.Server = sin, ep, ep.addr
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.server = c
+	if r.cause != nil {
+		c.Close()
+		return "", errEnded
+	}
 	return code, nil
 }
 

@@ -57,28 +57,41 @@ type relay struct {
 	clientBad bool  // a message to the client was cut short: nothing can be said any more
 }
 
-// run relays an authenticated session until it ends, and returns why.
-// The caller closes both connections.
-func (r *relay) run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { r.stop(errShutdown) })
-	defer stop()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r.stop(r.relayServer())
-	}()
-	r.stop(r.relayClient(ctx))
-	<-done
-	if r.judge != nil {
-		r.judge.Close()
+// serve runs a session whose client has sent its startup packet, and returns
+// why it ended. The caller closes the client's connection.
+func (r *relay) serve(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { r.stop(errShutdown) })()
+	err := r.open(ctx)
+	if err == nil {
+		err = r.authenticate(ctx)
 	}
+	if err == nil {
+		err = r.run(ctx)
+	}
+	r.stop(err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.cause
 }
 
-// stop ends the session: both goroutines return soon. The client's connection
-// stays open for a last message.
+// run relays an authenticated session until it ends.
+func (r *relay) run(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.stop(r.relayServer())
+	}()
+	err := r.relayClient(ctx)
+	r.stop(err)
+	<-done
+	if r.judge != nil {
+		r.judge.Close()
+	}
+	return err
+}
+
+// stop ends the session: whoever reads or writes returns soon. The first reason
+// stays. The client's connection is open still, for a last message.
 func (r *relay) stop(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,7 +107,9 @@ func (r *relay) stopLocked(err error) {
 	}
 	r.cause = err
 	r.cond.Broadcast()
-	r.server.Close()
+	if r.server != nil {
+		r.server.Close()
+	}
 	r.client.SetDeadline(time.Unix(1, 0))
 }
 
@@ -139,22 +154,9 @@ func (r *relay) checkDrainLocked() {
 	}
 }
 
-// abort makes all reads and writes fail, before run takes over.
-func (r *relay) abort() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.cause == nil {
-		r.client.SetDeadline(time.Unix(1, 0))
-	}
-}
-
-// say tells the client why its session ended.
+// say tells the client why its session ended. No goroutine uses it any more.
 func (r *relay) say(err error) {
-	r.mu.Lock()
-	bad := r.clientBad
-	r.cause = errors.Join(err, errEnded) // from now on abort does nothing
-	r.mu.Unlock()
-	if !bad {
+	if !r.clientBad {
 		lastWord(r.client, err)
 	}
 }

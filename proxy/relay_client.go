@@ -34,7 +34,7 @@ func (r *relay) relayClient(ctx context.Context) error {
 		if err := r.flushRun(); err != nil {
 			return err
 		}
-		if r.terminated {
+		if r.terminated && r.skip == 0 {
 			return errTerminated
 		}
 		if err := r.cin.fill(); err != nil {

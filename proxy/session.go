@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
 )
 
 // serveSession connects a client that has sent its startup packet to a server
@@ -38,26 +37,6 @@ func (s *Server) serveSession(ctx context.Context, g greeting, log *slog.Logger)
 	default:
 		log.Warn("session ended", "error", err)
 	}
-}
-
-// serve runs a session from the connection to the server on.
-func (r *relay) serve(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, r.abort)
-	defer stop()
-	if err := r.open(ctx); err != nil {
-		return err
-	}
-	defer func() { r.server.Close() }()
-	unblock := context.AfterFunc(ctx, func() { r.server.SetDeadline(time.Unix(1, 0)) })
-	err := r.authenticate(ctx)
-	unblock()
-	if err != nil {
-		if ctx.Err() != nil {
-			return errShutdown
-		}
-		return err
-	}
-	return r.run(ctx)
 }
 
 // enter admits a session.
