@@ -13,7 +13,7 @@ import (
 	_ "github.com/prometheus/client_golang/prometheus/testutil"
 	_ "github.com/spf13/cobra"
 	_ "go.uber.org/goleak"
-	_ "golang.org/x/term"
 	_ "golang.org/x/sys/unix"
+	_ "golang.org/x/term"
 	_ "gopkg.in/yaml.v3"
 )
