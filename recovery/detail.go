@@ -41,9 +41,10 @@ type arbiter struct {
 
 // sequence feeds a column's default or identity.
 type sequence struct {
-	name, column   string // name is quoted, schema.name
-	increment      int64
-	start, min, mx int64
+	oid             int64
+	name, column    string // name is quoted, schema.name
+	increment       int64
+	lowest, highest int64
 }
 
 // describe loads the details of the tables, once each.
@@ -147,7 +148,7 @@ func (d *detail) addTable(v []string) {
 // Owned by the column (serial, identity), or merely used by its default.
 const sequencesSQL = `
 	SELECT DISTINCT a.attrelid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), a.attname,
-	       s.seqincrement, s.seqstart, s.seqmin, s.seqmax
+	       s.seqincrement, s.seqmin, s.seqmax, c.oid::int8
 	FROM (SELECT objid AS seq, refobjid AS rel, refobjsubid AS att FROM pg_depend
 	      WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i') AND refobjsubid > 0
 	      UNION
@@ -160,7 +161,7 @@ const sequencesSQL = `
 
 func (d *detail) addSequence(v []string) {
 	n := func(s string) int64 { i, _ := strconv.ParseInt(s, 10, 64); return i }
-	d.sequences = append(d.sequences, sequence{name: v[0], column: v[1], increment: n(v[2]), start: n(v[3]), min: n(v[4]), mx: n(v[5])})
+	d.sequences = append(d.sequences, sequence{name: v[0], column: v[1], increment: n(v[2]), lowest: n(v[3]), highest: n(v[4]), oid: n(v[5])})
 }
 
 // uniqueOn: these columns, and no others, are together unique, always and at once.

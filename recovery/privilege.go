@@ -30,7 +30,7 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 		for _, s := range t.detail.sequences {
 			for _, p := range []string{"USAGE", "SELECT"} {
 				live = append(live, need{
-					fmt.Sprintf("has_sequence_privilege(%s, '%s')", literal(s.name), p),
+					fmt.Sprintf("has_sequence_privilege(%d::oid, '%s')", s.oid, p),
 					fmt.Sprintf("GRANT %s ON SEQUENCE %s TO CURRENT_USER", p, s.name)})
 			}
 		}

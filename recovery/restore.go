@@ -70,6 +70,12 @@ func (r *restore) open(ctx context.Context) (err error) {
 	if r.recovery, err = connect(ctx, "recovery", r.o.Recovery, r.o.Source.Database); err != nil {
 		return err
 	}
+	// Reading the definition of a table takes a lock on it too.
+	for _, s := range []*side{r.production, r.recovery} {
+		if err := s.exec(ctx, fmt.Sprintf("SET lock_timeout = %d", r.o.lockTimeout().Milliseconds())); err != nil {
+			return err
+		}
+	}
 	if err := proveDistinct(ctx, r.production, r.recovery); err != nil {
 		return err
 	}
@@ -178,8 +184,7 @@ func (r *restore) planOnly(ctx context.Context) (_ *Plan, err error) {
 
 // begin opens the one transaction on production.
 func (r *restore) begin(ctx context.Context) error {
-	return r.production.exec(ctx, fmt.Sprintf(
-		"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = %d", r.o.lockTimeout().Milliseconds()))
+	return r.production.exec(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
 }
 
 // rollback is a no-op on a connection that is closed: the server rolls back.

@@ -47,9 +47,9 @@ func (r *restore) resync(ctx context.Context) ([]SequenceReport, error) {
 
 func (r *restore) resyncOne(ctx context.Context, t *table, s sequence) (SequenceReport, error) {
 	report := SequenceReport{Sequence: s.name, Table: t.name(), Column: s.column}
-	furthest, within := "max", fmt.Sprintf("%s <= %d", quote(s.column), s.mx)
+	furthest, within := "max", fmt.Sprintf("%s <= %d", quote(s.column), s.highest)
 	if s.increment < 0 {
-		furthest, within = "min", fmt.Sprintf("%s >= %d", quote(s.column), s.min)
+		furthest, within = "min", fmt.Sprintf("%s >= %d", quote(s.column), s.lowest)
 	}
 	// Before the first nextval the position is one step before last_value.
 	position := fmt.Sprintf("(SELECT last_value - CASE WHEN is_called THEN 0 ELSE %d END FROM %s)", s.increment, s.name)

@@ -28,7 +28,7 @@ const sessionSettings = `
 	SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET bytea_output = 'hex'; SET extra_float_digits = 3;
 	SET lc_monetary = 'C'; SET xmloption = content; SET array_nulls = on; SET transform_null_equals = off;
 	SET row_security = off; SET jit = off;
-	SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0`
+	SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0`
 
 // connect opens a session, in the given database where the address names none.
 // The caller closes side.conn.

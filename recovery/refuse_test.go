@@ -1,0 +1,273 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/journal"
+)
+
+// refused restores, and fails unless it is refused so and production is untouched.
+func (l *lab) refused(o Options, kind RefusalKind, want ...string) {
+	l.t.Helper()
+	before := l.state(l.production)
+	report, err := Restore(context.Background(), o)
+	var r *Refusal
+	if !errors.As(err, &r) || r.Kind != kind {
+		l.t.Errorf("%T %v, report %+v; want a refusal of kind %d", err, err, report, kind)
+		return
+	}
+	for _, w := range want {
+		if !strings.Contains(err.Error(), w) {
+			l.t.Errorf("%q does not say %q", err, w)
+		}
+	}
+	l.is(l.state(l.production), before)
+}
+
+func TestRefuse_ProductionAsRecovery(t *testing.T) {
+	l := newLab(t, twoTables).backup()
+	id := l.incident("DELETE FROM p WHERE id = 1")
+	o := l.options(id)
+	o.Recovery = l.production
+	l.refused(o, Usage, "is the production database itself")
+	// The same one under another address: through something in between.
+	o.Recovery = strings.Replace(l.production, pgtest.Shared(t).Addr(), relay(t, pgtest.Shared(t).Addr()), 1)
+	l.refused(o, Usage, "is the production database itself")
+	o.Recovery = ""
+	l.refused(o, Usage, "no recovery database is given", "--recovery")
+}
+
+// relay is an address from which bytes go to addr and back.
+func relay(t *testing.T, addr string) string {
+	in, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close() })
+	go func() {
+		for {
+			c, err := in.Accept()
+			if err != nil {
+				return
+			}
+			s, err := net.Dial("tcp", addr)
+			if err != nil {
+				c.Close()
+				continue
+			}
+			go func() { io.Copy(s, c); s.Close() }()
+			go func() { io.Copy(c, s); c.Close() }()
+		}
+	}()
+	return in.Addr().String()
+}
+
+func TestRefuse_AnotherSchemaAsRecovery(t *testing.T) {
+	l := newLab(t, twoTables).backup()
+	id := l.incident("DELETE FROM p WHERE id = 1")
+	for _, c := range []struct{ sql, want string }{
+		{"", "table public.p does not exist"},
+		{"CREATE TABLE p (nr int PRIMARY KEY)", "key column public.p.id is not in the recovery database"},
+		{"CREATE TABLE p (id uuid PRIMARY KEY, code text, v int)", "public.p.id is uuid in the recovery database and integer in production"},
+		{"CREATE TABLE p (id int, code text, v int)", "no unique index of public.p in the recovery database"},
+		{"CREATE VIEW p AS SELECT 1 AS id, ''::text AS code, 1 AS v", "it is a view"},
+	} {
+		o := l.options(id)
+		o.Recovery = pgtest.Shared(t).URL(pgtest.Database(t, c.sql))
+		l.refused(o, Unfit, c.want)
+	}
+}
+
+func TestRefuse_TablesItCannotHandle(t *testing.T) {
+	for _, c := range []struct{ name, schema, since, want string }{
+		{"no key", "CREATE TABLE p (id int)", "", "no identity key"},
+		{"inheritance", "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE q () INHERITS (p)", "", "plain inheritance"},
+		{"dropped", "CREATE TABLE p (id int PRIMARY KEY)", "DROP TABLE p", "table public.p does not exist"},
+		{"became a view", "CREATE TABLE p (id int PRIMARY KEY)", "DROP TABLE p; CREATE VIEW p AS SELECT 1 AS id", "it is a view"},
+		{"rules", "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE o (id int)", "CREATE RULE r AS ON INSERT TO p DO ALSO INSERT INTO o VALUES (1)", "rules on INSERT"},
+		{"key no longer unique", "CREATE TABLE p (id int PRIMARY KEY)", "ALTER TABLE p DROP CONSTRAINT p_pkey", "no unique index"},
+		{"new column that must not be null", "CREATE TABLE p (id int PRIMARY KEY)", "ALTER TABLE p ADD COLUMN extra int NOT NULL", "column public.p.extra is not in the recovery database, is NOT NULL and has no default"},
+		{"type that may lose values", "CREATE TABLE p (id int PRIMARY KEY, v timestamp)", "ALTER TABLE p ALTER v TYPE timestamptz", "public.p.v is timestamp without time zone"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLab(t, c.schema+"; INSERT INTO p SELECT 1").backup()
+			id := l.incident("DELETE FROM p")
+			if c.since != "" {
+				l.exec(c.since)
+			}
+			l.refused(l.options(id), Unfit, "p", c.want)
+		})
+	}
+}
+
+// record appends an entry as it is.
+func (l *lab) record(e *journal.Entry, rows ...journal.Row) string {
+	l.t.Helper()
+	e.ID, e.Time = journal.NewID(time.Now()), time.Now().UTC()
+	if e.Kind == "" {
+		e.Kind = journal.Deletion
+	}
+	keys := journal.NewKeys(l.t.TempDir())
+	defer keys.Close()
+	for _, r := range rows {
+		if err := keys.Add(r); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	if err := l.journal.Append(context.Background(), e, keys); err != nil {
+		l.t.Fatal(err)
+	}
+	return e.ID
+}
+
+func TestRefuse_KeysNotCaptured(t *testing.T) {
+	l := newLab(t, twoTables).backup()
+	id := l.record(&journal.Entry{Database: l.name, Outcome: journal.Committed, Rows: 9, Tables: []journal.Table{{Schema: "public", Name: "p", Rows: 9, Via: journal.Function, Why: "a function removed them"}}})
+	l.refused(l.options(id), Unfit, "keys of 9 rows of public.p were not captured (a function removed them)", "rowback diff")
+}
+
+func TestSource_OutcomesAndPrefixes(t *testing.T) {
+	l := newLab(t, twoTables).backup()
+	ctx := context.Background()
+	key := "1"
+	p := []journal.Table{{Schema: "public", Name: "p", Rows: 1, Via: journal.Direct, KeysCaptured: true, Key: []journal.Column{{Name: "id", Type: "integer"}}}}
+	row := journal.Row{Values: []*string{&key}}
+	blocked := l.record(&journal.Entry{Database: l.name, Outcome: journal.Blocked, Tables: p}, row)
+	rolledBack := l.record(&journal.Entry{Database: l.name, Outcome: journal.RolledBack, Tables: p}, row)
+	restored := l.record(&journal.Entry{Database: l.name, Kind: journal.Restore, Outcome: journal.Committed, Tables: p}, row)
+	for id, want := range map[string]string{blocked: "was blocked", rolledBack: "was rolled back", restored: "is itself a restore", "nonsense": "no such journal entry", "": "no such journal entry"} {
+		var r *Refusal
+		if _, err := FromIDs(ctx, l.journal, []string{id}); !errors.As(err, &r) || r.Kind != Usage || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", id, err, want)
+		}
+	}
+	if _, err := FromFilter(ctx, l.journal, journal.Filter{}); err == nil || !strings.Contains(err.Error(), "no committed deletion") {
+		t.Errorf("filter: %v", err)
+	}
+	// In doubt: safe, as rows are restored only if absent, but said.
+	doubt := l.record(&journal.Entry{Database: l.name, Outcome: journal.InDoubt, Tables: p}, row)
+	report := l.restore(l.options(doubt))
+	if l.count(report, "p").AlreadyPresent != 1 || !strings.Contains(strings.Join(report.Warnings, ""), "in doubt") {
+		t.Errorf("%+v", report)
+	}
+	committed := l.record(&journal.Entry{Database: l.name, Outcome: journal.Committed, Tables: p}, row)
+	s, err := FromFilter(ctx, l.journal, journal.Filter{Table: "p"})
+	if err != nil || len(s.IDs) != 1 || s.IDs[0] != committed || !strings.Contains(strings.Join(s.Warnings, ""), doubt) {
+		t.Errorf("filter: %+v, %v", s, err)
+	}
+	other := l.record(&journal.Entry{Database: "elsewhere", Outcome: journal.Committed, Tables: p}, row)
+	if _, err := FromIDs(ctx, l.journal, []string{committed, other}); err == nil || !strings.Contains(err.Error(), "several databases") {
+		t.Errorf("two databases: %v", err)
+	}
+}
+
+func TestSource_SeveralEntriesMayNameTheSameRow(t *testing.T) {
+	l := newLab(t, twoTables).backup()
+	before := l.state(l.production)
+	first := l.incident("DELETE FROM g WHERE id < 5")
+	l.restore(l.options(first))
+	second := l.incident("DELETE FROM p WHERE id < 4")
+	report := l.restore(l.options(first, second[:len(second)-1], first))
+	l.is(l.state(l.production), before)
+	if len(report.IDs) != 2 || report.IDs[0] != second || l.count(report, "g") != (Count{Schema: "public", Table: "g", Requested: 4, Restored: 3, AlreadyPresent: 1}) {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestRefuse_MissingPrivileges(t *testing.T) {
+	l := newLab(t, twoTables, "CREATE SCHEMA s; CREATE TABLE s.t (id serial PRIMARY KEY, p_id int REFERENCES p ON DELETE CASCADE); INSERT INTO s.t (p_id) VALUES (1)").backup()
+	id := l.incident("DELETE FROM c; DELETE FROM s.t")
+	role := l.role("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+	l.exec("REVOKE TEMPORARY ON DATABASE " + l.name + " FROM PUBLIC")
+	o := l.options(id)
+	o.Production, o.Recovery = l.asRole(l.production, role), l.asRole(l.recovery, role)
+	l.refused(o, Denied,
+		"production: a privilege is missing: GRANT USAGE ON SCHEMA \"public\" TO "+role,
+		`production: a privilege is missing: GRANT SELECT ON "public"."c" TO `+role, `GRANT INSERT ON "public"."c"`,
+		`GRANT SELECT ON "public"."p"`, `GRANT USAGE ON SCHEMA "s"`, `GRANT USAGE ON SEQUENCE s.t_id_seq`,
+		`recovery: a privilege is missing: GRANT SELECT ON "s"."t" TO `+role,
+		fmt.Sprintf(`GRANT TEMPORARY ON DATABASE "%s" TO %s`, l.name, role))
+	// Exactly what it asked for is enough.
+	_, err := Restore(context.Background(), o)
+	var r *Refusal
+	if !errors.As(err, &r) {
+		t.Fatal(err)
+	}
+	for _, p := range r.Problems {
+		where, grant, _ := strings.Cut(p, ": a privilege is missing: ")
+		pgtest.Exec(t, map[string]string{"production": l.production, "recovery": l.recovery}[where], grant)
+	}
+	if report := l.restore(o); report.Restored != 19 || !report.Complete() {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestRefuse_RowSecurityThatHidesRows(t *testing.T) {
+	l := newLab(t, twoTables, "ALTER TABLE p ENABLE ROW LEVEL SECURITY; CREATE POLICY high ON p USING (id > 5)").backup()
+	id := l.incident("DELETE FROM c")
+	role := l.role(allGrants...)
+	o := l.options(id)
+	o.Production = l.asRole(l.production, role)
+	l.refused(o, Denied, "row-level security hides rows of public.p")
+	o = l.options(l.incident("DELETE FROM p WHERE id = 9"))
+	o.Recovery = l.asRole(l.recovery, role)
+	l.refused(o, Denied, "recovery: row-level security hides rows of public.p")
+}
+
+func TestKeyFile(t *testing.T) {
+	l := newLab(t, twoTables, `CREATE SCHEMA s; CREATE TABLE s.k (a text, b int, v int, PRIMARY KEY (a, b)); INSERT INTO s.k VALUES ('x,"y"', 1, 1), ('z', 2, 2), ('é', 3, 3)`).backup()
+	before := l.state(l.production)
+	for _, c := range []struct{ name, table, content, want string }{
+		{"JSON", "s.k", `{"a":"x,\"y\"","b":1}` + "\n" + `{"b":2,"a":"z"}` + "\n\n" + `{"b":"3","a":"\u00e9"}`, ""},
+		{"as log prints", "k", `{"schema":"s","table":"k","key":{"a":"x,\"y\"","b":1}} {"schema":"s","table":"k","key":{"a":"z","b":2}}{"schema":"s","table":"k","key":{"a":"é","b":3}}`, ""},
+		{"CSV", "s.k", "\xef\xbb\xbfb, a\n1,\"x,\"\"y\"\"\"\n2,z\n3,é\n", ""},
+		{"another table", "s.k", `{"schema":"s","table":"other","key":{"a":"x","b":1}}`, "key 1 is of table other, not k"},
+		{"ragged CSV", "s.k", "a,b\nx\n", "wrong number of fields"},
+		{"uneven JSON", "s.k", `{"a":"x","b":1}{"a":"x"}`, "key 2 has the columns (a)"},
+		{"null", "s.k", `{"a":null,"b":1}`, "key 1: a is neither"},
+		{"cut short", "s.k", `{"a":"x","b":1}{"a":`, "unexpected EOF"},
+		{"empty", "s.k", "", "holds no keys"},
+		{"header alone", "s.k", "a,b\n", "holds no keys"},
+		{"no such column", "s.k", `{"c":1}`, "key column s.k.c does not exist"},
+		{"part of the key", "s.k", `{"a":"x"}`, "no unique index of s.k in production is on its key (a)"},
+		{"no such table", "s.q", `{"a":"x"}`, "table s.q does not exist"},
+		{"not a number", "s.k", `{"a":"x","b":"two"}`, "invalid input syntax for type integer"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "keys")
+			if err := os.WriteFile(path, []byte(c.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			l.exec("DELETE FROM s.k")
+			source, err := FromKeyFile(path, c.table)
+			if err == nil {
+				var report *Report
+				report, err = Restore(context.Background(), Options{Production: l.production, Recovery: l.recovery, Journal: l.journal, Source: source})
+				if err == nil && report.Restored != 3 {
+					t.Errorf("%+v", report)
+				}
+			}
+			if c.want == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.is(l.state(l.production), before)
+			} else if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
+	}
+	if _, err := FromKeyFile(filepath.Join(t.TempDir(), "none"), "p"); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("no file: %v", err)
+	}
+}
