@@ -82,7 +82,7 @@ func (v *view) parse(text string, stmts []sqlparse.Statement) *analysis {
 	for _, st := range stmts {
 		j := judged{Statement: st, runes: runeCount(text[:st.Offset])}
 		j.route, j.why = v.route(st)
-		if j.route != routePlain || st.DDL || st.ForgetsPrepared || st.ChangesNames {
+		if j.route != routePlain || st.DDL || st.ChangesNames {
 			a.plain = false
 		}
 		a.stmts = append(a.stmts, j)

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 
@@ -114,13 +113,6 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	if err := s.recheck(ctx, w); err != nil {
-		return unlessFailed(err)
-	}
-	if s.stmts[stmt] == nil {
-		w.Forward()
-		return nil
-	}
 	p.plan, err = s.planFor(ctx, w, p.st, p.plan, func() ([]byte, error) { return describeStatement(ctx, w, p.st.Text, p.types) })
 	if err != nil {
 		if errors.Is(err, errFailed) {
@@ -134,10 +126,10 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	return s.bindCaptured(ctx, w, name, po, params)
+	return s.bindCaptured(ctx, w, name, stmt, po, params)
 }
 
-func (s *session) bindCaptured(ctx context.Context, w proxy.Wire, name string, p *portal, params []byte) error {
+func (s *session) bindCaptured(ctx context.Context, w proxy.Wire, name, stmt string, p *portal, params []byte) error {
 	c := p.plan.captured
 	formats := slices.Clone(p.formats)
 	switch {
@@ -146,6 +138,7 @@ func (s *session) bindCaptured(ctx context.Context, w proxy.Wire, name string, p
 	case len(formats) > 1:
 		formats = append(formats, make([]uint16, c.Width)...)
 	}
+	w.Send('D', target('S', stmt)) // fails if the client's own statement is gone
 	w.Send('C', target('S', private))
 	w.Send('P', parseBody(private, c.SQL, p.types))
 	w.Send('B', joinBind(name, private, params, formats))
@@ -268,28 +261,6 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 	return w.Reply(r.end, r.tag)
 }
 
-// recheck forgets the statements that DEALLOCATE or DISCARD has taken away.
-// Only after Quiesce.
-func (s *session) recheck(ctx context.Context, w proxy.Wire) error {
-	if !s.forgot {
-		return nil
-	}
-	rows, err := lookup{w: w}.Query(ctx, "SELECT name FROM pg_catalog.pg_prepared_statements")
-	if errors.Is(err, errServer) {
-		return s.fault(w, err)
-	}
-	if err != nil {
-		return err
-	}
-	there := map[string]bool{"": true} // the unnamed one is not listed, and stays
-	for _, r := range rows {
-		there[text(r[0])] = true
-	}
-	maps.DeleteFunc(s.stmts, func(name string, _ *prepared) bool { return !there[name] })
-	s.forgot = false
-	return nil
-}
-
 // more gives the client up to max (0: all) of the rows held for it.
 func (p *portal) more(w proxy.Wire, max int) error {
 	for n := 0; max == 0 || n < max; n++ {
@@ -309,7 +280,7 @@ func (p *portal) more(w proxy.Wire, max int) error {
 
 // executePlain executes a portal that needs no judging now, and notes what it changed.
 func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) error {
-	if !p.st.DDL && !p.st.ChangesNames && !p.st.ForgetsPrepared {
+	if !p.st.DDL && !p.st.ChangesNames {
 		w.Forward()
 		return nil
 	}
@@ -338,7 +309,7 @@ func (s *session) executeControl(ctx context.Context, w proxy.Wire, p *portal) e
 }
 
 // closeNamed handles Close.
-func (s *session) closeNamed(ctx context.Context, w proxy.Wire, body []byte) error {
+func (s *session) closeNamed(w proxy.Wire, body []byte) error {
 	name, _, _ := cut(body[1:])
 	if body[0] == 'P' {
 		if p := s.portals[string(name)]; p != nil {
@@ -346,15 +317,8 @@ func (s *session) closeNamed(ctx context.Context, w proxy.Wire, body []byte) err
 			delete(s.portals, string(name))
 		}
 	}
-	if body[0] == 'S' && s.stmts[string(name)] != nil {
-		failed, err := w.Quiesce(ctx)
-		if err != nil {
-			return err
-		}
-		if !failed { // else the server discards it, and the statement stays
-			delete(s.stmts, string(name))
-		}
-	}
+	// A statement is kept in mind, because after an error the server discards the
+	// Close; whether it is still there is asked at Bind.
 	w.Forward()
 	return nil
 }
