@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -244,10 +243,7 @@ func TestKeyFile(t *testing.T) {
 		{"not a number", "s.k", `{"a":"x","b":"two"}`, "invalid input syntax for type integer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "keys")
-			if err := os.WriteFile(path, []byte(c.content), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			path := write(t, c.content)
 			l.exec("DELETE FROM s.k")
 			source, err := FromKeyFile(path, c.table)
 			if err == nil {
