@@ -21,7 +21,8 @@ type Alerts struct {
 	queue   chan *journal.Entry
 	metrics *Metrics
 	logger  *slog.Logger
-	backoff time.Duration
+	backoff time.Duration // before the second attempt; doubled after each
+	grace   time.Duration
 }
 
 // notice is the webhook's JSON body.
@@ -33,47 +34,53 @@ type notice struct {
 const (
 	alertQueue    = 256
 	alertAttempts = 6
+	// alertGrace bounds what is still tried once Run is told to end.
+	alertGrace = 5 * time.Second
 )
 
 // NewAlerts makes a webhook's queue; Run delivers.
 func NewAlerts(url string, m *Metrics, l *slog.Logger) *Alerts {
 	return &Alerts{
 		url: url, client: &http.Client{Timeout: 10 * time.Second}, queue: make(chan *journal.Entry, alertQueue),
-		metrics: m, logger: l, backoff: 500 * time.Millisecond,
+		metrics: m, logger: l, backoff: 500 * time.Millisecond, grace: alertGrace,
 	}
 }
 
-// Run delivers until ctx ends, then tries what is still queued once.
+// Run delivers until ctx ends; then each alert still queued is tried once more,
+// for a few seconds in all.
 func (a *Alerts) Run(ctx context.Context) {
+	// A post under way when ctx ends is not cut off, but bounded with the rest.
+	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(a.grace, cancel) })()
 	for {
 		select {
-		case <-ctx.Done():
-			for {
-				select {
-				case e := <-a.queue:
-					a.result(e, a.post(context.WithoutCancel(ctx), e))
-				default:
-					return
-				}
-			}
 		case e := <-a.queue:
-			a.deliver(ctx, e)
+			a.deliver(ctx, last, e)
+			continue
+		default:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-a.queue:
+			a.deliver(ctx, last, e)
 		}
 	}
 }
 
-func (a *Alerts) deliver(ctx context.Context, e *journal.Entry) {
+// deliver tries until it succeeds, but once only after ctx has ended, and not
+// at all after last has.
+func (a *Alerts) deliver(ctx, last context.Context, e *journal.Entry) {
 	wait := a.backoff
 	for attempt := 1; ; attempt++ {
-		err := a.post(ctx, e)
-		if err == nil || attempt == alertAttempts {
+		err := a.post(last, e)
+		if err == nil || attempt == alertAttempts || ctx.Err() != nil {
 			a.result(e, err)
 			return
 		}
 		select {
 		case <-ctx.Done():
-			a.result(e, a.post(context.WithoutCancel(ctx), e))
-			return
 		case <-time.After(wait):
 			wait *= 2
 		}

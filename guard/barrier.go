@@ -24,8 +24,17 @@ func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
 		s.j.o.Logger.Error("evidence of a deletion could not be made durable; it is refused", "database", s.db.name, "user", s.info.User, "rows", e.Rows, "error", err)
 		return nil, err
 	}
-	s.db.doubt(e.ID)
+	s.pending = e
 	return e, nil
+}
+
+// leave gives up an entry whose outcome this session will not see: the next one
+// to look settles it.
+func (s *session) leave() {
+	if s.pending != nil {
+		s.db.doubt(s.pending.ID)
+		s.pending = nil
+	}
 }
 
 // ended records how the transaction of an entry (nil: it removed nothing) ended.
@@ -34,13 +43,14 @@ func (s *session) ended(ctx context.Context, e *journal.Entry, o journal.Outcome
 	if e == nil {
 		return
 	}
+	s.pending = nil
 	// The client may be gone; the outcome is known all the same.
 	if err := s.j.o.Journal.Settle(context.WithoutCancel(ctx), e.ID, o); err != nil {
 		s.j.o.Metrics.JournalErrors.Inc()
 		s.j.o.Logger.Error("outcome could not be recorded; it will be settled later", "id", e.ID, "outcome", o, "error", err)
+		s.db.doubt(e.ID)
 		return
 	}
-	s.db.settled(e.ID)
 	e.Outcome = o
 	if o == journal.Committed {
 		s.j.o.Metrics.removed(e)
@@ -115,6 +125,7 @@ func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, complete fun
 func (s *session) lost(ctx context.Context) {
 	s.j.o.Logger.Error("a deleting transaction ended unseen", "database", s.db.name, "user", s.info.User, "xid", s.tx.xid)
 	if _, err := s.barrier(ctx); err == nil {
+		s.leave()
 		s.drop()
 	}
 }

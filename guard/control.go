@@ -69,7 +69,8 @@ func (s *session) afterControl(ctx context.Context, st judged, tag string, e *jo
 	case sqlparse.PrepareTransaction:
 		s.endBlock(false)
 		if tag == "PREPARE TRANSACTION" && !failed {
-			s.drop() // the entry stays in doubt until its transaction is finished by anyone
+			s.leave() // in doubt until its transaction is finished by anyone
+			s.drop()
 		} else {
 			s.ended(ctx, e, journal.RolledBack)
 		}

@@ -13,9 +13,9 @@ import (
 // counts is one reading of the server's counters in the open transaction.
 type counts struct {
 	tables   map[uint32]counter
-	xid      string // "" while the transaction has none
-	started  time.Time
-	tracking bool // track_counts is on
+	xid      string    // "" while the transaction has none
+	started  time.Time // see runSQL; zero if not known
+	tracking bool      // track_counts is on
 }
 
 // counter is one table's part of counts.
@@ -30,7 +30,7 @@ type counter struct {
 func countsQuery(tables []uint32, all bool) string {
 	var b strings.Builder
 	b.WriteString("SELECT '0', pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.current_setting('track_counts')," +
-		" pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())::pg_catalog.text UNION ALL ")
+		" " + runSQL + " UNION ALL ")
 	if all {
 		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, c.relfilenode::pg_catalog.text, c.reltuples::pg_catalog.text" +
 			" FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid >= 16384")
@@ -59,9 +59,7 @@ func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
 		}
 		if i == 0 {
 			c.xid, c.tracking = text(r[1]), text(r[2]) == "on"
-			if sec, err := strconv.ParseFloat(text(r[3]), 64); err == nil {
-				c.started = time.UnixMicro(int64(sec * 1e6)).UTC()
-			}
+			c.started = runStart(text(r[3]))
 			continue
 		}
 		o, err := strconv.ParseUint(*r[0], 10, 32)

@@ -19,9 +19,10 @@ type database struct {
 	// loading is held by the session that loads the catalog.
 	loading sync.Mutex
 
-	// mu guards doubts.
+	// mu guards what is below.
 	mu     sync.Mutex
-	doubts []string // entries in doubt, to be settled by a session of this database
+	doubts []string          // entries in doubt whose session is gone or done with them
+	why    map[string]string // why a doubt stays, as logged last
 }
 
 // view is a catalog snapshot with what is derived from it. Immutable, but for its cache.
@@ -35,18 +36,33 @@ func newView(snap *catalog.Snapshot) *view {
 	return &view{snap: snap, names: sqlparse.NewNames(snap.Reach.Names), cache: cache{byText: map[string]*analysis{}}}
 }
 
+// doubt hands an entry over to be settled before the next judged message of any session.
 func (d *database) doubt(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !slices.Contains(d.doubts, id) {
 		d.doubts = append(d.doubts, id)
 	}
+	d.due.Store(true)
 }
 
 func (d *database) settled(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.doubts = slices.DeleteFunc(d.doubts, func(x string) bool { return x == id })
+	delete(d.why, id)
+}
+
+// explain notes why an entry stays in doubt, and reports whether that is news.
+func (d *database) explain(id, why string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.why == nil {
+		d.why = map[string]string{}
+	}
+	news := d.why[id] != why
+	d.why[id] = why
+	return news
 }
 
 func (d *database) inDoubt() []string {

@@ -3,6 +3,8 @@ package guard
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,23 +64,50 @@ func (j *Judge) Session(_ context.Context, info proxy.Info) proxy.Session {
 	}
 }
 
-// Run compares fingerprints on a timer until ctx ends: it makes the next
-// session's message look at its database's catalog again.
+// Run does on a timer what belongs to no session, until ctx ends: it makes the
+// next session's message look at its database's catalog again, and settles
+// entries in doubt where there is a control connection.
 func (j *Judge) Run(ctx context.Context) {
 	t := time.NewTicker(j.o.Refresh)
 	defer t.Stop()
 	for {
+		for _, d := range j.all() {
+			j.settleByControl(ctx, d)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			j.mu.Lock()
-			for _, d := range j.databases {
-				d.due.Store(true)
-			}
-			j.mu.Unlock()
+		}
+		for _, d := range j.all() {
+			d.due.Store(true)
 		}
 	}
+}
+
+// settleByControl settles a database's entries in doubt on a connection of our own.
+func (j *Judge) settleByControl(ctx context.Context, db *database) {
+	if j.o.Control == nil || len(db.inDoubt()) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	q, closeConn, err := j.o.Control(ctx, db.name)
+	if err != nil {
+		if ctx.Err() == nil && db.explain("", err.Error()) {
+			j.o.Logger.Warn("no control connection; entries in doubt wait for a session", "database", db.name, "error", err)
+		}
+		return
+	}
+	defer closeConn()
+	db.settled("") // it works again
+	j.settle(ctx, db, q)
+}
+
+func (j *Judge) all() []*database {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Collect(maps.Values(j.databases))
 }
 
 func (j *Judge) database(name string) *database {

@@ -3,7 +3,6 @@ package guard
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/rowback/rowback/proxy"
 )
@@ -25,18 +24,29 @@ const private = "rowback"
 // harm: only where nothing of the client's is under way. Otherwise it is part of
 // the client's transaction.
 type lookup struct {
-	w   proxy.Wire
-	own bool
+	w     proxy.Wire
+	own   bool
+	first string // with own: run before each query in its transaction, unless empty
 }
 
 func (l lookup) Query(ctx context.Context, sql string) ([][]*string, error) {
+	if l.first != "" {
+		sendQuery(l.w, l.first)
+	}
 	sendQuery(l.w, sql)
 	if l.own {
 		l.w.Send('S', nil)
 	} else {
 		l.w.Send('H', nil)
 	}
-	rows, err := receiveQuery(ctx, l.w)
+	var rows [][]*string
+	var err error
+	if l.first != "" {
+		_, err = receiveQuery(ctx, l.w)
+	}
+	if err == nil {
+		rows, err = receiveQuery(ctx, l.w)
+	}
 	if err != nil && !errors.Is(err, errServer) {
 		return nil, err
 	}
@@ -82,10 +92,28 @@ func receiveQuery(ctx context.Context, w proxy.Wire) ([][]*string, error) {
 			}
 			rows = append(rows, texts(cols))
 		case 'E':
-			return nil, fmt.Errorf("%w: %s", errServer, errorText(body))
+			return nil, refused(body)
 		}
 	}
 	return rows, nil
+}
+
+// serverError is an errServer with its SQLSTATE, as pgconn.PgError has it.
+type serverError struct{ code, text string }
+
+func (e *serverError) Error() string    { return errServer.Error() + ": " + e.text }
+func (e *serverError) Unwrap() error    { return errServer }
+func (e *serverError) SQLState() string { return e.code }
+
+func refused(body []byte) error { return &serverError{errorCode(body), errorText(body)} }
+
+// sqlState is the SQLSTATE of a refused query, "" of any other error.
+func sqlState(err error) string {
+	var e interface{ SQLState() string }
+	if errors.As(err, &e) {
+		return e.SQLState()
+	}
+	return ""
 }
 
 func texts(cols [][]byte) []*string {

@@ -68,6 +68,15 @@ func errorText(body []byte) string {
 	return fmt.Sprintf("%s (%s)", e.Message, e.Code)
 }
 
+// errorCode is the SQLSTATE of an ErrorResponse.
+func errorCode(body []byte) string {
+	var e pgproto3.ErrorResponse
+	if err := e.Decode(body); err != nil {
+		return ""
+	}
+	return e.Code
+}
+
 // shiftPosition moves the position field of an ErrorResponse or NoticeResponse
 // by delta characters and leaves every other byte alone.
 func shiftPosition(body []byte, delta int) []byte {
@@ -91,6 +100,16 @@ func shiftPosition(body []byte, delta int) []byte {
 		rest = next
 	}
 	return body
+}
+
+// asDelete makes the error of a read-only transaction speak of DELETE: the
+// captured form is a SELECT. The command's name stands in it untranslated.
+func asDelete(body []byte) []byte {
+	var e pgproto3.ErrorResponse
+	if err := e.Decode(body); err != nil || e.Code != "25006" {
+		return body
+	}
+	return bytes.Replace(body, []byte(" SELECT "), []byte(" DELETE "), 1)
 }
 
 // columns yields the values of a DataRow body; nil is NULL. They alias body.

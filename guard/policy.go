@@ -1,9 +1,11 @@
 package guard
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
+	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -46,6 +48,10 @@ type Options struct {
 	Metrics *Metrics
 	Logger  *slog.Logger
 	Now     func() time.Time
+	// Control opens a connection of rowback's own to a database, for settling
+	// entries in doubt; nil: it is left to the sessions. The returned function
+	// closes it.
+	Control func(ctx context.Context, database string) (catalog.Querier, func(), error)
 	// Refresh is how often a database's catalog fingerprint is compared; default 5s.
 	Refresh time.Duration
 }

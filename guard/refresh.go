@@ -26,7 +26,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	}
 	q := lookup{w: w, own: s.wasClean && w.TxStatus() == 'I'}
 	if q.own {
-		s.settle(ctx, q)
+		s.j.settle(ctx, s.db, lookup{w: w, own: true, first: probeSettings})
 	}
 	if s.db.view.Load() == nil {
 		s.db.loading.Lock() // nobody can judge without one

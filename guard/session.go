@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 
+	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 )
 
@@ -22,14 +23,14 @@ type session struct {
 	stmts   map[string]*prepared // prepared statements that need the guard, by name
 	portals map[string]*portal   // portals bound to them, by name
 	tx      *transaction         // nil: nothing removed in the open transaction
+	pending *journal.Entry       // durable, its transaction's end not yet seen; nil: none
 
 	clean    bool // nothing was sent since the last Sync
 	wasClean bool // clean, before the message under judgement
 	// block is what the messages since the last Sync did to the transaction block:
 	// 1 opened it, -1 ended it, 0 neither.
-	block  int8
-	epoch  int  // counts what may change how names resolve
-	forgot bool // prepared statements may be gone; see recheck
+	block int8
+	epoch int // counts what may change how names resolve
 }
 
 // Wants implements proxy.Session.
@@ -105,6 +106,14 @@ var ambiguous = map[string]bool{
 
 // Message implements proxy.Session.
 func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []byte) error {
+	err := s.message(ctx, w, typ, body)
+	if err != nil {
+		s.leave()
+	}
+	return err
+}
+
+func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []byte) error {
 	if typ != 'S' && s.stale() {
 		if err := s.refresh(ctx, w); err != nil {
 			return err
@@ -122,7 +131,7 @@ func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	case 'E':
 		return s.execute(ctx, w, body)
 	case 'C':
-		return s.closeNamed(ctx, w, body)
+		return s.closeNamed(w, body)
 	case 'F':
 		return s.functionCall(ctx, w, body)
 	case 'S':
@@ -134,6 +143,7 @@ func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []by
 
 // Close implements proxy.Session.
 func (s *session) Close() {
+	s.leave()
 	s.drop()
 	for _, p := range s.portals {
 		p.close()
@@ -171,8 +181,5 @@ func (s *session) changed(st judged) {
 	}
 	if st.ChangesNames {
 		s.epoch++
-	}
-	if st.ForgetsPrepared {
-		s.forgot = true
 	}
 }

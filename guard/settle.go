@@ -5,38 +5,50 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
+	"time"
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/journal"
 )
 
-// probeKeys is how many captured keys are looked up to settle an entry.
-const probeKeys = 200
-
-// settle asks the server how the transactions of entries in doubt ended. An xid
-// that was not yet in flushed WAL when the server crashed is issued again, so
-// its status is believed only together with the rows: if they are still there
-// the deletion did not commit. What cannot be told stays in doubt.
-func (s *session) settle(ctx context.Context, q catalog.Querier) {
-	for _, id := range s.db.inDoubt() {
-		outcome, err := s.settleOne(ctx, q, id)
+// settle asks the server how the transactions of a database's entries in doubt
+// ended, and records it. What cannot be told stays in doubt, and is asked again
+// with the next look at the catalog, whoever's session that is.
+func (j *Judge) settle(ctx context.Context, db *database, q catalog.Querier) {
+	doubts := db.inDoubt()
+	if len(doubts) == 0 {
+		return
+	}
+	run, err := serverRun(ctx, q)
+	if err != nil {
+		j.o.Logger.Warn("entries stay in doubt", "entries", len(doubts), "database", db.name, "error", err)
+		return
+	}
+	for _, id := range doubts {
+		outcome, err := j.settleOne(ctx, q, id, run)
+		if err == nil && outcome != journal.InDoubt {
+			err = j.o.Journal.Settle(ctx, id, outcome)
+		}
 		switch {
+		case errors.Is(err, journal.ErrSettled), errors.Is(err, journal.ErrNotFound):
+			db.settled(id)
+		case err != nil && ctx.Err() != nil:
+			return
 		case err != nil:
-			s.j.o.Logger.Warn("entry stays in doubt", "id", id, "error", err)
-		case outcome != journal.InDoubt:
-			if err := s.j.o.Journal.Settle(ctx, id, outcome); err != nil {
-				s.j.o.Logger.Warn("entry stays in doubt", "id", id, "error", err)
-				continue
+			if db.explain(id, err.Error()) {
+				j.o.Logger.Warn("entry stays in doubt", "id", id, "database", db.name, "error", err)
 			}
-			s.db.settled(id)
-			s.j.o.Logger.Info("entry settled", "id", id, "outcome", outcome)
+		case outcome != journal.InDoubt:
+			db.settled(id)
+			j.o.Logger.Info("entry settled", "id", id, "database", db.name, "outcome", outcome)
 		}
 	}
 }
 
-func (s *session) settleOne(ctx context.Context, q catalog.Querier, id string) (journal.Outcome, error) {
-	e, err := s.j.o.Journal.Entry(ctx, id)
+// settleOne is InDoubt while the transaction is still open (or prepared), and
+// an error if its end cannot be told.
+func (j *Judge) settleOne(ctx context.Context, q catalog.Querier, id string, run time.Time) (journal.Outcome, error) {
+	e, err := j.o.Journal.Entry(ctx, id)
 	if err != nil {
 		return "", err
 	}
@@ -45,77 +57,56 @@ func (s *session) settleOne(ctx context.Context, q catalog.Querier, id string) (
 	}
 	xid, err := strconv.ParseUint(e.XID, 10, 64)
 	if err != nil {
-		return "", fmt.Errorf("xid %q: %w", e.XID, err)
+		return "", fmt.Errorf("its transaction id is not known: %w", err)
 	}
 	status, err := one(ctx, q, fmt.Sprintf("SELECT pg_catalog.pg_xact_status('%d'::pg_catalog.xid8)", xid))
-	if errors.Is(err, errServer) && strings.Contains(err.Error(), "22023") {
-		return journal.RolledBack, nil // in the future: the server crashed before it was durable
-	}
-	if err != nil {
-		return "", err
-	}
-	switch status {
-	case "aborted":
+	switch {
+	case sqlState(err) == "22023": // in the future: lost in a crash before it was durable
 		return journal.RolledBack, nil
-	case "in progress":
+	case err != nil:
+		return "", err
+	case status == "aborted":
+		return journal.RolledBack, nil
+	case status == "in progress":
 		return journal.InDoubt, nil
+	case status == "committed" && !run.IsZero() && run.Equal(e.Server.Started):
+		return journal.Committed, nil
 	}
-	// committed, or too old to tell
-	present, asked, err := s.present(ctx, q, e)
+	// Too old to tell; or committed, but the server has crashed or was restarted
+	// since, and the xid may have been issued again: the rows have to agree.
+	p, err := j.probe(ctx, q, e, uint32(xid))
 	switch {
 	case err != nil:
 		return "", err
-	case asked == 0 && status == "committed":
+	case p.asked == 0:
+		return "", fmt.Errorf("the server was restarted since, and no key was captured that could tell whether transaction %d committed", xid)
+	case p.untouched == 0 && (p.absent > 0 || status == "committed"):
 		return journal.Committed, nil
-	case asked > 0 && present == 0:
-		return journal.Committed, nil
-	case asked > 0 && present == asked:
+	case p.untouched > 0 && p.absent == 0:
 		return journal.RolledBack, nil
 	}
-	return "", fmt.Errorf("transaction %d is %q and %d of %d probed rows are there", xid, status, present, asked)
+	return "", fmt.Errorf("the server was restarted since: of %d rows of transaction %d, %d are as they were and %d are gone", p.asked, xid, p.untouched, p.absent)
 }
 
-// present counts how many of the entry's first captured keys are in their table.
-func (s *session) present(ctx context.Context, q catalog.Querier, e *journal.Entry) (present, asked int, err error) {
-	byTable := map[int][]string{}
-	for row, err := range s.j.o.Journal.Rows(ctx, e.ID) {
-		if err != nil {
-			return 0, 0, err
-		}
-		t := e.Tables[row.Table]
-		if t.Via == journal.SetNull || t.Via == journal.SetDef {
-			continue
-		}
-		var cond []string
-		for i, c := range t.Key {
-			cond = append(cond, quote(c.Name)+"="+literal(text(row.Values[i]))+"::"+c.Type)
-		}
-		byTable[row.Table] = append(byTable[row.Table], "("+strings.Join(cond, " AND ")+")")
-		if asked++; asked == probeKeys {
-			break
-		}
+// runSQL is the start of the server's run that its transaction ids belong to.
+// After a crash ids that were not yet in flushed WAL are issued again, also
+// when the postmaster survives; statistics are reset then. NULL before
+// PostgreSQL 15, where they are costly to ask for.
+const runSQL = "CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 150000 THEN" +
+	" pg_catalog.date_part('epoch', GREATEST(pg_catalog.pg_postmaster_start_time(), pg_catalog.pg_stat_get_bgwriter_stat_reset_time())) END::pg_catalog.text"
+
+func serverRun(ctx context.Context, q catalog.Querier) (time.Time, error) {
+	epoch, err := one(ctx, q, "SELECT "+runSQL)
+	return runStart(epoch), err
+}
+
+// runStart reads runSQL's answer; zero if the run is not known.
+func runStart(epoch string) time.Time {
+	sec, err := strconv.ParseFloat(epoch, 64)
+	if err != nil {
+		return time.Time{}
 	}
-	for i, conds := range byTable {
-		t := e.Tables[i]
-		name := quote(t.Schema) + "." + quote(t.Name)
-		exists, err := one(ctx, q, "SELECT pg_catalog.to_regclass("+literal(name)+") IS NOT NULL")
-		if err != nil {
-			return 0, 0, err
-		}
-		if exists != "t" { // dropped since, or by it
-			continue
-		}
-		n, err := one(ctx, q, "SELECT pg_catalog.count(*) FROM "+name+" WHERE "+strings.Join(conds, " OR "))
-		if err != nil {
-			return 0, 0, err
-		}
-		k, err := strconv.Atoi(n)
-		if err != nil {
-			return 0, 0, err
-		}
-		present += k
-	}
-	return present, asked, nil
+	return time.UnixMicro(int64(sec * 1e6)).UTC()
 }
 
 func one(ctx context.Context, q catalog.Querier, sql string) (string, error) {

@@ -178,7 +178,7 @@ func (r *run) keys(ctx context.Context, t *catalog.Table) error {
 		case '3':
 			closed++
 		case 'E':
-			return fmt.Errorf("%w: %s", errServer, errorText(body))
+			return refused(body)
 		case 'D':
 			cols, err := columns(body)
 			if err != nil {

@@ -58,8 +58,11 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 	// What runs beside the sessions goes on while they drain.
 	side, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var beside sync.WaitGroup
-	defer beside.Wait()
-	defer stop()
+	end := func() {
+		stop()
+		beside.Wait()
+	}
+	defer end()
 
 	v := serving{logger: logger}
 	options := proxy.Options{Listen: s.Listen, Upstream: s.Upstream, Logger: logger}
@@ -77,14 +80,21 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, j.Close()) }()
+		defer func() {
+			end() // it may be writing
+			err = errors.Join(err, j.Close())
+		}()
 		var alerts *guard.Alerts
 		if s.Webhook != "" {
 			alerts = guard.NewAlerts(s.Webhook, metrics, logger)
 			beside.Go(func() { alerts.Run(side) })
 		}
+		control, err := controlFunc(s.Upstream)
+		if err != nil {
+			return usageError(err)
+		}
 		v.judge, err = guard.New(ctx, guard.Options{
-			Policy: s.policy(), Journal: j, Proxy: name, Spill: s.Journal, Alerts: alerts, Metrics: metrics, Logger: logger,
+			Policy: s.policy(), Journal: j, Control: control, Proxy: name, Spill: s.Journal, Alerts: alerts, Metrics: metrics, Logger: logger,
 		})
 		if err != nil {
 			return err

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowback/rowback/catalog"
+)
+
+// controlTimeout bounds each use of a control connection.
+const controlTimeout = 10 * time.Second
+
+// controlFunc opens connections of the proxy's own with the credentials in the
+// upstream URL: nil if it names no user, for only clients authenticate then.
+func controlFunc(upstream string) (func(context.Context, string) (catalog.Querier, func(), error), error) {
+	if !namesUser(upstream) {
+		return nil, nil
+	}
+	cfg, err := pgx.ParseConfig(upstream)
+	if err != nil {
+		return nil, fmt.Errorf("upstream: %s cannot be used: %s", redact(upstream), parseReason(err))
+	}
+	for name, value := range map[string]string{
+		"application_name": "rowback", "lock_timeout": "1s", "statement_timeout": "10s", "row_security": "off",
+	} {
+		cfg.RuntimeParams[name] = value
+	}
+	return func(ctx context.Context, database string) (catalog.Querier, func(), error) {
+		ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+		defer cancel()
+		own := cfg.Copy()
+		own.Database = database
+		c, err := pgx.ConnectConfig(ctx, own)
+		if err != nil {
+			return nil, nil, err
+		}
+		return catalog.FromConn(c), func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			_ = c.Close(ctx)
+		}, nil
+	}, nil
+}
+
+// namesUser reports whether a server's address carries credentials.
+func namesUser(upstream string) bool {
+	if isPostgresURL(upstream) {
+		authority, _, _ := strings.Cut(strings.SplitN(upstream, "://", 2)[1], "/")
+		return strings.Contains(authority, "@") || strings.Contains(upstream, "user=")
+	}
+	return strings.Contains(upstream, "user=")
+}

@@ -1,0 +1,77 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
+)
+
+// probeKeys is how many captured keys are looked up to settle an entry.
+const probeKeys = 200
+
+// probeSettings are for probing in a client's session: it must neither wait for
+// the rows nor take rows that it may not see for gone.
+const probeSettings = "SELECT pg_catalog.set_config('lock_timeout', '200ms', true), pg_catalog.set_config('row_security', 'off', true)"
+
+// probed is what became of an entry's first captured keys.
+type probed struct {
+	asked     int
+	absent    int
+	untouched int // the row is older than the transaction: that has not removed it
+}
+
+// probe looks for the rows of an entry, whose transaction was xid (its low bits).
+func (j *Judge) probe(ctx context.Context, q catalog.Querier, e *journal.Entry, xid uint32) (p probed, err error) {
+	byTable := map[int][]string{}
+	for row, err := range j.o.Journal.Rows(ctx, e.ID) {
+		if err != nil {
+			return p, err
+		}
+		t := e.Tables[row.Table]
+		if t.Via == journal.SetNull || t.Via == journal.SetDef {
+			continue
+		}
+		var cond []string
+		for i, c := range t.Key {
+			cond = append(cond, quote(c.Name)+"="+literal(text(row.Values[i]))+"::"+c.Type)
+		}
+		byTable[row.Table] = append(byTable[row.Table], "("+strings.Join(cond, " AND ")+")")
+		if p.asked++; p.asked == probeKeys {
+			break
+		}
+	}
+	for i, conds := range byTable {
+		t := e.Tables[i]
+		present, untouched, err := probeTable(ctx, q, quote(t.Schema)+"."+quote(t.Name), conds, xid)
+		if err != nil {
+			return p, fmt.Errorf("%s.%s: %w", t.Schema, t.Name, err)
+		}
+		p.absent += len(conds) - present
+		p.untouched += untouched
+	}
+	return p, nil
+}
+
+func probeTable(ctx context.Context, q catalog.Querier, name string, conds []string, xid uint32) (present, untouched int, err error) {
+	exists, err := one(ctx, q, "SELECT pg_catalog.to_regclass("+literal(name)+") IS NOT NULL")
+	if err != nil || exists != "t" { // dropped since, or by it
+		return 0, 0, err
+	}
+	rows, err := q.Query(ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE pg_catalog.age(xmin) > pg_catalog.age('%d'::pg_catalog.xid)) FROM %s WHERE %s",
+		xid, name, strings.Join(conds, " OR ")))
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(rows) != 1 || len(rows[0]) != 2 {
+		return 0, 0, fmt.Errorf("%w: probe", errMalformed)
+	}
+	if present, err = strconv.Atoi(text(rows[0][0])); err != nil {
+		return 0, 0, err
+	}
+	untouched, err = strconv.Atoi(text(rows[0][1]))
+	return present, untouched, err
+}
