@@ -1,6 +1,5 @@
 GO      ?= go
 FUZZTIME ?= 10m
-BENCH    ?= .
 # A checkout that git refuses to look at (foreign owner) still builds.
 VCS     := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 BUILD   := -buildvcs=$(VCS)
@@ -38,6 +37,8 @@ fuzz: ## each fuzz target for FUZZTIME (10m)
 	@sh scripts/bootstrap run
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh scripts/fuzz
 
-bench: ## benchmarks, as ratios to a peer where there is one (BENCH=regexp selects)
+bench: ## rowback against a direct connection and raw COPY, as ratios (BENCH_SECONDS a side, BENCH_CASE=regexp)
 	@sh scripts/bootstrap run
-	$(GO) test $(BUILD) -run '^$$' -bench '$(BENCH)' -timeout 60m ./...
+	$(GO) build $(BUILD) -o bin/rowback ./cmd/rowback
+	$(GO) run $(BUILD) ./internal/bench -case '$(BENCH_CASE)'
+	$(GO) test $(BUILD) -run '^$$' -bench 'Scan_Select|Wants' ./sqlparse ./guard

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// victims is the table that rows are deleted from, one at a time, and how many
+// it needs: more than can be deleted in the time.
+const (
+	victims        = "victims"
+	deletesASecond = 20_000
+	clients        = 16
+)
+
+// deletes are autocommitted deletes of one row by key, synchronous_commit on.
+func deletes(l *lab) []*bench {
+	// Each client has keys of its own.
+	script := filepath.Join(l.dir, "delete.sql")
+	text := fmt.Sprintf("\\set n :n + 1\n\\set id :n * %d + :client_id\nDELETE FROM %s WHERE id = :id;\n", clients, victims)
+	var cases []*bench
+	for _, protocol := range []string{"simple", "prepared"} {
+		cases = append(cases, &bench{
+			name: fmt.Sprintf("DELETE of one row, -M %s -c %d", protocol, clients), peer: "direct", setup: l.pgbenchTables,
+			measure: func(ctx context.Context, ours bool) (sample, error) {
+				if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
+					return sample{}, err
+				}
+				if err := l.fill(ctx, deletesASecond*l.seconds); err != nil {
+					return sample{}, err
+				}
+				s, err := l.pgbench(ctx, l.through(ours), clients, "-M", protocol, "-D", "n=-1", "-f", script)
+				if err != nil {
+					return s, err
+				}
+				return s, l.deleted(ctx, deletesASecond*l.seconds, s.done)
+			},
+		})
+	}
+	return cases
+}
+
+// fill makes the table anew, with keys from 0.
+func (l *lab) fill(ctx context.Context, rows int) error {
+	return l.execute(ctx, pgbenchDatabase, "DROP TABLE IF EXISTS "+victims,
+		fmt.Sprintf("CREATE TABLE %s AS SELECT id, repeat('x', 80) AS filler FROM generate_series(0, %d) id", victims, rows-1),
+		"ALTER TABLE "+victims+" ADD PRIMARY KEY (id)", "VACUUM ANALYZE "+victims)
+}
+
+// deleted makes sure that each delete found its row.
+func (l *lab) deleted(ctx context.Context, rows, want int) error {
+	return connected(ctx, l.url(pgbenchDatabase, nil), func(conn *pgx.Conn) error {
+		var left int
+		if err := conn.QueryRow(ctx, "SELECT count(*) FROM "+victims).Scan(&left); err != nil {
+			return err
+		}
+		if rows-left != want {
+			return fmt.Errorf("%d deletes removed %d rows", want, rows-left)
+		}
+		return nil
+	})
+}
+
+// pipelined is how many deletes are sent without waiting for an answer.
+const pipelined = 1000
+
+// pipelines are deletes of one row in one pipeline, one transaction.
+func pipelines(l *lab) []*bench {
+	return []*bench{{
+		name: fmt.Sprintf("DELETE of one row, %d in a pipeline", pipelined), peer: "direct", setup: l.pgbenchTables,
+		measure: func(ctx context.Context, ours bool) (s sample, err error) {
+			if err := l.fill(ctx, pipelined); err != nil {
+				return s, err
+			}
+			err = connected(ctx, l.url(pgbenchDatabase, l.through(ours)), func(conn *pgx.Conn) error {
+				var batch pgx.Batch
+				for id := range pipelined {
+					batch.Queue("DELETE FROM "+victims+" WHERE id = $1", id)
+				}
+				begun := time.Now()
+				err := conn.SendBatch(ctx, &batch).Close()
+				s = sample{pipelined, time.Since(begun)}
+				return err
+			})
+			if err != nil {
+				return s, err
+			}
+			return s, l.deleted(ctx, pipelined, pipelined)
+		},
+	}}
+}
