@@ -90,7 +90,11 @@ func (r *Report) WriteText(w io.Writer) {
 	}
 	writeList(w, "Note:", r.Warnings)
 	writeUnrestored(w, r.Unrestored)
-	fmt.Fprintf(w, "\n%s rows restored in %.1f s", grouped(r.Restored), r.Seconds)
+	rows := "rows"
+	if r.Restored == 1 {
+		rows = "row"
+	}
+	fmt.Fprintf(w, "\n%s %s restored in %.1f s", grouped(r.Restored), rows, r.Seconds)
 	if r.Entry != "" {
 		fmt.Fprintf(w, "; on record as %s", r.Entry)
 	}
