@@ -26,7 +26,7 @@ const (
 	scramPlus             = "SCRAM-SHA-256-PLUS"
 	channelBindingMessage = "SCRAM channel binding cannot pass a proxy that shows another TLS certificate than the server"
 	channelBindingHint    = "Connect with channel_binding=disable; or give the proxy the server's own certificate and key; " +
-		"or let the proxy reach the server without TLS (sslmode=disable, a unix socket)."
+		"or let the proxy reach the server without TLS (sslmode=disable in its upstream setting, or a unix socket)."
 )
 
 // authenticate relays the authentication exchange in lock-step, up to

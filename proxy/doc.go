@@ -6,8 +6,56 @@
 // implements Judge and Session; a Session sees every client message that could
 // matter and may take the connection over for an exchange of its own (Wire).
 //
-// Promises: what no Session touches is forwarded byte for byte and in order;
-// memory per session is bounded (a slow reader stops the sender); a cancel
-// request reaches the server process that the client was connected to; no
-// message from a client is trusted for its length before the limit is checked.
+// # Promises
+//
+// What no Session touches is forwarded byte for byte and in order. Memory per
+// session is bounded: a read buffer each way, and beyond that one message where a
+// Session must see it whole; who does not read stops who writes. Memory follows
+// what was sent, not the length that a header claims. A cancel request reaches
+// the server process that the client was connected to. A malformed message ends
+// its own session only. After Serve has returned no goroutine is left.
+//
+// # A session
+//
+// serveConn reads the first packets (startup.go), relay.open finds a server
+// (open.go), relay.authenticate relays the exchange in lock-step (auth.go). Then
+// two goroutines relay, one for each direction (relay_client.go, relay_server.go),
+// around what the server still has to answer (pending.go). A Session runs in the
+// client-reading goroutine. While it takes the server's messages (wire.go), the
+// server-reading goroutine is parked and the other one reads both connections,
+// so that long results cost no switch of goroutines.
+//
+// Replication connections are relayed without a Session.
+//
+// # Authentication and TLS
+//
+// The proxy holds no passwords. Trust, password, md5, SCRAM and further SASL
+// mechanisms pass as they are; so do GSSAPI and SSPI tokens, but no Kerberos
+// set-up is tested. What a server sees is the proxy's address, the proxy's unix user
+// and the proxy's certificate (sslcert in the upstream setting): an HBA line that
+// admits these without a password (trust, peer, cert) admits every client of the proxy.
+//
+// SCRAM channel binding (SCRAM-SHA-256-PLUS) ties the exchange to the TLS
+// certificate of the server, and the proxy ends TLS. Clients and servers:
+//
+//	client's leg  upstream leg  channel binding          SCRAM
+//	plain         plain, TLS    none; PLUS not offered   works
+//	TLS           plain         none; no PLUS to offer   works
+//	TLS           TLS           the proxy shows clients  works, with PLUS
+//	                            the server's certificate
+//	TLS           TLS           other certificate        works with channel_binding=disable
+//	                                                     or where sslmode=prefer or allow
+//	                                                     (it connects again in the clear)
+//
+// In the last case the client says that it could bind and was not offered to.
+// A server that did offer it takes that for a downgrade attack; the client's
+// proof covers its word, so the proxy cannot change it. With sslmode require,
+// verify-ca or verify-full the client gets an error that names the three ways out.
+//
+// # Limits
+//
+// TLS is not offered on unix sockets, as in PostgreSQL. target_session_attrs in
+// the upstream setting is refused. During an exchange a client that goes away is
+// noticed when it is written to or read from, as a busy server does.
+// See pending for the one order of messages that its bookkeeping cannot tell.
 package proxy

@@ -19,6 +19,8 @@ type fakeConn struct {
 	in    []byte
 	chunk int
 	out   bytes.Buffer
+	// onWrite is called before each write.
+	onWrite func()
 }
 
 func (c *fakeConn) Read(b []byte) (int, error) {
@@ -29,7 +31,12 @@ func (c *fakeConn) Read(b []byte) (int, error) {
 	c.in = c.in[n:]
 	return n, nil
 }
-func (c *fakeConn) Write(b []byte) (int, error)     { return c.out.Write(b) }
+func (c *fakeConn) Write(b []byte) (int, error) {
+	if c.onWrite != nil {
+		c.onWrite()
+	}
+	return c.out.Write(b)
+}
 func (c *fakeConn) Close() error                    { return nil }
 func (c *fakeConn) RemoteAddr() net.Addr            { return &net.TCPAddr{} }
 func (c *fakeConn) SetDeadline(time.Time) error     { return nil }
@@ -116,6 +123,11 @@ func FuzzServerFrames(f *testing.F) {
 			r := fuzzRelay(t, client, server, nil)
 			for _, typ := range sent {
 				r.pend.push(typ)
+			}
+			client.onWrite = func() {
+				if r.answeredLocked() {
+					t.Fatal("an answer counts before the client has it")
+				}
 			}
 			err := r.relayServer()
 			if out := client.out.Bytes(); !bytes.HasPrefix(in[:end], out) || len(out) < end-maxParameter {

@@ -11,7 +11,9 @@ type Info struct {
 	Parameters                  map[string]string // ParameterStatus values reported so far; owned by the session
 }
 
-// Judge makes one Session for each client session. A nil Judge relays everything.
+// Judge makes one Session for each client session, when its first message after
+// the startup arrives; none for replication connections. A nil Judge relays
+// everything. ctx ends when sessions are ended at once.
 type Judge interface {
 	Session(ctx context.Context, info Info) Session
 }
@@ -21,12 +23,15 @@ type Judge interface {
 type Session interface {
 	// Wants reports whether Message must see this client message. typ is the
 	// message type, body its payload without the 5-byte header. body may hold
-	// only the first part of a very long message when typ is none of Q and P
-	// (total is the payload's whole length). Must be cheap: it runs for
-	// each Q, P, B, D, E, C, S, F message.
+	// only the first part (at least 4,000 bytes) of a longer message when typ is
+	// none of Q and P. Must be cheap: it runs for each Q, P, B, D, E, C, S, F
+	// message, before what came ahead of it has gone to the server.
 	Wants(typ byte, body []byte) bool
 	// Message handles one client message that Wants asked for. It either calls
-	// w.Forward, or acts in its stead. An error ends the session.
+	// w.Forward, or acts in its stead. An error ends the session: what was queued
+	// for the server is dropped, what was queued for the client is not, and the
+	// client gets a FATAL error without the text of err. w and body are valid
+	// until Message returns.
 	Message(ctx context.Context, w Wire, typ byte, body []byte) error
 	// Close is called once, when the session has ended.
 	Close()
@@ -38,24 +43,31 @@ type Session interface {
 // (NoticeResponse, NotificationResponse, ParameterStatus) are passed on to the
 // client as they arrive.
 type Wire interface {
-	// Forward sends the message under judgement to the server unchanged.
-	// Its answers flow to the client as usual.
+	// Forward sends the message under judgement to the server unchanged, once.
+	// Its answers flow to the client as usual; after Quiesce they are for Receive,
+	// or for the client when Message returns.
 	Forward()
 	// Quiesce sends Flush if needed, waits until the server has answered every
 	// message forwarded so far (the answers go to the client), and from then on
 	// answers are for Receive. It reports whether the server is discarding
-	// messages up to the next Sync because of an error.
+	// messages up to the next Sync because of an error. Called again, it first
+	// gives the client what Receive has not taken. ErrCopyIn: the server waits for
+	// COPY data, so there is no answer to wait for; see there.
 	Quiesce(ctx context.Context) (failed bool, err error)
 	// TxStatus is the status of the last ReadyForQuery: 'I', 'T' or 'E'.
 	TxStatus() byte
-	// Send queues a message for the server; Receive and the end of Message flush it.
+	// Send queues a message for the server; Receive and the end of Message flush
+	// it. Who sends much without Receive may fill the server's buffers and wait for ever.
 	Send(typ byte, body []byte)
 	// Receive returns the server's next message. Only after Quiesce. body is
-	// valid until the next Receive.
+	// valid until the next call. It works on when the client is gone. A FATAL error
+	// of the server goes to the client as it is, and Receive returns an error.
 	Receive(ctx context.Context) (typ byte, body []byte, err error)
-	// Reply queues a message for the client. Back-pressure applies.
+	// Reply queues a message for the client; Receive, ReadClient and the end of
+	// Message flush it. Only after Quiesce. Back-pressure applies.
 	Reply(typ byte, body []byte) error
 	// ReadClient returns the client's next message (COPY data inside an exchange).
+	// body is valid until the next call.
 	ReadClient(ctx context.Context) (typ byte, body []byte, err error)
 	// Parameter returns the latest ParameterStatus value.
 	Parameter(name string) string

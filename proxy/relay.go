@@ -149,10 +149,17 @@ func (r *relay) drain() {
 }
 
 func (r *relay) checkDrainLocked() {
-	if r.draining && r.ready && !r.held && !r.relaying && !r.scan.cut() && (r.info.Replication || r.pend.idle()) {
+	if r.draining && r.ready && !r.held && r.betweenLocked() && (r.info.Replication || r.pend.idle()) {
 		r.stopLocked(errShutdown)
 	}
 }
+
+// betweenLocked reports whether the client has whole messages only, and all
+// that the bookkeeping knows of.
+func (r *relay) betweenLocked() bool { return !r.relaying && !r.scan.cut() }
+
+// answeredLocked reports whether the client has every answer to what was sent.
+func (r *relay) answeredLocked() bool { return r.betweenLocked() && r.pend.quiet() }
 
 // say tells the client why its session ended. No goroutine uses it any more.
 func (r *relay) say(err error) {

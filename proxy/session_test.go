@@ -57,17 +57,24 @@ func TestSession_RefusesMalformedMessages(t *testing.T) {
 	}
 }
 
-// A length that a client only claims takes no memory.
-func TestSession_ClaimedLengthTakesNoMemory(t *testing.T) {
-	client, other := net.Pipe()
-	defer client.Close()
-	go other.Write([]byte{'Q', 0x3f, 0xff, 0xff, 0xff, 'x'})
-	b := newInbuf(client)
+// A length that a client only claims takes no memory; a long message's is given back.
+func TestInbuf_MemoryFollowsWhatIsSent(t *testing.T) {
+	b := newInbuf(&fakeConn{in: []byte{'Q', 0x3f, 0xff, 0xff, 0xff, 'x'}, chunk: 6})
 	if err := b.fill(); err != nil {
 		t.Fatal(err)
 	}
 	if len(b.buf) != bufferSize {
-		t.Fatal("buffer of", len(b.buf))
+		t.Error("buffer of", len(b.buf))
+	}
+	long := appendFrame(nil, 'Q', make([]byte, 10*bufferSize))
+	b = newInbuf(&fakeConn{in: append(long, query("SELECT 1")...), chunk: len(long)})
+	_, _, size, err := b.frame(DefaultMaxMessage)
+	if err != nil || size != len(long) || len(b.buf) > 2*len(long) {
+		t.Fatal(size, len(b.buf), err)
+	}
+	b.r += size
+	if _, body, _, err := b.frame(DefaultMaxMessage); err != nil || string(body) != "SELECT 1\x00" || len(b.buf) != bufferSize {
+		t.Errorf("%q, buffer of %d, %v", body, len(b.buf), err)
 	}
 }
 

@@ -1,0 +1,57 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+)
+
+func (w *wire) Reply(typ byte, body []byte) error {
+	if !w.held {
+		return errors.New("Reply needs a successful Quiesce before it")
+	}
+	w.queueReply(typ, body)
+	return w.clientErr
+}
+
+func (w *wire) queueReply(typ byte, body []byte) {
+	if w.clientErr != nil {
+		return
+	}
+	w.reply = appendFrame(w.reply, typ, body)
+	if len(w.reply) >= bufferSize {
+		w.flushClient()
+	}
+}
+
+func (w *wire) ReadClient(ctx context.Context) (typ byte, body []byte, err error) {
+	w.act()
+	w.flush()
+	r := w.r
+	if !w.detached { // what Message was given stays as it is
+		w.detached = true
+		rest := r.cin.bytes()
+		r.cin.buf = make([]byte, max(bufferSize, len(rest)))
+		r.cin.r, r.cin.w = 0, copy(r.cin.buf, rest)
+	}
+	r.cin.r += w.read
+	w.read = 0
+	for {
+		in, size := r.cin.bytes(), 0
+		if len(in) >= headerLen {
+			if !clientTypes[in[0]] {
+				return 0, nil, invalidType(in[0])
+			}
+			if size, err = frameSize(in, r.srv.o.MaxMessage); err != nil {
+				return 0, nil, err
+			}
+		}
+		if size > 0 && len(in) >= size {
+			w.read = size
+			r.terminated = in[0] == 'X'
+			return in[0], in[headerLen:size], nil
+		}
+		if err := w.fill(ctx, r.cin); err != nil {
+			return 0, nil, err
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+)
+
+func (w *wire) Receive(ctx context.Context) (typ byte, body []byte, err error) {
+	if !w.held {
+		return 0, nil, errors.New("Receive needs a successful Quiesce before it")
+	}
+	r := w.r
+	w.drop()
+	for {
+		if w.serverErr != nil {
+			return 0, nil, w.serverErr
+		}
+		if !w.owns() {
+			w.flush()
+			if err := w.await(ctx); err != nil {
+				return 0, nil, err
+			}
+		}
+		in, size := r.sin.bytes(), 0
+		if len(in) >= headerLen {
+			if size, err = frameSize(in, r.srv.o.MaxMessage); err != nil {
+				return 0, nil, err
+			}
+		}
+		if size == 0 || len(in) < size {
+			w.flush()
+			if err := w.fill(ctx, r.sin); err != nil {
+				return 0, nil, err
+			}
+			continue
+		}
+		typ, body = in[0], in[headerLen:size]
+		w.received = size
+		if typ == 'D' || typ == 'd' {
+			return typ, body, nil
+		}
+		r.mu.Lock()
+		r.notice(typ, body)
+		r.mu.Unlock()
+		switch {
+		case typ == 'E' && isFatal(body): // said to the client as it is
+			w.queueReply(typ, body)
+			w.serverErr = errServerSaidWhy
+			w.drop()
+		case typ == 'N' || typ == 'A' || typ == 'S':
+			w.queueReply(typ, body)
+			w.drop()
+		default:
+			return typ, body, nil
+		}
+	}
+}
+
+// drop uses up the message that Receive returned last.
+func (w *wire) drop() {
+	if w.received > 0 {
+		w.r.sin.r += w.received
+		w.received = 0
+	}
+}
+
+// owns reports whether the server's read buffer is ours.
+func (w *wire) owns() bool {
+	w.r.mu.Lock()
+	defer w.r.mu.Unlock()
+	return w.r.parked
+}
+
+// await waits until the server has sent something and its reading goroutine is
+// parked; from then on the server is read here.
+func (w *wire) await(ctx context.Context) error {
+	defer w.wakeOn(ctx)()
+	r := w.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !r.parked {
+		switch {
+		case r.serverErr != nil:
+			return r.serverErr
+		case r.cause != nil:
+			return errors.Join(errEnded, r.cause)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		r.cond.Wait()
+	}
+	return nil
+}
