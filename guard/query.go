@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/rowback/rowback/proxy"
 	"github.com/rowback/rowback/sqlparse"
@@ -22,7 +23,9 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if failed { // in the middle of an extended exchange: the server discards it
+	// In the middle of a failed extended exchange the server discards it; in a
+	// failed block it refuses all but the end of the block.
+	if failed || w.TxStatus() == 'E' && !slices.ContainsFunc(a.stmts, func(st judged) bool { return st.route == routeControl }) {
 		w.Forward()
 		return nil
 	}
@@ -35,7 +38,10 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 			break
 		}
 	}
-	if err != nil && !errors.Is(err, errFailed) {
+	switch {
+	case errors.Is(err, errEnded):
+		return nil
+	case err != nil && !errors.Is(err, errFailed):
 		return err
 	}
 	return u.end(ctx, err != nil)
@@ -107,6 +113,8 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 		u.s.block = 1
 	}
 	switch {
+	case st.Params: // there are none in a simple Query
+		return u.refused(ctx, st)
 	case st.route == routeControl:
 		return u.control(ctx, st)
 	case u.aborted || st.route == routePlain:
@@ -139,6 +147,34 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	return nil
 }
 
+// refused runs a statement that the server cannot but refuse, as the Query it
+// is, for the server's own words. That ends the whole exchange.
+func (u *unrolled) refused(ctx context.Context, st judged) error {
+	u.w.Send('Q', append([]byte(st.Text), 0))
+	for {
+		typ, body, err := u.w.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		if typ == 'E' {
+			body = shiftPosition(body, st.runes)
+		}
+		if err := u.w.Reply(typ, body); err != nil {
+			return err
+		}
+		if typ == 'Z' {
+			if !u.block {
+				u.s.drop()
+			}
+			u.s.block = 0
+			return errEnded
+		}
+	}
+}
+
+// errEnded: the client has been told that the server is ready.
+var errEnded = errors.New("exchange has ended")
+
 // plain runs a statement that needs no judging.
 func (u *unrolled) plain(ctx context.Context, st judged) error {
 	u.w.Send('P', parseBody("", st.Text, nil))
@@ -159,10 +195,21 @@ func (u *unrolled) plain(ctx context.Context, st judged) error {
 // answers passes a statement's answers on, its completion to complete, and
 // returns its tag.
 func answers(ctx context.Context, w proxy.Wire, st judged, complete func(typ byte, body []byte) error) (string, error) {
+	var fields []byte // a RowDescription, held until the first row: see Statement.Streams
 	for {
 		typ, body, err := w.Receive(ctx)
 		if err != nil {
 			return "", err
+		}
+		if typ == 'T' && !st.Streams {
+			fields = append([]byte(nil), body...)
+			continue
+		}
+		if fields != nil && typ != 'E' {
+			if err := w.Reply('T', fields); err != nil {
+				return "", err
+			}
+			fields = nil
 		}
 		switch typ {
 		case '1', '2', '3', 'n', 't':

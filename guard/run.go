@@ -22,6 +22,7 @@ type run struct {
 
 	shift   int                // added to error positions
 	rowdesc bool               // simple protocol: a RowDescription goes to the client
+	fields  []byte             // the RowDescription, until the first row
 	rows    func([]byte) error // takes the client's rows; nil: they go to the client
 
 	before, after counts
@@ -100,7 +101,13 @@ func (r *run) receive(ctx context.Context) error {
 		switch typ {
 		case '1', '2', '3', 'n', 't':
 		case 'T':
-			if err := r.describe(body); err != nil {
+			if r.fields, err = r.describe(body); err != nil {
+				return err
+			}
+			if r.st.Streams {
+				err = r.described()
+			}
+			if err != nil {
 				return err
 			}
 		case 'D':
@@ -108,6 +115,9 @@ func (r *run) receive(ctx context.Context) error {
 				return err
 			}
 		case 'C', 's', 'I':
+			if err := r.described(); err != nil {
+				return err
+			}
 			r.end, r.tag = typ, append([]byte(nil), body...)
 			return nil
 		case 'E':
@@ -115,7 +125,7 @@ func (r *run) receive(ctx context.Context) error {
 			if err := r.s.tx.rewind(r.mark); err != nil {
 				return err
 			}
-			if err := r.w.Reply('E', shiftPosition(body, r.shift)); err != nil {
+			if err := r.w.Reply('E', r.clientError(body)); err != nil {
 				return err
 			}
 			return errFailed
@@ -155,24 +165,27 @@ func copyIn(ctx context.Context, w proxy.Wire) error {
 	}
 }
 
-func (r *run) describe(body []byte) error {
-	if !r.rowdesc {
-		return nil
-	}
-	if !r.capturing() {
-		return r.w.Reply('T', body)
-	}
-	if !r.st.Returning {
-		return nil
-	}
-	if r.plan.captured.Wrapped {
-		return r.w.Reply('T', r.plan.fields)
+// describe is the client's part of a RowDescription, nil if it is not to see one.
+func (r *run) describe(body []byte) ([]byte, error) {
+	switch {
+	case !r.rowdesc, r.capturing() && !r.st.Returning:
+		return nil, nil
+	case !r.capturing():
+		return append([]byte(nil), body...), nil
+	case r.plan.captured.Wrapped:
+		return r.plan.fields, nil
 	}
 	first, _, err := firstFields(body, r.plan.captured.Width)
-	if err != nil {
-		return err
+	return first, err
+}
+
+// described sends the RowDescription held back; see Statement.Streams.
+func (r *run) described() error {
+	f := r.fields
+	if r.fields = nil; f == nil {
+		return nil
 	}
-	return r.w.Reply('T', first)
+	return r.w.Reply('T', f)
 }
 
 // row takes the captured columns off a row and passes on what is the client's.
@@ -199,10 +212,23 @@ func (r *run) row(body []byte) error {
 }
 
 func (r *run) client(body []byte) error {
+	if err := r.described(); err != nil {
+		return err
+	}
 	if r.rows != nil {
 		return r.rows(body)
 	}
 	return r.w.Reply('D', body)
+}
+
+// clientError is an error of the captured form as that of the client's own
+// statement.
+func (r *run) clientError(body []byte) []byte {
+	body = shiftPosition(body, r.shift)
+	if r.capturing() && r.plan.captured.Wrapped {
+		body = asDelete(body)
+	}
+	return body
 }
 
 // commandTag is what the client's own statement would have answered.

@@ -18,14 +18,18 @@ const (
 // judge says what is wrong with a statement that removed rows from tables, and
 // with its transaction then: "" if nothing. The text continues "DELETE".
 func (p Policy) judge(statement, tx []journal.Table, uncaptured bool) string {
+	remove, bring := "would remove", "would bring"
+	if p.Mode != Block {
+		remove, bring = "removed", "brought"
+	}
 	if n := total(statement); n > p.Limit {
-		return fmt.Sprintf("would remove %s, limit %d", rowsOf(statement), p.Limit)
+		return fmt.Sprintf("%s %s, limit %d", remove, rowsOf(statement), p.Limit)
 	}
 	if n := total(tx); n > p.Limit {
-		return fmt.Sprintf("would bring the rows removed by this transaction to %s, limit %d", rowsOf(tx), p.Limit)
+		return fmt.Sprintf("%s the rows removed by this transaction to %s, limit %d", bring, rowsOf(tx), p.Limit)
 	}
 	if uncaptured && p.Uncaptured == Refuse {
-		return fmt.Sprintf("would remove %s whose keys cannot be captured, which the policy refuses", rowsOf(statement))
+		return fmt.Sprintf("%s %s whose keys cannot be captured, which the policy does not allow", remove, rowsOf(statement))
 	}
 	return ""
 }

@@ -61,7 +61,6 @@ func summary(s Statement) string {
 	add(s.CopyIn, "copyin")
 	add(s.DDL, "ddl")
 	add(s.ChangesNames, "names")
-	add(s.ForgetsPrepared, "forgets")
 	add(s.CommitsItself, "commits")
 	return out
 }

@@ -19,6 +19,7 @@ func classify(node *pg.Node) Statement {
 		}
 	case *pg.Node_SelectStmt:
 		s.DDL = selectsInto(n.SelectStmt)
+		s.Streams = !s.DDL
 	case *pg.Node_InsertStmt:
 	case *pg.Node_UpdateStmt:
 		// Its rewrite rule calls set_config for every row.
@@ -60,13 +61,10 @@ func classify(node *pg.Node) Statement {
 		s.ChangesNames = n.VariableSetStmt.Kind == pg.VariableSetKind_VAR_RESET_ALL || namesSetting(n.VariableSetStmt.Name)
 	case *pg.Node_DiscardStmt:
 		all := n.DiscardStmt.Target == pg.DiscardMode_DISCARD_ALL
-		s.ForgetsPrepared = all
 		s.ChangesNames = all || n.DiscardStmt.Target == pg.DiscardMode_DISCARD_TEMP
-	case *pg.Node_DeallocateStmt:
-		s.ForgetsPrepared = true
 	case *pg.Node_CreateFunctionStmt, *pg.Node_RuleStmt, *pg.Node_ViewStmt:
 		return Statement{DDL: true, ChangesNames: true} // bodies run later
-	case *pg.Node_FetchStmt, *pg.Node_ClosePortalStmt, *pg.Node_VariableShowStmt,
+	case *pg.Node_DeallocateStmt, *pg.Node_FetchStmt, *pg.Node_ClosePortalStmt, *pg.Node_VariableShowStmt,
 		*pg.Node_ListenStmt, *pg.Node_NotifyStmt, *pg.Node_UnlistenStmt, *pg.Node_LockStmt,
 		*pg.Node_CheckPointStmt, *pg.Node_VacuumStmt, *pg.Node_ClusterStmt, *pg.Node_ReindexStmt,
 		*pg.Node_RefreshMatViewStmt, *pg.Node_CommentStmt, *pg.Node_SecLabelStmt,
@@ -97,13 +95,15 @@ func walkBelow(root *pg.Node, s *Statement) {
 			nested = nested || s.Verb == Delete || hasDeleteAction(n)
 		case *pg.InsertStmt, *pg.UpdateStmt:
 			nested = nested || s.Verb == Delete // Capture could not put it below a WITH
+		case *pg.ParamRef:
+			s.Params = true
 		case *pg.FuncCall:
 			s.ChangesNames = s.ChangesNames || setsNames(n)
 		}
 		return true
 	})
 	if nested {
-		*s = Statement{Verb: Nested, DDL: s.DDL, CopyIn: s.CopyIn, ChangesNames: s.ChangesNames}
+		*s = Statement{Verb: Nested, DDL: s.DDL, CopyIn: s.CopyIn, ChangesNames: s.ChangesNames, Params: s.Params}
 	}
 }
 

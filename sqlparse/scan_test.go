@@ -38,7 +38,7 @@ func mustLook(all []Statement) bool {
 		if s.Verb == Unknown {
 			continue
 		}
-		if s.Verb != Plain || s.CopyIn || s.DDL || s.ForgetsPrepared || s.ChangesNames || s.CommitsItself {
+		if s.Verb != Plain || s.CopyIn || s.DDL || s.ChangesNames || s.CommitsItself {
 			return true
 		}
 	}

@@ -59,8 +59,10 @@ type Statement struct {
 	CopyIn    bool // COPY … FROM STDIN
 	Cursor    bool // DECLARE CURSOR: its query runs at FETCH, or at COMMIT if WITH HOLD
 	DDL       bool // may change the catalog
-	// ForgetsPrepared: DEALLOCATE [ALL] or DISCARD ALL.
-	ForgetsPrepared bool
+	Params    bool // has $1 or the like
+	// Streams: a SELECT whose rows are sent while it runs. Others that return
+	// rows run to their end before the first is sent.
+	Streams bool
 	// ChangesNames: may change how names resolve (SET search_path or ROLE, RESET,
 	// DISCARD, set_config, any DDL).
 	ChangesNames bool
