@@ -27,11 +27,12 @@ func (b *inbuf) bytes() []byte { return b.buf[b.r:b.w] }
 // memory taken follows what was really sent, not the length a header claims.
 func (b *inbuf) fill() error {
 	switch {
+	case b.r > 0 && len(b.buf) > bufferSize && b.w-b.r < bufferSize: // give a grown buffer back
+		small := make([]byte, bufferSize)
+		b.w = copy(small, b.bytes())
+		b.buf, b.r = small, 0
 	case b.r == b.w:
 		b.r, b.w = 0, 0
-		if len(b.buf) > bufferSize {
-			b.buf = make([]byte, bufferSize) // give a grown buffer back
-		}
 	case b.w < len(b.buf):
 	case b.r >= len(b.buf)/2 || b.r > 0 && len(b.buf) <= bufferSize:
 		b.w = copy(b.buf, b.buf[b.r:b.w])

@@ -73,8 +73,11 @@ func TestInbuf_MemoryFollowsWhatIsSent(t *testing.T) {
 		t.Fatal(size, len(b.buf), err)
 	}
 	b.r += size
-	if _, body, _, err := b.frame(DefaultMaxMessage); err != nil || string(body) != "SELECT 1\x00" || len(b.buf) != bufferSize {
-		t.Errorf("%q, buffer of %d, %v", body, len(b.buf), err)
+	if err := b.fill(); err != io.EOF || len(b.buf) != bufferSize {
+		t.Errorf("buffer of %d, %v", len(b.buf), err)
+	}
+	if _, body, _, err := b.frame(DefaultMaxMessage); err != nil || string(body) != "SELECT 1\x00" {
+		t.Errorf("%q, %v", body, err)
 	}
 }
 
