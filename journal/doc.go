@@ -18,7 +18,9 @@
 //
 // # The embedded journal
 //
-// A directory with one SQLite file in write-ahead mode, synced at every commit.
+// A directory with one SQLite file in write-ahead mode, synced at every commit
+// but those of outcomes alone: one lost with the machine's power is found out
+// again, as after a crash.
 // Appends that wait at the same time share one transaction, and so one sync.
 // The driver is the cgo one: pg_query needs cgo anyway.
 //

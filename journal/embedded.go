@@ -74,7 +74,7 @@ func (j *embedded) Append(ctx context.Context, e *Entry, keys *Keys) error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	return j.submit(ctx, func(ctx context.Context, s *store) error {
+	return j.submit(ctx, false, func(ctx context.Context, s *store) error {
 		result, err := s.insert.entry.ExecContext(ctx, e.ID, e.Time.UnixNano(), e.Kind, e.Outcome,
 			e.Database, e.User, e.Application, e.Proxy, e.Rows, count, body)
 		if isUnique(err) {
@@ -119,7 +119,7 @@ func (j *embedded) Settle(ctx context.Context, id string, o Outcome) error {
 	default:
 		return fmt.Errorf("journal: %q is no outcome", o)
 	}
-	return j.submit(ctx, func(ctx context.Context, s *store) error {
+	return j.submit(ctx, true, func(ctx context.Context, s *store) error {
 		result, err := s.settle.ExecContext(ctx, o, id)
 		if err != nil {
 			return err

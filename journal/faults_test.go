@@ -150,7 +150,34 @@ func TestOpen_OneProxyOnly(t *testing.T) {
 
 // Without these settings a commit does not wait for the disk.
 func TestOpen_EveryCommitIsSynced(t *testing.T) {
-	s := openAt(t, t.TempDir(), Options{}).store.Load()
+	checkSynced(t, openAt(t, t.TempDir(), Options{}), 2)
+}
+
+// An outcome waits for no disk; the next entry does, and takes it along.
+func TestSettle_NextAppendIsSynced(t *testing.T) {
+	j := openAt(t, t.TempDir(), Options{})
+	for range 2 {
+		e := plainEntry()
+		e.Outcome = InDoubt
+		if err := j.Append(t.Context(), e, nil); err != nil {
+			t.Fatal(err)
+		}
+		checkSynced(t, j, 2)
+		if err := j.Settle(t.Context(), e.ID, Committed); err != nil {
+			t.Fatal(err)
+		}
+		checkSynced(t, j, 1)
+	}
+	if err := j.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkSynced(t, j, 2)
+}
+
+// checkSynced looks at what the writer's last commit was done with.
+func checkSynced(t *testing.T, j *embedded, want int) {
+	t.Helper()
+	s := j.store.Load()
 	var mode string
 	var synchronous int
 	if err := s.write.QueryRowContext(t.Context(), "PRAGMA journal_mode").Scan(&mode); err != nil {
@@ -159,8 +186,8 @@ func TestOpen_EveryCommitIsSynced(t *testing.T) {
 	if err := s.write.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&synchronous); err != nil {
 		t.Fatal(err)
 	}
-	if mode != "wal" || synchronous != 2 {
-		t.Errorf("journal_mode %s, synchronous %d", mode, synchronous)
+	if mode != "wal" || synchronous != want {
+		t.Errorf("journal_mode %s, synchronous %d, want %d", mode, synchronous, want)
 	}
 }
 

@@ -36,7 +36,9 @@ type Journal interface {
 	// writing has begun, cancelling ctx no longer stops it.
 	Append(ctx context.Context, e *Entry, keys *Keys) error
 	// Settle records how an entry's transaction ended. Settling an entry that
-	// is not InDoubt is an error unless the outcome is the same.
+	// is not InDoubt is an error unless the outcome is the same. The outcome
+	// survives the end of the process, but is made durable only by the next
+	// Append or Ping: without it the entry is as after a crash, in doubt.
 	Settle(ctx context.Context, id string, o Outcome) error
 	// Entry returns the one entry with this ID or unique prefix.
 	Entry(ctx context.Context, id string) (*Entry, error)

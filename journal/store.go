@@ -30,6 +30,7 @@ type store struct {
 	write   *sql.Conn // must only be used by the writer goroutine once open
 	insert  struct{ entry, touched, block *sql.Stmt }
 	settle  *sql.Stmt
+	relaxed bool // commits do not fsync; must only be used by the writer goroutine once open
 
 	read *sql.DB
 }
@@ -110,6 +111,23 @@ func (s *store) checkDurable(ctx context.Context) error {
 	if mode != "wal" || synchronous != 2 {
 		return fmt.Errorf("journal: %s does not support a write-ahead log (mode %s); use a directory on a local disk", s.path, mode)
 	}
+	return nil
+}
+
+// sync chooses whether the next commit fsyncs the write-ahead log. One that
+// does makes those before it durable too: the log is one file.
+func (s *store) sync(ctx context.Context, full bool) error {
+	if full == !s.relaxed {
+		return nil
+	}
+	level := "NORMAL"
+	if full {
+		level = "FULL"
+	}
+	if _, err := s.write.ExecContext(ctx, "PRAGMA synchronous = "+level); err != nil {
+		return err
+	}
+	s.relaxed = !full
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -16,14 +17,16 @@ const maxBatch = 128
 // write is one waiting Append or Settle.
 type write struct {
 	do   func(context.Context, *store) error // inside a transaction
+	lazy bool                                // may be lost with the machine's power: no fsync for it alone
 	done chan error                          // buffered: 1
 }
 
-// submit has the writer do it and returns when it is durable, or has failed.
+// submit has the writer do it and returns when it is done (durable, unless
+// lazy), or has failed.
 // Cancelling ctx withdraws it only as long as the writer has not taken it up:
 // afterwards nobody could say whether it is stored.
-func (j *embedded) submit(ctx context.Context, do func(context.Context, *store) error) error {
-	w := &write{do, make(chan error, 1)}
+func (j *embedded) submit(ctx context.Context, lazy bool, do func(context.Context, *store) error) error {
+	w := &write{do, lazy, make(chan error, 1)}
 	select {
 	case <-j.quit:
 		return ErrClosed
@@ -89,7 +92,10 @@ func (j *embedded) commit(batch []*write) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.write.ExecContext(ctx, "BEGIN IMMEDIATE")
+	err = s.sync(ctx, slices.ContainsFunc(batch, func(w *write) bool { return !w.lazy }))
+	if err == nil {
+		_, err = s.write.ExecContext(ctx, "BEGIN IMMEDIATE")
+	}
 	for _, w := range batch {
 		if err == nil {
 			err = w.do(ctx, s)
