@@ -2,6 +2,7 @@ package guard
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/rowback/rowback/journal"
@@ -106,13 +107,18 @@ func (r *removals) add(sql, tag string) {
 		sql = strings.ToValidUTF8(sql[:maxSQL], "") + "…"
 	}
 	if n := len(r.statements) - 1; n >= 0 && r.statements[n].SQL == sql {
-		var a, b int64
-		if _, err := fmt.Sscanf(r.statements[n].Tag, "DELETE %d", &a); err == nil {
-			if _, err := fmt.Sscanf(tag, "DELETE %d", &b); err == nil {
-				r.statements[n].Tag = fmt.Sprintf("DELETE %d", a+b)
-				return
-			}
+		a, ok := deletedBy(r.statements[n].Tag)
+		if b, also := deletedBy(tag); ok && also {
+			r.statements[n].Tag = fmt.Sprintf("DELETE %d", a+b)
+			return
 		}
 	}
 	r.statements = append(r.statements, journal.Statement{SQL: sql, Tag: tag})
+}
+
+// deletedBy is the number in the command tag of a DELETE.
+func deletedBy(tag string) (n int64, ok bool) {
+	text, ok := strings.CutPrefix(tag, "DELETE ")
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, ok && err == nil
 }
