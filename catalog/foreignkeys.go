@@ -2,11 +2,13 @@ package catalog
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
 // foreignKey: name, child, parent, columns, parent columns, on delete, on update,
-// set columns, deferrable, deferred, validated, match.
+// set columns, deferrable, deferred, validated, match, and, for pairs of columns
+// that are not compared by pg_catalog's "=": number, operator, collation.
 func (l *loader) foreignKey(d document) error {
 	child, parent := l.snapshot.Tables[d.oid(1)], l.snapshot.Tables[d.oid(2)]
 	if child == nil || parent == nil {
@@ -25,9 +27,30 @@ func (l *loader) foreignKey(d document) error {
 		OnDelete: Action(d.char(5)), OnUpdate: Action(d.char(6)), OnDeleteSet: l.columnNames(child, lists[2]),
 		Deferrable: d.flag(8), Deferred: d.flag(9), Validated: d.flag(10), MatchFull: d.char(11) == 'f',
 	}
+	unusual, _ := d[12].([]any)
+	for _, u := range unusual {
+		how, ok := u.([]any)
+		if !ok || len(how) != 5 || int(document(how).number(0)) > len(k.Columns) {
+			return fmt.Errorf("catalog: foreign key %s: comparison %v", k.Name, u)
+		}
+		if k.Compare == nil {
+			k.Compare = make([]Comparison, len(k.Columns))
+		}
+		k.Compare[int(document(how).number(0))-1] = comparison(document(how))
+	}
 	child.References = append(child.References, k)
 	parent.ReferencedBy = append(parent.ReferencedBy, k)
 	return nil
+}
+
+func comparison(d document) (c Comparison) {
+	if schema, operator := d.text(1), d.text(2); schema != "pg_catalog" || operator != "=" {
+		c.Operator = quote(schema) + "." + operator
+	}
+	if d.text(4) != "" {
+		c.Collation = quote(d.text(3)) + "." + quote(d.text(4))
+	}
+	return c
 }
 
 // inheritForeignKeys gives partitions the foreign keys of the tables that they

@@ -96,4 +96,14 @@ type ForeignKey struct {
 	Deferred      bool // INITIALLY DEFERRED
 	Validated     bool
 	MatchFull     bool
+	// Compare says how pairs of columns are compared; nil: all by pg_catalog's
+	// "=", in the collation that both columns have.
+	Compare []Comparison
+}
+
+// Comparison is how a foreign key compares a referenced and a referencing
+// column, as SQL. Empty fields are the usual ones.
+type Comparison struct {
+	Operator  string // with its schema: "public".=
+	Collation string // the referenced column's, where the two differ
 }

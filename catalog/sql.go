@@ -132,7 +132,16 @@ const foreignKeysSQL = `
 SELECT 'foreign key', pg_catalog.json_build_array(k.conname, k.conrelid::pg_catalog.int8, k.confrelid::pg_catalog.int8,
 	pg_catalog.array_to_string(k.conkey, ' '), pg_catalog.array_to_string(k.confkey, ' '),
 	k.confdeltype, k.confupdtype, pg_catalog.array_to_string(k.confdelsetcols, ' '),
-	k.condeferrable, k.condeferred, k.convalidated, k.confmatchtype)::pg_catalog.text
+	k.condeferrable, k.condeferred, k.convalidated, k.confmatchtype,
+	(SELECT pg_catalog.json_agg(pg_catalog.json_build_array(u.i, n.nspname, o.oprname, cn.nspname, c.collname))
+	 FROM pg_catalog.generate_subscripts(k.conpfeqop, 1) u(i)
+	 JOIN pg_catalog.pg_operator o ON o.oid = k.conpfeqop[u.i]
+	 JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+	 JOIN pg_catalog.pg_attribute x ON x.attrelid = k.conrelid AND x.attnum = k.conkey[u.i]
+	 JOIN pg_catalog.pg_attribute y ON y.attrelid = k.confrelid AND y.attnum = k.confkey[u.i]
+	 LEFT JOIN pg_catalog.pg_collation c ON c.oid = y.attcollation AND y.attcollation <> x.attcollation
+	 LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = c.collnamespace
+	 WHERE n.nspname <> 'pg_catalog' OR o.oprname <> '=' OR c.oid IS NOT NULL))::pg_catalog.text
 FROM pg_catalog.pg_constraint k
 WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid >= 16384 AND k.confrelid >= 16384 AND k.conenforced`
 

@@ -18,6 +18,7 @@ type plan struct {
 	epoch    int
 	view     *view
 	encoding string
+	target   *catalog.Table // nil: not in the snapshot
 	captured sqlparse.Captured
 	steps    []step
 	touched  []uint32
@@ -47,10 +48,15 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 		return old, nil
 	}
 	p := &plan{epoch: s.epoch, view: s.view, encoding: encoding}
-	target, err := s.resolve(ctx, w, st.Target)
-	if err != nil {
-		return nil, err
+	known := s.targets.get(st, s)
+	target := known.table
+	var err error
+	if target == nil {
+		if target, err = s.resolve(ctx, w, st.Target); err != nil {
+			return nil, err
+		}
 	}
+	p.target = target
 	if target == nil { // it does not exist, or is newer than the snapshot
 		p.all, p.count = true, "the table is not in rowback's catalog snapshot"
 		return p, nil
@@ -82,10 +88,14 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 		p.steps = append(p.steps, newStep(r))
 		c.Steps = append(c.Steps, captureStep(r))
 	}
-	if missing, err := s.unreadable(ctx, w, p.steps); err != nil {
-		return nil, err
-	} else if missing != "" {
-		p.count = missing
+	if known.table == nil {
+		known.table = target
+		if known.unreadable, err = s.unreadable(ctx, w, p.steps); err != nil {
+			return nil, err
+		}
+		s.targets.put(st, s, known)
+	}
+	if p.count = known.unreadable; p.count != "" {
 		return p, nil
 	}
 	if st.Returning && (len(c.Steps) > 1 || c.Steps[0].Self) {
@@ -156,15 +166,23 @@ func newStep(r catalog.Step) step {
 func captureStep(r catalog.Step) sqlparse.Step {
 	c := sqlparse.Step{Schema: r.Table.Schema, Table: r.Table.Name, Parent: r.Parent, Key: typed(r.Table, r.Table.Key)}
 	if r.Key != nil {
-		c.ParentColumns, c.Columns = r.Key.ParentColumns, r.Key.Columns
+		c.ParentColumns, c.Columns, c.Compare = r.Key.ParentColumns, r.Key.Columns, compare(r.Key)
 		if r.Unlinks() {
 			c.Old = typed(r.Table, r.Key.SetColumns())
 		}
 	}
 	if r.Self != nil {
-		c.Self, c.SelfParent, c.SelfColumns = true, r.Self.ParentColumns, r.Self.Columns
+		c.Self, c.SelfParent, c.SelfColumns, c.SelfCompare = true, r.Self.ParentColumns, r.Self.Columns, compare(r.Self)
 	}
 	return c
+}
+
+func compare(k *catalog.ForeignKey) []sqlparse.Compare {
+	var out []sqlparse.Compare
+	for _, c := range k.Compare {
+		out = append(out, sqlparse.Compare(c))
+	}
+	return out
 }
 
 func named(t *catalog.Table, columns []string) []journal.Column {
