@@ -46,7 +46,10 @@ func (r *restore) collect(ctx context.Context) error {
 // feed is the batch that source table i fills, and what empties it.
 func (r *restore) feed(i int) (*batch, func(context.Context) error) {
 	if l := r.byFeed[i]; l != nil {
-		return &l.pending, func(ctx context.Context) error { return r.stageLink(ctx, l) }
+		return &l.pending, func(ctx context.Context) error {
+			defer r.o.Progress.Add(int64(l.pending.n))
+			return r.stageLink(ctx, l)
+		}
 	}
 	t := r.feeds[i]
 	if t == nil {

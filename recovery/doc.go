@@ -25,6 +25,11 @@
 // views, tables with rules on INSERT, rows hidden by row-level security,
 // columns whose type changed in a way that may not keep the value.
 //
+// Parents brought back on request are those of restored rows; a cut link whose
+// parent is gone under another deletion is listed, and whole after that one is
+// restored too. A sequence more than ten million steps behind is reported, not
+// moved.
+//
 // Memory on our side does not grow with the rows restored, only with the rows
 // that could not be and are listed in the report.
 package recovery
