@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/rowback/rowback/proxy"
+	"github.com/rowback/rowback/sqlparse"
 )
 
 // counts is one reading of the server's counters in the open transaction.
 type counts struct {
 	tables   map[uint32]counter
 	xid      string    // "" while the transaction has none
+	target   uint32    // what the name of the target means, 0 if nothing
 	started  time.Time // see runSQL; zero if not known
 	tracking bool      // track_counts is on
 }
@@ -26,10 +28,14 @@ type counter struct {
 }
 
 // countsQuery reads the counters of the given tables, or of all that are not
-// temporary. The first row is the transaction's own.
-func countsQuery(tables []uint32, all bool) string {
+// temporary. The first row is the transaction's own, with what target means in it.
+func countsQuery(target sqlparse.Name, tables []uint32, all bool) string {
 	var b strings.Builder
-	b.WriteString("SELECT '0', pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.current_setting('track_counts')," +
+	name := "NULL"
+	if target.Name != "" {
+		name = literal(regclass(target))
+	}
+	b.WriteString("SELECT pg_catalog.to_regclass(" + name + ")::pg_catalog.oid::pg_catalog.text, pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.current_setting('track_counts')," +
 		" " + runSQL + " UNION ALL ")
 	if all {
 		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, c.relfilenode::pg_catalog.text, c.reltuples::pg_catalog.text" +
@@ -54,12 +60,19 @@ func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
 	}
 	c := counts{tables: make(map[uint32]counter, len(rows))}
 	for i, r := range rows {
-		if len(r) != 4 || r[0] == nil {
+		if len(r) != 4 || r[0] == nil && i > 0 {
 			return counts{}, fmt.Errorf("%w: counters", errMalformed)
 		}
 		if i == 0 {
 			c.xid, c.tracking = text(r[1]), text(r[2]) == "on"
 			c.started = runStart(text(r[3]))
+			if r[0] != nil {
+				o, err := strconv.ParseUint(*r[0], 10, 32)
+				if err != nil {
+					return counts{}, err
+				}
+				c.target = uint32(o)
+			}
 			continue
 		}
 		o, err := strconv.ParseUint(*r[0], 10, 32)

@@ -60,7 +60,7 @@ func New(ctx context.Context, o Options) (*Judge, error) {
 func (j *Judge) Session(_ context.Context, info proxy.Info) proxy.Session {
 	return &session{
 		j: j, db: j.database(info.Database), info: info,
-		stmts: map[string]*prepared{}, portals: map[string]*portal{}, clean: true,
+		stmts: map[string]*prepared{}, portals: map[string]*portal{}, targets: targets{}, clean: true,
 	}
 }
 

@@ -43,6 +43,7 @@ type step struct {
 // plan resolves a DELETE in the session. describe returns the RowDescription of
 // the client's statement. Only after Quiesce.
 func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, describe func() ([]byte, error)) (*plan, error) {
+	s.renamesStay(w)
 	encoding := w.Parameter("client_encoding")
 	if old != nil && old.epoch == s.epoch && old.view == s.view && old.encoding == encoding {
 		return old, nil

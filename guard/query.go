@@ -16,6 +16,7 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	sql, _, _ := cut(body)
 	a := s.analyse(w, sql)
 	if a.plain || s.tx == nil && len(a.stmts) == 1 && a.stmts[0].route == routeControl && a.stmts[0].Verb != sqlparse.CommitPrepared {
+		s.renamesEnd()
 		w.Forward()
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
+	"github.com/rowback/rowback/sqlparse"
 )
 
 // run is one guarded statement under way: sent between two readings of the
@@ -65,7 +66,21 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	if r.after, err = receiveCounts(ctx, r.w); err != nil {
 		return r.s.fault(r.w, err)
 	}
+	if r.renamed() {
+		r.s.epoch++
+		if err := r.s.tx.rewind(r.mark); err != nil {
+			return err
+		}
+		return r.s.refuse(ctx, r.w, faultError(errRenamed))
+	}
 	return r.verdict(ctx)
+}
+
+// renamed reports whether the statement's target is not the one that it was
+// planned for. A name that was changed in sight is the plan's to know.
+func (r *run) renamed() bool {
+	p := r.plan
+	return p != nil && p.target != nil && p.epoch == r.s.epoch && r.before.target != p.target.OID
 }
 
 // begin makes sure that evidence can be kept and marks where the statement starts.
@@ -83,9 +98,9 @@ func (r *run) begin(ctx context.Context) error {
 
 func (r *run) countsQuery() string {
 	if r.plan == nil {
-		return countsQuery(nil, true)
+		return countsQuery(sqlparse.Name{}, nil, true)
 	}
-	return countsQuery(r.plan.touched, r.plan.all)
+	return countsQuery(r.st.Target, r.plan.touched, r.plan.all)
 }
 
 // capturing: the statement was sent in captured form.
@@ -122,6 +137,7 @@ func (r *run) receive(ctx context.Context) error {
 			return nil
 		case 'E':
 			r.end = 'E'
+			r.s.epoch++ // in case the plan is out of date
 			if err := r.s.tx.rewind(r.mark); err != nil {
 				return err
 			}

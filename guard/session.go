@@ -31,12 +31,20 @@ type session struct {
 	// 1 opened it, -1 ended it, 0 neither.
 	block int8
 	epoch int // counts what may change how names resolve
+	// renamed: names were changed, after so many boundaries, in a transaction
+	// whose end may take that back; see renamesEnd.
+	renamed    bool
+	renamedAt  int
+	boundaries int // messages that the server answers with ReadyForQuery
+	targets    targets
 }
 
 // Wants implements proxy.Session.
 func (s *session) Wants(typ byte, body []byte) bool {
 	s.wasClean = s.clean
-	s.clean = typ == 'Q' || typ == 'S' || typ == 'F'
+	if s.clean = typ == 'Q' || typ == 'S' || typ == 'F'; s.clean {
+		s.boundaries++
+	}
 	switch typ {
 	case 'Q':
 		s.block = 0
@@ -181,5 +189,24 @@ func (s *session) changed(st judged) {
 	}
 	if st.ChangesNames {
 		s.epoch++
+	}
+	if st.DDL || st.ChangesNames {
+		s.renamed, s.renamedAt = true, s.boundaries
+	}
+}
+
+// renamesEnd: a transaction may end here, and with it what it changed of names.
+func (s *session) renamesEnd() {
+	if s.renamed {
+		s.epoch++
+	}
+}
+
+// renamesStay is renamesEnd for the transactions that ended without a statement
+// that says so. Only after Quiesce.
+func (s *session) renamesStay(w proxy.Wire) {
+	if s.renamed && s.boundaries > s.renamedAt && w.TxStatus() == 'I' {
+		s.epoch++
+		s.renamed = false
 	}
 }
