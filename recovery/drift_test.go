@@ -137,3 +137,18 @@ func TestImpact_CountsByKey(t *testing.T) {
 	}
 	pgtest.Exec(t, l.production, "DO $$ BEGIN IF to_regclass('pg_temp.rowback_impact') IS NOT NULL THEN RAISE 'left behind'; END IF; END $$")
 }
+
+func TestForeignKeys_AcrossCollationsAndTypes(t *testing.T) {
+	l := newLab(t, `
+		CREATE TABLE p (a text COLLATE "C", b bigint, PRIMARY KEY (a, b));
+		CREATE TABLE c (id int PRIMARY KEY, a varchar(20) COLLATE "POSIX", b smallint, FOREIGN KEY (a, b) REFERENCES p ON DELETE CASCADE);
+		CREATE TABLE n (id int PRIMARY KEY, a text COLLATE "en-x-icu", b int, FOREIGN KEY (a, b) REFERENCES p ON DELETE SET NULL);
+		INSERT INTO p SELECT 'k' || i, i FROM generate_series(1, 9) i; INSERT INTO c SELECT b, a, b FROM p; INSERT INTO n SELECT b, a, b FROM p`).backup()
+	before := l.state(l.production)
+	id := l.incident("DELETE FROM p WHERE b > 3")
+	report := l.restore(l.options(id))
+	l.is(l.state(l.production), before)
+	if !report.Complete() || l.count(report, "n").Relinked != 6 {
+		t.Errorf("%+v", report)
+	}
+}

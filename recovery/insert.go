@@ -107,7 +107,7 @@ func (r *restore) lockParents(ctx context.Context) error {
 				own = fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s o WHERE %s)", p.in, equal("o", p.key, "p", p.key))
 			}
 			err := r.production.exec(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s p WHERE EXISTS (SELECT FROM %s WHERE %s)%s FOR KEY SHARE OF p) x",
-				fk.Parent.QuotedName(), t.inserted("c", fk.Columns), equal("p", fk.ParentColumns, "c", fk.Columns), own))
+				fk.Parent.QuotedName(), t.inserted("c", fk.Columns), refers(fk, "p", prefixed("c", fk.Columns)), own))
 			if err != nil {
 				return err
 			}

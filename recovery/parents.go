@@ -103,12 +103,11 @@ func (r *restore) parentTable(ctx context.Context, live *catalog.Table) (*table,
 // staged parent that had to stay out counts as gone even if another live row
 // took its value.
 func (r *restore) orphaned(values []string, fk *catalog.ForeignKey, stayed bool) string {
-	var applies, match []string
-	for i, v := range values {
+	var applies []string
+	for _, v := range values {
 		applies = append(applies, v+" IS NOT NULL")
-		match = append(match, "p."+quote(fk.ParentColumns[i])+" = "+v)
 	}
-	is := strings.Join(match, " AND ")
+	is := refers(fk, "p", values)
 	gone := fmt.Sprintf("NOT EXISTS (SELECT FROM %s p WHERE %s)", fk.Parent.QuotedName(), is)
 	if parent := r.byOID[fk.Parent.Root().OID]; parent != nil && parent.hasAll(fk.ParentColumns) {
 		gone += fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s p WHERE %s)", parent.in, is)

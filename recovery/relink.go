@@ -78,7 +78,7 @@ func (r *restore) relink(ctx context.Context) error {
 			continue
 		}
 		err = r.production.exec(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s p WHERE EXISTS (SELECT FROM %s WHERE %s) FOR KEY SHARE OF p) z",
-			l.fk.Parent.QuotedName(), l.relinkedRows(), equal("p", l.fk.ParentColumns, "l", l.fk.Columns)))
+			l.fk.Parent.QuotedName(), l.relinkedRows(), refers(l.fk, "p", prefixed("l", l.fk.Columns))))
 		if err != nil {
 			return err
 		}
@@ -99,7 +99,7 @@ func (r *restore) verifyLinks(ctx context.Context) ([]Check, error) {
 			continue
 		}
 		n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s AND EXISTS (SELECT FROM %s p WHERE %s)",
-			l.relinkedRows(), l.isWhole("x"), l.fk.Parent.QuotedName(), equal("p", l.fk.ParentColumns, "l", l.fk.Columns)))
+			l.relinkedRows(), l.isWhole("x"), l.fk.Parent.QuotedName(), refers(l.fk, "p", prefixed("l", l.fk.Columns))))
 		if err != nil {
 			return out, err
 		}

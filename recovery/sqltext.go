@@ -44,6 +44,25 @@ func equal(a string, ac []string, b string, bc []string) string {
 	return strings.Join(out, " AND ")
 }
 
+// refers is the condition that a row whose foreign key fk has these values
+// refers to the parent row of alias p, compared as the foreign key itself does.
+func refers(fk *catalog.ForeignKey, p string, values []string) string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		operator, collation := "=", ""
+		if i < len(fk.Compare) {
+			if c := fk.Compare[i]; c.Operator != "" {
+				operator = "OPERATOR(" + c.Operator + ")"
+			}
+			if c := fk.Compare[i].Collation; c != "" {
+				collation = " COLLATE " + c
+			}
+		}
+		out[i] = p + "." + quote(fk.ParentColumns[i]) + " " + operator + " " + v + collation
+	}
+	return strings.Join(out, " AND ")
+}
+
 // notNull is the condition that none of the columns is null: with MATCH
 // SIMPLE, and MATCH FULL in a valid row, only then a foreign key applies.
 func notNull(alias string, columns []string) string {

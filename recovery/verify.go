@@ -119,7 +119,7 @@ func (r *restore) verifyForeignKeys(ctx context.Context) ([]Check, error) {
 		}
 		for _, fk := range t.live.References {
 			broken, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)",
-				t.inserted("c", fk.Columns), notNull("c", fk.Columns), fk.Parent.QuotedName(), equal("p", fk.ParentColumns, "c", fk.Columns)))
+				t.inserted("c", fk.Columns), notNull("c", fk.Columns), fk.Parent.QuotedName(), refers(fk, "p", prefixed("c", fk.Columns))))
 			if err != nil {
 				return out, err
 			}
