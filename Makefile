@@ -1,11 +1,12 @@
 GO      ?= go
 FUZZTIME ?= 10m
+SOAK     ?= 10m
 # A checkout that git refuses to look at (foreign owner) still builds.
 VCS     := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 BUILD   := -buildvcs=$(VCS)
 export CGO_ENABLED = 1
 
-.PHONY: help build demo test race lint fuzz bench
+.PHONY: help build demo test race soak lint fuzz bench
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +27,10 @@ test: ## every test, on real PostgreSQL
 race: ## every test under the race detector
 	@sh scripts/bootstrap test
 	$(GO) test $(BUILD) -race -timeout 60m ./...
+
+soak: ## kill proxy and server under load for SOAK (10m) each, compare with the truth
+	@sh scripts/bootstrap test
+	ROWBACK_SOAK=$(SOAK) $(GO) test $(BUILD) -v -timeout 24h -run TestKill ./internal/crash
 
 lint: ## gofmt, go vet, staticcheck
 	@sh scripts/bootstrap build

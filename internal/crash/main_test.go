@@ -1,0 +1,152 @@
+package crash
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rowback/rowback/internal/child"
+	"github.com/rowback/rowback/internal/pgtest"
+)
+
+// The server is durable: that is the claim.
+func TestMain(m *testing.M) {
+	code := pgtest.Run(m, pgtest.Options{})
+	if built.dir != "" {
+		if err := os.RemoveAll(built.dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// program is the path of rowback, built from this tree.
+func program(t *testing.T) string {
+	t.Helper()
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "rowback-crash-"); built.err != nil {
+			return
+		}
+		out, err := exec.CommandContext(context.Background(), "go", "build", "-buildvcs=false", "-o", built.dir, "github.com/rowback/rowback/cmd/rowback").CombinedOutput()
+		if err != nil {
+			built.err = fmt.Errorf("go build: %w\n%s", err, out)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return filepath.Join(built.dir, "rowback")
+}
+
+// howLong is how long a run under load lasts.
+func howLong(t *testing.T, normal time.Duration) time.Duration {
+	t.Helper()
+	v := os.Getenv("ROWBACK_SOAK")
+	if v == "" {
+		return normal
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil {
+		t.Fatalf("ROWBACK_SOAK: %v", err)
+	}
+	return d
+}
+
+// served is one rowback proxy process.
+type served struct {
+	*child.Process
+	// said is complete once the process has ended.
+	mu   sync.Mutex
+	said strings.Builder
+	read chan struct{}
+}
+
+// freeAddr is an address for proxies that come one after another.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// serve starts a proxy and returns once it listens.
+func serve(t *testing.T, addr, upstream, journal string, more ...string) *served {
+	t.Helper()
+	args := append([]string{"proxy", "--listen", addr, "--upstream", upstream, "--journal", journal, "--admin", "off"}, more...)
+	cmd := exec.CommandContext(context.Background(), program(t), args...)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = w
+	p, err := child.Start(cmd, syscall.SIGKILL)
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &served{Process: p, read: make(chan struct{})}
+	t.Cleanup(func() {
+		_ = s.Signal(syscall.SIGKILL) // an error: it has ended
+		s.wait()
+	})
+	listening := make(chan struct{})
+	go func() {
+		defer close(s.read)
+		defer r.Close()
+		once := sync.OnceFunc(func() { close(listening) })
+		for lines := bufio.NewScanner(r); lines.Scan(); {
+			s.mu.Lock()
+			s.said.WriteString(lines.Text() + "\n")
+			s.mu.Unlock()
+			if strings.HasPrefix(lines.Text(), "listening on ") {
+				once()
+			}
+		}
+	}()
+	select {
+	case <-listening:
+	case <-s.read:
+		t.Fatalf("rowback proxy did not start: %v\n%s", s.Wait(), s.text())
+	}
+	return s
+}
+
+func (s *served) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.said.String()
+}
+
+// wait returns how the process ended, once it has.
+func (s *served) wait() error {
+	<-s.read
+	return s.Wait()
+}
+
+// kill is kill -9.
+func (s *served) kill(t *testing.T) {
+	t.Helper()
+	if err := s.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.wait() // "signal: killed"
+}

@@ -1,0 +1,146 @@
+package crash
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// pollTime bounds the wait for something that must come about.
+const pollTime = 30 * time.Second
+
+func query[T any](t *testing.T, url, sql string) []T {
+	t.Helper()
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(ctx)
+	rows, err := c.Query(ctx, sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[T])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// compare settles what is in doubt, by sessions through the proxy, and checks
+// that the journal's committed entries hold every key that the database lost
+// once, and nothing else. It returns how many.
+func compare(t *testing.T, direct, through, dir string) int {
+	t.Helper()
+	ctx := context.Background()
+	j, err := journal.Open(ctx, dir, journal.Options{MustExist: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	for deadline := time.Now().Add(pollTime); ; {
+		query[int](t, through, "SELECT 1")
+		doubts := entries(t, j, journal.Filter{Outcome: journal.InDoubt})
+		if len(doubts) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d entries stay in doubt, the first: %+v", len(doubts), doubts[0])
+		}
+	}
+	truth := map[string]int{}
+	for _, k := range query[string](t, direct, "SELECT t || ' ' || id FROM deleted_log") {
+		truth[k]++
+	}
+	rows := len(truth)
+	for _, e := range entries(t, j, journal.Filter{Outcome: journal.Committed}) {
+		n := int64(0)
+		for row, err := range j.Rows(ctx, e.ID) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+			k := e.Tables[row.Table].Name + " " + *row.Values[0]
+			if truth[k]--; truth[k] < 0 {
+				t.Errorf("%s is in entry %s (xid %s), but was not deleted, or is in another one too", k, e.ID, e.XID)
+			}
+		}
+		if n != e.Rows {
+			t.Errorf("entry %s has %d keys of %d rows", e.ID, n, e.Rows)
+		}
+	}
+	missing := 0
+	for k, n := range truth {
+		if n > 0 {
+			if missing++; missing < 10 {
+				t.Errorf("%s was deleted without evidence", k)
+			}
+		}
+	}
+	left := query[int64](t, direct, "SELECT (SELECT count(*) FROM parents) + (SELECT count(*) FROM children)")[0]
+	if int(left)+rows != 3*parents {
+		t.Errorf("the truth is not true: %d rows left, %d logged as deleted", left, rows)
+	}
+	return rows
+}
+
+func entries(t *testing.T, j journal.Journal, f journal.Filter) (out []*journal.Entry) {
+	t.Helper()
+	for e, err := range j.Entries(context.Background(), f) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+func through(addr, database string) string {
+	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable&connect_timeout=5", addr, database)
+}
+
+// connect waits for the server if it is recovering.
+func connect(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	for deadline := time.Now().Add(pollTime); ; {
+		c, err := pgx.Connect(context.Background(), url)
+		if err == nil {
+			return c
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		pause(context.Background())
+	}
+}
+
+// awaitDeletions waits until n more rows have been deleted.
+func awaitDeletions(t *testing.T, url string, n int) {
+	t.Helper()
+	ctx := context.Background()
+	c := connect(t, url)
+	defer c.Close(ctx)
+	start := -1
+	for deadline := time.Now().Add(pollTime); ; {
+		var now int
+		if err := c.QueryRow(ctx, "SELECT count(*) FROM deleted_log").Scan(&now); err != nil {
+			t.Fatal(err)
+		}
+		if start < 0 {
+			start = now
+		}
+		if now >= start+n {
+			return
+		}
+		pause(ctx)
+		if time.Now().After(deadline) {
+			t.Fatalf("the clients delete nothing: %d rows of %d", now-start, n)
+		}
+	}
+}
