@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -27,6 +30,8 @@ type env struct {
 	url      string // URL through the proxy
 	journal  journal.Journal
 	metrics  *guard.Metrics
+	alerts   *guard.Alerts // nil: none
+	logs     logged
 }
 
 // newEnv starts a proxy with the given policy in front of a fresh database.
@@ -60,9 +65,11 @@ func (e *env) start(p guard.Policy, j journal.Journal) (stop func()) {
 	if p.Uncountable == "" {
 		p.Uncountable = guard.Refuse
 	}
-	logger := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	e.metrics = guard.NewMetrics()
-	judge, err := guard.New(t.Context(), guard.Options{Policy: p, Journal: j, Proxy: "test", Logger: logger, Metrics: e.metrics})
+	logger := slog.New(slog.NewTextHandler(testWriter{t, &e.logs}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if e.metrics == nil {
+		e.metrics = guard.NewMetrics()
+	}
+	judge, err := guard.New(t.Context(), guard.Options{Policy: p, Journal: j, Proxy: "test", Logger: logger, Metrics: e.metrics, Alerts: e.alerts})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,10 +78,28 @@ func (e *env) start(p guard.Policy, j journal.Journal) (stop func()) {
 	return stop
 }
 
-type testWriter struct{ t *testing.T }
+// logged is what the proxies of an env have logged.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) count(what string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), what)
+}
+
+type testWriter struct {
+	t *testing.T
+	l *logged
+}
 
 func (w testWriter) Write(b []byte) (int, error) {
 	w.t.Log(strings.TrimSpace(string(b)))
+	w.l.mu.Lock()
+	defer w.l.mu.Unlock()
+	w.l.text.Write(b)
 	return len(b), nil
 }
 
@@ -206,5 +231,22 @@ func equal(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("%s: %d, want %d\ngot  %.600q\nwant %.600q", what, len(got), len(want), got, want)
+	}
+}
+
+// pollTime bounds the wait for something that must come about.
+const pollTime = 30 * time.Second
+
+func removeAll(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func makeDir(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
 	}
 }
