@@ -31,19 +31,20 @@ type session struct {
 	// 1 opened it, -1 ended it, 0 neither.
 	block int8
 	epoch int // counts what may change how names resolve
-	// renamed: names were changed, after so many boundaries, in a transaction
-	// whose end may take that back; see renamesEnd.
-	renamed    bool
-	renamedAt  int
-	boundaries int // messages that the server answers with ReadyForQuery
-	targets    targets
+	// renamed: names were changed, in that exchange, in a transaction whose end
+	// may take that back; see renamesEnd.
+	renamed   bool
+	renamedIn int
+	exchange  int // counts what ends with ReadyForQuery
+	targets   targets
 }
 
 // Wants implements proxy.Session.
 func (s *session) Wants(typ byte, body []byte) bool {
 	s.wasClean = s.clean
-	if s.clean = typ == 'Q' || typ == 'S' || typ == 'F'; s.clean {
-		s.boundaries++
+	s.clean = typ == 'Q' || typ == 'S' || typ == 'F'
+	if s.wasClean {
+		s.exchange++
 	}
 	switch typ {
 	case 'Q':
@@ -191,7 +192,7 @@ func (s *session) changed(st judged) {
 		s.epoch++
 	}
 	if st.DDL || st.ChangesNames {
-		s.renamed, s.renamedAt = true, s.boundaries
+		s.renamed, s.renamedIn = true, s.exchange
 	}
 }
 
@@ -205,7 +206,7 @@ func (s *session) renamesEnd() {
 // renamesStay is renamesEnd for the transactions that ended without a statement
 // that says so. Only after Quiesce.
 func (s *session) renamesStay(w proxy.Wire) {
-	if s.renamed && s.boundaries > s.renamedAt && w.TxStatus() == 'I' {
+	if s.renamed && s.exchange > s.renamedIn && w.TxStatus() == 'I' {
 		s.epoch++
 		s.renamed = false
 	}

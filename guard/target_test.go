@@ -1,0 +1,82 @@
+package guard_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// twoMeanings is the table t in each of two schemas: a row of a.t stands alone,
+// one of b.t takes ten others along, which is over the limit.
+const twoMeanings = `
+CREATE SCHEMA a; CREATE TABLE a.t (id int PRIMARY KEY); INSERT INTO a.t SELECT generate_series(1, 10);
+CREATE SCHEMA b; CREATE TABLE b.t (id int PRIMARY KEY); INSERT INTO b.t SELECT generate_series(1, 10);
+CREATE TABLE b.child (id int PRIMARY KEY, t int REFERENCES b.t ON DELETE CASCADE);
+INSERT INTO b.child SELECT x, (x - 1) / 10 + 1 FROM generate_series(1, 100) x;
+CREATE FUNCTION public.look(path text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN pg_catalog.set_config(''search_path'', path, false); END'`
+
+// What a name means is remembered for as long as it means that. "delete" is a
+// DELETE of the next row of t; its outcome is "a" (one row of a.t), or an SQLSTATE.
+func TestTarget_FollowsTheSearchPath(t *testing.T) {
+	for name, steps := range map[string]string{
+		"set":                "SET search_path = a; delete a; delete a; SET search_path = b; delete RB001; SET search_path = a; delete a",
+		"local, commit":      "SET search_path = b; BEGIN; SET LOCAL search_path = a; delete a; delete a; COMMIT; delete RB001",
+		"rollback":           "SET search_path = b; BEGIN; SET search_path = a; delete a; ROLLBACK; delete RB001",
+		"nothing deleted":    "SET search_path = a; delete a; BEGIN; SET search_path = b; ROLLBACK; delete a; SET search_path = b; delete RB001",
+		"savepoint":          "SET search_path = b; BEGIN; SAVEPOINT s; SET search_path = a; delete a; ROLLBACK TO s; delete RB001; ROLLBACK",
+		"local, one Query":   "SET search_path = b; local; delete RB001",
+		"new table in front": "SET search_path = a, b; DROP TABLE a.t; delete RB001; CREATE TABLE a.t AS SELECT generate_series(1, 20) AS id; ALTER TABLE a.t ADD PRIMARY KEY (id); delete a",
+		"out of sight":       "SET search_path = a; delete a; SELECT public.look('b'); delete XX000; delete RB001; SELECT public.look('a'); delete XX000; delete a",
+	} {
+		for _, mode := range []string{"simple", "unnamed", "named"} {
+			t.Run(name+"/"+mode, func(t *testing.T) {
+				e := newEnv(t, blockPolicy(), twoMeanings)
+				c := e.connect(modes[mode])
+				id := 0
+				for _, step := range strings.Split(steps, "; ") {
+					want, isDelete := strings.CutPrefix(step, "delete ")
+					if step == "local" { // in one Query with the DELETE
+						step = "SET LOCAL search_path = a; DELETE FROM t WHERE id = 10"
+					}
+					if !isDelete {
+						if _, err := c.PgConn().Exec(t.Context(), step).ReadAll(); err != nil {
+							t.Fatalf("%s: %v", step, err)
+						}
+						continue
+					}
+					id++
+					if got := deleteOne(t, c, id); got != want {
+						t.Fatalf("%s, step %q (row %d): %s", steps, step, id, got)
+					}
+				}
+				for _, table := range []string{"b.t", "b.child"} {
+					var lost bool
+					sql := "SELECT count(*) NOT IN (10, 100) FROM " + table
+					if err := connect(t, e.direct, pgx.QueryExecModeExec).QueryRow(t.Context(), sql).Scan(&lost); err != nil || lost {
+						t.Errorf("%s has lost rows (%v)", table, err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// deleteOne deletes a row of t and says what became of it.
+func deleteOne(t *testing.T, c *pgx.Conn, id int) string {
+	t.Helper()
+	tag, err := c.Exec(context.Background(), "DELETE FROM t WHERE id = $1", id)
+	var pe *pgconn.PgError
+	switch {
+	case errors.As(err, &pe):
+		return pe.Code
+	case err != nil:
+		t.Fatal(err)
+	case tag.RowsAffected() != 1:
+		t.Fatalf("%s", tag)
+	}
+	return "a"
+}
