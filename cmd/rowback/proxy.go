@@ -120,6 +120,8 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 
 // run serves until ctx ends, then drains.
 func (v *serving) run(ctx context.Context, cmd *cobra.Command, s *settings) error {
+	// A limit on file sizes is an error of the journal's write, not the proxy's end.
+	signal.Ignore(syscall.SIGXFSZ)
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
