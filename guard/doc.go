@@ -28,6 +28,16 @@
 // and its Sync is held back. A refused statement's transaction is doomed by
 // executing a portal that does not exist, whose name says why in the server's log.
 //
+// # Settling
+//
+// An entry whose outcome no session saw (the proxy or the server died around the
+// commit, the transaction was prepared, the journal failed just then) stays in
+// doubt until the server is asked: before the next judged message of any session
+// of its database, or over a connection of our own where there are credentials.
+// Within one run of the server the transaction's status is the truth. After a
+// crash its id may have been issued again, so the rows must agree: a row older
+// than the transaction was not removed by it. What cannot be told stays in doubt.
+//
 // # Promises
 //
 // No deleting transaction commits before its entry is durable; if the journal
@@ -38,5 +48,7 @@
 // # Limits
 //
 // A pipeline of DELETEs is judged one by one, at the price of a round trip each.
-// Deletions by triggers that are deferred to COMMIT are not counted.
+// Deletions by triggers that are deferred to COMMIT are not counted. With
+// synchronous_commit off a server crash may undo a commit that the server has
+// confirmed: its entry then says committed, and its rows are there.
 package guard
