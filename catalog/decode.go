@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// document is one JSON array from a catalog query. Its readers return zero for NULL.
+// document is one JSON array from a catalog query. Its readers return zero for
+// NULL, and for what is missing or of another type.
 type document []any
 
 func parseDocument(text string) (d document, err error) {
@@ -18,13 +19,17 @@ func parseDocument(text string) (d document, err error) {
 	return d, nil
 }
 
-func (d document) text(i int) string { s, _ := d[i].(string); return s }
-func (d document) flag(i int) bool   { b, _ := d[i].(bool); return b }
-func (d document) number(i int) float64 {
-	n, _ := d[i].(float64)
-	return n
+func (d document) at(i int) any {
+	if i < len(d) {
+		return d[i]
+	}
+	return nil
 }
-func (d document) oid(i int) uint32 { return uint32(d.number(i)) }
+func (d document) text(i int) string    { s, _ := d.at(i).(string); return s }
+func (d document) flag(i int) bool      { b, _ := d.at(i).(bool); return b }
+func (d document) number(i int) float64 { n, _ := d.at(i).(float64); return n }
+func (d document) list(i int) document  { l, _ := d.at(i).([]any); return l }
+func (d document) oid(i int) uint32     { return uint32(d.number(i)) }
 
 // char is a "char" value: one byte.
 func (d document) char(i int) byte {

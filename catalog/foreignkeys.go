@@ -27,16 +27,17 @@ func (l *loader) foreignKey(d document) error {
 		OnDelete: Action(d.char(5)), OnUpdate: Action(d.char(6)), OnDeleteSet: l.columnNames(child, lists[2]),
 		Deferrable: d.flag(8), Deferred: d.flag(9), Validated: d.flag(10), MatchFull: d.char(11) == 'f',
 	}
-	unusual, _ := d[12].([]any)
-	for _, u := range unusual {
-		how, ok := u.([]any)
-		if !ok || len(how) != 5 || int(document(how).number(0)) > len(k.Columns) {
+	unusual := d.list(12)
+	for i, u := range unusual {
+		how := unusual.list(i)
+		n := how.number(0)
+		if len(how) != 5 || n < 1 || n > float64(len(k.Columns)) {
 			return fmt.Errorf("catalog: foreign key %s: comparison %v", k.Name, u)
 		}
 		if k.Compare == nil {
 			k.Compare = make([]Comparison, len(k.Columns))
 		}
-		k.Compare[int(document(how).number(0))-1] = comparison(document(how))
+		k.Compare[int(n)-1] = comparison(how)
 	}
 	child.References = append(child.References, k)
 	parent.ReferencedBy = append(parent.ReferencedBy, k)

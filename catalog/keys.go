@@ -22,7 +22,7 @@ func (l *loader) key(d document) error {
 		return err
 	}
 	k := keyIndex{
-		name: d.text(6), columns: columns[:min(int(d.number(4)), len(columns))], // the rest is INCLUDE
+		name: d.text(6), columns: columns[:int(max(0, min(d.number(4), float64(len(columns)))))], // the rest is INCLUDE
 		primary: d.flag(1), identity: d.flag(2), deferrable: !d.flag(3),
 	}
 	k.usable = !slices.ContainsFunc(k.columns, func(n int) bool {

@@ -89,9 +89,9 @@ func (l *loader) relation(d document) {
 	}
 	l.snapshot.Tables[t.OID] = t
 	l.snapshot.byName[t.Name] = append(l.snapshot.byName[t.Name], t)
-	parents, _ := d[9].([]any)
+	parents := d.list(9)
 	for i := range parents {
-		l.parents[t] = append(l.parents[t], document(parents).oid(i))
+		l.parents[t] = append(l.parents[t], parents.oid(i))
 	}
 }
 
@@ -118,7 +118,7 @@ func (l *loader) column(text string) error {
 	if f[5] == "v" {
 		l.virtual[t] = true
 	}
-	if f[6] != "-" {
+	if f[6] != "-" && f[6] != "" {
 		c.Identity = f[6][0]
 	}
 	// They mostly come in order already.
