@@ -78,9 +78,18 @@ func crashBackend(t *testing.T, url string) {
 	ctx := context.Background()
 	conn := connect(t, url)
 	defer conn.Close(ctx)
+	witness := connect(t, url)
+	defer witness.Close(ctx)
 	if err := syscall.Kill(int(conn.PgConn().PID()), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = conn.Exec(ctx, "SELECT 1") // fails when the crash has reached it
+	for deadline := time.Now().Add(pollTime); ; pause(ctx) { // until the postmaster has ended the others
+		if _, err := witness.Exec(ctx, "SELECT 1"); err != nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the server goes on as if nothing had happened")
+		}
+	}
 	connect(t, url).Close(ctx)
 }
