@@ -15,7 +15,7 @@ import (
 func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	sql, _, _ := cut(body)
 	a := s.analyse(w, sql)
-	if a.plain || s.tx == nil && len(a.stmts) == 1 && a.stmts[0].route == routeControl && a.stmts[0].Verb != sqlparse.CommitPrepared {
+	if a.plain || s.tx == nil && len(a.stmts) == 1 && a.stmts[0].route == routeControl && !finishesPrepared(a.stmts[0].Verb) {
 		s.renamesEnd()
 		w.Forward()
 		return nil
@@ -46,6 +46,11 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 		return err
 	}
 	return u.end(ctx, err != nil)
+}
+
+// finishesPrepared: afterwards an entry in doubt can be settled.
+func finishesPrepared(v sqlparse.Verb) bool {
+	return v == sqlparse.CommitPrepared || v == sqlparse.RollbackPrepared
 }
 
 // note runs a lone statement as the Query it is, and notes what it changed.

@@ -44,7 +44,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		return err
 	}
 	s.view = view
-	if s.inBlock(w) && s.db.view.Load() != nil {
+	if shared := s.db.view.Load(); s.inBlock(w) && shared != nil && shared != view {
 		s.private = true // it may show what this transaction alone has changed
 		return nil
 	}
