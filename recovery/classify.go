@@ -145,7 +145,7 @@ func (r *restore) tally(ctx context.Context) error {
 
 // unrestored lists every row that stays out.
 func (r *restore) unrestored(ctx context.Context) ([]Unrestored, error) {
-	var out []Unrestored
+	out := slices.Clone(r.lost)
 	for _, t := range r.tables {
 		if t.count.Different+t.count.Conflicts+t.count.Missing+t.count.ParentGone == 0 {
 			continue

@@ -71,7 +71,7 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 	var on []string
 	k := positions("k", len(columns))
 	for i, c := range columns {
-		on = append(on, fmt.Sprintf("b.%s = k.%s::%s", quote(c), k[i], t.backup.Column(c).Type))
+		on = append(on, r.isKey(t, c, "k."+k[i]))
 	}
 	keys, where := t.pending.sql("k"), strings.Join(on, " AND ")
 	target, format := t.in, "text"
@@ -96,6 +96,22 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 		strings.Join(k, ", "), keys, t.backup.QuotedName(), where)
 	_, err = pipe(ctx, r.recovery, absent, r.production, fmt.Sprintf("COPY %s (%s, rowback_class, rowback_reason) FROM STDIN", t.left, list("", columns)))
 	return err
+}
+
+// isKey is the condition that column c of row b in the recovery database has
+// the value that production printed as the text k. The cast must not make
+// another row's value of it: by a length or precision that was smaller then, or
+// a type that was coarser.
+func (r *restore) isKey(t *table, c, k string) string {
+	live, backup := t.detail.columns[c], r.recovery.detail[t.backup.OID].columns[c]
+	b := "b." + quote(c)
+	switch {
+	case backup.enum: // may lack the label
+		return b + "::text = " + k
+	case live.bare != backup.bare:
+		return fmt.Sprintf("%s = %s::%s AND %[1]s::text::%[4]s = %[2]s::%[4]s", b, k, backup.bare, live.bare)
+	}
+	return b + " = " + k + "::" + backup.bare
 }
 
 // pipe runs COPY … TO STDOUT on one side into COPY … FROM STDIN on the other;

@@ -27,7 +27,7 @@ type Count struct {
 // Unrestored is one row, or one link of a row, that stays as it is, and why.
 type Unrestored struct {
 	Schema, Table string
-	Key           json.RawMessage // an object: column to value
+	Key           json.RawMessage // an object: column to value; nil (null in JSON): of all the table's rows that the reason is about
 	Reason        string
 }
 

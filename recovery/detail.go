@@ -25,6 +25,8 @@ type columnDetail struct {
 	defs    string // DEFAULT expression, "" for none
 	hasDef  bool
 	collate string // COLLATE clause if it is not the type's own
+	bare    string // the type without its modifier, domains resolved: casts to it cut nothing off
+	enum    bool   // bare is an enum
 }
 
 // arbiter is a unique or exclusion constraint, or a unique index.
@@ -94,14 +96,19 @@ const columnsSQL = `
 	SELECT a.attrelid, a.attname, a.atttypid, CASE WHEN t.typcategory = 'A' THEN 'A' ELSE t.typtype::text END,
 	       pg_get_expr(d.adbin, d.adrelid), (d.oid IS NOT NULL OR a.attidentity <> '' OR t.typdefault IS NOT NULL)::text,
 	       CASE WHEN a.attcollation <> t.typcollation THEN (SELECT ' COLLATE ' || quote_ident(n.nspname) || '.' || quote_ident(c.collname)
-	            FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = a.attcollation) END
+	            FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = a.attcollation) END,
+	       format_type(b.oid, -1), (b.typtype = 'e')::text
 	FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+	CROSS JOIN LATERAL (
+		WITH RECURSIVE d AS (SELECT t.oid, t.typtype, t.typbasetype
+			UNION ALL SELECT x.oid, x.typtype, x.typbasetype FROM d JOIN pg_type x ON x.oid = d.typbasetype WHERE d.typtype = 'd')
+		SELECT oid, typtype FROM d WHERE typtype <> 'd') b
 	LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 	WHERE a.attrelid IN $tables AND a.attnum > 0 AND NOT a.attisdropped`
 
 func (d *detail) addColumn(v []string) {
 	oid, _ := strconv.ParseUint(v[1], 10, 32)
-	d.columns[v[0]] = columnDetail{typeOID: uint32(oid), kind: v[2], defs: v[3], hasDef: v[4] == "true", collate: v[5]}
+	d.columns[v[0]] = columnDetail{typeOID: uint32(oid), kind: v[2], defs: v[3], hasDef: v[4] == "true", collate: v[5], bare: v[6], enum: v[7] == "true"}
 }
 
 // Lists are joined with the unit separator, which no sensible name holds.

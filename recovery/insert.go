@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/rowback/rowback/catalog"
 )
 
 // insert writes the staged rows, one statement for each group of the plan's
@@ -101,13 +103,13 @@ func (r *restore) lockParents(ctx context.Context) error {
 		if t.count.Restored == 0 {
 			continue
 		}
-		for _, fk := range t.live.References {
+		for _, fk := range t.foreignKeys() {
 			own := ""
 			if p := r.byOID[fk.Parent.Root().OID]; p != nil {
 				own = fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s o WHERE %s)", p.in, equal("o", p.key, "p", p.key))
 			}
 			err := r.production.exec(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s p WHERE EXISTS (SELECT FROM %s WHERE %s)%s FOR KEY SHARE OF p) x",
-				fk.Parent.QuotedName(), t.inserted("c", fk.Columns), refers(fk, "p", prefixed("c", fk.Columns)), own))
+				fk.Parent.QuotedName(), t.inserted("c", fk), refers(fk, "p", prefixed("c", fk.Columns)), own))
 			if err != nil {
 				return err
 			}
@@ -116,11 +118,12 @@ func (r *restore) lockParents(ctx context.Context) error {
 	return nil
 }
 
-// inserted is a FROM item of the inserted rows with the given columns: the
-// staged rows, or, for columns that the backup lacks, the live ones.
-func (t *table) inserted(alias string, columns []string) string {
-	if t.hasAll(columns) {
+// inserted is a FROM item of the inserted rows that fk applies to: the staged
+// rows, or, where the backup lacks a column or only a partition has the foreign
+// key, the live ones.
+func (t *table) inserted(alias string, fk *catalog.ForeignKey) string {
+	if t.hasAll(fk.Columns) && fk.Child == t.live {
 		return t.in + " " + alias
 	}
-	return fmt.Sprintf("%s %s JOIN %s rowback_s ON %s", t.live.QuotedName(), alias, t.in, equal("rowback_s", t.key, alias, t.key))
+	return fmt.Sprintf("%s %s JOIN %s rowback_s ON %s", fk.Child.QuotedName(), alias, t.in, equal("rowback_s", t.key, alias, t.key))
 }

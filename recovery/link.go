@@ -41,8 +41,12 @@ var linkReasons = map[string]string{
 	linkAlone: "link not restored: its parent is gone or stays out",
 }
 
-// addLink makes source table i feed the foreign key that it cut.
+// addLink makes source table i feed the foreign key that it cut. On an error
+// nothing of it is kept.
 func (r *restore) addLink(ctx context.Context, i int, st *journal.Table) error {
+	if !st.KeysCaptured {
+		return fmt.Errorf("their keys were not captured (%s)", uncaptured(st))
+	}
 	live, err := find(r.production.catalog, st.Schema, st.Name)
 	if err != nil {
 		return fmt.Errorf("production: %w", err)
@@ -116,7 +120,7 @@ func (r *restore) stageLink(ctx context.Context, l *link) error {
 	k := positions("k", len(l.key)+len(l.old))
 	var values []string
 	for i, c := range slices.Concat(l.key, l.old) {
-		values = append(values, k[i]+"::"+l.live.Column(c).Type)
+		values = append(values, k[i]+"::"+r.production.detail[l.live.OID].columns[c].bare)
 	}
 	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s",
 		l.staged, list("", slices.Concat(l.keys(), l.olds())), strings.Join(values, ", "), l.pending.sql("k")))

@@ -28,7 +28,7 @@ func components(tables []*table) [][]*table {
 		low[t] = index[t]
 		stack = append(stack, t)
 		onStack[t] = true
-		for _, fk := range t.live.References {
+		for _, fk := range t.foreignKeys() {
 			p := byLive[fk.Parent.Root()]
 			switch {
 			case p == nil:

@@ -18,16 +18,16 @@ func (r *restore) prepare(ctx context.Context) error {
 		st := &r.o.Source.Tables[i]
 		var err error
 		switch {
-		case st.Rows == 0 && st.KeysCaptured && st.Via != journal.SetNull && st.Via != journal.SetDef:
+		case st.Via == journal.SetNull || st.Via == journal.SetDef:
+			// A link that cannot be mended does not keep the rows away.
+			if linkErr := r.addLink(ctx, i, st); linkErr != nil {
+				r.lost = append(r.lost, Unrestored{Schema: st.Schema, Table: st.Name,
+					Reason: fmt.Sprintf("links of %d rows not restored, they stay cut: %v", st.Rows, linkErr)})
+			}
+		case st.Rows == 0 && st.KeysCaptured:
 			// Nothing of this table.
 		case !st.KeysCaptured:
-			why := st.Why
-			if why == "" {
-				why = "no reason recorded"
-			}
-			err = fmt.Errorf("the keys of %d rows of %s were not captured (%s); find them with `rowback diff`", st.Rows, sourceName(st), why)
-		case st.Via == journal.SetNull || st.Via == journal.SetDef:
-			err = r.addLink(ctx, i, st)
+			err = fmt.Errorf("the keys of %d rows of %s were not captured (%s); find them with `rowback diff`", st.Rows, sourceName(st), uncaptured(st))
 		default:
 			err = r.addRequested(ctx, i, st)
 		}
@@ -39,6 +39,14 @@ func (r *restore) prepare(ctx context.Context) error {
 		return err
 	}
 	return r.checkAll(ctx, r.tables)
+}
+
+// uncaptured says why the keys of st's rows are not known.
+func uncaptured(st *journal.Table) string {
+	if st.Why == "" {
+		return "no reason recorded"
+	}
+	return st.Why
 }
 
 func sourceName(t *journal.Table) string {

@@ -168,7 +168,7 @@ func writeUnrestored(w io.Writer, rows []Unrestored) {
 	}
 	fmt.Fprintf(w, "\nNot restored (%s):\n", grouped(int64(len(rows))))
 	for _, u := range rows {
-		fmt.Fprintf(w, "  - %s.%s %s: %s\n", u.Schema, u.Table, u.Key, u.Reason)
+		fmt.Fprintf(w, "  - %s: %s\n", strings.TrimSpace(u.Schema+"."+u.Table+" "+string(u.Key)), u.Reason)
 	}
 }
 

@@ -21,6 +21,7 @@ type restore struct {
 	order  map[int][]string  // key columns in the order that the source gives them
 	links  []*link           // cut links, newest first
 	byFeed map[int]*link
+	lost   []Unrestored // cut links of whole tables that cannot be restored
 
 	replica bool // triggers stay quiet while rows are inserted
 	why     string
@@ -258,7 +259,7 @@ func (r *restore) analyze(ctx context.Context) []Check {
 
 // parentTables are the tables that rows of t may refer to.
 func parentTables(t *table) (out []*catalog.Table) {
-	for _, fk := range t.live.References {
+	for _, fk := range t.foreignKeys() {
 		out = append(out, fk.Parent)
 	}
 	return out

@@ -29,7 +29,8 @@ const sessionSettings = `
 	SET lc_monetary = 'C'; SET xmloption = content; SET array_nulls = on; SET transform_null_equals = off;
 	SET row_security = off; SET jit = off;
 	SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-	SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout' -- from 14 on`
+	SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout'); -- from 14, 17 on
+	SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'`
 
 // connect opens a session, in the given database where the address names none.
 // The caller closes side.conn.

@@ -43,6 +43,20 @@ func (t *table) hasAll(columns []string) bool {
 	return !slices.ContainsFunc(columns, func(c string) bool { return !slices.Contains(t.columns, c) })
 }
 
+// foreignKeys are those that rows of t must keep: its own, and those that only
+// some of its partitions have.
+func (t *table) foreignKeys() []*catalog.ForeignKey {
+	out := slices.Clone(t.live.References)
+	for _, leaf := range t.live.Leaves() {
+		for _, fk := range leaf.References {
+			if !slices.Contains(out, fk) {
+				out = append(out, fk)
+			}
+		}
+	}
+	return out
+}
+
 // find looks a table up by name; schema "" means the one table of that name,
 // of several the one in schema public.
 func find(s *catalog.Snapshot, schema, name string) (*catalog.Table, error) {

@@ -117,9 +117,9 @@ func (r *restore) verifyForeignKeys(ctx context.Context) ([]Check, error) {
 		if t.count.Restored == 0 {
 			continue
 		}
-		for _, fk := range t.live.References {
+		for _, fk := range t.foreignKeys() {
 			broken, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)",
-				t.inserted("c", fk.Columns), notNull("c", fk.Columns), fk.Parent.QuotedName(), refers(fk, "p", prefixed("c", fk.Columns))))
+				t.inserted("c", fk), notNull("c", fk.Columns), fk.Parent.QuotedName(), refers(fk, "p", prefixed("c", fk.Columns))))
 			if err != nil {
 				return out, err
 			}
