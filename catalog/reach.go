@@ -20,6 +20,9 @@ type Reach struct {
 	Uncountable map[string]Why
 	// Commits: procedures that may end the transaction themselves.
 	Commits map[string]Why
+	// Deferred is not empty when a deferrable trigger may delete, at COMMIT or at
+	// SET CONSTRAINTS: why.
+	Deferred Why
 	// DDL is not empty when any DDL command may delete (an event trigger): why.
 	DDL Why
 	// Everything is not empty when any statement at all may delete (an operator,

@@ -147,7 +147,7 @@ WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid >= 16384 AND k.confre
 
 const triggersSQL = `
 SELECT 'trigger', pg_catalog.json_build_array(t.oid::pg_catalog.int8, t.tgrelid::pg_catalog.int8, t.tgname, t.tgenabled, t.tgtype,
-	t.tgfoid::pg_catalog.int8, n.nspname, p.proname)::pg_catalog.text
+	t.tgfoid::pg_catalog.int8, n.nspname, p.proname, t.tgdeferrable)::pg_catalog.text
 FROM pg_catalog.pg_trigger t
 JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace

@@ -23,11 +23,13 @@ type triggerRow struct {
 	oid     uint32 // of the function
 	bits    int
 	uses    []node // functions of its WHEN condition, and its own
+	// deferrable: a constraint trigger that may fire at COMMIT.
+	deferrable bool
 }
 
 func (r *triggerRow) enabled() bool { return r.trigger.Enabled != 'D' }
 
-// trigger: oid, table, name, enabled, type bits, function, its schema, its name.
+// trigger: oid, table, name, enabled, type bits, function, its schema, its name, deferrable.
 func (l *loader) trigger(d document) {
 	t := l.snapshot.Tables[d.oid(1)]
 	if t == nil {
@@ -35,7 +37,7 @@ func (l *loader) trigger(d document) {
 	}
 	bits := int(d.number(4))
 	l.triggers[d.oid(0)] = &triggerRow{
-		table: t, oid: d.oid(5), bits: bits,
+		table: t, oid: d.oid(5), bits: bits, deferrable: d.flag(8),
 		trigger: Trigger{Name: d.text(2), Enabled: d.char(3), Event: event(bits), Function: d.text(6) + "." + d.text(7)},
 	}
 }
@@ -75,18 +77,32 @@ func (l *loader) attachTriggers() {
 
 // unsafeTriggers fills in Table.UnsafeTriggers from what may delete.
 func (l *loader) unsafeTriggers() {
+	reach := &l.snapshot.Reach
 	for _, r := range l.triggers {
 		fires := triggerDelete
 		if slices.ContainsFunc(r.table.References, func(k *ForeignKey) bool { return k.OnDelete.sets() }) {
 			fires |= triggerUpdate
 		}
-		if r.enabled() && r.bits&fires != 0 && slices.ContainsFunc(r.uses, func(n node) bool { _, ok := l.snapshot.taint[n]; return ok }) {
+		if r.enabled() && r.bits&fires != 0 && l.unsafe(r) != "" {
 			r.table.UnsafeTriggers = append(r.table.UnsafeTriggers, r.trigger.Name)
+		}
+		if why := l.unsafe(r); r.enabled() && r.deferrable && why != "" && (reach.Deferred == "" || why < reach.Deferred) {
+			reach.Deferred = why
 		}
 	}
 	for _, t := range l.snapshot.Tables {
 		slices.Sort(t.UnsafeTriggers)
 	}
+}
+
+// unsafe says why a trigger may delete, "" if it may not.
+func (l *loader) unsafe(r *triggerRow) Why {
+	for _, n := range r.uses {
+		if why, ok := l.snapshot.taint[n]; ok {
+			return Why("trigger " + r.trigger.Name + ": " + string(why))
+		}
+	}
+	return ""
 }
 
 // sets: SET NULL or SET DEFAULT.

@@ -82,7 +82,7 @@ func (v *view) parse(text string, stmts []sqlparse.Statement) *analysis {
 	for _, st := range stmts {
 		j := judged{Statement: st, runes: runeCount(text[:st.Offset])}
 		j.route, j.why = v.route(st)
-		if j.route != routePlain || st.DDL || st.ChangesNames {
+		if j.route != routePlain || st.DDL || st.ChangesNames || st.Prepares {
 			a.plain = false
 		}
 		a.stmts = append(a.stmts, j)
@@ -98,7 +98,7 @@ func (v *view) route(st sqlparse.Statement) (route, string) {
 		sqlparse.PrepareTransaction, sqlparse.CommitPrepared, sqlparse.RollbackPrepared:
 		return routeControl, ""
 	case sqlparse.Delete:
-		return routeCapture, ""
+		return routeCapture, v.mayDelete(st) // by what it calls or reads
 	case sqlparse.Truncate:
 		return routeTake, ""
 	case sqlparse.Drop:
@@ -118,8 +118,11 @@ func (v *view) route(st sqlparse.Statement) (route, string) {
 	case sqlparse.Unknown:
 		return routeCount, "a statement that rowback cannot parse"
 	case sqlparse.Do:
-		if st.CommitsItself {
-			return routeRefuse, "a DO block that commits by itself"
+		switch {
+		case v.mayDelete(st) == "" && !opaque(st.Text):
+			return routePlain, ""
+		case st.CommitsItself:
+			return routeRefuse, "a DO block that may delete and commits by itself"
 		}
 		return routeCount, "a DO block"
 	case sqlparse.Call:
@@ -130,6 +133,9 @@ func (v *view) route(st sqlparse.Statement) (route, string) {
 		}
 	}
 	why := v.mayDelete(st)
+	if st.SetsConstraints {
+		why = string(v.snap.Reach.Deferred)
+	}
 	switch {
 	case why == "":
 		return routePlain, ""
@@ -150,10 +156,45 @@ func (v *view) mayDelete(st sqlparse.Statement) string {
 	if st.DDL && v.snap.Reach.DDL != "" {
 		return string(v.snap.Reach.DDL)
 	}
+	names := v.snap.Reach.Names
+	if !v.writes(st) {
+		names = v.snap.Reach.Reads
+	}
 	for _, name := range v.names.Mentions([]byte(st.Text)) {
-		if why := v.snap.Reach.Names[name]; why != "" {
+		if why := names[name]; why != "" {
 			return string(why)
 		}
 	}
 	return ""
 }
+
+// opaque reports whether a DO block has a word by which it might delete, or is
+// in another language than PL/pgSQL. PL/pgSQL's own words cannot be written in
+// any other way.
+func opaque(do string) bool {
+	do = strings.ToLower(do)
+	for _, w := range []string{"delete", "truncate", "drop", "merge", "detach", "execute", "create", "load", "enable", "fetch", "language", "constraints", `u&"`} {
+		if strings.Contains(do, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// writes reports whether a statement may write to a table, or evaluate what
+// only writing does: all but a SELECT, or a DELETE (whose own triggers are its
+// plan's to know).
+func (v *view) writes(st sqlparse.Statement) bool {
+	return st.Verb != sqlparse.Plain && st.Verb != sqlparse.Delete || st.DDL || st.CopyIn || len(writing.Mentions([]byte(st.Text))) > 0
+}
+
+// writing are the words of which a statement that writes has one.
+var writing = func() *sqlparse.Names {
+	words := map[string]bool{}
+	for _, w := range writingWords {
+		words[w] = true
+	}
+	return sqlparse.NewNames(words)
+}()
+
+var writingWords = []string{"insert", "update", "merge", "copy", "refresh", "import", "analyze", "analyse", "vacuum", "cluster", "reindex"}

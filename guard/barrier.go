@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/rowback/rowback/journal"
@@ -88,6 +89,13 @@ func (s *session) sync(ctx context.Context, w proxy.Wire, body []byte) error {
 // it first if its evidence cannot be kept. complete is called if it committed,
 // before the client is told that the server is ready.
 func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, complete func() error) error {
+	if err := s.fireDeferred(ctx, w); errors.Is(err, errFailed) {
+		s.drop()
+		w.Send('S', nil)
+		return nil
+	} else if err != nil {
+		return err
+	}
 	e, err := s.barrier(ctx)
 	if err != nil {
 		s.drop()

@@ -16,6 +16,11 @@ func (s *session) beforeControl(ctx context.Context, w proxy.Wire, st judged, ab
 	if s.tx == nil || aborted || st.Verb != sqlparse.Commit && st.Verb != sqlparse.PrepareTransaction {
 		return nil, nil
 	}
+	if err := s.fireDeferred(ctx, w); errors.Is(err, errFailed) {
+		return nil, s.failCommit(ctx, w)
+	} else if err != nil {
+		return nil, err
+	}
 	e, err := s.barrier(ctx)
 	if err == nil {
 		return e, nil

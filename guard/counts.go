@@ -38,7 +38,7 @@ func countsQuery(target sqlparse.Name, tables []uint32, all bool) string {
 	b.WriteString("SELECT pg_catalog.to_regclass(" + name + ")::pg_catalog.oid::pg_catalog.text, pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.current_setting('track_counts')," +
 		" " + runSQL + " UNION ALL ")
 	if all {
-		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, c.relfilenode::pg_catalog.text, c.reltuples::pg_catalog.text" +
+		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, c.relfilenode::pg_catalog.text, GREATEST(c.reltuples, CASE WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) > 0 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) END)::pg_catalog.text" +
 			" FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid >= 16384")
 		return b.String()
 	}

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,12 +29,20 @@ type database struct {
 // view is a catalog snapshot with what is derived from it. Immutable, but for its cache.
 type view struct {
 	snap  *catalog.Snapshot
-	names *sqlparse.Names
+	names *sqlparse.Names // Reach.Names
+	first *sqlparse.Names // Reach.Reads and the words of what writes: without one the other names do not matter
 	cache cache
 }
 
 func newView(snap *catalog.Snapshot) *view {
-	return &view{snap: snap, names: sqlparse.NewNames(snap.Reach.Names), cache: cache{byText: map[string]*analysis{}}}
+	first := maps.Clone(snap.Reach.Reads)
+	if first == nil {
+		first = map[string]catalog.Why{}
+	}
+	for _, w := range writingWords {
+		first[w] = "writes"
+	}
+	return &view{snap: snap, names: sqlparse.NewNames(snap.Reach.Names), first: sqlparse.NewNames(first), cache: cache{byText: map[string]*analysis{}}}
 }
 
 // doubt hands an entry over to be settled before the next judged message of any session.

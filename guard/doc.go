@@ -48,7 +48,22 @@
 // # Limits
 //
 // A pipeline of DELETEs is judged one by one, at the price of a round trip each.
-// Deletions by triggers that are deferred to COMMIT are not counted. With
-// synchronous_commit off a server crash may undo a commit that the server has
-// confirmed: its entry then says committed, and its rows are there.
+// With synchronous_commit off a server crash may undo a commit that the server
+// has confirmed: its entry then says committed, and its rows are there.
+//
+// Triggers that are deferred to COMMIT are made to run before it (SET CONSTRAINTS), where
+// they may delete. Cursors over what may delete are refused in block mode; in
+// alert mode all that runs while one is open is counted, but not what a cursor
+// WITH HOLD deletes at COMMIT itself. FETCH from a named portal that is bound
+// to a DELETE shows the captured columns too.
+//
+// The server's counters also hold what a subtransaction has taken back (an
+// exception block of PL/pgSQL) and rows that an UPDATE moves between partitions:
+// where such a statement is counted, the number may be too high, never too low.
+// Rows that a TRUNCATE or DROP inside a function takes cannot be counted: in
+// block mode that is refused unless the policy allows what is uncountable, in
+// alert mode the entry has an estimate.
+//
+// A change of the catalog made elsewhere is seen within Options.Refresh; one
+// made through the same proxy at once.
 package guard

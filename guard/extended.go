@@ -42,7 +42,13 @@ func (s *session) parse(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	a := s.analyse(w, text)
+	if len(name) == 0 {
+		s.prepared.seen(name, s.view) // the view may be newer than Wants knew
+	}
+	a, err := s.withCursors(ctx, w, s.analyse(w, text))
+	if err != nil {
+		return err
+	}
 	known := s.stmts[string(name)] != nil
 	if len(a.stmts) != 1 || a.plain {
 		if known {
@@ -94,13 +100,16 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		old.close()
 		delete(s.portals, name)
 	}
+	if err := s.relist(ctx, w); err != nil {
+		return unlessFailed(err)
+	}
 	p := s.stmts[stmt]
 	if p == nil {
 		w.Forward()
 		return nil
 	}
 	po := &portal{prepared: p, formats: formats}
-	if p.st.route != routeCapture {
+	if p.st.route != routeCapture && p.st.route != routeCount {
 		s.portals[name] = po
 		w.Forward()
 		return nil
@@ -113,6 +122,10 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
+	if p.st.route == routeCount {
+		s.portals[name] = po
+		return s.bindCounted(ctx, w, body, po)
+	}
 	p.plan, err = s.planFor(ctx, w, p.st, p.plan, func() ([]byte, error) { return describeStatement(ctx, w, p.st.Text, p.types) })
 	if err != nil {
 		if errors.Is(err, errFailed) {
@@ -122,7 +135,11 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	}
 	po.plan = p.plan
 	s.portals[name] = po
-	if !po.capturing() {
+	switch {
+	case po.capturing():
+	case p.st.why != "" && !p.plan.pass:
+		return s.bindCounted(ctx, w, body, po)
+	default:
 		w.Forward()
 		return nil
 	}
@@ -280,7 +297,7 @@ func (p *portal) more(w proxy.Wire, max int) error {
 
 // executePlain executes a portal that needs no judging now, and notes what it changed.
 func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) error {
-	if !p.st.DDL && !p.st.ChangesNames {
+	if !p.st.DDL && !p.st.ChangesNames && !p.st.Prepares {
 		w.Forward()
 		return nil
 	}

@@ -15,9 +15,13 @@ func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe
 	r := &run{s: s, w: w, st: st}
 	switch st.route {
 	case routeRefuse:
+		if st.CommitsItself && s.inBlock(w) { // it may not commit there: the server will say so
+			return r, nil
+		}
 		if s.j.policy().Mode == Block && s.j.policy().Uncountable != Allow {
 			return nil, s.blocked(ctx, w, s.open(w).mark(""), verbOf(st), "is refused: it cannot be counted before it commits: "+st.why, st.Text, nil)
 		}
+		s.open(w).cursor = st.Cursor
 		if st.OutsideTransaction {
 			s.j.o.Logger.Warn("a statement that cannot be counted goes through", "database", s.db.name, "user", s.info.User, "what", st.why)
 			return nil, nil

@@ -99,13 +99,29 @@ func receiveQuery(ctx context.Context, w proxy.Wire) ([][]*string, error) {
 }
 
 // serverError is an errServer with its SQLSTATE, as pgconn.PgError has it.
-type serverError struct{ code, text string }
+type serverError struct {
+	code, text string
+	body       []byte // the ErrorResponse
+}
+
+// clients reports whether the error is one that the client's own statement
+// would have met as well: no privilege, cancelled, a lock not granted, a
+// deadlock, the transaction's own fate.
+func (e *serverError) clients() bool {
+	switch e.code {
+	case "42501", "55P03", "25P02":
+		return true
+	}
+	return len(e.code) == 5 && (e.code[:2] == "57" || e.code[:2] == "40")
+}
 
 func (e *serverError) Error() string    { return errServer.Error() + ": " + e.text }
 func (e *serverError) Unwrap() error    { return errServer }
 func (e *serverError) SQLState() string { return e.code }
 
-func refused(body []byte) error { return &serverError{errorCode(body), errorText(body)} }
+func refused(body []byte) error {
+	return &serverError{errorCode(body), errorText(body), withoutContext(body)}
+}
 
 // sqlState is the SQLSTATE of a refused query, "" of any other error.
 func sqlState(err error) string {

@@ -239,3 +239,20 @@ func joinBind(portal, statement string, params []byte, formats []uint16) []byte 
 	}
 	return b
 }
+
+// withoutContext is an ErrorResponse body without its context field (W): that
+// names rowback's own query.
+func withoutContext(body []byte) []byte {
+	var out []byte
+	for rest := body; len(rest) > 1; {
+		_, next, ok := cut(rest[1:])
+		if !ok {
+			break
+		}
+		if rest[0] != 'W' {
+			out = append(out, rest[:len(rest)-len(next)]...)
+		}
+		rest = next
+	}
+	return append(out, 0)
+}

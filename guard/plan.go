@@ -73,6 +73,10 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 			p.foreign = target.OID
 		}
 	}
+	if st.why != "" { // what it calls may run while it is planned: before it is captured
+		p.all, p.count = true, st.why
+		return p, nil
+	}
 	reached := target.Reached(st.Only)
 	if p.count = uncapturable(target, reached); p.count != "" {
 		return p, nil

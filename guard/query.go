@@ -14,7 +14,10 @@ import (
 // implicit transaction (the Sync) can be held back.
 func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	sql, _, _ := cut(body)
-	a := s.analyse(w, sql)
+	a, err := s.withCursors(ctx, w, s.analyse(w, sql))
+	if err != nil {
+		return err
+	}
 	if a.plain || s.tx == nil && len(a.stmts) == 1 && a.stmts[0].route == routeControl && !finishesPrepared(a.stmts[0].Verb) {
 		s.renamesEnd()
 		w.Forward()
@@ -117,6 +120,13 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	}
 	if u.s.block = -1; u.block {
 		u.s.block = 1
+	}
+	if u.s.stale() && !u.aborted { // an earlier statement has changed the catalog
+		u.s.wasClean = false
+		if err := u.s.refresh(ctx, u.w); err != nil {
+			return err
+		}
+		st.route, st.why = u.s.view.route(st.Statement)
 	}
 	switch {
 	case st.Params: // there are none in a simple Query

@@ -40,11 +40,14 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	case errors.Is(err, errServer) && q.own:
 		s.j.o.Logger.Error("catalog cannot be read; every statement is counted", "database", s.db.name, "error", err)
 		view = newView(&catalog.Snapshot{Database: s.db.name, Reach: catalog.Reach{Everything: "the catalog could not be read"}})
+	case errors.Is(err, errServer):
+		s.view = s.fallback()
+		return s.fault(w, err)
 	case err != nil:
 		return err
 	}
 	s.view = view
-	if shared := s.db.view.Load(); s.inBlock(w) && shared != nil && shared != view {
+	if shared := s.db.view.Load(); (s.inBlock(w) || !q.own) && shared != nil && shared != view {
 		s.private = true // it may show what this transaction alone has changed
 		return nil
 	}

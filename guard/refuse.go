@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -39,15 +40,15 @@ func doom(ctx context.Context, w proxy.Wire, why string) error {
 }
 
 // fault reports a failed injected query: the server has failed the transaction,
-// the client must know.
+// the client must know. What earlier statements removed stays noted: a savepoint
+// may bring it back to life.
 func (s *session) fault(w proxy.Wire, err error) error {
 	s.j.o.Logger.Error("statement could not be judged", "database", s.db.name, "user", s.info.User, "error", err)
-	if s.tx != nil {
-		if err := s.tx.rewind(s.tx.start); err != nil {
-			return err
-		}
+	body := errorBody(faultError(err))
+	if e := (*serverError)(nil); errors.As(err, &e) && e.clients() {
+		body = e.body
 	}
-	if err := w.Reply('E', errorBody(faultError(err))); err != nil {
+	if err := w.Reply('E', body); err != nil {
 		return err
 	}
 	return errFailed

@@ -21,15 +21,18 @@ type run struct {
 	st   judged
 	plan *plan // nil: no DELETE, counted over all tables
 
-	shift   int                // added to error positions
-	rowdesc bool               // simple protocol: a RowDescription goes to the client
-	fields  []byte             // the RowDescription, until the first row
-	rows    func([]byte) error // takes the client's rows; nil: they go to the client
+	shift    int                // added to error positions
+	deferred bool               // it fires deferred triggers; see fireDeferred
+	binding  bool               // it is a Bind: what is called while the statement is planned
+	rowdesc  bool               // simple protocol: a RowDescription goes to the client
+	fields   []byte             // the RowDescription, until the first row
+	rows     func([]byte) error // takes the client's rows; nil: they go to the client
 
 	before, after counts
 	direct        int64            // rows of step 0
 	captured      map[uint32]int64 // removed rows with keys, by tableoid
 	index         []int            // step to removals.tables
+	unknown       []string         // tables whose rows went uncounted
 	taken         map[uint32]bool  // tables whose rows were noted beforehand (TRUNCATE, DROP)
 
 	end  byte   // 'C' CommandComplete, 's' PortalSuspended, 'I' EmptyQueryResponse, 'E' ErrorResponse
@@ -54,7 +57,7 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	r.w.Send('H', nil)
 	var err error
 	if r.before, err = receiveCounts(ctx, r.w); err != nil {
-		return r.s.fault(r.w, err)
+		return r.fault(err)
 	}
 	if err := r.receive(ctx); err != nil {
 		return err
@@ -64,7 +67,7 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 		r.w.Send('H', nil)
 	}
 	if r.after, err = receiveCounts(ctx, r.w); err != nil {
-		return r.s.fault(r.w, err)
+		return r.fault(err)
 	}
 	if r.renamed() {
 		r.s.epoch++
@@ -103,6 +106,17 @@ func (r *run) countsQuery() string {
 	return countsQuery(r.st.Target, r.plan.touched, r.plan.all)
 }
 
+// fault reports a failed query of rowback's own, and forgets what the statement did.
+func (r *run) fault(err error) error {
+	if !errors.Is(err, errServer) {
+		return err
+	}
+	if err := r.s.tx.rewind(r.mark); err != nil {
+		return err
+	}
+	return r.s.fault(r.w, err)
+}
+
 // capturing: the statement was sent in captured form.
 func (r *run) capturing() bool { return r.plan != nil && r.plan.count == "" }
 
@@ -114,7 +128,11 @@ func (r *run) receive(ctx context.Context) error {
 			return err
 		}
 		switch typ {
-		case '1', '2', '3', 'n', 't':
+		case '2':
+			if r.binding {
+				return r.w.Reply(typ, body)
+			}
+		case '1', '3', 'n', 't':
 		case 'T':
 			if r.fields, err = r.describe(body); err != nil {
 				return err
@@ -140,6 +158,9 @@ func (r *run) receive(ctx context.Context) error {
 			r.s.epoch++ // in case the plan is out of date
 			if err := r.s.tx.rewind(r.mark); err != nil {
 				return err
+			}
+			if r.deferred {
+				body = withoutConstraints(body)
 			}
 			if err := r.w.Reply('E', r.clientError(body)); err != nil {
 				return err
@@ -264,6 +285,9 @@ func (r *run) verdict(ctx context.Context) error {
 	if !r.capturing() && !r.after.tracking && s.j.policy().Mode == Block {
 		return s.blocked(ctx, r.w, r.mark, firstWord(r.commandTag()), "may remove rows, and the server does not count them (track_counts is off)", r.st.Text, removed)
 	}
+	if p := s.j.policy(); len(r.unknown) > 0 && p.Mode == Block && p.Uncountable != Allow {
+		return s.blocked(ctx, r.w, r.mark, firstWord(r.commandTag()), "truncates, drops or rewrites "+strings.Join(r.unknown, ", ")+" on the way, and how many rows that takes cannot be counted", r.st.Text, removed)
+	}
 	if len(removed) == 0 {
 		return nil
 	}
@@ -294,6 +318,9 @@ func (r *run) account() (removed []journal.Table, uncaptured bool) {
 			if n = int64(before.rows); n < 0 {
 				n = r.s.j.policy().Limit + 1 // nobody knows how many: unknown is never safe
 			}
+			if !r.taken[o] {
+				r.vanished(o)
+			}
 			if n > 0 && !r.taken[o] {
 				r.uncounted(o, n, "the table was truncated or rewritten inside the statement; the number is an estimate")
 				uncaptured = true
@@ -306,17 +333,29 @@ func (r *run) account() (removed []journal.Table, uncaptured bool) {
 		}
 	}
 	for o, before := range r.before.tables {
-		if _, still := r.after.tables[o]; !still && before.rows != 0 && !r.taken[o] {
+		if _, still := r.after.tables[o]; !still && !r.taken[o] {
 			n := int64(before.rows)
 			if n < 0 {
 				n = r.s.j.policy().Limit + 1
 			}
-			r.uncounted(o, n, "the table was dropped inside the statement; the number is an estimate")
-			uncaptured = true
+			r.vanished(o)
+			if n > 0 {
+				r.uncounted(o, n, "the table was dropped inside the statement; the number is an estimate")
+				uncaptured = true
+			}
 		}
 	}
 	r.foreign()
 	return r.since(), uncaptured
+}
+
+// vanished notes a table whose rows went without being counted.
+func (r *run) vanished(o uint32) {
+	name := fmt.Sprintf("oid %d", o)
+	if t := r.s.view.snap.Tables[o]; t != nil {
+		name = t.QuotedName()
+	}
+	r.unknown = append(r.unknown, name)
 }
 
 // since is what the transaction's tables have lost since the mark.

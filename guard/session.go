@@ -3,6 +3,7 @@ package guard
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
@@ -20,10 +21,12 @@ type session struct {
 	view    *view
 	private bool
 
-	stmts   map[string]*prepared // prepared statements that need the guard, by name
-	portals map[string]*portal   // portals bound to them, by name
-	tx      *transaction         // nil: nothing removed in the open transaction
-	pending *journal.Entry       // durable, its transaction's end not yet seen; nil: none
+	stmts map[string]*prepared // prepared statements that need the guard, by name
+	// prepared tells when stmts is to be made anew.
+	prepared listing
+	portals  map[string]*portal // portals bound to them, by name
+	tx       *transaction       // nil: nothing removed in the open transaction
+	pending  *journal.Entry     // durable, its transaction's end not yet seen; nil: none
 
 	clean    bool // nothing was sent since the last Sync
 	wasClean bool // clean, before the message under judgement
@@ -53,8 +56,12 @@ func (s *session) Wants(typ byte, body []byte) bool {
 	case 'P':
 		name, rest, _ := cut(body)
 		text, _, _ := cut(rest)
+		s.prepared.seen(name, s.view)
 		return s.stale() || s.stmts[string(name)] != nil || s.interesting(text)
 	case 'B':
+		if !s.private && s.stale() || s.prepared.outdated(s.view) {
+			return true
+		}
 		if len(s.stmts) == 0 && len(s.portals) == 0 {
 			return false
 		}
@@ -95,7 +102,10 @@ func (s *session) stale() bool {
 
 func (s *session) interesting(text []byte) bool {
 	v := s.view
-	if v.snap.Reach.Everything == "" && !v.names.Scan(text) {
+	if s.hazard() {
+		return true
+	}
+	if v.snap.Reach.Everything == "" && !(v.first.Scan(text) && v.names.Scan(text)) {
 		return false
 	}
 	// What a backslash means is the session's to say: Message knows.
@@ -124,7 +134,13 @@ func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []by
 
 func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []byte) error {
 	if typ != 'S' && s.stale() {
-		if err := s.refresh(ctx, w); err != nil {
+		switch err := s.refresh(ctx, w); {
+		case errors.Is(err, errFailed): // the client has been told
+			if typ == 'Q' || typ == 'F' {
+				w.Send('S', nil)
+			}
+			return nil
+		case err != nil:
 			return err
 		}
 	}
@@ -190,6 +206,9 @@ func (s *session) changed(st judged) {
 	}
 	if st.ChangesNames {
 		s.epoch++
+	}
+	if st.Prepares {
+		s.prepared.text = true
 	}
 	if st.DDL || st.ChangesNames {
 		s.renamed, s.renamedIn = true, s.exchange

@@ -2,7 +2,6 @@ package guard
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -25,6 +24,12 @@ func (r *run) take(ctx context.Context) (bool, error) {
 	}
 	if len(tables) == 0 {
 		return !temporary, nil // unknown names: the counters and filenodes decide
+	}
+	if why, err := r.hidden(ctx, tables); err != nil {
+		return false, r.told(err)
+	} else if why != "" { // the filenodes tell that the rows are gone, not how many there were
+		r.st.why = why
+		return true, nil
 	}
 	if err := r.lock(ctx, tables); err != nil {
 		return false, r.told(err)
@@ -67,10 +72,7 @@ func (r *run) take(ctx context.Context) (bool, error) {
 
 // told reports a failed query of ours to the client.
 func (r *run) told(err error) error {
-	if errors.Is(err, errServer) {
-		return r.s.fault(r.w, err)
-	}
-	return err
+	return r.fault(err)
 }
 
 // targets are the tables that hold the rows: the named ones, their partitions
@@ -111,6 +113,25 @@ func (r *run) targets(ctx context.Context) (tables []*catalog.Table, temporary b
 		}
 	}
 	return tables, temporary, nil
+}
+
+// hidden names the first table that the session's user may not read in full.
+func (r *run) hidden(ctx context.Context, tables []*catalog.Table) (string, error) {
+	var oids []string
+	for _, t := range tables {
+		oids = append(oids, strconv.FormatUint(uint64(t.OID), 10))
+	}
+	rows, err := lookup{w: r.w}.Query(ctx, "SELECT c.oid::pg_catalog.text FROM pg_catalog.pg_class c WHERE c.oid = ANY ('{"+strings.Join(oids, ",")+"}'::pg_catalog.oid[])"+
+		" AND (NOT pg_catalog.has_table_privilege(c.oid, 'SELECT') OR NOT pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE') OR pg_catalog.row_security_active(c.oid)) LIMIT 1")
+	if err != nil || len(rows) == 0 {
+		return "", err
+	}
+	for _, t := range tables {
+		if strconv.FormatUint(uint64(t.OID), 10) == text(rows[0][0]) {
+			return "user " + r.s.info.User + " may not read all of " + t.QuotedName(), nil
+		}
+	}
+	return "", nil
 }
 
 // lock takes the lock that the statement itself will take, so that nothing

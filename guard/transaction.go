@@ -15,6 +15,7 @@ type transaction struct {
 	marks    []savepoint
 	xid      string
 	server   journal.Server
+	cursor   bool      // a cursor is open that may delete when fetched from
 	implicit bool      // it ends at the next Sync
 	start    savepoint // nothing removed yet
 }

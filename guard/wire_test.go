@@ -60,6 +60,8 @@ func (r *raw) answers(n int) []string {
 			continue
 		case *pgproto3.ReadyForQuery:
 			n--
+		case *pgproto3.NotificationResponse:
+			m.PID = 0
 		case *pgproto3.ErrorResponse:
 			m.Line, m.File, m.Routine = 0, "", ""
 		case *pgproto3.NoticeResponse:

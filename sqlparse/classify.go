@@ -47,6 +47,7 @@ func classify(node *pg.Node) Statement {
 	case *pg.Node_TransactionStmt:
 		return classifyTransaction(n.TransactionStmt)
 	case *pg.Node_PrepareStmt:
+		s.Prepares = true
 		return s // EXECUTE runs what is inside
 	case *pg.Node_DeclareCursorStmt:
 		s.Cursor = true
@@ -70,7 +71,9 @@ func classify(node *pg.Node) Statement {
 		*pg.Node_RefreshMatViewStmt, *pg.Node_CommentStmt, *pg.Node_SecLabelStmt,
 		*pg.Node_GrantStmt, *pg.Node_GrantRoleStmt, *pg.Node_CreateRoleStmt, *pg.Node_AlterRoleStmt,
 		*pg.Node_AlterRoleSetStmt, *pg.Node_AlterSystemStmt, *pg.Node_AlterDefaultPrivilegesStmt,
-		*pg.Node_ConstraintsSetStmt, *pg.Node_LoadStmt:
+		*pg.Node_LoadStmt:
+	case *pg.Node_ConstraintsSetStmt:
+		s.SetsConstraints = true
 	default:
 		s.DDL = true // any CREATE, ALTER, DROP, IMPORT; and what this list does not know
 	}
@@ -189,6 +192,7 @@ func classifyDo(n *pg.DoStmt) Statement {
 		if a.GetDefElem().GetDefname() == "as" {
 			s.CommitsItself = s.CommitsItself || containsAny(v, "commit", "rollback", "call")
 			s.DDL = s.DDL || containsAny(v, "create", "alter", "drop", "execute", "into")
+			s.Prepares = containsAny(v, "prepare", "execute")
 			s.ChangesNames = containsAny(v, "set", "discard") // SET, RESET, set_config, pg_settings
 		}
 	}

@@ -66,6 +66,11 @@ type Statement struct {
 	// ChangesNames: may change how names resolve (SET search_path or ROLE, RESET,
 	// DISCARD, set_config, any DDL).
 	ChangesNames bool
+	// Prepares: PREPARE, or a DO block that may. What it prepares can be bound by
+	// protocol too.
+	Prepares bool
+	// SetsConstraints: SET CONSTRAINTS, which fires deferred triggers.
+	SetsConstraints bool
 	// CommitsItself: DO or CALL text that may commit (Do: its body contains COMMIT or ROLLBACK; Call: always true).
 	CommitsItself bool
 

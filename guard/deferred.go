@@ -1,0 +1,82 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/proxy"
+	"github.com/rowback/rowback/sqlparse"
+)
+
+// deferredPortal outlives its statement: the transaction is about to end.
+const deferredPortal = "rowback: deferred"
+
+// fireDeferred makes the triggers that wait for COMMIT run now, as COMMIT would
+// first of all, and counts what they remove. Only if a trigger of the database
+// that can be deferred may delete, and only in transactions in which something
+// was counted. It returns errFailed if one fails, or if what they remove is
+// refused: then the client has been told, and the transaction has failed. Only
+// after Quiesce.
+func (s *session) fireDeferred(ctx context.Context, w proxy.Wire) error {
+	why := s.view.snap.Reach.Deferred
+	if s.tx == nil || why == "" {
+		return nil
+	}
+	r := &run{s: s, w: w, st: judged{Statement: sqlparse.Statement{Verb: sqlparse.Commit, Text: "COMMIT"}, route: routeCount, why: string(why)}}
+	r.deferred = true
+	sql := setConstraints
+	if !s.inBlock(w) { // where it would only warn, unless inside a function
+		sql = "DO $rowback$ BEGIN " + setConstraints + "; END $rowback$"
+	}
+	return r.bracket(ctx, func() {
+		w.Send('C', target('S', private))
+		w.Send('P', parseBody(private, sql, nil))
+		w.Send('B', bindText(deferredPortal, private))
+		w.Send('E', executeBody(deferredPortal))
+	})
+}
+
+const setConstraints = "SET CONSTRAINTS ALL IMMEDIATE"
+
+// withoutConstraints is an ErrorResponse body whose context (W) does not tell
+// of fireDeferred's statement, which stands in its last lines.
+func withoutConstraints(body []byte) []byte {
+	var e pgproto3.ErrorResponse
+	if err := e.Decode(body); err != nil {
+		return body
+	}
+	at := strings.LastIndex(e.Where, `"`+setConstraints+`"`)
+	if at < 0 {
+		return body
+	}
+	e.Where = e.Where[:max(0, strings.LastIndexByte(e.Where[:at], '\n'))]
+	return errorBody(&e)
+}
+
+// failCommit ends a transaction block whose COMMIT has failed before it was
+// sent, as the server would have: rolled back, and outside of any block. The
+// server then discards messages up to Sync.
+func (s *session) failCommit(ctx context.Context, w proxy.Wire) error {
+	s.drop()
+	s.endBlock(false)
+	w.Send('S', nil)
+	for {
+		typ, _, err := w.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		if typ == 'Z' {
+			break
+		}
+	}
+	if _, err := (lookup{w: w}).Query(ctx, "ROLLBACK"); err != nil && !errors.Is(err, errServer) {
+		return err
+	}
+	if err := doom(ctx, w, "COMMIT failed"); err != nil {
+		return err
+	}
+	return errFailed
+}

@@ -1,0 +1,373 @@
+package guard_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/journal"
+)
+
+// A route is one way in which rows may leave, or seem to. Each runs on a direct
+// connection for the truth; then through the proxy with the truth as the limit
+// (every answer must be the server's), with one row less (RB001, and all rows
+// still there), and in alert mode (an entry with exact numbers and keys).
+type route struct {
+	name  string
+	setup string
+	sql   []string   // one Query each; in a second round one Parse, Bind, Execute, Sync each
+	raw   []messages // in place of sql: exchanges, each up to its ReadyForQuery
+
+	peak   int64  // the most rows removed at any time, if some come back (ROLLBACK TO)
+	status string // what a refusal leaves behind, if not what the server's answer tells
+	unseen string // why alert mode has no entry
+	keys   bool   // the keys of all rows are captured
+	// over: why more rows may be counted than leave, or refused before they are counted.
+	over string
+}
+
+// lab is a proxy in front of databases made from one template.
+type lab struct {
+	t        *testing.T
+	cluster  *pgtest.Cluster // its own, without fsync: nothing here is about the server's durability
+	template string
+	judge    *guard.Judge
+	journal  journal.Journal
+	addr     string
+	serial   int
+}
+
+func newLab(t *testing.T, sql ...string) *lab {
+	t.Helper()
+	c, err := pgtest.Start(t.Context(), pgtest.Options{Unsafe: true, Settings: []string{"max_prepared_transactions=10", "autovacuum=off"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	l := &lab{t: t, cluster: c, template: "routes"}
+	pgtest.Exec(t, c.URL("postgres"), "CREATE DATABASE routes")
+	pgtest.Exec(t, c.URL("routes"), sql...)
+	j, err := journal.Open(t.Context(), t.TempDir(), journal.Options{Proxy: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.journal = j
+	t.Cleanup(func() {
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	logger := slog.New(slog.DiscardHandler)
+	l.judge, err = guard.New(t.Context(), guard.Options{Journal: j, Proxy: "test", Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.addr, _ = startProxy(t, c.Addr(), l.judge, logger)
+	return l
+}
+
+// outcome is what a run of a route has come to.
+type outcome struct {
+	answers [][]string
+	gone    map[string]int // rows that left, by table and key
+	entries []*journal.Entry
+	keys    map[string]int // captured keys of all entries
+}
+
+func (o outcome) rows() int64 {
+	var n int64
+	for _, c := range o.gone {
+		n += int64(c)
+	}
+	return n
+}
+
+// blocked is the index of the exchange that was refused, -1 if none.
+func (o outcome) blocked() int {
+	return slices.IndexFunc(o.answers, func(a []string) bool { return strings.Contains(strings.Join(a, ""), `"RB001"`) })
+}
+
+// run runs exchanges in a database of its own, on a direct connection if p is nil.
+func (l *lab) run(t *testing.T, setup string, exchanges []messages, p *guard.Policy) outcome {
+	t.Helper()
+	c := l.cluster
+	l.serial++
+	db := fmt.Sprintf("%s_%d", l.template, l.serial)
+	pgtest.Exec(t, c.URL("postgres"), "CREATE DATABASE "+db+" TEMPLATE "+l.template)
+	pgtest.Exec(t, c.URL(db), setup)
+	before := identities(t, c.URL(db))
+	target := c.URL(db)
+	if p != nil {
+		l.judge.SetPolicy(*p)
+		target = fmt.Sprintf("postgres://postgres@%s/%s", l.addr, db)
+	}
+	o := outcome{answers: talk(t, target, exchanges, db)}
+	o.gone = subtract(before, identities(t, c.URL(db)))
+	o.entries, o.keys = l.evidence(t, c.URL(db), db)
+	return o
+}
+
+// tableOID differs between databases that a route has made tables in.
+var tableOID = regexp.MustCompile(`"TableOID":\d+`)
+
+func talk(t *testing.T, target string, exchanges []messages, db string) [][]string {
+	r := dialRaw(t, target)
+	defer r.conn.Close()
+	var out [][]string
+	for _, ms := range exchanges {
+		n := 0
+		for _, m := range ms {
+			r.Send(m)
+			switch m.(type) {
+			case *pgproto3.Query, *pgproto3.Sync, *pgproto3.FunctionCall:
+				n++
+			}
+		}
+		a := r.answers(n)
+		for i := range a {
+			a[i] = tableOID.ReplaceAllString(strings.ReplaceAll(a[i], db, "DB"), `"TableOID":0`)
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// identities are all rows by table and key, or by table and content where the
+// table has no key. Partitions go by their root.
+func identities(t *testing.T, url string) map[string]int {
+	t.Helper()
+	ctx := context.Background()
+	c := connect(t, url, pgx.QueryExecModeExec)
+	defer c.Close(ctx)
+	if _, err := c.Exec(ctx, "SET timezone = 'UTC'"); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := c.Query(ctx, `SELECT c.oid::regclass::text, n.nspname, r.relname, COALESCE((SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_index i
+			JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE i.indrelid = c.oid AND i.indisprimary), '{}')
+		FROM pg_class c JOIN pg_class r ON r.oid = COALESCE(pg_partition_root(c.oid), c.oid) JOIN pg_namespace n ON n.oid = r.relnamespace
+		WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type table struct {
+		Name, Schema, Root string
+		Key                []string
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowToStructByPos[table])
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]int{}
+	for _, tb := range tables {
+		docs, err := pgx.CollectRows(must(c.Query(ctx, "SELECT to_jsonb(x)::text FROM ONLY "+tb.Name+" x")), pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range docs {
+			all[identity(t, tb.Schema, tb.Root, tb.Key, d)]++
+		}
+	}
+	return all
+}
+
+func identity(t *testing.T, schema, table string, key []string, doc string) string {
+	if len(key) == 0 {
+		return schema + "." + table + " " + doc
+	}
+	var row map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(doc), &row); err != nil {
+		t.Fatal(err)
+	}
+	id := schema + "." + table
+	for _, k := range key {
+		id += " " + k + "=" + string(row[k])
+	}
+	return id
+}
+
+func subtract(a, b map[string]int) map[string]int {
+	d := map[string]int{}
+	for k, n := range a {
+		if n -= b[k]; n > 0 {
+			d[k] = n
+		}
+	}
+	return d
+}
+
+// evidence reads a database's entries, and their keys as identities has them.
+func (l *lab) evidence(t *testing.T, url, db string) (es []*journal.Entry, keys map[string]int) {
+	t.Helper()
+	ctx := context.Background()
+	c := connect(t, url, pgx.QueryExecModeExec)
+	defer c.Close(ctx)
+	if _, err := c.Exec(ctx, "SET timezone = 'UTC'"); err != nil {
+		t.Fatal(err)
+	}
+	keys = map[string]int{}
+	for e, err := range l.journal.Entries(ctx, journal.Filter{Database: db}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		es = append(es, e)
+		for row, err := range l.journal.Rows(ctx, e.ID) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			tb := e.Tables[row.Table]
+			if tb.Via == journal.SetNull || tb.Via == journal.SetDef {
+				continue
+			}
+			var key, doc []string
+			for i, k := range tb.Key {
+				var v string
+				if err := c.QueryRow(ctx, "SELECT to_jsonb($1::"+k.Type+")::text", *row.Values[i]).Scan(&v); err != nil {
+					t.Fatal(err)
+				}
+				name, err := json.Marshal(k.Name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				key, doc = append(key, k.Name), append(doc, string(name)+":"+v)
+			}
+			slices.Sort(key)
+			keys[identity(t, tb.Schema, tb.Name, key, "{"+strings.Join(doc, ",")+"}")]++
+		}
+	}
+	return es, keys
+}
+
+// status is the transaction status that an exchange ended with.
+func status(answers []string) string {
+	if len(answers) == 0 {
+		return ""
+	}
+	return answers[len(answers)-1]
+}
+
+func (l *lab) check(t *testing.T, r route) {
+	rounds := map[string][]messages{"raw": r.raw}
+	if r.raw == nil {
+		rounds = map[string][]messages{"simple": nil, "extended": nil}
+		for _, sql := range r.sql {
+			rounds["simple"] = append(rounds["simple"], q(sql))
+			rounds["extended"] = append(rounds["extended"], cat(pbe(sql), syncMsg))
+		}
+	}
+	for _, round := range slices.Sorted(maps.Keys(rounds)) {
+		t.Run(round, func(t *testing.T) {
+			l.checkRound(t, r, rounds[round])
+		})
+	}
+}
+
+func (l *lab) checkRound(t *testing.T, r route, exchanges []messages) {
+	truth := l.run(t, r.setup, exchanges, nil)
+	n := max(truth.rows(), r.peak)
+	policy := guard.Policy{Mode: guard.Block, Limit: n, Uncaptured: guard.Allow, Uncountable: guard.Refuse}
+	if r.over == "" {
+		within := l.run(t, r.setup, exchanges, &policy)
+		for i := range truth.answers {
+			equal(t, fmt.Sprintf("limit %d: answers to exchange %d", n, i), within.answers[i], truth.answers[i])
+		}
+		if !maps.Equal(within.gone, truth.gone) {
+			t.Errorf("limit %d: gone %v, want %v", n, within.gone, truth.gone)
+		}
+	}
+	if n == 0 {
+		return
+	}
+	policy.Limit = n - 1
+	over := l.run(t, r.setup, exchanges, &policy)
+	at := over.blocked()
+	switch {
+	case at < 0:
+		t.Fatalf("limit %d: not blocked, %d rows gone; last answers %.300q", n-1, over.rows(), over.answers[len(over.answers)-1])
+	case over.rows() > n-1:
+		t.Errorf("limit %d: blocked, yet %d rows gone", n-1, over.rows())
+	case r.peak == 0 && len(over.gone) > 0:
+		t.Errorf("limit %d: blocked, yet gone: %v", n-1, over.gone)
+	}
+	want := strings.NewReplacer(`{"Type":"ReadyForQuery","TxStatus":"T"}`, `{"Type":"ReadyForQuery","TxStatus":"E"}`).Replace(status(truth.answers[at]))
+	if r.status != "" {
+		want = `*pgproto3.ReadyForQuery {"Type":"ReadyForQuery","TxStatus":"` + r.status + `"}`
+	}
+	if got := status(over.answers[at]); got != want {
+		t.Errorf("limit %d: status %s, want %s", n-1, got, want)
+	}
+	for i := range at {
+		equal(t, fmt.Sprintf("limit %d: answers to exchange %d", n-1, i), over.answers[i], truth.answers[i])
+	}
+	policy.Mode = guard.Alert
+	alert := l.run(t, r.setup, exchanges, &policy)
+	for i := range truth.answers {
+		equal(t, fmt.Sprintf("alert: answers to exchange %d", i), alert.answers[i], truth.answers[i])
+	}
+	if !maps.Equal(alert.gone, truth.gone) {
+		t.Errorf("alert: gone %v, want %v", alert.gone, truth.gone)
+	}
+	if n = truth.rows(); n > 0 && r.unseen == "" {
+		l.checkEvidence(t, r, alert, n)
+	}
+}
+
+func (l *lab) checkEvidence(t *testing.T, r route, o outcome, n int64) {
+	if len(o.entries) == 0 {
+		t.Fatalf("alert: %d rows gone, no entry", n)
+	}
+	var rows int64
+	captured := true
+	for _, e := range o.entries {
+		if e.Outcome != journal.Committed {
+			t.Errorf("alert: entry is %s", e.Outcome)
+		}
+		rows += e.Rows
+		for _, tb := range e.Tables {
+			captured = captured && tb.KeysCaptured
+			if r.keys && !tb.KeysCaptured {
+				t.Errorf("alert: keys of %s not captured: %s", tb.Name, tb.Why)
+			}
+		}
+	}
+	if r.peak == 0 && o.entries[0].Alert == "" && len(o.entries) == 1 {
+		t.Error("alert: the entry does not say so")
+	}
+	if r.over == "" && rows != n {
+		t.Errorf("alert: entries have %d rows, want %d: %+v", rows, n, o.entries[0].Tables)
+	}
+	for k, c := range o.keys {
+		if c > o.gone[k] {
+			t.Errorf("alert: journalled key %q did not leave", k)
+		}
+	}
+	if captured && !maps.Equal(o.keys, o.gone) {
+		t.Errorf("alert: journalled %v\nwant %v", o.keys, o.gone)
+	}
+}
+
+func TestRoutes(t *testing.T) {
+	l := newLab(t, shop, routesExtra)
+	for _, theme := range []struct {
+		name   string
+		routes []route
+	}{{"delete", deleteRoutes}, {"keys", keyRoutes}, {"nested", nestedRoutes}, {"function", functionRoutes}, {"whole tables", tableRoutes}, {"transaction", transactionRoutes}, {"wire", wireRoutes}, {"harmless", harmlessRoutes}} {
+		for _, r := range theme.routes {
+			t.Run(theme.name+"/"+r.name, func(t *testing.T) { l.check(t, r) })
+		}
+	}
+}
