@@ -26,8 +26,10 @@ func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
 		return 0, err
 	}
 	i := r.table(n)
-	if err := r.s.tx.keys.Add(journal.Row{Table: i, Values: values}); err != nil {
-		return 0, err
+	if len(st.key) > 0 {
+		if err := r.s.tx.keys.Add(journal.Row{Table: i, Values: values}); err != nil {
+			return 0, err
+		}
 	}
 	r.s.tx.removals.tables[i].Rows++
 	if n == 0 {
@@ -49,10 +51,14 @@ func (r *run) table(n int) int {
 	}
 	if r.index[n] < 0 {
 		st := r.plan.steps[n]
-		r.index[n] = r.s.tx.removals.table(journal.Table{
+		t := journal.Table{
 			Schema: st.table.Schema, Name: st.table.Name, OID: st.table.OID,
 			Via: st.via, KeysCaptured: true, Key: st.key, Old: st.old,
-		})
+		}
+		if len(st.key) == 0 { // rows that stay, with their link cut; nothing can name them
+			t.KeysCaptured, t.Why = false, "the table has no primary key or unique not-null key"
+		}
+		r.index[n] = r.s.tx.removals.table(t)
 	}
 	return r.index[n]
 }

@@ -231,3 +231,31 @@ func sqlstate(err error) string {
 	}
 	return ""
 }
+
+// Rows without a key that stay, with their link cut, are counted at least.
+func TestSetNull_WithoutKeyIsCounted(t *testing.T) {
+	e := newEnv(t, guard.Policy{Mode: guard.Block, Limit: 10, Uncaptured: guard.Refuse},
+		`CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int REFERENCES p ON DELETE SET NULL, v int);
+		CREATE TABLE d (id int PRIMARY KEY, p int REFERENCES p ON DELETE CASCADE);
+		INSERT INTO p SELECT generate_series(1, 5); INSERT INTO c SELECT 1 + i % 3, 7 FROM generate_series(1, 9) i; INSERT INTO d SELECT i, i FROM generate_series(1, 5) i`)
+	c := e.connect(pgx.QueryExecModeExec)
+	if _, err := c.Exec(t.Context(), "DELETE FROM p WHERE id IN (1, 5)"); err != nil {
+		t.Fatal(err)
+	}
+	got := e.entries(journal.Filter{})[0]
+	if got.Rows != 4 || len(got.Tables) != 3 {
+		t.Fatalf("%+v", got)
+	}
+	for _, x := range got.Tables {
+		if want := x.Name != "c"; x.KeysCaptured != want || x.Name == "c" && (x.Rows != 3 || x.Via != journal.SetNull || x.Why == "") {
+			t.Errorf("%+v", x)
+		}
+	}
+	equal(t, "journalled", e.journalled(), []string{"d 1", "d 5", "p 1", "p 5"})
+	if _, err := c.Exec(t.Context(), "DELETE FROM p WHERE id = 4"); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.entries(journal.Filter{})[0]; len(got.Tables) != 2 {
+		t.Errorf("no link was cut: %+v", got)
+	}
+}

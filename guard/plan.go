@@ -82,14 +82,7 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 		return p, nil
 	}
 	c := sqlparse.Capture{HexText: encoding != "UTF8"}
-	at := make([]int, len(reached.Steps)) // where each step went
-	for i, r := range reached.Steps {
-		if r.Unlinks() && len(r.Table.Key) == 0 {
-			continue // nothing could name the rows to link again; none of them leaves
-		}
-		if at[i] = len(p.steps); r.Key != nil {
-			r.Parent = at[r.Parent]
-		}
+	for _, r := range reached.Steps {
 		p.steps = append(p.steps, newStep(r))
 		c.Steps = append(c.Steps, captureStep(r))
 	}
