@@ -30,7 +30,7 @@ race: ## every test under the race detector
 
 soak: ## kill proxy and server under load for SOAK (10m) each, compare with the truth
 	@sh scripts/bootstrap test
-	ROWBACK_SOAK=$(SOAK) $(GO) test $(BUILD) -v -timeout 24h -run TestKill ./internal/crash
+	SOAK=$(SOAK) $(GO) test $(BUILD) -v -timeout 24h -run TestKill ./internal/crash
 
 lint: ## gofmt, go vet, staticcheck
 	@sh scripts/bootstrap build

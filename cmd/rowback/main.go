@@ -16,12 +16,12 @@ func main() {
 	// The first signal ends the work in order (the proxy drains, a restore rolls
 	// back); the second one finds the default handler and ends the process.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.LookupEnv))
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, newEnvironment(os.Environ())))
 }
 
 // run is main with its surroundings passed in. It is the one place where an
 // error becomes text on stderr and an exit code.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env lookupEnv) int {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env environment) int {
 	started := false
 	root := newRootCommand(env, &started)
 	root.SetArgs(args)

@@ -21,11 +21,7 @@ type result struct {
 func runWith(t *testing.T, env map[string]string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	lookup := func(name string) (string, bool) {
-		value, ok := env[name]
-		return value, ok
-	}
-	code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr, lookup)
+	code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr, env)
 	return result{code, stdout.String(), stderr.String()}
 }
 
@@ -54,7 +50,9 @@ func TestRun_WrongUsage(t *testing.T) {
 		{[]string{"--purge"}, "unknown flag: --purge"},
 		{[]string{"log", "--purge"}, "See 'rowback log --help'"},
 		{[]string{"log", "a", "b"}, "accepts at most 1 arg"},
-		{[]string{"log", "--min-rows", "many"}, "invalid argument"},
+		{[]string{"log", "--min-rows", "many"}, `--min-rows: "many" is not a whole number`},
+		{[]string{"restore", "--lock-timeout", "5"}, `--lock-timeout: "5" is not a duration such as`},
+		{[]string{"restore", "--yes=perhaps"}, `--yes: "perhaps" is neither true nor false`},
 		{[]string{"log", "--config", "missing.yaml"}, "missing.yaml: no such file"},
 	} {
 		r := runWith(t, nil, c.args...)
@@ -81,7 +79,7 @@ func TestRun_HelpAndVersion(t *testing.T) {
 // Every command has examples in its help, and says what it does.
 func TestHelp_HasExamples(t *testing.T) {
 	started := false
-	root := newRootCommand(os.LookupEnv, &started)
+	root := newRootCommand(nil, &started)
 	for _, cmd := range root.Commands() {
 		if cmd.Name() != "completion" && cmd.Name() != "help" && (cmd.Example == "" || cmd.Short == "") {
 			t.Errorf("rowback %s has no example or description", cmd.Name())

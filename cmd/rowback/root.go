@@ -4,7 +4,7 @@ import "github.com/spf13/cobra"
 
 // newRootCommand builds the whole command tree. started is set once a command
 // line is accepted; an error before that is wrong usage.
-func newRootCommand(env lookupEnv, started *bool) *cobra.Command {
+func newRootCommand(env environment, started *bool) *cobra.Command {
 	s := newSettings(env)
 	root := &cobra.Command{
 		Use:   "rowback",
@@ -45,6 +45,7 @@ Exit codes:
 			return s.load(cmd.Flags())
 		},
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	s.addCommonFlags(root.PersistentFlags())
 	root.AddCommand(
 		newDemoCommand(),

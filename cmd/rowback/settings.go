@@ -2,13 +2,9 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/spf13/pflag"
 )
-
-// lookupEnv is os.LookupEnv, or a test's own environment.
-type lookupEnv func(name string) (string, bool)
 
 // settings are what several commands are told alike. They hold the defaults
 // until load, which runs before any command; then they are valid.
@@ -31,10 +27,11 @@ type settings struct {
 	Uncaptured  string // allow or block: rows removed whose keys cannot be recorded
 	Uncountable string // allow or block: removals that cannot be counted before commit
 
-	env lookupEnv
+	env    environment
+	origin map[string]string // for people: where each setting that was given comes from
 }
 
-func newSettings(env lookupEnv) *settings {
+func newSettings(env environment) *settings {
 	return &settings{
 		Listen:      "127.0.0.1:6432",
 		Upstream:    "127.0.0.1:5432",
@@ -62,7 +59,7 @@ func (s *settings) all() []setting {
 	return []setting{
 		{name: "listen", text: &s.Listen, usage: "where clients connect: `ADDR` is host:port or a socket directory"},
 		{name: "upstream", text: &s.Upstream, common: true, usage: "production server behind the proxy: host:port or a postgres `URL`"},
-		{name: "journal", text: &s.Journal, common: true, usage: "the journal: a directory, or a postgres `URL`"},
+		{name: "journal", text: &s.Journal, common: true, usage: "the journal, a `DIRECTORY`"},
 		{name: "mode", text: &s.Mode, usage: "what happens over a threshold: `block|alert|off`"},
 		{name: "threshold", number: &s.Threshold, usage: "`ROWS` that one statement, and one transaction, may remove, cascades included"},
 		{name: "admin", text: &s.Admin, usage: "`ADDR` of metrics, health and API, or off"},
@@ -76,11 +73,6 @@ func (s *settings) all() []setting {
 		{name: "uncaptured", text: &s.Uncaptured, usage: "deletions whose keys cannot be recorded: `allow|block`"},
 		{name: "uncountable", text: &s.Uncountable, usage: "removals that cannot be counted before commit: `allow|block`"},
 	}
-}
-
-// envName is the environment variable of a setting.
-func envName(name string) string {
-	return "ROWBACK_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
 // addCommonFlags adds the flags that every command has.
@@ -119,19 +111,26 @@ func (s *settings) load(flags *pflag.FlagSet) error {
 
 func (s *settings) fill(flags *pflag.FlagSet) error {
 	defaults := newSettings(s.env).all()
+	s.origin = map[string]string{}
+	if err := s.knownEnv(); err != nil {
+		return err
+	}
 	file, err := s.readFile(flags.Changed("config"))
 	if err != nil {
 		return err
 	}
 	for i, v := range s.all() {
 		if flags.Changed(v.name) {
+			s.origin[v.name] = "--" + v.name
 			continue
 		}
 		v.reset(defaults[i])
-		if text, ok := s.env(envName(v.name)); ok && text != "" {
-			err = v.parse(text, envName(v.name))
+		if text := s.env[envName(v.name)]; text != "" {
+			s.origin[v.name] = envName(v.name)
+			err = v.parse(text, s.origin[v.name])
 		} else if line, ok := file[v.name]; ok {
-			err = v.parse(line.text, fmt.Sprintf("%s:%d: %s", s.ConfigFile, line.number, v.name))
+			s.origin[v.name] = fmt.Sprintf("%s:%d: %s", s.ConfigFile, line.number, v.name)
+			err = v.parse(line.text, s.origin[v.name])
 		}
 		if err != nil {
 			return err

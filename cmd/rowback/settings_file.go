@@ -25,7 +25,7 @@ func (s *settings) readFile(flagged bool) (map[string]line, error) {
 	if !asked {
 		s.ConfigFile = ""
 		candidates = []string{"rowback.yaml", "/etc/rowback/rowback.yaml"}
-		if name, ok := s.env("ROWBACK_CONFIG"); ok && name != "" {
+		if name := s.env["ROWBACK_CONFIG"]; name != "" {
 			candidates, asked = []string{name}, true
 		}
 	}
@@ -79,21 +79,28 @@ func (s *settings) parseFile(name string, text []byte) (map[string]line, error) 
 
 // known refuses a key that is no setting, with the nearest one that is.
 func (s *settings) known(key string) error {
-	best, distance := "", 4
 	var names []string
 	for _, v := range s.all() {
 		if v.name == key {
 			return nil
 		}
 		names = append(names, v.name)
-		if d := editDistance(strings.ReplaceAll(strings.ToLower(key), "_", "-"), v.name); d < distance {
-			best, distance = v.name, d
-		}
 	}
-	if best != "" {
+	if best := nearest(strings.ReplaceAll(strings.ToLower(key), "_", "-"), names); best != "" {
 		return fmt.Errorf("unknown setting %q, did you mean %q?", key, best)
 	}
 	return fmt.Errorf("unknown setting %q; there are: %s", key, strings.Join(names, ", "))
+}
+
+// nearest is the one of names that text may have been meant as, "" if none is near.
+func nearest(text string, names []string) string {
+	best, distance := "", 4
+	for _, name := range names {
+		if d := editDistance(text, name); d < distance {
+			best, distance = name, d
+		}
+	}
+	return best
 }
 
 // editDistance is the Levenshtein distance.

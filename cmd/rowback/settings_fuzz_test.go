@@ -15,7 +15,7 @@ func FuzzSettingsFile(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		s := newSettings(func(string) (string, bool) { return "", false })
+		s := newSettings(nil)
 		lines, err := s.parseFile("f", text)
 		if err != nil {
 			return

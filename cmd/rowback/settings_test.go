@@ -12,10 +12,7 @@ import (
 // loaded loads settings as a proxy would, in the present directory.
 func loaded(t *testing.T, env map[string]string, args ...string) (*settings, *pflag.FlagSet, error) {
 	t.Helper()
-	s := newSettings(func(name string) (string, bool) {
-		value, ok := env[name]
-		return value, ok
-	})
+	s := newSettings(env)
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	s.addCommonFlags(flags)
 	s.addProxyFlags(flags)
@@ -38,7 +35,7 @@ func TestSettings_Defaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.env = nil
+	s.env, s.origin = nil, nil
 	want := settings{
 		Listen: "127.0.0.1:6432", Upstream: "127.0.0.1:5432", Production: "127.0.0.1:5432",
 		Journal: "./rowback-journal", Mode: "block", Threshold: 1000, Admin: "127.0.0.1:9432",
@@ -111,6 +108,7 @@ func TestSettings_BadFile(t *testing.T) {
 		"threshold: many\n":                      `rowback.yaml:1: threshold: "many" is not a whole number`,
 		"mode: block\n  threshold: 5\n":          "rowback.yaml:",
 		"listen: localhost\n":                    "listen: \"localhost\" is not host:port; give host:port, or an absolute directory",
+		"threshold: 1\nmode: warn\n":             `rowback.yaml:2: mode: "warn" is none of block, alert, off`,
 		"recovery: mysql://h/db\n":               "recovery: mysql:// is not a postgres URL",
 		"recovery: postgres://h:x/db\n":          "recovery: postgres://h:x/db cannot be used",
 		"upstream: postgres://u:SECRET@h:x/db\n": "upstream: postgres://u:xxxxx@h:x/db cannot be used",
@@ -154,5 +152,24 @@ func TestSettings_Validated(t *testing.T) {
 	}
 	if s, _, err := loaded(t, map[string]string{"ROWBACK_ADMIN": "off"}); err != nil || s.Admin != "" {
 		t.Errorf("admin off: %q, %v", s.Admin, err)
+	}
+}
+
+func TestSettings_UnknownEnvironment(t *testing.T) {
+	inDirectory(t)
+	for name, want := range map[string]string{
+		"ROWBACK_TRESHOLD": "unknown environment variable ROWBACK_TRESHOLD, did you mean ROWBACK_THRESHOLD?",
+		"ROWBACK_COLOUR":   "unknown environment variable ROWBACK_COLOUR; there are: ROWBACK_CONFIG, ROWBACK_LISTEN",
+	} {
+		if _, _, err := loaded(t, map[string]string{name: "1"}); exitCode(err) != exitUsage || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// A Kubernetes service called rowback, or rowback-journal.
+	if _, _, err := loaded(t, map[string]string{
+		"ROWBACK_SERVICE_HOST": "10.0.0.1", "ROWBACK_SERVICE_PORT": "6432", "ROWBACK_SERVICE_PORT_PG": "6432", "ROWBACK_PORT": "tcp://10.0.0.1:6432",
+		"ROWBACK_PORT_6432_TCP": "tcp://10.0.0.1:6432", "ROWBACK_PORT_6432_TCP_ADDR": "10.0.0.1", "ROWBACK_JOURNAL_SERVICE_HOST": "10.0.0.2",
+	}); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -36,7 +37,7 @@ func (s *settings) validate() error {
 	}
 	for _, c := range checks {
 		if c.err != nil {
-			return fmt.Errorf("%s: %w", c.name, c.err)
+			return fmt.Errorf("%s: %w", cmp.Or(s.origin[c.name], c.name), c.err)
 		}
 	}
 	return nil

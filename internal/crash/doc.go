@@ -2,5 +2,5 @@
 // compares the journal with the truth. It has only tests.
 //
 // The truth is a table written by a trigger in the deleting transaction itself.
-// ROWBACK_SOAK=5m (`make soak`) makes the runs that long.
+// SOAK=5m (`make soak`) makes the runs that long.
 package crash

@@ -11,7 +11,7 @@ import (
 	"github.com/rowback/rowback/internal/pgtest"
 )
 
-// normal is how long a run lasts unless ROWBACK_SOAK says otherwise.
+// normal is how long a run lasts unless SOAK says otherwise.
 const normal = 15 * time.Second
 
 // Some of the restarts leave settling to the sessions, some do it over the

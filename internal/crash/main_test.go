@@ -57,13 +57,13 @@ func program(t *testing.T) string {
 // howLong is how long a run under load lasts.
 func howLong(t *testing.T, normal time.Duration) time.Duration {
 	t.Helper()
-	v := os.Getenv("ROWBACK_SOAK")
+	v := os.Getenv("SOAK")
 	if v == "" {
 		return normal
 	}
 	d, err := time.ParseDuration(v)
 	if err != nil {
-		t.Fatalf("ROWBACK_SOAK: %v", err)
+		t.Fatalf("SOAK: %v", err)
 	}
 	return d
 }

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/pflag"
+)
+
+// flagError says in words what is wrong with a flag's value.
+func flagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	what := "cannot be used"
+	switch invalid.GetFlag().Value.Type() {
+	case "int64":
+		what = "is not a whole number"
+	case "duration":
+		what = "is not a duration such as 500ms, 30s or 5m"
+	case "bool":
+		what = "is neither true nor false"
+	}
+	return fmt.Errorf("--%s: %q %s", invalid.GetFlag().Name, invalid.GetValue(), what)
+}

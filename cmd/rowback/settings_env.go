@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// environment is the process's environment, or a test's own.
+type environment map[string]string
+
+// newEnvironment reads the lines of os.Environ.
+func newEnvironment(lines []string) environment {
+	e := environment{}
+	for _, line := range lines {
+		if name, value, ok := strings.Cut(line, "="); ok {
+			e[name] = value
+		}
+	}
+	return e
+}
+
+const envPrefix = "ROWBACK_"
+
+// envName is the environment variable of a setting.
+func envName(name string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// serviceLink matches what Kubernetes and Docker set for a service that is
+// called rowback, or rowback-something; they are not ours to refuse.
+var serviceLink = regexp.MustCompile(`^ROWBACK(_.+)?_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_[0-9]+_[A-Z]+(_PROTO|_PORT|_ADDR)?)?)$`)
+
+// knownEnv refuses a ROWBACK_ variable that is no setting: one misspelt would
+// leave the default in force, unseen.
+func (s *settings) knownEnv() error {
+	names := []string{envPrefix + "CONFIG"}
+	for _, v := range s.all() {
+		names = append(names, envName(v.name))
+	}
+	var unknown []string
+	for name := range s.env {
+		if strings.HasPrefix(name, envPrefix) && !slices.Contains(names, name) && !serviceLink.MatchString(name) {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	name := slices.Min(unknown)
+	if best := nearest(name, names); best != "" {
+		return fmt.Errorf("unknown environment variable %s, did you mean %s?", name, best)
+	}
+	return fmt.Errorf("unknown environment variable %s; there are: %s", name, strings.Join(names, ", "))
+}
