@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/proxy"
 	"github.com/rowback/rowback/sqlparse"
 )
@@ -16,7 +17,7 @@ type counts struct {
 	tables   map[uint32]counter
 	xid      string    // "" while the transaction has none
 	target   uint32    // what the name of the target means, 0 if nothing
-	started  time.Time // see runSQL; zero if not known
+	started  time.Time // see catalog.RunSQL; zero if not known
 	tracking bool      // track_counts is on
 }
 
@@ -36,7 +37,7 @@ func countsQuery(target sqlparse.Name, tables []uint32, all bool) string {
 		name = literal(regclass(target))
 	}
 	b.WriteString("SELECT pg_catalog.to_regclass(" + name + ")::pg_catalog.oid::pg_catalog.text, pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.current_setting('track_counts')," +
-		" " + runSQL + " UNION ALL ")
+		" " + catalog.RunSQL + " UNION ALL ")
 	if all {
 		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, c.relfilenode::pg_catalog.text, GREATEST(c.reltuples, CASE WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) > 0 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) END)::pg_catalog.text" +
 			" FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid >= 16384")
@@ -65,7 +66,7 @@ func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
 		}
 		if i == 0 {
 			c.xid, c.tracking = text(r[1]), text(r[2]) == "on"
-			c.started = runStart(text(r[3]))
+			c.started = catalog.RunStart(text(r[3]))
 			if r[0] != nil {
 				o, err := strconv.ParseUint(*r[0], 10, 32)
 				if err != nil {

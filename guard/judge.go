@@ -47,13 +47,23 @@ func New(ctx context.Context, o Options) (*Judge, error) {
 	}
 	j := &Judge{o: o, databases: map[string]*database{}}
 	j.SetPolicy(o.Policy)
-	for e, err := range o.Journal.Entries(ctx, journal.Filter{Outcome: journal.InDoubt, Kind: journal.Deletion}) {
-		if err != nil {
+	for _, kind := range []journal.Kind{journal.Deletion, journal.Restore} {
+		if err := j.doubt(ctx, kind); err != nil {
 			return nil, err
+		}
+	}
+	return j, nil
+}
+
+// doubt takes the entries of a kind that the journal has in doubt into care.
+func (j *Judge) doubt(ctx context.Context, kind journal.Kind) error {
+	for e, err := range j.o.Journal.Entries(ctx, journal.Filter{Outcome: journal.InDoubt, Kind: kind}) {
+		if err != nil {
+			return err
 		}
 		j.database(e.Database).doubt(e.ID)
 	}
-	return j, nil
+	return nil
 }
 
 // Session implements proxy.Judge.
@@ -81,6 +91,10 @@ func (j *Judge) Run(ctx context.Context) {
 		}
 		for _, d := range j.all() {
 			d.due.Store(true)
+		}
+		// A restore is another process: if it died, nobody tells.
+		if err := j.doubt(ctx, journal.Restore); err != nil && ctx.Err() == nil {
+			j.o.Logger.Warn("restores in doubt are not settled", "error", err)
 		}
 	}
 }

@@ -22,6 +22,7 @@ type probed struct {
 	asked     int
 	absent    int
 	untouched int // the row is older than the transaction: that has not removed it
+	own       int // the row is the transaction's own
 }
 
 // probe looks for the rows of an entry, whose transaction was xid (its low bits).
@@ -46,32 +47,34 @@ func (j *Judge) probe(ctx context.Context, q catalog.Querier, e *journal.Entry, 
 	}
 	for i, conds := range byTable {
 		t := e.Tables[i]
-		present, untouched, err := probeTable(ctx, q, quote(t.Schema)+"."+quote(t.Name), conds, xid)
+		present, untouched, own, err := probeTable(ctx, q, quote(t.Schema)+"."+quote(t.Name), conds, xid)
 		if err != nil {
 			return p, fmt.Errorf("%s.%s: %w", t.Schema, t.Name, err)
 		}
 		p.absent += len(conds) - present
 		p.untouched += untouched
+		p.own += own
 	}
 	return p, nil
 }
 
-func probeTable(ctx context.Context, q catalog.Querier, name string, conds []string, xid uint32) (present, untouched int, err error) {
+func probeTable(ctx context.Context, q catalog.Querier, name string, conds []string, xid uint32) (present, untouched, own int, err error) {
 	exists, err := one(ctx, q, "SELECT pg_catalog.to_regclass("+literal(name)+") IS NOT NULL")
 	if err != nil || exists != "t" { // dropped since, or by it
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
-	rows, err := q.Query(ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE pg_catalog.age(xmin) > pg_catalog.age('%d'::pg_catalog.xid)) FROM %s WHERE %s",
+	rows, err := q.Query(ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE pg_catalog.age(xmin) > pg_catalog.age('%[1]d'::pg_catalog.xid)), pg_catalog.count(*) FILTER (WHERE xmin = '%[1]d'::pg_catalog.xid) FROM %[2]s WHERE %[3]s",
 		xid, name, strings.Join(conds, " OR ")))
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
-	if len(rows) != 1 || len(rows[0]) != 2 {
-		return 0, 0, fmt.Errorf("%w: probe", errMalformed)
+	if len(rows) != 1 || len(rows[0]) != 3 {
+		return 0, 0, 0, fmt.Errorf("%w: probe", errMalformed)
 	}
-	if present, err = strconv.Atoi(text(rows[0][0])); err != nil {
-		return 0, 0, err
+	for i, n := range []*int{&present, &untouched, &own} {
+		if *n, err = strconv.Atoi(text(rows[0][i])); err != nil {
+			return 0, 0, 0, err
+		}
 	}
-	untouched, err = strconv.Atoi(text(rows[0][1]))
-	return present, untouched, err
+	return present, untouched, own, nil
 }

@@ -78,6 +78,8 @@ func (j *Judge) settleOne(ctx context.Context, q catalog.Querier, id string, run
 	switch {
 	case err != nil:
 		return "", err
+	case e.Kind == journal.Restore:
+		return restored(p, xid)
 	case p.asked == 0:
 		return "", fmt.Errorf("the server was restarted since, and no key was captured that could tell whether transaction %d committed", xid)
 	case p.untouched == 0 && (p.absent > 0 || status == "committed"):
@@ -88,25 +90,22 @@ func (j *Judge) settleOne(ctx context.Context, q catalog.Querier, id string, run
 	return "", fmt.Errorf("the server was restarted since: of %d rows of transaction %d, %d are as they were and %d are gone", p.asked, xid, p.untouched, p.absent)
 }
 
-// runSQL is the start of the server's run that its transaction ids belong to.
-// After a crash ids that were not yet in flushed WAL are issued again, also
-// when the postmaster survives; statistics are reset then. NULL before
-// PostgreSQL 15, where they are costly to ask for.
-const runSQL = "CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 150000 THEN" +
-	" pg_catalog.date_part('epoch', GREATEST(pg_catalog.pg_postmaster_start_time(), pg_catalog.pg_stat_get_bgwriter_stat_reset_time())) END::pg_catalog.text"
-
-func serverRun(ctx context.Context, q catalog.Querier) (time.Time, error) {
-	epoch, err := one(ctx, q, "SELECT "+runSQL)
-	return runStart(epoch), err
+// restored is the outcome of a restore by its rows: those that it inserted are
+// there, or none of them.
+func restored(p probed, xid uint64) (journal.Outcome, error) {
+	switch {
+	case p.own > 0:
+		return journal.Committed, nil
+	case p.asked > 0 && p.absent == p.asked:
+		return journal.RolledBack, nil
+	}
+	return "", fmt.Errorf("the server was restarted since: of %d rows that transaction %d was to restore, %d are not there and none is as it inserted it", p.asked, xid, p.absent)
 }
 
-// runStart reads runSQL's answer; zero if the run is not known.
-func runStart(epoch string) time.Time {
-	sec, err := strconv.ParseFloat(epoch, 64)
-	if err != nil {
-		return time.Time{}
-	}
-	return time.UnixMicro(int64(sec * 1e6)).UTC()
+// serverRun is the start of the server's run, zero if it is not known.
+func serverRun(ctx context.Context, q catalog.Querier) (time.Time, error) {
+	epoch, err := one(ctx, q, "SELECT "+catalog.RunSQL)
+	return catalog.RunStart(epoch), err
 }
 
 func one(ctx context.Context, q catalog.Querier, sql string) (string, error) {

@@ -225,9 +225,14 @@ func TestSettle_FoundAtStart(t *testing.T) {
 // doubtful appends an entry in doubt of an earlier run of the server.
 func (e *env) doubtful(xid, table string, ids []string) string {
 	e.t.Helper()
+	return e.doubtfulEntry(journal.Deletion, xid, table, ids)
+}
+
+func (e *env) doubtfulEntry(kind journal.Kind, xid, table string, ids []string) string {
+	e.t.Helper()
 	now := time.Now()
 	x := &journal.Entry{
-		ID: journal.NewID(now), Time: now, Kind: journal.Deletion, Outcome: journal.InDoubt, Database: e.database, XID: xid, Rows: int64(len(ids)),
+		ID: journal.NewID(now), Time: now, Kind: kind, Outcome: journal.InDoubt, Database: e.database, XID: xid, Rows: int64(len(ids)),
 		Server: journal.Server{Started: now.Add(-time.Hour)},
 		Tables: []journal.Table{{Schema: "public", Name: table, Rows: int64(len(ids)), Via: journal.Direct, KeysCaptured: true, Key: []journal.Column{{Name: "id", Type: "integer"}}}},
 	}

@@ -38,10 +38,15 @@ func (r *restore) commit(ctx context.Context, committed *bool) (id string, err e
 	if err := r.production.exec(ctx, "COMMIT"); err != nil {
 		return entry.ID, r.uncommitted(ctx, entry, err)
 	}
-	if err := r.o.Journal.Settle(ctx, entry.ID, journal.Committed); err != nil {
-		r.warn("the rows are back and committed, but the journal could not record the outcome of " + entry.ID + ": " + err.Error())
-	}
+	r.committed(ctx, entry)
 	return entry.ID, nil
+}
+
+// committed records that e did. The rows are back whatever comes of it.
+func (r *restore) committed(ctx context.Context, e *journal.Entry) {
+	if err := r.o.Journal.Settle(ctx, e.ID, journal.Committed); err != nil {
+		r.warn("the rows are back and committed, but the journal could not record the outcome of " + e.ID + ": " + err.Error())
+	}
 }
 
 // uncommitted settles an entry whose COMMIT failed, or whose answer was lost.
@@ -49,32 +54,46 @@ func (r *restore) commit(ctx context.Context, committed *bool) (id string, err e
 func (r *restore) uncommitted(ctx context.Context, e *journal.Entry, cause error) error {
 	outcome := journal.RolledBack
 	if r.production.conn.IsClosed() {
-		again, err := connect(ctx, "production", r.o.Production, r.o.Source.Database)
-		if err != nil {
-			return fmt.Errorf("the connection broke at COMMIT; whether the rows are back is not known (journal entry %s, in doubt); run the restore again, it restores only what is absent: %w", e.ID, cause)
-		}
-		r.production = again
-		rows, err := again.rows(ctx, "SELECT pg_catalog.pg_xact_status("+literal(e.XID)+"::pg_catalog.xid8)")
-		if err != nil || rows[0][0] == nil || *rows[0][0] == "in progress" {
-			return errors.Join(fmt.Errorf("the connection broke at COMMIT; whether the rows are back is not known (journal entry %s, in doubt): %w", e.ID, cause), err)
-		}
-		if *rows[0][0] == "committed" {
-			return r.o.Journal.Settle(ctx, e.ID, journal.Committed)
+		var err error
+		if outcome, err = r.ask(ctx, e); err != nil || outcome == journal.InDoubt {
+			return errors.Join(fmt.Errorf("the connection broke at COMMIT; whether the rows are back is not known (journal entry %s, in doubt); run the restore again, it restores only what is absent: %w", e.ID, cause), err)
 		}
 	}
+	if outcome == journal.Committed {
+		r.committed(ctx, e)
+		return nil
+	}
 	return errors.Join(cause, r.o.Journal.Settle(ctx, e.ID, outcome))
+}
+
+// ask asks the server, on a new connection, how e's transaction ended.
+func (r *restore) ask(ctx context.Context, e *journal.Entry) (journal.Outcome, error) {
+	again, err := connect(ctx, "production", r.o.Production, r.o.Source.Database)
+	if err != nil {
+		return journal.InDoubt, err
+	}
+	r.production = again
+	run, err := again.rows(ctx, "SELECT coalesce("+catalog.RunSQL+", '')")
+	if err != nil || e.Server.Started.IsZero() || !catalog.RunStart(*run[0][0]).Equal(e.Server.Started) {
+		return journal.InDoubt, err // after a crash the id may be another transaction's by now
+	}
+	status, err := again.rows(ctx, "SELECT coalesce(pg_catalog.pg_xact_status("+literal(e.XID)+"::pg_catalog.xid8), '')")
+	switch {
+	case err != nil:
+		return journal.InDoubt, err
+	case *status[0][0] == "committed":
+		return journal.Committed, nil
+	case *status[0][0] == "aborted":
+		return journal.RolledBack, nil
+	}
+	return journal.InDoubt, nil
 }
 
 // evidence is the journal entry of this restore: what it inserted, by key, and
 // which links it restored. The caller closes the keys.
 func (r *restore) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, error) {
-	// xid, user, system, start: what an in-doubt entry is settled by.
-	rows, err := r.production.rows(ctx, `SELECT pg_current_xact_id()::text, current_user, system_identifier::text,
-		to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM pg_control_system()`)
-	if err != nil {
-		return nil, nil, err
-	}
-	started, err := time.Parse(time.RFC3339Nano, *rows[0][3])
+	// xid, user, system, run: what an in-doubt entry is settled by.
+	rows, err := r.production.rows(ctx, "SELECT pg_current_xact_id()::text, current_user, system_identifier::text, coalesce("+catalog.RunSQL+", '') FROM pg_control_system()")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -83,7 +102,7 @@ func (r *restore) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, 
 	e := &journal.Entry{
 		ID: journal.NewID(now), Time: now, Kind: journal.Restore, Outcome: journal.InDoubt,
 		Database: r.production.catalog.Database, User: *rows[0][1], Application: "rowback restore", Client: host,
-		XID: *rows[0][0], Server: journal.Server{SystemID: *rows[0][2], Started: started}, Restores: r.o.Source.IDs,
+		XID: *rows[0][0], Server: journal.Server{SystemID: *rows[0][2], Started: catalog.RunStart(*rows[0][3])}, Restores: r.o.Source.IDs,
 	}
 	keys := journal.NewKeys("")
 	fail := func(err error) (*journal.Entry, *journal.Keys, error) {
