@@ -25,7 +25,7 @@ func Load(ctx context.Context, q Querier) (*Snapshot, error) {
 	for _, parts := range [][]string{
 		{relationsSQL, typesSQL},
 		{columnsSQL},
-		{sequencesSQL, keysSQL, foreignKeysSQL, triggersSQL, rulesSQL},
+		{sequencesSQL, keysSQL, foreignKeysSQL, triggersSQL, rulesSQL, signaturesSQL},
 		{functionsSQL, domainsSQL, edgesSQL, builtinsSQL},
 	} {
 		rows, err := q.Query(ctx, query(version, hex, parts...))

@@ -63,6 +63,8 @@ func (l *loader) document(kind, text string) error {
 		l.sequence(d)
 	case "key":
 		return l.key(d)
+	case "signature":
+		return l.signature(d)
 	case "foreign key":
 		return l.foreignKey(d)
 	case "trigger":

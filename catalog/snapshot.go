@@ -50,6 +50,8 @@ type Table struct {
 	UnsafeTriggers []string
 	Triggers       []Trigger
 	EstimatedRows  float64 // pg_class.reltuples, -1 unknown
+
+	signature signature
 }
 
 // Column is one live column.

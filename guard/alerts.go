@@ -119,7 +119,11 @@ func (a *Alerts) post(ctx context.Context, e *journal.Entry) error {
 }
 
 func alertText(e *journal.Entry) string {
-	return fmt.Sprintf("rowback: %s %s: %s, by %s on %s (reference %s)", e.Outcome, e.Database, e.Alert, e.User, e.Client, e.ID)
+	text := fmt.Sprintf("rowback: %s %s: %s, by %s on %s (reference %s)", e.Outcome, e.Database, e.Alert, e.User, e.Client, e.ID)
+	if without := keyless(e.Tables); e.Outcome == journal.Committed && len(without) > 0 {
+		text += fmt.Sprintf("; the keys of %s are not recorded: %s", rowsOf(without), without[0].Why)
+	}
+	return text
 }
 
 // raise tells people of an entry over the limit: log, metric, webhook.

@@ -55,6 +55,10 @@ func (s *session) ended(ctx context.Context, e *journal.Entry, o journal.Outcome
 	e.Outcome = o
 	if o == journal.Committed {
 		s.j.o.Metrics.removed(e)
+		if without := keyless(e.Tables); len(without) > 0 {
+			s.j.o.Logger.Warn("rows were removed whose keys are not recorded; they cannot be restored by key",
+				"id", e.ID, "rows", rowsOf(without), "why", without[0].Why)
+		}
 		if e.Alert != "" {
 			s.j.raise(e)
 		}

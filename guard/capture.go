@@ -55,7 +55,7 @@ func (r *run) table(n int) int {
 			Schema: st.table.Schema, Name: st.table.Name, OID: st.table.OID,
 			Via: st.via, KeysCaptured: true, Key: st.key, Old: st.old,
 		}
-		if len(st.key) == 0 { // rows that stay, with their link cut; nothing can name them
+		if len(st.key) == 0 { // nothing can name its rows
 			t.KeysCaptured, t.Why = false, "the table has no primary key or unique not-null key"
 		}
 		r.index[n] = r.s.tx.removals.table(t)

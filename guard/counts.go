@@ -17,6 +17,7 @@ type counts struct {
 	tables   map[uint32]counter
 	xid      string    // "" while the transaction has none
 	target   uint32    // what the name of the target means, 0 if nothing
+	depends  string    // catalog.Signature of the target, "" if not asked for
 	started  time.Time // see catalog.RunSQL; zero if not known
 	tracking bool      // track_counts is on
 }
@@ -29,21 +30,22 @@ type counter struct {
 }
 
 // countsQuery reads the counters of the given tables, or of all that are not
-// temporary. The first row is the transaction's own, with what target means in it.
-func countsQuery(target sqlparse.Name, tables []uint32, all bool) string {
+// temporary. The first row is the transaction's own, with what target means in
+// it, and its signature.
+func countsQuery(target sqlparse.Name, signature string, tables []uint32, all bool) string {
 	var b strings.Builder
 	name := "NULL"
 	if target.Name != "" {
 		name = literal(regclass(target))
 	}
 	b.WriteString("SELECT pg_catalog.to_regclass(" + name + ")::pg_catalog.oid::pg_catalog.text, pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.current_setting('track_counts')," +
-		" " + catalog.RunSQL + " UNION ALL ")
+		" " + catalog.RunSQL + ", " + signature + " UNION ALL ")
 	if all {
-		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, c.relfilenode::pg_catalog.text, GREATEST(c.reltuples, CASE WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) > 0 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) END)::pg_catalog.text" +
+		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, c.relfilenode::pg_catalog.text, GREATEST(c.reltuples, CASE WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) > 0 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) END)::pg_catalog.text, NULL" +
 			" FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid >= 16384")
 		return b.String()
 	}
-	b.WriteString("SELECT o::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text, '', '0' FROM pg_catalog.unnest(ARRAY[")
+	b.WriteString("SELECT o::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text, '', '0', NULL FROM pg_catalog.unnest(ARRAY[")
 	for i, o := range tables {
 		if i > 0 {
 			b.WriteByte(',')
@@ -61,12 +63,12 @@ func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
 	}
 	c := counts{tables: make(map[uint32]counter, len(rows))}
 	for i, r := range rows {
-		if len(r) != 4 || r[0] == nil && i > 0 {
+		if len(r) != 5 || r[0] == nil && i > 0 {
 			return counts{}, fmt.Errorf("%w: counters", errMalformed)
 		}
 		if i == 0 {
 			c.xid, c.tracking = text(r[1]), text(r[2]) == "on"
-			c.started = catalog.RunStart(text(r[3]))
+			c.started, c.depends = catalog.RunStart(text(r[3])), text(r[4])
 			if r[0] != nil {
 				o, err := strconv.ParseUint(*r[0], 10, 32)
 				if err != nil {

@@ -15,6 +15,9 @@ type database struct {
 	name string
 	// due: the catalog's fingerprint is to be compared before the next judged message.
 	due atomic.Bool
+	// outdated: the catalog has changed in a way that was seen; read it again
+	// whatever its fingerprint.
+	outdated atomic.Bool
 	// view is nil until the first session has loaded it.
 	view atomic.Pointer[view]
 	// loading is held by the session that loads the catalog.

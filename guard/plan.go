@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
@@ -28,6 +29,11 @@ type plan struct {
 	// statement is counted, over touched (or all) tables.
 	count string
 	pass  bool // not guarded: a temporary table
+	// blind holds tables reached whose keys cannot be captured while the others'
+	// can, by OID: why. They are counted.
+	blind map[uint32]string
+	// signature, as SQL, is depends while the catalog is as the plan has it.
+	signature, depends string
 	// foreign is the target's OID if rows may leave a foreign table.
 	foreign uint32
 }
@@ -68,6 +74,7 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 		return p, nil
 	}
 	p.touched, p.all = s.view.snap.Touched(target)
+	p.signature, p.depends = s.view.snap.Signature(target)
 	for _, o := range p.touched {
 		if t := s.view.snap.Tables[o]; t != nil && t.Kind == 'f' {
 			p.foreign = target.OID
@@ -81,20 +88,32 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	if p.count = uncapturable(target, reached); p.count != "" {
 		return p, nil
 	}
-	c := sqlparse.Capture{HexText: encoding != "UTF8"}
-	for _, r := range reached.Steps {
-		p.steps = append(p.steps, newStep(r))
-		c.Steps = append(c.Steps, captureStep(r))
-	}
 	if known.table == nil {
 		known.table = target
-		if known.unreadable, err = s.unreadable(ctx, w, p.steps); err != nil {
+		if known.unreadable, err = s.unreadable(ctx, w, reached.Steps); err != nil {
 			return nil, err
 		}
 		s.targets.put(st, s, known)
 	}
-	if p.count = known.unreadable; p.count != "" {
+	if known.unreadable[target.OID] {
+		p.count = s.mayNotRead(target)
 		return p, nil
+	}
+	c := sqlparse.Capture{HexText: encoding != "UTF8"}
+	at := make([]int, len(reached.Steps)) // where each step went, -1 if it is left out
+	for i, r := range reached.Steps {
+		if r.Parent >= 0 && (known.unreadable[r.Table.OID] || at[r.Parent] < 0) {
+			at[i] = -1
+			if !r.Unlinks() {
+				p.leave(r.Table, s.mayNotRead(r.Table))
+			}
+			continue
+		}
+		if at[i] = len(p.steps); r.Parent >= 0 {
+			r.Parent = at[r.Parent]
+		}
+		p.steps = append(p.steps, newStep(r))
+		c.Steps = append(c.Steps, captureStep(r))
 	}
 	if st.Returning && (len(c.Steps) > 1 || c.Steps[0].Self) {
 		if p.fields, err = describe(); err != nil {
@@ -118,6 +137,18 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	return p, nil
 }
 
+// leave notes a table that is counted only.
+func (p *plan) leave(t *catalog.Table, why string) {
+	if p.blind == nil {
+		p.blind = map[uint32]string{}
+	}
+	p.blind[t.Root().OID] = why
+}
+
+func (s *session) mayNotRead(t *catalog.Table) string {
+	return fmt.Sprintf("user %s may not read %s, or what led there", s.info.User, t.QuotedName())
+}
+
 // uncapturable says why a DELETE cannot be sent in captured form, "" if it can.
 func uncapturable(t *catalog.Table, r catalog.Reached) string {
 	switch {
@@ -133,9 +164,6 @@ func uncapturable(t *catalog.Table, r catalog.Reached) string {
 		return r.Unfit
 	}
 	for _, st := range r.Steps {
-		if len(st.Table.Key) == 0 && !st.Unlinks() {
-			return "table " + st.Table.QuotedName() + " has no primary key or unique not-null key"
-		}
 		for _, x := range st.Table.Leaves() {
 			if x.Kind == 'f' {
 				return "rows of the foreign table " + x.QuotedName()
@@ -213,28 +241,30 @@ func (s *session) resolve(ctx context.Context, w proxy.Wire, n sqlparse.Name) (*
 	return s.view.snap.Tables[o], nil
 }
 
-// unreadable names the first table whose keys the session's user may not read.
-func (s *session) unreadable(ctx context.Context, w proxy.Wire, steps []step) (string, error) {
+// unreadable are the tables of the steps that the session's user may not read.
+func (s *session) unreadable(ctx context.Context, w proxy.Wire, steps []catalog.Step) (map[uint32]bool, error) {
 	var q strings.Builder
+	q.WriteString("SELECT c.oid::pg_catalog.text FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[")
 	for i, st := range steps {
 		if i > 0 {
-			q.WriteString(" UNION ALL ")
+			q.WriteByte(',')
 		}
-		fmt.Fprintf(&q, "SELECT '%d', (pg_catalog.has_table_privilege(%d::pg_catalog.oid, 'SELECT') AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE'))::pg_catalog.text"+
-			" FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) %d::pg_catalog.oid", i, st.table.OID, st.table.OID)
+		fmt.Fprint(&q, st.Table.OID)
 	}
+	q.WriteString("]::pg_catalog.oid[]) AND NOT (pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE'))")
 	rows, err := lookup{w: w}.Query(ctx, q.String())
 	if err != nil {
-		return "", err
+		return nil, err
 	}
+	out := make(map[uint32]bool, len(rows))
 	for _, r := range rows {
-		var i int
-		if _, err := fmt.Sscan(text(r[0]), &i); err == nil && text(r[1]) != "true" {
-			t := steps[i].table
-			return fmt.Sprintf("user %s may not read %s.%s", s.info.User, t.Schema, t.Name), nil
+		o, err := strconv.ParseUint(text(r[0]), 10, 32)
+		if err != nil {
+			return nil, err
 		}
+		out[uint32(o)] = true
 	}
-	return "", nil
+	return out, nil
 }
 
 // literal quotes a string so that it means the same whatever standard_conforming_strings is.

@@ -62,7 +62,7 @@ func (s *session) load(ctx context.Context, q lookup) (*view, error) {
 	if !s.private {
 		now = s.db.view.Load()
 	}
-	if now != nil && now.snap.Fingerprint != "" {
+	if now != nil && now.snap.Fingerprint != "" && !s.db.outdated.Swap(false) {
 		print, err := catalog.Fingerprint(ctx, q)
 		if err != nil {
 			return nil, err

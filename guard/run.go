@@ -69,12 +69,12 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	if r.after, err = receiveCounts(ctx, r.w); err != nil {
 		return r.fault(err)
 	}
-	if r.renamed() {
+	if r.renamed() || r.outdated() {
 		r.s.epoch++
 		if err := r.s.tx.rewind(r.mark); err != nil {
 			return err
 		}
-		return r.s.refuse(ctx, r.w, faultError(errRenamed))
+		return r.s.refuse(ctx, r.w, changedError())
 	}
 	return r.verdict(ctx)
 }
@@ -84,6 +84,18 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 func (r *run) renamed() bool {
 	p := r.plan
 	return p != nil && p.target != nil && p.epoch == r.s.epoch && r.before.target != p.target.OID
+}
+
+// outdated reports whether what hangs on the target has changed since the
+// catalog was read: a foreign key, trigger, rule or partition made elsewhere.
+func (r *run) outdated() bool {
+	p := r.plan
+	if p == nil || p.signature == "" || p.depends == r.after.depends {
+		return false
+	}
+	r.s.db.outdated.Store(true)
+	r.s.db.due.Store(true)
+	return true
 }
 
 // begin makes sure that evidence can be kept and marks where the statement starts.
@@ -101,9 +113,13 @@ func (r *run) begin(ctx context.Context) error {
 
 func (r *run) countsQuery() string {
 	if r.plan == nil {
-		return countsQuery(sqlparse.Name{}, nil, true)
+		return countsQuery(sqlparse.Name{}, "NULL", nil, true)
 	}
-	return countsQuery(r.st.Target, r.plan.touched, r.plan.all)
+	signature := "NULL"
+	if r.plan.signature != "" {
+		signature = r.plan.signature
+	}
+	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.all)
 }
 
 // fault reports a failed query of rowback's own, and forgets what the statement did.
@@ -280,7 +296,7 @@ func (r *run) commandTag() string {
 // transaction or refuses it. The client's completion is still to be sent.
 func (r *run) verdict(ctx context.Context) error {
 	tx, s := r.s.tx, r.s
-	removed, uncaptured := r.account()
+	removed := r.account()
 	tx.removals.rows = total(tx.removals.tables)
 	if !r.capturing() && !r.after.tracking && s.j.policy().Mode == Block {
 		return s.blocked(ctx, r.w, r.mark, firstWord(r.commandTag()), "may remove rows, and the server does not count them (track_counts is off)", r.st.Text, removed)
@@ -296,12 +312,16 @@ func (r *run) verdict(ctx context.Context) error {
 	}
 	tx.server.Started = r.after.started
 	verb := firstWord(r.commandTag())
-	what := s.j.policy().judge(removed, tx.removals.tables, uncaptured)
 	tx.removals.add(r.st.Text, r.commandTag())
+	p := s.j.policy()
+	if what := p.uncaptured(removed); what != "" {
+		return s.blocked(ctx, r.w, r.mark, verb, what, r.st.Text, removed)
+	}
+	what := p.judge(removed, tx.removals.tables)
 	if what == "" {
 		return nil
 	}
-	if s.j.policy().Mode == Block {
+	if p.Mode == Block {
 		return s.blocked(ctx, r.w, r.mark, verb, what, r.st.Text, removed)
 	}
 	tx.removals.over = verb + " " + what
@@ -310,7 +330,7 @@ func (r *run) verdict(ctx context.Context) error {
 
 // account brings the transaction's tables to what the server counted, and
 // returns what this statement removed.
-func (r *run) account() (removed []journal.Table, uncaptured bool) {
+func (r *run) account() (removed []journal.Table) {
 	for _, o := range slices.Sorted(maps.Keys(r.after.tables)) {
 		after, before := r.after.tables[o], r.before.tables[o]
 		n := after.deleted - before.deleted
@@ -323,13 +343,11 @@ func (r *run) account() (removed []journal.Table, uncaptured bool) {
 			}
 			if n > 0 && !r.taken[o] {
 				r.uncounted(o, n, "the table was truncated or rewritten inside the statement; the number is an estimate")
-				uncaptured = true
 			}
 			continue
 		}
 		if diff := n - r.captured[o]; diff != 0 && (r.after.tracking || diff > 0) && !r.taken[o] {
 			r.uncounted(o, diff, fmt.Sprintf("the server counted %d rows, %d keys were captured", n, r.captured[o]))
-			uncaptured = true
 		}
 	}
 	for o, before := range r.before.tables {
@@ -341,12 +359,11 @@ func (r *run) account() (removed []journal.Table, uncaptured bool) {
 			r.vanished(o)
 			if n > 0 {
 				r.uncounted(o, n, "the table was dropped inside the statement; the number is an estimate")
-				uncaptured = true
 			}
 		}
 	}
 	r.foreign()
-	return r.since(), uncaptured
+	return r.since()
 }
 
 // vanished notes a table whose rows went without being counted.
@@ -390,7 +407,9 @@ func (r *run) uncounted(o uint32, n int64, why string) {
 		root := t.Root()
 		want.Schema, want.Name, want.OID = root.Schema, root.Name, root.OID
 	}
-	if r.plan != nil && r.plan.count != "" {
+	if r.plan != nil && r.plan.blind[want.OID] != "" {
+		want.Via, why = journal.Cascade, r.plan.blind[want.OID]
+	} else if r.plan != nil && r.plan.count != "" {
 		why = r.plan.count
 	} else if r.st.why != "" {
 		why = r.st.why

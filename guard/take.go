@@ -52,7 +52,7 @@ func (r *run) take(ctx context.Context) (bool, error) {
 	}
 	if p := r.s.j.policy(); p.Mode == Block {
 		removed := r.since()
-		if what := p.judge(removed, rm.tables, false); what != "" {
+		if what := p.judge(removed, rm.tables); what != "" {
 			verb := "TRUNCATE"
 			if r.st.Verb == sqlparse.Drop {
 				verb = "DROP"

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"errors"
 	"time"
 
 	"github.com/rowback/rowback/catalog"
@@ -23,8 +22,8 @@ type targetKey struct {
 
 // meaning is what a name means in the session.
 type meaning struct {
-	table      *catalog.Table // nil: not known
-	unreadable string         // why the session's user may not read its keys, or those of its cascades
+	table      *catalog.Table  // nil: not known
+	unreadable map[uint32]bool // of its cascades and itself, what the session's user may not read
 	epoch      int
 	view       *view
 	at         time.Time
@@ -46,7 +45,3 @@ func (m targets) put(st judged, s *session, t meaning) {
 	}
 	m[targetKey{st.Target, st.Only}] = t
 }
-
-// errRenamed: the plan was made for another table than the one that the
-// statement removed from; something unseen (a function) changed the search_path.
-var errRenamed = errors.New("the table's name has changed its meaning; run the statement again")

@@ -30,7 +30,7 @@ func TestTarget_FollowsTheSearchPath(t *testing.T) {
 		"savepoint":          "SET search_path = b; BEGIN; SAVEPOINT s; SET search_path = a; delete a; ROLLBACK TO s; delete RB001; ROLLBACK",
 		"local, one Query":   "SET search_path = b; local; delete RB001",
 		"new table in front": "SET search_path = a, b; DROP TABLE a.t; delete RB001; CREATE TABLE a.t AS SELECT generate_series(1, 20) AS id; ALTER TABLE a.t ADD PRIMARY KEY (id); delete a",
-		"out of sight":       "SET search_path = a; delete a; SELECT public.look('b'); delete XX000; delete RB001; SELECT public.look('a'); delete XX000; delete a",
+		"out of sight":       "SET search_path = a; delete a; SELECT public.look('b'); delete 40001; delete RB001; SELECT public.look('a'); delete 40001; delete a",
 	} {
 		for _, mode := range []string{"simple", "unnamed", "named"} {
 			t.Run(name+"/"+mode, func(t *testing.T) {

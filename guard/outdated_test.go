@@ -1,0 +1,104 @@
+package guard_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/journal"
+)
+
+// What is made past the proxy after it has read the catalog must not let rows
+// go uncounted, however soon.
+func TestOutdated_ChangesPastTheProxyAreSeenByTheNextDelete(t *testing.T) {
+	changes := map[string]struct{ sql, want string }{
+		"cascade":   {"CREATE TABLE more (id int PRIMARY KEY, plain_id int REFERENCES plain ON DELETE CASCADE); INSERT INTO more SELECT i, 2 FROM generate_series(1, 50) i", "remove 51 rows"},
+		"deeper":    {"CREATE TABLE more (id int PRIMARY KEY, refund int REFERENCES refunds ON DELETE CASCADE); INSERT INTO more SELECT i, 3 FROM generate_series(1, 50) i", "remove 55 rows"},
+		"trigger":   {"CREATE FUNCTION wipe() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM tree; RETURN NULL; END $$; CREATE TRIGGER wipe AFTER DELETE ON plain EXECUTE FUNCTION wipe()", "remove 32 rows"},
+		"partition": {"CREATE TABLE parted_2 PARTITION OF parted FOR VALUES IN (2); INSERT INTO parted SELECT i, 2 FROM generate_series(100, 149) i", "remove 51 rows"},
+	}
+	for name, change := range changes {
+		t.Run(name, func(t *testing.T) {
+			ctx := context.Background()
+			e := newEnv(t, blockPolicy(), shop, `CREATE TABLE parted (id int, k int, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
+				CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1); INSERT INTO parted VALUES (1, 1), (2, 1), (3, 1)`)
+			sql := map[string]string{"deeper": "DELETE FROM orders WHERE id = $1", "partition": "DELETE FROM parted WHERE k = 2 OR id = $1"}[name]
+			if sql == "" {
+				sql = "DELETE FROM plain WHERE id = $1"
+			}
+			c := e.connect(pgx.QueryExecModeCacheStatement)
+			if _, err := c.Exec(ctx, sql, 1); err != nil {
+				t.Fatal(err)
+			}
+			pgtest.Exec(t, e.direct, change.sql)
+			before := e.keys()
+			_, err := c.Exec(ctx, sql, 2)
+			if sqlstate(err) == "40001" { // planned for the catalog as it was: to be run again
+				_, err = c.Exec(ctx, sql, 2)
+			}
+			var pe *pgconn.PgError
+			if !errors.As(err, &pe) || pe.Code != "RB001" || !strings.Contains(pe.Message, change.want) {
+				t.Errorf("error %v, want RB001 with %s", err, change.want)
+			}
+			equal(t, "keys left", e.keys(), before)
+		})
+	}
+}
+
+func TestCapture_OneTableWithoutAKeyCostsNoOtherItsKeys(t *testing.T) {
+	e := newEnv(t, alertPolicy(), shop, `CREATE TABLE keyless (order_id int REFERENCES orders ON DELETE CASCADE); INSERT INTO keyless SELECT 1 FROM generate_series(1, 7)`)
+	before := e.keys()
+	c := e.connect(pgx.QueryExecModeExec)
+	if _, err := c.Exec(context.Background(), "DELETE FROM orders WHERE id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "journalled keys", e.journalled(), minus(before, e.keys()))
+	x := e.entries(journal.Filter{})[0]
+	i := slices.IndexFunc(x.Tables, func(tb journal.Table) bool { return tb.Name == "keyless" })
+	if i < 0 || x.Tables[i].Rows != 7 || x.Tables[i].KeysCaptured || !strings.Contains(x.Tables[i].Why, "no primary key") {
+		t.Errorf("tables %+v", x.Tables)
+	}
+}
+
+func TestCapture_ATableTheUserMayNotReadCostsNoOtherItsKeys(t *testing.T) {
+	e := newEnv(t, alertPolicy(), shop, `DROP ROLE IF EXISTS sweeper; CREATE ROLE sweeper LOGIN; GRANT SELECT, DELETE ON orders, refunds, notes TO sweeper`)
+	t.Cleanup(func() { pgtest.Exec(t, e.direct, "DROP OWNED BY sweeper; DROP ROLE sweeper") })
+	before := e.keys()
+	c := connect(t, strings.Replace(e.url, "postgres@", "sweeper@", 1), pgx.QueryExecModeExec)
+	if _, err := c.Exec(context.Background(), "DELETE FROM orders WHERE id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	gone := minus(before, e.keys())
+	equal(t, "journalled keys", e.journalled(), slices.DeleteFunc(gone, func(k string) bool { return !strings.HasPrefix(k, "orders") }))
+	x := e.entries(journal.Filter{})[0]
+	if x.Rows != 5 {
+		t.Errorf("%d rows, want 5: an order, two payments, two refunds", x.Rows)
+	}
+	for _, tb := range x.Tables {
+		if !tb.KeysCaptured && (tb.Via != journal.Cascade || !strings.Contains(tb.Why, "may not read")) {
+			t.Errorf("table %+v", tb)
+		}
+	}
+}
+
+func TestUncaptured_IsRefusedInAnyMode(t *testing.T) {
+	for _, mode := range []guard.Mode{guard.Block, guard.Alert} {
+		e := newEnv(t, guard.Policy{Mode: mode, Limit: 10, Uncaptured: guard.Refuse}, shop, `CREATE TABLE keyless (x int); INSERT INTO keyless VALUES (1), (2)`)
+		before := e.rows()
+		c := e.connect(pgx.QueryExecModeExec)
+		_, err := c.Exec(context.Background(), "DELETE FROM keyless WHERE x = 1")
+		if sqlstate(err) != "RB001" || !strings.Contains(err.Error(), "cannot be recorded") {
+			t.Errorf("%s: error %v", mode, err)
+		}
+		if len(e.rows()) != len(before) {
+			t.Errorf("%s: rows are gone", mode)
+		}
+	}
+}
