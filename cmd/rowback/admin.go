@@ -23,8 +23,8 @@ type adminServer struct {
 	draining atomic.Bool
 }
 
-// startAdmin listens and serves. The caller closes it.
-func startAdmin(addr string, p *proxy.Server, m *guard.Metrics) (*adminServer, error) {
+// startAdmin listens and serves; ready must all hold for /readyz. The caller closes it.
+func startAdmin(addr string, p *proxy.Server, m *guard.Metrics, ready []probe) (*adminServer, error) {
 	registry := prometheus.NewRegistry()
 	sessions := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rowback_sessions", Help: "Client sessions now."},
 		func() float64 { return float64(p.Stats().Sessions) })
@@ -46,9 +46,17 @@ func startAdmin(addr string, p *proxy.Server, m *guard.Metrics) (*adminServer, e
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, q *http.Request) {
 		if a.draining.Load() {
 			http.Error(w, "draining", http.StatusServiceUnavailable)
+			return
+		}
+		var errs []error
+		for _, p := range ready {
+			errs = append(errs, p(q.Context()))
+		}
+		if err := errors.Join(errs...); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ready")

@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +32,9 @@ threshold a statement is refused with SQLSTATE RB001 and nothing is removed
 row's key is in the journal before its transaction may commit.
 
 Runs until SIGTERM or SIGINT: sessions end as they become idle. A second signal
-ends it at once. SIGHUP reads mode, threshold and policies again.`,
+ends it at once. SIGHUP reads the configuration file again: mode (between block
+and alert), threshold, uncaptured and uncountable hold from the next statement
+on; any other setting that changed is named in the log and waits for a restart.`,
 		Example: `  rowback proxy --upstream 127.0.0.1:5432
   rowback proxy --listen 0.0.0.0:6432 --upstream db.internal:5432 --threshold 500
   rowback proxy --mode alert --webhook https://hooks.example.com/T00/B00
@@ -45,6 +49,7 @@ ends it at once. SIGHUP reads mode, threshold and policies again.`,
 // serving is a proxy with what runs beside it.
 type serving struct {
 	server *proxy.Server
+	ready  []probe
 	judge  *guard.Judge // nil with --mode off
 	admin  *adminServer // nil if switched off
 	logger *slog.Logger
@@ -64,7 +69,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 	}
 	defer end()
 
-	v := serving{logger: logger}
+	v := serving{logger: logger, ready: []probe{upstreamAnswers(s.Upstream).kept(time.Now)}}
 	options := proxy.Options{Listen: s.Listen, Upstream: s.Upstream, Logger: logger}
 	if s.TLSCert != "" {
 		if options.TLS, err = proxy.LoadTLS(s.TLSCert, s.TLSKey, s.TLSClientCA); err != nil {
@@ -84,6 +89,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 			end() // it may be writing
 			err = errors.Join(err, j.Close())
 		}()
+		v.ready = append(v.ready, journalTakes(j).kept(time.Now))
 		var alerts *guard.Alerts
 		if s.Webhook != "" {
 			alerts = guard.NewAlerts(s.Webhook, metrics, logger)
@@ -109,13 +115,31 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		return err
 	}
 	if s.Admin != "" && s.Admin != "off" {
-		if v.admin, err = startAdmin(s.Admin, v.server, metrics); err != nil {
+		if v.admin, err = startAdmin(s.Admin, v.server, metrics, v.ready); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, v.admin.close()) }()
 	}
+	v.announce(s)
 	fmt.Fprintf(cmd.ErrOrStderr(), "listening on %s\n", v.server.Addr())
+	beside.Go(func() {
+		if err := v.ready[0](side); err != nil && side.Err() == nil {
+			logger.Warn("clients cannot be served yet; every connection tries again", "error", err)
+		}
+	})
 	return v.run(ctx, cmd, s)
+}
+
+// announce says what this proxy is and does.
+func (v *serving) announce(s *settings) {
+	what := []any{"version", thisBuild().Version, "upstream", redact(s.Upstream)}
+	if s.Mode != "off" {
+		what = append(what, "journal", s.Journal, "threshold", s.Threshold)
+	}
+	v.logger.Info("starting", append(what, "mode", s.Mode)...)
+	if s.Mode == "off" {
+		v.logger.Warn("mode is off: nothing is guarded, and nothing is recorded")
+	}
 }
 
 // run serves until ctx ends, then drains.
@@ -161,7 +185,26 @@ func (v *serving) reload(cmd *cobra.Command, s *settings) {
 	if v.judge != nil {
 		v.judge.SetPolicy(fresh.policy())
 	}
-	v.logger.Info("configuration reloaded", "mode", fresh.Mode, "threshold", fresh.Threshold)
+	if names := s.needRestart(&fresh); len(names) > 0 {
+		v.logger.Warn("some settings that changed need a restart; the old ones stay", "settings", strings.Join(names, ", "))
+	}
+	v.logger.Info("configuration reloaded", "mode", fresh.Mode, "threshold", fresh.Threshold, "uncaptured", fresh.Uncaptured, "uncountable", fresh.Uncountable)
+}
+
+// needRestart names the settings that a running proxy cannot take over from fresh.
+func (s *settings) needRestart(fresh *settings) (names []string) {
+	old := s.all()
+	for i, v := range fresh.all() {
+		switch v.name {
+		case "mode", "threshold", "uncaptured", "uncountable": // taken over
+		case "production", "recovery", "output": // not the proxy's
+		default:
+			if *v.text != *old[i].text {
+				names = append(names, v.name)
+			}
+		}
+	}
+	return names
 }
 
 func (s *settings) policy() guard.Policy {
