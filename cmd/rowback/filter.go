@@ -34,7 +34,7 @@ func (f *filterFlags) addFlags(flags *pflag.FlagSet) {
 // filter is the journal's form of the flags; its errors are usage errors.
 func (f *filterFlags) filter(now time.Time) (journal.Filter, error) {
 	out := journal.Filter{
-		Table:       f.table,
+		Table:       unquoted(f.table),
 		User:        f.user,
 		Database:    f.database,
 		Application: f.application,
@@ -71,6 +71,15 @@ func (f *filterFlags) filter(now time.Time) (journal.Filter, error) {
 	}
 	out.Since, out.Until = since, until
 	return out, nil
+}
+
+// unquoted is a table's name as the journal's filter takes it.
+func unquoted(table string) string {
+	schema, name := journal.SplitName(table)
+	if schema == "" {
+		return name
+	}
+	return schema + "." + name
 }
 
 // parseSince is the first instant that text names, the zero time for "".

@@ -98,7 +98,11 @@ func runLog(ctx context.Context, s *settings, o logOptions, filter journal.Filte
 		}
 	}
 	if count == 0 && s.Output == "text" {
-		fmt.Fprintln(stderr, "no entry matches")
+		if filter == (journal.Filter{}) {
+			fmt.Fprintln(stderr, "the journal holds no entries yet")
+		} else {
+			fmt.Fprintln(stderr, "no entry matches")
+		}
 	}
 	return out.Flush()
 }

@@ -69,7 +69,7 @@ func TestLog_TextIsATable(t *testing.T) {
 	}
 	for i, want := range [][]string{
 		{"TIME", "OUTCOME", "ROWS"},
-		{incident.ID, "committed (alert)", " 3 ", "orders 3, app.notes 1 cut", "alice@stock", "(+1 more)"},
+		{incident.ID, "committed (alert)", " 3 ", "orders 3, app.notes 1 link cut", "alice@stock", "(+1 more)"},
 		{blocked.ID, "blocked", "50382", "alice@shop", "DELETE FROM orders"},
 		{old.ID, "rolled_back", "nightly@shop", "DELETE FROM orders WHERE id = 9"},
 	} {
@@ -100,6 +100,7 @@ func TestLog_Filters(t *testing.T) {
 		{"--since " + old.Time.Format(time.DateOnly) + " --until " + old.Time.Format(time.DateOnly), []*journal.Entry{old}},
 		{"--table notes", []*journal.Entry{incident}},
 		{"--table app.notes", []*journal.Entry{incident}},
+		{`--table "app".notes`, []*journal.Entry{incident}},
 		{"--user alice", []*journal.Entry{incident, blocked}},
 		{"--database shop", []*journal.Entry{blocked, old}},
 		{"--application cron", []*journal.Entry{old}},
@@ -198,6 +199,40 @@ func TestLog_Errors(t *testing.T) {
 		r.check(t, c.code, c.stderr)
 		if strings.Contains(r.stderr, "SECRET") {
 			t.Error("a password is shown")
+		}
+	}
+}
+
+func TestLog_EmptyJournal(t *testing.T) {
+	dir := inDirectory(t)
+	j, err := journal.Open(t.Context(), dir, journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	runWith(t, nil, "log", "--journal", dir).check(t, exitDone, "the journal holds no entries yet")
+	runWith(t, nil, "log", "--journal", dir, "--user", "x").check(t, exitDone, "no entry matches")
+}
+
+func TestTablesBrief(t *testing.T) {
+	table := func(schema, name string, rows int64, via journal.Via) journal.Table {
+		return journal.Table{Schema: schema, Name: name, Rows: rows, Via: via}
+	}
+	for _, c := range []struct {
+		kind   journal.Kind
+		tables []journal.Table
+		want   string
+	}{
+		{journal.Deletion, []journal.Table{table("public", "orders", 2, journal.Direct), table("public", "orders", 3, "cascade")}, "orders 5"},
+		{journal.Deletion, []journal.Table{table("public", "t", 2, journal.Direct), table("public", "t", 2000, journal.SetNull)}, "t 2, t 2000 links cut"},
+		{journal.Restore, []journal.Table{table("public", "t", 1, journal.SetNull)}, "t 1 link restored"},
+		{journal.Deletion, []journal.Table{table("public", "order", 2, journal.Direct), table("App", "x", 2, journal.Direct)}, `"order" 2, "App".x 2`},
+		{journal.Deletion, []journal.Table{table("public", "orders", 1, ""), table("public", "payments", 2, ""), table("public", "audit_logs", 3, ""), table("public", "refunds", 4, "")},
+			"orders 1, payments 2, +2 more"},
+		{journal.Deletion, []journal.Table{table("public", strings.Repeat("x", 60), 1, "")}, strings.Repeat("x", 39) + "…"},
+	} {
+		if got := tablesBrief(&journal.Entry{Kind: c.kind, Tables: c.tables}, 40); got != c.want {
+			t.Errorf("%s; want %s", got, c.want)
 		}
 	}
 }

@@ -12,10 +12,13 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
-const logLine = "%-20s  %-26s  %-17s  %9v  %-34s  %-20s  %s\n"
+const logLine = "%-20s  %-26s  %-19s  %9v  %-*s  %-24s  %s\n"
+
+// tablesWidth is how wide the column of tables is.
+const tablesWidth = 40
 
 func printHeader(out *bufio.Writer) {
-	fmt.Fprintf(out, logLine, "TIME", "ID", "OUTCOME", "ROWS", "TABLES", "USER@DATABASE", "STATEMENT")
+	fmt.Fprintf(out, logLine, "TIME", "ID", "OUTCOME", "ROWS", tablesWidth, "TABLES", "USER@DATABASE", "STATEMENT")
 }
 
 func printLine(out *bufio.Writer, e *journal.Entry) error {
@@ -23,45 +26,17 @@ func printLine(out *bufio.Writer, e *journal.Entry) error {
 	if e.Alert != "" && e.Outcome != journal.Blocked {
 		outcome += " (alert)"
 	}
-	who := oneLine(e.User+"@"+e.Database, 40)
-	_, err := fmt.Fprintf(out, logLine, shortTime(e.Time), e.ID, outcome, e.Rows, tablesBrief(e.Tables), who, statementBrief(e))
+	who := oneLine(e.User+"@"+e.Database, 24)
+	_, err := fmt.Fprintf(out, logLine, shortTime(e.Time), e.ID, outcome, e.Rows, tablesWidth, tablesBrief(e, tablesWidth), who, statementBrief(e))
 	return err
 }
 
 func shortTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// tablesBrief names the first tables with their rows.
-func tablesBrief(tables []journal.Table) string {
-	const most = 3
-	var parts []string
-	for i, t := range tables {
-		if i == most && len(tables) > most+1 {
-			parts = append(parts, fmt.Sprintf("+%d more", len(tables)-most))
-			break
-		}
-		part := fmt.Sprintf("%s %d", tableName(t), t.Rows)
-		if staysInPlace(t) {
-			part += " cut"
-		}
-		parts = append(parts, part)
-	}
-	return strings.Join(parts, ", ")
-}
-
-// staysInPlace: these rows were not removed, only their link was.
-func staysInPlace(t journal.Table) bool { return t.Via == journal.SetNull || t.Via == journal.SetDef }
-
-func tableName(t journal.Table) string {
-	if t.Schema == "" || t.Schema == "public" {
-		return oneLine(t.Name, 60)
-	}
-	return oneLine(t.Schema+"."+t.Name, 60)
-}
-
 func statementBrief(e *journal.Entry) string {
 	switch {
 	case e.Kind == journal.Restore:
-		return oneLine("restore of "+strings.Join(e.Restores, ", "), 60)
+		return oneLine(restoreOf(e), 60)
 	case len(e.Statements) == 0:
 		return ""
 	case len(e.Statements) == 1:
@@ -87,13 +62,15 @@ func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, e *jou
 	field("client", oneLine(e.Client, 0))
 	field("xid", e.XID)
 	field("proxy", oneLine(e.Proxy, 0))
-	field("restores", strings.Join(e.Restores, ", "))
+	if e.Kind == journal.Restore {
+		field("restores", strings.TrimPrefix(restoreOf(e), "restore of "))
+	}
 	field("rows", fmt.Sprint(e.Rows))
 	if len(e.Tables) > 0 {
 		fmt.Fprintf(out, "tables\n")
 	}
 	for _, t := range e.Tables {
-		fmt.Fprintf(out, "  %9d  %s  %s\n", t.Rows, tableName(t), tableRemark(t))
+		fmt.Fprintf(out, "  %9d  %s  %s\n", t.Rows, tableName(t), tableRemark(e, t))
 	}
 	if len(e.Statements) > 0 {
 		fmt.Fprintf(out, "statements\n")
@@ -114,20 +91,6 @@ func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, e *jou
 		_, err := fmt.Fprintf(out, "  %s\n", key)
 		return err
 	})
-}
-
-func tableRemark(t journal.Table) string {
-	remark := string(t.Via)
-	if staysInPlace(t) {
-		remark += ", link cut, row still there"
-	}
-	if !t.KeysCaptured {
-		remark += ", keys not captured"
-		if t.Why != "" {
-			remark += ": " + oneLine(t.Why, 0)
-		}
-	}
-	return remark
 }
 
 // oneLine makes text from elsewhere fit for a terminal: white space as one

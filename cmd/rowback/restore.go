@@ -77,6 +77,12 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 	if err := o.check(filter, ids); err != nil {
 		return usageError(err)
 	}
+	if s.Recovery == "" {
+		return usageError(errors.New("no recovery database is given: name it with --recovery, or as recovery in the configuration file"))
+	}
+	if s.origin["production"] == "" && s.origin["upstream"] == "" {
+		fmt.Fprintf(stderr, "rowback: neither --production nor --upstream is given: production is the default, %s\n", s.Production)
+	}
 	asks := isTerminal(cmd.InOrStdin()) && !o.yes && !o.dryRun
 	if !asks && !o.yes && !o.dryRun {
 		return refusedError(errors.New("restore writes to production and there is no terminal to ask on: give --yes to go ahead, or --dry-run to see the plan"))
@@ -128,7 +134,7 @@ func (o restoreOptions) check(f journal.Filter, ids []string) error {
 	switch {
 	case o.keys != "" && o.table == "":
 		return errors.New("--keys needs --table: the keys of which table?")
-	case o.keys != "" && (len(ids) > 0 || f != (journal.Filter{Table: o.table})):
+	case o.keys != "" && (len(ids) > 0 || f != (journal.Filter{Table: f.Table})):
 		return errors.New("--keys goes with --table alone, without IDs or other filters")
 	case len(ids) > 0 && filtered:
 		return errors.New("give IDs or a filter, not both")
@@ -172,12 +178,10 @@ func restoreError(err error) error {
 		return refusedError(err)
 	case !errors.As(err, &refusal):
 		return err
-	case refusal.Kind == recovery.Usage:
-		return usageError(err)
 	case refusal.Kind == recovery.Denied:
 		return refusedError(err)
 	}
-	return err
+	return usageError(err) // the request, or the databases it names
 }
 
 // connString makes a server setting (host:port list, socket directory, URL or
