@@ -84,7 +84,11 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 	in := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT %s)", target, list("", t.columns), format)
 	n, err := pipe(ctx, r.recovery, out, r.production, in)
 	if err != nil {
-		return fmt.Errorf("collecting rows of %s: %w", t.name(), err)
+		err = fmt.Errorf("collecting rows of %s: %w", t.name(), err)
+		if code := sqlState(err); r.o.Source.fromFile() && (strings.HasPrefix(code, "22") || code == "08P01") { // data exception; a zero byte
+			return refuse(Usage, "a key is no value of its column: "+err.Error())
+		}
+		return err
 	}
 	if err := r.settle(ctx, t); err != nil {
 		return err

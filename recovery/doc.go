@@ -27,7 +27,10 @@
 //
 // Parents brought back on request are those of restored rows; a cut link whose
 // parent is gone under another deletion is listed, and whole after that one is
-// restored too. A sequence more than ten million steps behind is reported, not
+// restored too. A link that was cut, re-pointed, and cut again by a later
+// deletion gets the parent of whichever deletion is restored; of both together,
+// the later one's. A foreign key that only a partition has stops the restore as
+// a whole where a row breaks it. A sequence more than ten million steps behind is reported, not
 // moved.
 //
 // Memory on our side does not grow with the rows restored, only with the rows

@@ -35,7 +35,11 @@ func (r *restore) prepare(ctx context.Context) error {
 			problems = append(problems, err.Error())
 		}
 	}
-	if err := refuse(Unfit, problems...); err != nil {
+	kind := Unfit
+	if r.o.Source.fromFile() {
+		kind = Usage
+	}
+	if err := refuse(kind, problems...); err != nil {
 		return err
 	}
 	return r.checkAll(ctx, r.tables)

@@ -258,7 +258,10 @@ func TestKeyFile(t *testing.T) {
 					t.Fatal(err)
 				}
 				l.is(l.state(l.production), before)
-			} else if err == nil || !strings.Contains(err.Error(), c.want) {
+				return
+			}
+			var refusal *Refusal
+			if !errors.As(err, &refusal) || refusal.Kind != Usage || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
 		})

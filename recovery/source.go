@@ -21,6 +21,9 @@ type Source struct {
 	Warnings []string // shown in the plan
 }
 
+// fromFile: a person wrote the keys.
+func (s *Source) fromFile() bool { return len(s.IDs) == 0 }
+
 // total is how many keys Rows will yield, as far as known.
 func (s *Source) total() (n int64) {
 	for _, t := range s.Tables {
