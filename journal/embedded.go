@@ -53,6 +53,9 @@ func (j *embedded) failed(s *store, err error) error {
 	case <-j.quit:
 		return ErrClosed
 	default:
+		if s.readOnly && sqlitePermission(err) {
+			return unreadable(s.path, err)
+		}
 		return explain(s.path, err)
 	}
 }

@@ -10,10 +10,11 @@ import (
 
 // Opening.
 var (
-	ErrNoJournal = errors.New("there is no journal here")
-	ErrNewer     = errors.New("journal was written by a newer rowback")
-	ErrForeign   = errors.New("not a rowback journal")
-	ErrShared    = errors.New("a shared journal in PostgreSQL is not supported by this version: give a directory as the journal")
+	ErrNoJournal  = errors.New("there is no journal here")
+	ErrUnreadable = errors.New("journal cannot be read")
+	ErrNewer      = errors.New("journal was written by a newer rowback")
+	ErrForeign    = errors.New("not a rowback journal")
+	ErrShared     = errors.New("a shared journal in PostgreSQL is not supported by this version: give a directory as the journal")
 )
 
 // Any time.
@@ -24,6 +25,8 @@ var (
 	ErrFull = errors.New("disk of the journal is full")
 	// ErrGone: the journal's file was removed or replaced while it was open.
 	ErrGone = errors.New("journal was removed while in use")
+	// ErrReadOnly: this user may only read the journal.
+	ErrReadOnly = errors.New("journal may only be read by this user")
 	// ErrClosed: the journal has been closed.
 	ErrClosed = errors.New("journal is closed")
 	// ErrExists: an entry with this ID is there already.
@@ -36,11 +39,15 @@ func noJournal(dir string) error {
 	return fmt.Errorf("%w: %s; name the directory that the proxy writes with --journal", ErrNoJournal, dir)
 }
 
+func unreadable(path string, err error) error {
+	return fmt.Errorf("%w: %s: %w; run this as the user that the proxy runs as, or as root", ErrUnreadable, path, err)
+}
+
 // explain turns an SQLite error about the file at path into what is wrong and
 // what to do. Other errors pass.
 func explain(path string, err error) error {
 	var e sqlite3.Error
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || errors.Is(err, ErrUnreadable) {
 		return err
 	}
 	switch {
@@ -52,7 +59,7 @@ func explain(path string, err error) error {
 		return fmt.Errorf("%w: %s (%w); keep a copy of its directory, rescue what is readable with `sqlite3 … .recover`, and start a new journal", ErrDamaged, path, err)
 	case e.Code == sqlite3.ErrReadonly, e.Code == sqlite3.ErrPerm, e.Code == sqlite3.ErrCantOpen,
 		e.SystemErrno == syscall.EACCES, e.SystemErrno == syscall.EROFS:
-		return fmt.Errorf("journal: %s cannot be written: %w; check its owner and permissions, and those of its directory", path, err)
+		return fmt.Errorf("journal: %s cannot be written: %w; run this as the user that the proxy runs as, or mend the owner and permissions of the directory and its files", path, err)
 	case e.Code == sqlite3.ErrBusy, e.Code == sqlite3.ErrLocked:
 		return fmt.Errorf("journal: %s stayed locked by another process for %v: %w", path, busyTimeout, err)
 	}

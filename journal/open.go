@@ -17,6 +17,9 @@ type Options struct {
 	Proxy string
 	// MustExist: do not create a journal where there is none; ErrNoJournal.
 	MustExist bool
+	// Reader: reading is enough. A journal that exists and may not be written is
+	// opened all the same, and refuses to be written: ErrReadOnly.
+	Reader bool
 	// Logger gets what an operator should know; nil: nothing.
 	Logger *slog.Logger
 }
@@ -24,7 +27,7 @@ type Options struct {
 // Open opens the journal at location, a directory, and creates it (mode 0700)
 // where there is none. ctx bounds the opening only. The caller closes it.
 //
-// Errors: ErrInUse, ErrNoJournal, ErrNewer, ErrForeign, ErrDamaged, ErrShared
+// Errors: ErrUnreadable, ErrInUse, ErrNoJournal, ErrNewer, ErrForeign, ErrDamaged, ErrShared
 // and what the operating system says; every one names the mend.
 func Open(ctx context.Context, location string, o Options) (Journal, error) {
 	if o.Logger == nil {
@@ -41,8 +44,11 @@ func Open(ctx context.Context, location string, o Options) (Journal, error) {
 		return nil, err
 	}
 	if o.MustExist {
-		if _, err := os.Stat(filepath.Join(dir, fileName)); errors.Is(err, fs.ErrNotExist) {
+		switch _, err := os.Stat(filepath.Join(dir, fileName)); {
+		case errors.Is(err, fs.ErrNotExist):
 			return nil, noJournal(dir)
+		case errors.Is(err, fs.ErrPermission):
+			return nil, unreadable(dir, err)
 		}
 	}
 	return openEmbedded(ctx, dir, o)

@@ -22,6 +22,7 @@ const (
 // read. It says nothing of entries.
 type store struct {
 	path     string
+	readOnly bool        // no writer is open
 	identity os.FileInfo // of the file opened
 	lock     *os.File    // nil unless held for a proxy
 	closed   bool        // must only be used by the writer goroutine once open
@@ -43,6 +44,10 @@ func openStore(ctx context.Context, dir string, o Options) (_ *store, err error)
 			_ = s.close()
 		}
 	}()
+	if o.Reader && !mayWrite(dir, s.path) {
+		s.readOnly = true
+		return s, s.openReader(ctx)
+	}
 	if err := makeDirectory(dir, o.MustExist); err != nil {
 		return nil, err
 	}

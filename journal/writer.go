@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -116,6 +117,9 @@ func (j *embedded) commit(batch []*write) error {
 // than none.
 func (j *embedded) current(ctx context.Context) (*store, error) {
 	s := j.store.Load()
+	if s.readOnly {
+		return nil, fmt.Errorf("%w: %s; run this as the user that the proxy runs as, or as root", ErrReadOnly, s.path)
+	}
 	gone := s.inPlace()
 	if gone == nil {
 		return s, nil

@@ -63,7 +63,7 @@ func runLog(ctx context.Context, s *settings, o logOptions, filter journal.Filte
 	case one && filter.ID == "":
 		return usageError(errors.New("the ID is empty"))
 	}
-	j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: true})
+	j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: true, Reader: true})
 	if errors.Is(err, journal.ErrShared) {
 		return usageError(err)
 	}

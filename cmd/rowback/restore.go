@@ -94,7 +94,7 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 	}
 	// A key file needs the journal only to put the restore on record.
 	if o.keys == "" || !o.dryRun {
-		j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: o.keys == ""})
+		j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: o.keys == "", Reader: o.dryRun})
 		if errors.Is(err, journal.ErrShared) {
 			return usageError(err)
 		}
