@@ -27,7 +27,7 @@ func (r *restore) prepare(ctx context.Context) error {
 		case st.Rows == 0 && st.KeysCaptured:
 			// Nothing of this table.
 		case !st.KeysCaptured:
-			err = fmt.Errorf("the keys of %d rows of %s were not captured (%s); find them with `rowback diff`", st.Rows, sourceName(st), uncaptured(st))
+			err = fmt.Errorf("the keys of %d rows of %s were not captured (%s); if you know the keys of the rows, restore them by key: `rowback restore --table %[2]s --keys FILE`", st.Rows, sourceName(st), uncaptured(st))
 		default:
 			err = r.addRequested(ctx, i, st)
 		}
@@ -54,10 +54,7 @@ func uncaptured(st *journal.Table) string {
 }
 
 func sourceName(t *journal.Table) string {
-	if t.Schema == "" {
-		return t.Name
-	}
-	return t.Schema + "." + t.Name
+	return journal.QuoteName(t.Schema, t.Name)
 }
 
 // addRequested makes source table i feed the table it names.

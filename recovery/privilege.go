@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
 )
 
 // need is one privilege that a restore cannot do without, and the SQL that asks for it.
@@ -49,7 +50,7 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 		live = append(live, schemaNeed(p), tableNeed(p, "SELECT"))
 	}
 	live = append(live, need{"has_database_privilege(current_database(), 'TEMPORARY')",
-		"GRANT TEMPORARY ON DATABASE " + quote(r.production.catalog.Database) + " TO CURRENT_USER"})
+		"GRANT TEMPORARY ON DATABASE " + journal.QuoteName("", r.production.catalog.Database) + " TO CURRENT_USER"})
 	problems := hidden
 	for _, x := range []struct {
 		s     *side
@@ -91,12 +92,12 @@ func rowSecurityProblem(where string, t *catalog.Table) string {
 
 func schemaNeed(t *catalog.Table) need {
 	return need{fmt.Sprintf("has_schema_privilege(%s, 'USAGE')", literal(t.Schema)),
-		fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO CURRENT_USER", quote(t.Schema))}
+		fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO CURRENT_USER", journal.QuoteName("", t.Schema))}
 }
 
 func tableNeed(t *catalog.Table, privilege string) need {
 	return need{fmt.Sprintf("has_table_privilege(%d::oid, '%s')", t.OID, privilege),
-		fmt.Sprintf("GRANT %s ON %s TO CURRENT_USER", privilege, t.QuotedName())}
+		fmt.Sprintf("GRANT %s ON %s TO CURRENT_USER", privilege, display(t))}
 }
 
 // missing returns the mends of the needs that are not met.

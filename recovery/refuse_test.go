@@ -132,7 +132,7 @@ func (l *lab) record(e *journal.Entry, rows ...journal.Row) string {
 func TestRefuse_KeysNotCaptured(t *testing.T) {
 	l := newLab(t, twoTables).backup()
 	id := l.record(&journal.Entry{Database: l.name, Outcome: journal.Committed, Rows: 9, Tables: []journal.Table{{Schema: "public", Name: "p", Rows: 9, Via: journal.Function, Why: "a function removed them"}}})
-	l.refused(l.options(id), Unfit, "keys of 9 rows of public.p were not captured (a function removed them)", "rowback diff")
+	l.refused(l.options(id), Unfit, "keys of 9 rows of public.p were not captured (a function removed them)", "rowback restore --table public.p --keys FILE")
 }
 
 func TestSource_OutcomesAndPrefixes(t *testing.T) {
@@ -191,11 +191,11 @@ func TestRefuse_MissingPrivileges(t *testing.T) {
 	o := l.options(id)
 	o.Production, o.Recovery = l.asRole(l.production, role), l.asRole(l.recovery, role)
 	l.refused(o, Denied,
-		"production: a privilege is missing: GRANT USAGE ON SCHEMA \"public\" TO "+role,
-		`production: a privilege is missing: GRANT SELECT ON "public"."c" TO `+role, `GRANT INSERT ON "public"."c"`,
-		`GRANT SELECT ON "public"."p"`, `GRANT USAGE ON SCHEMA "s"`, `GRANT USAGE ON SEQUENCE s.t_id_seq`,
-		`recovery: a privilege is missing: GRANT SELECT ON "s"."t" TO `+role,
-		fmt.Sprintf(`GRANT TEMPORARY ON DATABASE "%s" TO %s`, l.name, role))
+		"production: a privilege is missing: GRANT USAGE ON SCHEMA public TO "+role,
+		`production: a privilege is missing: GRANT SELECT ON public.c TO `+role, `GRANT INSERT ON public.c`,
+		`GRANT SELECT ON public.p`, `GRANT USAGE ON SCHEMA s`, `GRANT USAGE ON SEQUENCE s.t_id_seq`,
+		`recovery: a privilege is missing: GRANT SELECT ON s.t TO `+role,
+		fmt.Sprintf(`GRANT TEMPORARY ON DATABASE %s TO %s`, l.name, role))
 	// Exactly what it asked for is enough.
 	_, err := Restore(context.Background(), o)
 	var r *Refusal

@@ -52,7 +52,7 @@ func connect(ctx context.Context, name, url, database string) (*side, error) {
 	config.ConnectTimeout = max(config.ConnectTimeout, 10*time.Second)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("cannot connect to the %s database: %w", name, err)
+		return nil, &connectError{name, err}
 	}
 	s := &side{name: name, conn: conn, detail: map[uint32]*detail{}}
 	if err := s.exec(ctx, sessionSettings); err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
 )
 
 // quote is a quoted identifier.
@@ -14,8 +15,8 @@ func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 // literal is a string constant; sessions have standard_conforming_strings on.
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// display is a table's name for people.
-func display(t *catalog.Table) string { return t.Schema + "." + t.Name }
+// display is a table's name for people, who may paste it into SQL.
+func display(t *catalog.Table) string { return journal.QuoteName(t.Schema, t.Name) }
 
 // list joins the columns, each with the prefix (an alias and a dot, or "").
 func list(prefix string, columns []string) string {

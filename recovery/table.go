@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
 )
 
 // table is one table that rows are restored into: its two sides, and its
@@ -64,7 +65,7 @@ func find(s *catalog.Snapshot, schema, name string) (*catalog.Table, error) {
 		if t := s.Lookup(schema, name); t != nil {
 			return t, nil
 		}
-		return nil, fmt.Errorf("table %s.%s does not exist in database %s", schema, name, s.Database)
+		return nil, fmt.Errorf("table %s does not exist in database %s", journal.QuoteName(schema, name), s.Database)
 	}
 	if t := s.Lookup("public", name); t != nil {
 		return t, nil
@@ -74,7 +75,7 @@ func find(s *catalog.Snapshot, schema, name string) (*catalog.Table, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return nil, fmt.Errorf("table %s does not exist in database %s", name, s.Database)
+		return nil, fmt.Errorf("table %s does not exist in database %s", journal.QuoteName("", name), s.Database)
 	}
 	var names []string
 	for _, t := range found {

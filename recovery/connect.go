@@ -1,0 +1,67 @@
+package recovery
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// connectError is why a session could not be opened. The driver tries each
+// host with and without TLS and tells of every try; people are told of every
+// reason once, what a server said before what the network did.
+type connectError struct {
+	name string // of the side
+	err  error
+}
+
+func (e *connectError) Unwrap() error { return e.err }
+
+func (e *connectError) Error() string {
+	var said, other []string
+	add := func(to *[]string, text string) {
+		if !slices.Contains(*to, text) {
+			*to = append(*to, text)
+		}
+	}
+	for _, err := range leaves(e.err) {
+		var answer *pgconn.PgError
+		if errors.As(err, &answer) {
+			add(&said, answer.Message)
+		} else {
+			add(&other, firstUseful(err))
+		}
+	}
+	if len(said) > 0 { // then TLS was not the matter: it was tried without
+		other = slices.DeleteFunc(other, func(text string) bool { return strings.Contains(text, "server refused TLS connection") })
+	}
+	reasons := strings.Join(append(said, other...), "; ")
+	return fmt.Sprintf("cannot connect to the %s database: %s; check --%s, and that its server runs and lets this role in", e.name, reasons, e.name)
+}
+
+// leaves are the errors of the single tries.
+func leaves(err error) (out []error) {
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		err = connect.Unwrap()
+	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, one := range many.Unwrap() {
+			out = append(out, leaves(one)...)
+		}
+		return out
+	}
+	return []error{err}
+}
+
+// firstUseful is an error's text without what repeats it.
+func firstUseful(err error) string {
+	var network *net.OpError
+	if errors.As(err, &network) {
+		return network.Error()
+	}
+	return strings.TrimSpace(strings.SplitN(err.Error(), "\n", 2)[0])
+}
