@@ -25,7 +25,7 @@ func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	i := r.table(n)
+	i := r.table(n, uint32(o))
 	if len(st.key) > 0 {
 		if err := r.s.tx.keys.Add(journal.Row{Table: i, Values: values}); err != nil {
 			return 0, err
@@ -41,26 +41,36 @@ func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
 	return n, nil
 }
 
-// table is the index in the transaction's tables of a step, made at its first row.
-func (r *run) table(n int) int {
+// place is a step's rows in one table: of a partitioned table all of them, of a
+// table with inheritance children its own and each child's apart.
+type place struct {
+	step int
+	root uint32
+}
+
+// table is the index in the transaction's tables of a step's rows in the table
+// o, made at the first row.
+func (r *run) table(n int, o uint32) int {
+	st := r.plan.steps[n]
+	t := st.table
+	if x := r.s.view.snap.Tables[o]; x != nil {
+		t = x
+	}
+	t = t.Root()
+	at, ok := r.index[place{n, t.OID}]
+	if ok {
+		return at
+	}
+	e := journal.Table{Schema: t.Schema, Name: t.Name, OID: t.OID, Via: st.via, KeysCaptured: true, Key: st.key, Old: st.old}
+	if len(st.key) == 0 { // nothing can name its rows
+		e.KeysCaptured, e.Why = false, "the table has no primary key or unique not-null key"
+	}
+	at = r.s.tx.removals.table(e)
 	if r.index == nil {
-		r.index = make([]int, len(r.plan.steps))
-		for i := range r.index {
-			r.index[i] = -1
-		}
+		r.index = map[place]int{}
 	}
-	if r.index[n] < 0 {
-		st := r.plan.steps[n]
-		t := journal.Table{
-			Schema: st.table.Schema, Name: st.table.Name, OID: st.table.OID,
-			Via: st.via, KeysCaptured: true, Key: st.key, Old: st.old,
-		}
-		if len(st.key) == 0 { // nothing can name its rows
-			t.KeysCaptured, t.Why = false, "the table has no primary key or unique not-null key"
-		}
-		r.index[n] = r.s.tx.removals.table(t)
-	}
-	return r.index[n]
+	r.index[place{n, t.OID}] = at
+	return at
 }
 
 // values are the captured texts in UTF-8.

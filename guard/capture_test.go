@@ -259,3 +259,14 @@ func TestSetNull_WithoutKeyIsCounted(t *testing.T) {
 		t.Errorf("no link was cut: %+v", got)
 	}
 }
+
+func TestSetNull_ARowMovedToAnotherPartitionIsNotRemoved(t *testing.T) {
+	e := newEnv(t, alertPolicy(), shop, `CREATE TABLE lp (id int, o int REFERENCES orders ON DELETE SET NULL) PARTITION BY LIST (o);
+		CREATE TABLE lp0 PARTITION OF lp FOR VALUES IN (NULL); CREATE TABLE lp1 PARTITION OF lp DEFAULT; INSERT INTO lp SELECT i, i FROM generate_series(1, 9) i`)
+	if _, err := e.connect(pgx.QueryExecModeExec).Exec(context.Background(), "DELETE FROM orders WHERE id = 3"); err != nil {
+		t.Fatal(err)
+	}
+	if x := e.entries(journal.Filter{})[0]; x.Rows != 5 {
+		t.Errorf("%d rows, want 5: an order, two payments, two refunds", x.Rows)
+	}
+}

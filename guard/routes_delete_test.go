@@ -47,7 +47,7 @@ var deleteRoutes = []route{
 	{name: "quoted names", setup: `CREATE SCHEMA "A b"; CREATE TABLE "A b"."T""x ä" ("Id ""q" int PRIMARY KEY, "sel.ect" text); INSERT INTO "A b"."T""x ä" SELECT generate_series(1, 5), 'x';
 		CREATE TABLE "A b".kid ("Id" int PRIMARY KEY, p int REFERENCES "A b"."T""x ä" ON DELETE CASCADE); INSERT INTO "A b".kid SELECT i, i FROM generate_series(1, 5) i`,
 		sql: []string{`DELETE FROM "A b"."T""x ä" WHERE "Id ""q" <= 2 RETURNING *`}, keys: true},
-	{name: "Unicode escapes", sql: []string{`DELETE FROM U&"pl\0061in" WHERE id <= 3`}, keys: true},
+	{name: "Unicode escapes", sql: []string{`DELETE FROM U&"pl\0061in" WHERE id <= 3`}}, // it might name anything: counted
 	{name: "comments", sql: []string{"/* a /* b */ ; */ DELETE -- c\n FROM/**/plain -- d ; \n WHERE id <= 3 -- e"}, keys: true},
 	{name: "dollar quotes", sql: []string{"DELETE FROM plain WHERE a IN ($$row 1$$, $x$row 2$x$, $x$;$$ $x$)"}, keys: true},
 	{name: "standard_conforming_strings off", sql: []string{"SET standard_conforming_strings = off", `DELETE FROM plain WHERE a <> '\' AND id <> '7' --' AND id <= 3`}},
@@ -72,8 +72,6 @@ var deleteRoutes = []route{
 	{name: "cycle", setup: "CREATE TABLE a (id int PRIMARY KEY, b int); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE); ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b ON DELETE CASCADE; INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (1, 1), (2, 2); UPDATE a SET b = 3 - id",
 		sql: []string{"DELETE FROM a WHERE id = 1"}},
 	{name: "SET DEFAULT", setup: "CREATE TABLE b (id int PRIMARY KEY, o int DEFAULT 50 REFERENCES orders ON DELETE SET DEFAULT); INSERT INTO b SELECT i, i FROM generate_series(1, 9) i", sql: []string{"DELETE FROM orders WHERE id = 3"}, keys: true},
-	{name: "SET NULL moves a row between partitions", setup: "CREATE TABLE lp (id int, o int REFERENCES orders ON DELETE SET NULL) PARTITION BY LIST (o); CREATE TABLE lp0 PARTITION OF lp FOR VALUES IN (NULL); CREATE TABLE lp1 PARTITION OF lp DEFAULT; INSERT INTO lp SELECT i, i FROM generate_series(1, 9) i",
-		sql: []string{"DELETE FROM orders WHERE id = 3"}, keys: true},
 	{name: "deferrable foreign key", setup: "CREATE TABLE b (id int PRIMARY KEY, o int REFERENCES orders ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED); INSERT INTO b SELECT i, i FROM generate_series(1, 9) i", sql: []string{"BEGIN", "DELETE FROM orders WHERE id = 3", "COMMIT"}, keys: true},
 	{name: "no key", setup: "CREATE TABLE bag (a int, b text); INSERT INTO bag SELECT i / 2, 'x' FROM generate_series(1, 9) i", sql: []string{"DELETE FROM bag WHERE a < 3"}},
 	{name: "no key in a cascade", setup: "CREATE TABLE bag (a int REFERENCES orders ON DELETE CASCADE); INSERT INTO bag SELECT i FROM generate_series(1, 9) i", sql: []string{"DELETE FROM orders WHERE id < 3"}},

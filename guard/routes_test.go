@@ -174,7 +174,7 @@ func identities(t *testing.T, url string) map[string]int {
 	}
 	all := map[string]int{}
 	for _, tb := range tables {
-		docs, err := pgx.CollectRows(must(c.Query(ctx, "SELECT to_jsonb(x)::text FROM ONLY "+tb.Name+" x")), pgx.RowTo[string])
+		docs, err := pgx.CollectRows(must(c.Query(ctx, "SELECT to_jsonb(whole_row)::text FROM ONLY "+tb.Name+" whole_row")), pgx.RowTo[string])
 		if err != nil {
 			t.Fatal(err)
 		}

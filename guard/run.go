@@ -31,7 +31,7 @@ type run struct {
 	before, after counts
 	direct        int64            // rows of step 0
 	captured      map[uint32]int64 // removed rows with keys, by tableoid
-	index         []int            // step to removals.tables
+	index         map[place]int    // to removals.tables
 	unknown       []string         // tables whose rows went uncounted
 	taken         map[uint32]bool  // tables whose rows were noted beforehand (TRUNCATE, DROP)
 
@@ -396,7 +396,7 @@ func (r *run) uncounted(o uint32, n int64, why string) {
 	t := r.s.view.snap.Tables[o]
 	for i, st := range r.steps() { // empty unless capturing
 		if t != nil && (st.table == t || st.table == t.Root()) && (st.via == journal.Direct || st.via == journal.Cascade) {
-			e := &rm.tables[r.table(i)]
+			e := &rm.tables[r.table(i, o)]
 			e.Rows += n
 			e.KeysCaptured, e.Why = false, why
 			return

@@ -28,13 +28,12 @@ func (r *run) take(ctx context.Context) (bool, error) {
 	if why, err := r.hidden(ctx, tables); err != nil {
 		return false, r.told(err)
 	} else if why != "" { // the filenodes tell that the rows are gone, not how many there were
-		r.st.why = why
+		r.st.why, r.taken = why, nil
 		return true, nil
 	}
 	if err := r.lock(ctx, tables); err != nil {
 		return false, r.told(err)
 	}
-	r.taken = map[uint32]bool{}
 	rm := &r.s.tx.removals
 	rows := make(map[*catalog.Table]int64, len(tables))
 	for _, t := range tables {
@@ -42,7 +41,6 @@ func (r *run) take(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, r.told(err)
 		}
-		r.taken[t.OID] = true
 		if n == 0 {
 			continue
 		}
@@ -79,12 +77,14 @@ func (r *run) told(err error) error {
 // and children, and with TRUNCATE … CASCADE whatever references them.
 func (r *run) targets(ctx context.Context) (tables []*catalog.Table, temporary bool, err error) {
 	seen := map[*catalog.Table]bool{}
+	r.taken = map[uint32]bool{}
 	var add func(t *catalog.Table)
 	add = func(t *catalog.Table) {
 		if seen[t] {
 			return
 		}
 		seen[t] = true
+		r.taken[t.OID] = true
 		if t.Kind == 'r' {
 			tables = append(tables, t)
 		}
@@ -107,7 +107,7 @@ func (r *run) targets(ctx context.Context) (tables []*catalog.Table, temporary b
 		case t.Temporary:
 			temporary = true
 		case i < len(r.st.TargetsOnly) && r.st.TargetsOnly[i] && t.Kind == 'r' && !r.st.Cascade:
-			seen[t], tables = true, append(tables, t)
+			seen[t], r.taken[t.OID], tables = true, true, append(tables, t)
 		default:
 			add(t)
 		}
