@@ -2,11 +2,8 @@ package guard
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/rowback/rowback/proxy"
 )
@@ -215,116 +212,6 @@ func (s *session) describe(ctx context.Context, w proxy.Wire, body []byte) error
 	return w.Reply('T', first)
 }
 
-// execute handles Execute of a portal that needs the guard.
-func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error {
-	name, rest, ok := cut(body)
-	p := s.portals[string(name)]
-	if !ok || len(rest) != 4 || p == nil {
-		w.Forward()
-		return nil
-	}
-	if p.st.route == routeControl && s.tx == nil && !finishesPrepared(p.st.Verb) {
-		// Nothing to judge. Should it fail, the server discards the rest up to Sync.
-		w.Forward()
-		return s.afterControl(ctx, p.st, "", nil, false)
-	}
-	failed, err := w.Quiesce(ctx)
-	if err != nil {
-		return err
-	}
-	if failed {
-		w.Forward()
-		return nil
-	}
-	max := int(binary.BigEndian.Uint32(rest))
-	switch {
-	case p.st.route == routeControl:
-		return s.executeControl(ctx, w, p)
-	case p.done:
-		return p.more(w, max)
-	case w.TxStatus() == 'E' || p.plan != nil && p.plan.pass || p.st.route == routePlain:
-		return s.executePlain(ctx, w, p)
-	}
-	r := &run{s: s, w: w, st: p.st, plan: p.plan}
-	if p.st.route != routeCapture {
-		if r, err = s.guarded(ctx, w, p.st, nil); err != nil {
-			return unlessFailed(err)
-		}
-		if r == nil {
-			return s.executePlain(ctx, w, p)
-		}
-	} else if p.plan.count != "" {
-		r.st.why = p.plan.count
-	}
-	send := func() { w.Send('E', body) }
-	if r.capturing() {
-		r.shift = -p.plan.captured.Shift
-		send = func() { w.Send('E', executeBody(string(name))) } // it runs to its end whatever max_rows is
-		if max > 0 && p.st.Returning {
-			r.rows = p.held.add
-		}
-	}
-	if err := r.bracket(ctx, send); err != nil {
-		return unlessFailed(err)
-	}
-	s.changed(p.st)
-	if r.capturing() && max > 0 && p.st.Returning {
-		p.done = true
-		return p.more(w, max)
-	}
-	if r.capturing() {
-		return w.Reply(r.end, append([]byte(r.commandTag()), 0))
-	}
-	return w.Reply(r.end, r.tag)
-}
-
-// more gives the client up to max (0: all) of the rows held for it.
-func (p *portal) more(w proxy.Wire, max int) error {
-	for n := 0; max == 0 || n < max; n++ {
-		row, ok, err := p.held.next()
-		if err != nil {
-			return err
-		}
-		if !ok { // the tag counts the rows of this portion, as the server's does
-			return w.Reply('C', fmt.Appendf(nil, "DELETE %d\x00", n))
-		}
-		if err := w.Reply('D', row); err != nil {
-			return err
-		}
-	}
-	return w.Reply('s', nil)
-}
-
-// executePlain executes a portal that needs no judging now, and notes what it changed.
-func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) error {
-	if !p.st.DDL && !p.st.ChangesNames && !p.st.Prepares {
-		w.Forward()
-		return nil
-	}
-	w.Forward()
-	w.Send('H', nil)
-	_, err := answers(ctx, w, judged{Statement: p.st.Statement}, w.Reply)
-	if err != nil {
-		return unlessFailed(err)
-	}
-	s.changed(p.st)
-	return nil
-}
-
-func (s *session) executeControl(ctx context.Context, w proxy.Wire, p *portal) error {
-	e, err := s.beforeControl(ctx, w, p.st, w.TxStatus() == 'E')
-	if err != nil {
-		return unlessFailed(err)
-	}
-	w.Forward()
-	w.Send('H', nil)
-	tag, err := answers(ctx, w, judged{Statement: p.st.Statement, route: routeControl}, w.Reply)
-	if err != nil && !errors.Is(err, errFailed) {
-		return err
-	}
-	return s.afterControl(ctx, p.st, tag, e, err != nil)
-}
-
 // closeNamed handles Close.
 func (s *session) closeNamed(w proxy.Wire, body []byte) error {
 	name, _, _ := cut(body[1:])
@@ -338,48 +225,4 @@ func (s *session) closeNamed(w proxy.Wire, body []byte) error {
 	// Close; whether it is still there is asked at Bind.
 	w.Forward()
 	return nil
-}
-
-// functionCall counts a call of a function that is not PostgreSQL's own.
-func (s *session) functionCall(ctx context.Context, w proxy.Wire, body []byte) error {
-	failed, err := w.Quiesce(ctx)
-	if err != nil {
-		return err
-	}
-	if failed || len(body) < 4 || oid(body) < firstUserOID || w.TxStatus() == 'E' {
-		w.Forward()
-		return nil
-	}
-	number := strconv.FormatUint(uint64(oid(body)), 10)
-	rows, err := lookup{w: w}.Query(ctx, "SELECT pg_catalog.lower(proname::pg_catalog.text) FROM pg_catalog.pg_proc WHERE oid OPERATOR(pg_catalog.=) "+number)
-	if errors.Is(err, errServer) {
-		err = s.fault(w, err)
-		w.Send('S', nil)
-		return unlessFailed(err)
-	}
-	if err != nil {
-		return err
-	}
-	why := s.view.snap.Reach.Everything
-	if len(rows) == 1 && why == "" {
-		why = string(s.view.snap.Reach.Names[text(rows[0][0])])
-	}
-	if why == "" || s.j.policy().Mode != Block || s.j.policy().Uncountable == Allow {
-		w.Forward()
-		return nil
-	}
-	err = s.blocked(ctx, w, s.open(w).mark(""), "FunctionCall", "is refused: it cannot be counted before it commits ("+why+"); call the function with SELECT", "FunctionCall "+number, nil)
-	if !errors.Is(err, errFailed) {
-		return err
-	}
-	w.Send('S', nil) // the server answers a FunctionCall with ReadyForQuery
-	return nil
-}
-
-// unlessFailed: the client has been told, the session goes on.
-func unlessFailed(err error) error {
-	if errors.Is(err, errFailed) {
-		return nil
-	}
-	return err
 }

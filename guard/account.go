@@ -1,0 +1,125 @@
+package guard
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// account brings the transaction's tables to what the server counted, and
+// returns what this statement removed.
+func (r *run) account() (removed []journal.Table) {
+	for _, o := range slices.Sorted(maps.Keys(r.after.tables)) {
+		after, before := r.after.tables[o], r.before.tables[o]
+		n := after.deleted - before.deleted
+		if before.filenode != "" && after.filenode != before.filenode && after.deleted == before.deleted {
+			if n = int64(before.rows); n < 0 {
+				n = r.s.j.policy().Limit + 1 // nobody knows how many: unknown is never safe
+			}
+			if !r.taken[o] {
+				r.vanished(o)
+			}
+			if n > 0 && !r.taken[o] {
+				r.uncounted(o, n, "the table was truncated or rewritten inside the statement; the number is an estimate")
+			}
+			continue
+		}
+		if diff := n - r.captured[o]; diff != 0 && (r.after.tracking || diff > 0) && !r.taken[o] {
+			r.uncounted(o, diff, fmt.Sprintf("the server counted %d rows, %d keys were captured", n, r.captured[o]))
+		}
+	}
+	for o, before := range r.before.tables {
+		if _, still := r.after.tables[o]; !still && !r.taken[o] {
+			n := int64(before.rows)
+			if n < 0 {
+				n = r.s.j.policy().Limit + 1
+			}
+			r.vanished(o)
+			if n > 0 {
+				r.uncounted(o, n, "the table was dropped inside the statement; the number is an estimate")
+			}
+		}
+	}
+	r.foreign()
+	return r.since()
+}
+
+// vanished notes a table whose rows went without being counted.
+func (r *run) vanished(o uint32) {
+	name := fmt.Sprintf("oid %d", o)
+	if t := r.s.view.snap.Tables[o]; t != nil {
+		name = t.QuotedName()
+	}
+	r.unknown = append(r.unknown, name)
+}
+
+// since is what the transaction's tables have lost since the mark.
+func (r *run) since() []journal.Table {
+	var removed []journal.Table
+	old := r.mark.removals.tables
+	for i, t := range r.s.tx.removals.tables {
+		if i < len(old) {
+			t.Rows -= old[i].Rows
+		}
+		if t.Rows != 0 {
+			removed = append(removed, t)
+		}
+	}
+	return removed
+}
+
+// uncounted adds rows that the server counted and no key stands for.
+func (r *run) uncounted(o uint32, n int64, why string) {
+	rm := &r.s.tx.removals
+	t := r.s.view.snap.Tables[o]
+	for i, st := range r.steps() { // empty unless capturing
+		if t != nil && (st.table == t || st.table == t.Root()) && (st.via == journal.Direct || st.via == journal.Cascade) {
+			e := &rm.tables[r.table(i, o)]
+			e.Rows += n
+			e.KeysCaptured, e.Why = false, why
+			return
+		}
+	}
+	want := journal.Table{OID: o, Schema: "?", Name: fmt.Sprintf("oid %d", o), Via: journal.Function}
+	if t != nil {
+		root := t.Root()
+		want.Schema, want.Name, want.OID = root.Schema, root.Name, root.OID
+	}
+	if r.plan != nil && r.plan.blind[want.OID] != "" {
+		want.Via, why = journal.Cascade, r.plan.blind[want.OID]
+	} else if r.plan != nil && r.plan.count != "" {
+		why = r.plan.count
+	} else if r.st.why != "" {
+		why = r.st.why
+	}
+	e := &rm.tables[rm.table(want)]
+	e.Rows += n
+	e.KeysCaptured, e.Why = false, why
+}
+
+func (r *run) steps() []step {
+	if !r.capturing() {
+		return nil
+	}
+	return r.plan.steps
+}
+
+// foreign adds what left foreign tables, which the server's counters leave out:
+// the tag says how many.
+func (r *run) foreign() {
+	var n, counted int64
+	if r.plan == nil || r.plan.foreign == 0 || r.capturing() {
+		return
+	}
+	if _, err := fmt.Sscanf(r.commandTag(), "DELETE %d", &n); err != nil {
+		return
+	}
+	for o, after := range r.after.tables {
+		counted += after.deleted - r.before.tables[o].deleted
+	}
+	if n > counted {
+		r.uncounted(r.plan.foreign, n-counted, "a foreign table")
+	}
+}

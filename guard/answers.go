@@ -1,0 +1,165 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/rowback/rowback/proxy"
+)
+
+// receive reads the statement's own answers.
+func (r *run) receive(ctx context.Context) error {
+	for {
+		typ, body, err := r.w.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		switch typ {
+		case '2':
+			if r.binding {
+				return r.w.Reply(typ, body)
+			}
+		case '1', '3', 'n', 't':
+		case 'T':
+			if r.fields, err = r.describe(body); err != nil {
+				return err
+			}
+			if r.st.Streams {
+				err = r.described()
+			}
+			if err != nil {
+				return err
+			}
+		case 'D':
+			if err := r.row(body); err != nil {
+				return err
+			}
+		case 'C', 's', 'I':
+			if err := r.described(); err != nil {
+				return err
+			}
+			r.end, r.tag = typ, append([]byte(nil), body...)
+			return nil
+		case 'E':
+			r.end = 'E'
+			r.s.epoch++ // in case the plan is out of date
+			if err := r.s.tx.rewind(r.mark); err != nil {
+				return err
+			}
+			if r.deferred {
+				body = withoutConstraints(body)
+			}
+			if err := r.w.Reply('E', r.clientError(body)); err != nil {
+				return err
+			}
+			return errFailed
+		case 'G':
+			if err := r.w.Reply(typ, body); err != nil {
+				return err
+			}
+			if err := copyIn(ctx, r.w); err != nil {
+				return err
+			}
+		default: // COPY out
+			if err := r.w.Reply(typ, body); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// copyIn passes the client's COPY data on until its end.
+func copyIn(ctx context.Context, w proxy.Wire) error {
+	for {
+		typ, body, err := w.ReadClient(ctx)
+		if err != nil {
+			return err
+		}
+		switch typ {
+		case 'd':
+			w.Send(typ, body)
+		case 'c', 'f':
+			w.Send(typ, body)
+			w.Send('H', nil)
+			return nil
+		case 'H', 'S': // the server ignores them here
+		default:
+			return fmt.Errorf("%w: message %q during COPY", errMalformed, typ)
+		}
+	}
+}
+
+// describe is the client's part of a RowDescription, nil if it is not to see one.
+func (r *run) describe(body []byte) ([]byte, error) {
+	switch {
+	case !r.rowdesc, r.capturing() && !r.st.Returning:
+		return nil, nil
+	case !r.capturing():
+		return append([]byte(nil), body...), nil
+	case r.plan.captured.Wrapped:
+		return r.plan.fields, nil
+	}
+	first, _, err := firstFields(body, r.plan.captured.Width)
+	return first, err
+}
+
+// described sends the RowDescription held back; see Statement.Streams.
+func (r *run) described() error {
+	f := r.fields
+	if r.fields = nil; f == nil {
+		return nil
+	}
+	return r.w.Reply('T', f)
+}
+
+// row takes the captured columns off a row and passes on what is the client's.
+func (r *run) row(body []byte) error {
+	if !r.capturing() {
+		return r.client(body)
+	}
+	cols, err := columns(body)
+	if err != nil {
+		return err
+	}
+	own := len(cols) - r.plan.captured.Width
+	if own < 0 {
+		return fmt.Errorf("%w: %d columns of a captured row", errMalformed, len(cols))
+	}
+	n, err := r.capture(cols[own:])
+	if err != nil {
+		return err
+	}
+	if n == 0 && r.st.Returning {
+		return r.client(firstColumns(cols, own))
+	}
+	return nil
+}
+
+func (r *run) client(body []byte) error {
+	if err := r.described(); err != nil {
+		return err
+	}
+	if r.rows != nil {
+		return r.rows(body)
+	}
+	return r.w.Reply('D', body)
+}
+
+// clientError is an error of the captured form as that of the client's own
+// statement.
+func (r *run) clientError(body []byte) []byte {
+	body = shiftPosition(body, r.shift)
+	if r.capturing() && r.plan.captured.Wrapped {
+		body = asDelete(body)
+	}
+	return body
+}
+
+// commandTag is what the client's own statement would have answered.
+func (r *run) commandTag() string {
+	if r.capturing() && r.plan.captured.Wrapped {
+		return fmt.Sprintf("DELETE %d", r.direct)
+	}
+	return strings.TrimSuffix(string(r.tag), "\x00")
+}

@@ -1,0 +1,40 @@
+package guard
+
+import (
+	"context"
+
+	"github.com/rowback/rowback/proxy"
+)
+
+// describeStatement prepares a text under a private name for its RowDescription.
+func describeStatement(ctx context.Context, w proxy.Wire, sql string, types []byte) ([]byte, error) {
+	w.Send('C', target('S', private))
+	w.Send('P', parseBody(private, sql, types))
+	w.Send('D', target('S', private))
+	w.Send('C', target('S', private))
+	w.Send('H', nil)
+	var fields []byte
+	for closed := 0; closed < 2; {
+		typ, body, err := w.Receive(ctx)
+		if err != nil {
+			return nil, err
+		}
+		switch typ {
+		case '3':
+			closed++
+		case 'T':
+			fields = append([]byte(nil), body...)
+		case 'E':
+			return nil, &failure{body: append([]byte(nil), body...)}
+		}
+	}
+	if fields == nil {
+		return nil, errMalformed
+	}
+	return fields, nil
+}
+
+// failure is an error of the client's own statement, met while looking into it.
+type failure struct{ body []byte }
+
+func (f *failure) Error() string { return errorText(f.body) }

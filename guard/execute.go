@@ -1,0 +1,128 @@
+package guard
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/rowback/rowback/proxy"
+)
+
+// execute handles Execute of a portal that needs the guard.
+func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error {
+	name, rest, ok := cut(body)
+	p := s.portals[string(name)]
+	if !ok || len(rest) != 4 || p == nil {
+		w.Forward()
+		return nil
+	}
+	if p.st.route == routeControl && s.tx == nil && !finishesPrepared(p.st.Verb) {
+		// Nothing to judge. Should it fail, the server discards the rest up to Sync.
+		w.Forward()
+		return s.afterControl(ctx, p.st, "", nil, false)
+	}
+	failed, err := w.Quiesce(ctx)
+	if err != nil {
+		return err
+	}
+	if failed {
+		w.Forward()
+		return nil
+	}
+	max := int(binary.BigEndian.Uint32(rest))
+	switch {
+	case p.st.route == routeControl:
+		return s.executeControl(ctx, w, p)
+	case p.done:
+		return p.more(w, max)
+	case w.TxStatus() == 'E' || p.plan != nil && p.plan.pass || p.st.route == routePlain:
+		return s.executePlain(ctx, w, p)
+	}
+	r := &run{s: s, w: w, st: p.st, plan: p.plan}
+	if p.st.route != routeCapture {
+		if r, err = s.guarded(ctx, w, p.st, nil); err != nil {
+			return unlessFailed(err)
+		}
+		if r == nil {
+			return s.executePlain(ctx, w, p)
+		}
+	} else if p.plan.count != "" {
+		r.st.why = p.plan.count
+	}
+	send := func() { w.Send('E', body) }
+	if r.capturing() {
+		r.shift = -p.plan.captured.Shift
+		send = func() { w.Send('E', executeBody(string(name))) } // it runs to its end whatever max_rows is
+		if max > 0 && p.st.Returning {
+			r.rows = p.held.add
+		}
+	}
+	if err := r.bracket(ctx, send); err != nil {
+		return unlessFailed(err)
+	}
+	s.changed(p.st)
+	if r.capturing() && max > 0 && p.st.Returning {
+		p.done = true
+		return p.more(w, max)
+	}
+	if r.capturing() {
+		return w.Reply(r.end, append([]byte(r.commandTag()), 0))
+	}
+	return w.Reply(r.end, r.tag)
+}
+
+// more gives the client up to max (0: all) of the rows held for it.
+func (p *portal) more(w proxy.Wire, max int) error {
+	for n := 0; max == 0 || n < max; n++ {
+		row, ok, err := p.held.next()
+		if err != nil {
+			return err
+		}
+		if !ok { // the tag counts the rows of this portion, as the server's does
+			return w.Reply('C', fmt.Appendf(nil, "DELETE %d\x00", n))
+		}
+		if err := w.Reply('D', row); err != nil {
+			return err
+		}
+	}
+	return w.Reply('s', nil)
+}
+
+// executePlain executes a portal that needs no judging now, and notes what it changed.
+func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) error {
+	if !p.st.DDL && !p.st.ChangesNames && !p.st.Prepares {
+		w.Forward()
+		return nil
+	}
+	w.Forward()
+	w.Send('H', nil)
+	_, err := answers(ctx, w, judged{Statement: p.st.Statement}, w.Reply)
+	if err != nil {
+		return unlessFailed(err)
+	}
+	s.changed(p.st)
+	return nil
+}
+
+func (s *session) executeControl(ctx context.Context, w proxy.Wire, p *portal) error {
+	e, err := s.beforeControl(ctx, w, p.st, w.TxStatus() == 'E')
+	if err != nil {
+		return unlessFailed(err)
+	}
+	w.Forward()
+	w.Send('H', nil)
+	tag, err := answers(ctx, w, judged{Statement: p.st.Statement, route: routeControl}, w.Reply)
+	if err != nil && !errors.Is(err, errFailed) {
+		return err
+	}
+	return s.afterControl(ctx, p.st, tag, e, err != nil)
+}
+
+// unlessFailed: the client has been told, the session goes on.
+func unlessFailed(err error) error {
+	if errors.Is(err, errFailed) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,252 @@
+package guard
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rowback/rowback/proxy"
+	"github.com/rowback/rowback/sqlparse"
+)
+
+// unrolled is a simple Query under way as a series of statements.
+type unrolled struct {
+	s       *session
+	w       proxy.Wire
+	block   bool // a transaction block is open
+	aborted bool // … and has failed
+	// completion of the last statement: held back, because it is not complete
+	// until an implicit transaction has committed.
+	completion *completion
+}
+
+type completion struct {
+	typ  byte
+	body []byte
+}
+
+// complete holds a statement's completion back.
+func (u *unrolled) complete(typ byte, body []byte) {
+	u.completion = &completion{typ, append([]byte(nil), body...)}
+}
+
+// release sends what is held back.
+func (u *unrolled) release() error {
+	c := u.completion
+	if u.completion = nil; c == nil {
+		return nil
+	}
+	return u.w.Reply(c.typ, c.body)
+}
+
+func (u *unrolled) statement(ctx context.Context, st judged) error {
+	if err := u.release(); err != nil {
+		return err
+	}
+	if u.s.block = -1; u.block {
+		u.s.block = 1
+	}
+	if u.s.stale() && !u.aborted { // an earlier statement has changed the catalog
+		u.s.wasClean = false
+		if err := u.s.refresh(ctx, u.w); err != nil {
+			return err
+		}
+		st.route, st.why = u.s.view.route(st.Statement)
+	}
+	switch {
+	case st.Params: // there are none in a simple Query
+		return u.refused(ctx, st)
+	case st.route == routeControl:
+		return u.control(ctx, st)
+	case u.aborted || st.route == routePlain:
+		return u.plain(ctx, st)
+	}
+	r, err := u.s.guarded(ctx, u.w, st, func() ([]byte, error) { return u.describe(ctx, st) })
+	if err != nil {
+		return err
+	}
+	if r == nil {
+		return u.plain(ctx, st)
+	}
+	r.rowdesc, r.shift = true, st.runes
+	sql := st.Text
+	if r.capturing() {
+		sql = r.plan.captured.SQL
+		r.shift -= r.plan.captured.Shift
+	}
+	err = r.bracket(ctx, func() {
+		u.w.Send('P', parseBody("", sql, nil))
+		u.w.Send('B', bindText("", ""))
+		u.w.Send('D', target('P', ""))
+		u.w.Send('E', executeBody(""))
+	})
+	if err != nil {
+		return err
+	}
+	u.s.changed(st)
+	u.complete(r.end, append([]byte(r.commandTag()), 0))
+	return nil
+}
+
+// refused runs a statement that the server cannot but refuse, as the Query it
+// is, for the server's own words. That ends the whole exchange.
+func (u *unrolled) refused(ctx context.Context, st judged) error {
+	u.w.Send('Q', append([]byte(st.Text), 0))
+	for {
+		typ, body, err := u.w.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		if typ == 'E' {
+			body = shiftPosition(body, st.runes)
+		}
+		if err := u.w.Reply(typ, body); err != nil {
+			return err
+		}
+		if typ == 'Z' {
+			if !u.block {
+				u.s.drop()
+			}
+			u.s.block = 0
+			return errEnded
+		}
+	}
+}
+
+// errEnded: the client has been told that the server is ready.
+var errEnded = errors.New("exchange has ended")
+
+// plain runs a statement that needs no judging.
+func (u *unrolled) plain(ctx context.Context, st judged) error {
+	u.w.Send('P', parseBody("", st.Text, nil))
+	u.w.Send('B', bindText("", ""))
+	u.w.Send('D', target('P', ""))
+	u.w.Send('E', executeBody(""))
+	u.w.Send('H', nil)
+	_, err := answers(ctx, u.w, st, func(typ byte, body []byte) error {
+		u.complete(typ, body)
+		return nil
+	})
+	if err == nil {
+		u.s.changed(st)
+	}
+	return err
+}
+
+// answers passes a statement's answers on, its completion to complete, and
+// returns its tag.
+func answers(ctx context.Context, w proxy.Wire, st judged, complete func(typ byte, body []byte) error) (string, error) {
+	var fields []byte // a RowDescription, held until the first row: see Statement.Streams
+	for {
+		typ, body, err := w.Receive(ctx)
+		if err != nil {
+			return "", err
+		}
+		if typ == 'T' && !st.Streams {
+			fields = append([]byte(nil), body...)
+			continue
+		}
+		if fields != nil && typ != 'E' {
+			if err := w.Reply('T', fields); err != nil {
+				return "", err
+			}
+			fields = nil
+		}
+		switch typ {
+		case '1', '2', '3', 'n', 't':
+			continue
+		case 'C', 'I', 's':
+			tag, _, _ := cut(body)
+			// An answer to COMMIT counts even if the client is gone.
+			if err := complete(typ, body); err != nil && st.route != routeControl {
+				return "", err
+			}
+			return string(tag), nil
+		case 'E':
+			body = shiftPosition(body, st.runes)
+		}
+		if err := w.Reply(typ, body); err != nil && st.route != routeControl {
+			return "", err
+		}
+		switch typ {
+		case 'E':
+			return "", errFailed
+		case 'G':
+			if err := copyIn(ctx, w); err != nil {
+				return "", err
+			}
+		}
+	}
+}
+
+// describe returns the RowDescription of a statement as the client wrote it.
+func (u *unrolled) describe(ctx context.Context, st judged) ([]byte, error) {
+	return describeStatement(ctx, u.w, st.Text, nil)
+}
+
+// control runs BEGIN, COMMIT and the like.
+func (u *unrolled) control(ctx context.Context, st judged) error {
+	e, err := u.s.beforeControl(ctx, u.w, st, u.aborted)
+	if err != nil {
+		return err
+	}
+	u.w.Send('P', parseBody("", st.Text, nil))
+	u.w.Send('B', bindText("", ""))
+	u.w.Send('E', executeBody(""))
+	u.w.Send('H', nil)
+	tag, err := answers(ctx, u.w, st, u.w.Reply)
+	if err != nil && !errors.Is(err, errFailed) {
+		return err
+	}
+	if cerr := u.s.afterControl(ctx, st, tag, e, err != nil); cerr != nil {
+		return cerr
+	}
+	if err != nil {
+		return err
+	}
+	switch st.Verb {
+	case sqlparse.Begin:
+		u.block = true
+	case sqlparse.Commit, sqlparse.Rollback, sqlparse.PrepareTransaction:
+		u.block, u.aborted = st.Chain, false
+	case sqlparse.RollbackTo:
+		u.aborted = false
+	}
+	return nil
+}
+
+// end sends the Sync of an unrolled Query: held until the evidence is durable
+// if it commits an implicit transaction.
+func (u *unrolled) end(ctx context.Context, failed bool) error {
+	s := u.s
+	s.block = 0
+	if s.tx != nil && !u.block {
+		if !failed {
+			return s.commitImplicit(ctx, u.w, u.release)
+		}
+		s.drop()
+	}
+	if s.tx != nil {
+		s.tx.implicit = false
+	}
+	u.w.Send('S', nil)
+	if failed || u.completion == nil {
+		return nil
+	}
+	for { // the Sync may fail the implicit transaction
+		typ, body, err := u.w.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		switch typ {
+		case 'E':
+			u.completion = nil
+		case 'Z':
+			if err := u.release(); err != nil {
+				return err
+			}
+		}
+		if err := u.w.Reply(typ, body); err != nil || typ == 'Z' {
+			return err
+		}
+	}
+}
