@@ -38,19 +38,21 @@ func (r *restore) classify(ctx context.Context) error {
 // present takes out the rows whose key is in production.
 func (r *restore) present(ctx context.Context, t *table) error {
 	n, err := r.production.numbers(ctx, fmt.Sprintf(`
-		WITH d AS (DELETE FROM %[1]s s USING %[2]s l WHERE %[3]s RETURNING s.*, %[4]s AS rowback_same),
+		WITH d AS (DELETE FROM %[1]s s USING %[2]s l WHERE %[3]s RETURNING s.*, %[4]s AS rowback_same, CASE WHEN NOT %[4]s THEN %[8]s END AS rowback_differs),
 		     x AS (INSERT INTO %[5]s (%[6]s, rowback_class, rowback_reason)
-		           SELECT %[6]s, '%[7]s', 'in production with other values; left as it is' FROM d WHERE NOT rowback_same)
+		           SELECT %[6]s, '%[7]s', 'in production with other values in ' || rowback_differs || '; left as it is' FROM d WHERE NOT rowback_same)
 		SELECT count(*) FROM d WHERE rowback_same`,
-		t.in, t.live.QuotedName(), equal("l", t.key, "s", t.key), sameImage("l", "s", t.columns), t.left, list("", t.columns), classDifferent))
+		t.in, t.live.QuotedName(), equal("l", t.key, "s", t.key), sameImage("l", "s", t.columns), t.left, list("", t.columns), classDifferent,
+		differing("l", "s", t.columns)))
 	if err != nil {
 		return err
 	}
 	t.count.AlreadyPresent = n[0]
-	return r.production.exec(ctx, fmt.Sprintf(`
+	t.unknown, err = r.production.affect(ctx, fmt.Sprintf(`
 		UPDATE %s x SET rowback_class = '%s', rowback_reason = 'in production again; the recovery database has no such row to compare it with'
 		FROM %s l WHERE x.rowback_class = '%s' AND %s`,
 		t.left, classDifferent, t.live.QuotedName(), classMissing, equal("l", t.key, "x", t.key)))
+	return err
 }
 
 // conflicts takes out the rows that another live row keeps out by a unique or
@@ -150,9 +152,12 @@ func (r *restore) unrestored(ctx context.Context) ([]Unrestored, error) {
 		if t.count.Different+t.count.Conflicts+t.count.Missing+t.count.ParentGone == 0 {
 			continue
 		}
-		err := r.production.each(ctx, fmt.Sprintf("SELECT %s, rowback_reason FROM %s ORDER BY %s", texts("x", t.key), t.left+" x", list("x.", t.key)),
+		err := r.production.each(ctx, fmt.Sprintf("SELECT %s, rowback_reason, rowback_class FROM %s ORDER BY %s", texts("x", t.key), t.left+" x", list("x.", t.key)),
 			func(row []*string) error {
 				u, err := newUnrestored(t.live, t.key, row)
+				if *row[len(t.key)+1] == classParent {
+					u.group = "its parent is gone or stays out"
+				}
 				out = append(out, u)
 				return err
 			})

@@ -38,7 +38,7 @@ func TestClasses(t *testing.T) {
 		{name: "identical", since: "INSERT INTO p VALUES (1, 'p1', 1)",
 			want: Count{Requested: 9, Restored: 8, AlreadyPresent: 1}},
 		{name: "different", since: "INSERT INTO p VALUES (1, 'p1', 77)",
-			want: Count{Requested: 9, Restored: 8, Different: 1}, unrestored: map[string]string{`p {"id":1}`: "other values"}},
+			want: Count{Requested: 9, Restored: 8, Different: 1}, unrestored: map[string]string{`p {"id":1}`: "with other values in v;"}},
 		{name: "unique value taken, dependants pruned", since: "INSERT INTO p VALUES (100, 'p1', 1)",
 			want:       Count{Requested: 9, Restored: 8, Conflicts: 1},
 			unrestored: map[string]string{`p {"id":1}`: "holds its value in p_code_key", `c {"id":1}`: "public.p (id) = (1) is gone", `g {"id":1}`: "public.c (id) = (1) is gone"}},

@@ -29,6 +29,7 @@ type Unrestored struct {
 	Schema, Table string
 	Key           json.RawMessage // an object: column to value; nil (null in JSON): of all the table's rows that the reason is about
 	Reason        string
+	group         string // what rows share whose reasons differ only by values; "": the reason
 }
 
 // newUnrestored takes the key's values as text, followed by the reason.
@@ -42,7 +43,7 @@ func newUnrestored(t *catalog.Table, key []string, row []*string) (Unrestored, e
 	if err := json.Unmarshal(text, &o); err != nil {
 		return Unrestored{}, err
 	}
-	return Unrestored{t.Schema, t.Name, o.Key, *row[len(key)]}, nil
+	return Unrestored{Schema: t.Schema, Table: t.Name, Key: o.Key, Reason: *row[len(key)]}, nil
 }
 
 // MarshalJSON is {"schema","table","key","reason"}.

@@ -46,8 +46,8 @@ func (r *restore) insert(ctx context.Context, plan *Plan) error {
 			}
 			if inserted[n] != t.count.Restored {
 				// A row that appeared since the plan, or a trigger that swallowed ours.
-				return &errRace{fmt.Sprintf("%s: %d rows were to be inserted, %d were; another session wrote the same keys or unique values, or a BEFORE trigger dropped rows",
-					t.name(), t.count.Restored, inserted[n])}
+				return &errRace{fmt.Sprintf("%s: %d rows were to be inserted, %d were; another session wrote the same keys or unique values, or a BEFORE trigger dropped rows%s",
+					t.name(), t.count.Restored, inserted[n], r.blame())}
 			}
 			n++
 			r.o.Progress.Add(t.count.Restored)

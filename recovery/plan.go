@@ -35,9 +35,16 @@ func (r *restore) plan(ctx context.Context) (*Plan, error) {
 	}
 	p := &Plan{
 		IDs: r.o.Source.IDs, Production: r.production.where(), Recovery: r.recovery.where(),
-		Quiet: r.replica, WhyNotQuiet: r.why, Triggers: r.triggers(), Warnings: r.warnings, groups: components(r.tables),
+		Quiet: r.replica, WhyNotQuiet: r.why, Triggers: r.triggers(), groups: components(r.tables),
 	}
-	var err error
+	if err := r.refuseSwapped(); err != nil {
+		return nil, err
+	}
+	notes, err := r.onDifferent(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.Warnings = slices.Concat(r.warnings, notes)
 	if p.Unrestored, err = r.unrestored(ctx); err != nil {
 		return nil, err
 	}
@@ -91,6 +98,20 @@ func (r *restore) triggers() []string {
 		}
 	}
 	return out
+}
+
+// blame names the triggers that fire during this restore, for they may be why
+// rows are not as they were, and how to keep them quiet; "" if none does.
+func (r *restore) blame() string {
+	triggers := r.triggers()
+	if len(triggers) == 0 {
+		return ""
+	}
+	mend := r.mend
+	if r.replica {
+		mend = "disable them for the time of the restore (ALTER TABLE … DISABLE TRIGGER …)"
+	}
+	return "\nthese triggers fired, and may be the cause:\n  - " + strings.Join(triggers, "\n  - ") + "\nto keep them quiet, " + mend
 }
 
 // report is the report of a plan that was not, or is about to be, carried out.

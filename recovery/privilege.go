@@ -132,13 +132,21 @@ func (s *side) missing(ctx context.Context, needs []need) ([]string, error) {
 // server to do it, in a transaction that is rolled back. With foreign keys
 // quiet we lock their parents ourselves, which takes UPDATE on them.
 func (r *restore) probeReplica(ctx context.Context, parents []*catalog.Table) error {
-	r.replica, r.why = false, ""
+	r.replica, r.why, r.mend = false, "", ""
 	err := r.production.exec(ctx, "BEGIN; SET LOCAL session_replication_role = replica")
 	if rollbackErr := r.production.exec(ctx, "ROLLBACK"); rollbackErr != nil {
 		return rollbackErr
 	}
 	if err != nil {
 		r.why = "this role may not set session_replication_role"
+		rows, err := r.production.rows(ctx, "SELECT current_setting('server_version_num')::int >= 150000, quote_ident(current_user)")
+		if err != nil {
+			return err
+		}
+		r.mend = "restore as a superuser"
+		if *rows[0][0] == "t" {
+			r.mend = "have a superuser run: GRANT SET ON PARAMETER session_replication_role TO " + *rows[0][1] + ";"
+		}
 		return nil
 	}
 	var needs []need
@@ -151,6 +159,7 @@ func (r *restore) probeReplica(ctx context.Context, parents []*catalog.Table) er
 	}
 	if r.replica = len(missing) == 0; !r.replica {
 		r.why = "this role may not lock rows of every parent table (UPDATE)"
+		r.mend = "grant this role UPDATE on every parent table of what is restored"
 	}
 	return nil
 }

@@ -37,6 +37,9 @@ func refuse(kind RefusalKind, problems ...string) error {
 // ErrDeclined: the person who was asked said no.
 var ErrDeclined = errors.New("declined; nothing was written")
 
+// ErrStopped: the context ended before the commit.
+var ErrStopped = errors.New("stopped before the commit; nothing was written")
+
 // ErrUnverified: a check before COMMIT failed and everything was rolled back.
 // The report that comes with it lists what was found.
 var ErrUnverified = errors.New("verification failed, everything was rolled back")

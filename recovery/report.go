@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/rowback/rowback/journal"
 )
 
 // Report is what became of every requested row; its JSON form is an outside contract.
@@ -30,6 +32,8 @@ type Check struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`
+	// Rows of a failed check, by key, a few of them; Detail has the count.
+	Rows []string `json:"rows,omitempty"`
 }
 
 // Complete: every requested row is back (or would be), and nothing is left to mend.
@@ -73,12 +77,12 @@ func (r *Report) WriteText(w io.Writer) {
 	var failed []string
 	for _, c := range r.Checks {
 		if !c.OK {
-			failed = append(failed, c.Name+": "+c.Detail)
+			failed = append(failed, strings.Join(append([]string{c.Name + ": " + c.Detail}, c.Rows...), "\n      "))
 		}
 	}
 	writeList(w, "Checks that failed:", failed)
 	if len(failed) == 0 {
-		fmt.Fprintf(w, "\n%d checks passed.\n", len(r.Checks))
+		fmt.Fprintf(w, "\n%s passed.\n", plural(int64(len(r.Checks)), "check"))
 	}
 	for _, s := range r.Sequences {
 		switch {
@@ -90,11 +94,7 @@ func (r *Report) WriteText(w io.Writer) {
 	}
 	writeList(w, "Note:", r.Warnings)
 	writeUnrestored(w, r.Unrestored)
-	rows := "rows"
-	if r.Restored == 1 {
-		rows = "row"
-	}
-	fmt.Fprintf(w, "\n%s %s restored in %.1f s", grouped(r.Restored), rows, r.Seconds)
+	fmt.Fprintf(w, "\n%s restored in %.1f s", plural(r.Restored, "row"), r.Seconds)
 	if r.Entry != "" {
 		fmt.Fprintf(w, "; on record as %s", r.Entry)
 	}
@@ -113,7 +113,7 @@ func writeCounts(w io.Writer, counts []Count, restored string) {
 		rows = append(rows, cells)
 	}
 	for _, c := range counts {
-		row(c.Schema+"."+c.Table, c)
+		row(journal.QuoteName(c.Schema, c.Table), c)
 		total.Requested += c.Requested
 		total.Restored += c.Restored
 		total.AlreadyPresent += c.AlreadyPresent
@@ -161,17 +161,6 @@ func writeList(w io.Writer, title string, lines []string) {
 	}
 }
 
-// writeUnrestored names every row: a list cut short would hide a loss.
-func writeUnrestored(w io.Writer, rows []Unrestored) {
-	if len(rows) == 0 {
-		return
-	}
-	fmt.Fprintf(w, "\nNot restored (%s):\n", grouped(int64(len(rows))))
-	for _, u := range rows {
-		fmt.Fprintf(w, "  - %s: %s\n", strings.TrimSpace(u.Schema+"."+u.Table+" "+string(u.Key)), u.Reason)
-	}
-}
-
 // grouped is 50,382.
 func grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)
@@ -179,4 +168,12 @@ func grouped(n int64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// plural is "1 row", "50,382 rows".
+func plural(n int64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return grouped(n) + " " + what
 }

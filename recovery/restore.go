@@ -23,8 +23,9 @@ type restore struct {
 	byFeed map[int]*link
 	lost   []Unrestored // cut links of whole tables that cannot be restored
 
-	replica bool // triggers stay quiet while rows are inserted
-	why     string
+	replica bool   // triggers stay quiet while rows are inserted
+	why     string // not replica
+	mend    string // of why, an order
 	// committing: the evidence is on its way, an interrupt changes nothing any more.
 	committing bool
 	warnings   []string
@@ -36,11 +37,16 @@ type restore struct {
 // connections and the like. ErrDeclined if Confirm said no. With ErrUnverified
 // the report says what failed; nothing was committed. A nil error means done,
 // or planned; see Report.Complete for whether every row is back.
-func Restore(ctx context.Context, o Options) (*Report, error) {
+func Restore(ctx context.Context, o Options) (report *Report, err error) {
 	began := time.Now()
 	r := &restore{o: o, byOID: map[uint32]*table{}, feeds: map[int]*table{}, order: map[int][]string{}, byFeed: map[int]*link{}}
 	defer o.Progress.Done()
 	defer r.close()
+	defer func() {
+		if err != nil && ctx.Err() != nil && !r.committing {
+			err = fmt.Errorf("%w: %w", ErrStopped, ctx.Err())
+		}
+	}()
 	if err := r.open(ctx); err != nil {
 		return nil, err
 	}
@@ -54,12 +60,9 @@ func Restore(ctx context.Context, o Options) (*Report, error) {
 	if err := r.recovery.exec(ctx, "ROLLBACK"); err != nil {
 		return nil, err
 	}
-	report, err := r.run(ctx)
+	report, err = r.run(ctx)
 	if report != nil {
 		report.Seconds = time.Since(began).Seconds()
-	}
-	if err != nil && ctx.Err() != nil && !r.committing {
-		err = fmt.Errorf("stopped, and everything rolled back: %w", ctx.Err())
 	}
 	return report, err
 }
@@ -88,6 +91,9 @@ func (r *restore) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := r.recovery.load(ctx); err != nil {
+		return err
+	}
+	if err := r.refuseSwappedNames(); err != nil {
 		return err
 	}
 	r.warn(r.o.Source.Warnings...)
@@ -211,6 +217,7 @@ func (r *restore) write(ctx context.Context) (report *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
+	warned := len(r.warnings)
 	report = plan.report()
 	report.DryRun = false
 	if report.Restored == 0 && plan.relinks() == 0 {
@@ -237,7 +244,7 @@ func (r *restore) write(ctx context.Context) (report *Report, err error) {
 		return report, err
 	}
 	report.Checks = append(report.Checks, r.analyze(ctx)...)
-	report.Warnings = emptyNotNil(r.warnings)
+	report.Warnings = append(report.Warnings, r.warnings[warned:]...)
 	return report, nil
 }
 

@@ -81,6 +81,16 @@ func sameImage(a, b string, columns []string) string {
 	return "ROW(" + list(a+".", columns) + ")::record OPERATOR(pg_catalog.*=) ROW(" + list(b+".", columns) + ")::record"
 }
 
+// differing is an SQL expression: the names of the columns whose values differ
+// between a and b, never the values.
+func differing(a, b string, columns []string) string {
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		out[i] = "CASE WHEN NOT (" + sameImage(a, b, []string{c}) + ") THEN " + literal(c) + " END"
+	}
+	return "array_to_string(ARRAY[" + strings.Join(out, ", ") + "]::text[], ', ')"
+}
+
 // shown is an SQL expression, for people: the names, and the values that the
 // columns of alias have for them.
 func shown(names []string, alias string, columns []string) string {

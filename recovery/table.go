@@ -25,6 +25,7 @@ type table struct {
 
 	pending batch // keys not yet asked for
 	count   Count
+	unknown int64 // rows that production has and the recovery database has not
 }
 
 // cast is a column whose value is converted through text on its way.

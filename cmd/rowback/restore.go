@@ -174,6 +174,8 @@ func printReport(w io.Writer, r *recovery.Report, output string) error {
 func restoreError(err error) error {
 	var refusal *recovery.Refusal
 	switch {
+	case errors.Is(err, recovery.ErrStopped):
+		return recovery.ErrStopped
 	case errors.Is(err, recovery.ErrDeclined):
 		return refusedError(err)
 	case !errors.As(err, &refusal):

@@ -1,0 +1,57 @@
+package recovery
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// examples is how many rows of one table and reason are named to people.
+const examples = 5
+
+// writeUnrestored prints what stays out, by table and reason: every row is
+// counted, a few are named. The JSON form names all.
+func writeUnrestored(w io.Writer, rows []Unrestored) {
+	if len(rows) == 0 {
+		return
+	}
+	type group struct{ table, reason string }
+	var order []group
+	groups := map[group][]Unrestored{}
+	for _, u := range rows {
+		g := group{journal.QuoteName(u.Schema, u.Table), u.group}
+		if g.reason == "" {
+			g.reason = u.Reason
+		}
+		if groups[g] == nil {
+			order = append(order, g)
+		}
+		groups[g] = append(groups[g], u)
+	}
+	cut := false
+	fmt.Fprintf(w, "\nNot restored (%s):\n", grouped(int64(len(rows))))
+	for _, g := range order {
+		members := groups[g]
+		if members[0].Key == nil {
+			fmt.Fprintf(w, "  - %s: %s\n", g.table, g.reason)
+			continue
+		}
+		fmt.Fprintf(w, "  - %s, %s: %s\n", g.table, plural(int64(len(members)), "row"), g.reason)
+		for i, u := range members {
+			if i == examples {
+				fmt.Fprintf(w, "      … and %s more\n", grouped(int64(len(members)-examples)))
+				cut = true
+				break
+			}
+			fmt.Fprintf(w, "      %s", u.Key)
+			if u.group != "" {
+				fmt.Fprintf(w, ": %s", u.Reason)
+			}
+			fmt.Fprintln(w)
+		}
+	}
+	if cut {
+		fmt.Fprintln(w, "  --output json names every one.")
+	}
+}
