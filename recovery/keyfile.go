@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,18 +15,17 @@ import (
 )
 
 // FromKeyFile reads keys of one table (name, or schema.name) from a file: JSON
-// lines, each a key object ({"id":42}) or an object as `rowback log --keys`
-// prints ({"schema":…,"table":…,"key":{…}}), or CSV with a header of column
-// names. The file is read as a stream and must stay where it is.
+// objects, each a key ({"id":42}), a key with its table as `rowback log --keys`
+// prints it ({"schema":…,"table":…,"key":{…}}), or a whole entry of `rowback log
+// --keys --output json`; or CSV with a header of column names. The file is read
+// as a stream and must stay where it is.
 func FromKeyFile(path, table string) (*Source, error) {
 	s := &Source{Tables: []journal.Table{{Via: journal.Direct, KeysCaptured: true}}}
 	t := &s.Tables[0]
-	var ok bool
-	if t.Schema, t.Name, ok = strings.Cut(table, "."); !ok {
-		t.Schema, t.Name = "", table
-	}
+	t.Schema, t.Name = journal.SplitName(table)
+	left := leftOut{}
 	// One pass finds mistakes before a connection is made, and counts.
-	for _, err := range readKeys(path, t.Schema, t.Name, func(columns []string) {
+	for _, err := range readKeys(path, t.Schema, t.Name, left, func(columns []string) {
 		for _, c := range columns {
 			t.Key = append(t.Key, journal.Column{Name: c})
 		}
@@ -38,16 +36,23 @@ func FromKeyFile(path, table string) (*Source, error) {
 		t.Rows++
 	}
 	if t.Rows == 0 {
-		return nil, refuse(Usage, path+" holds no keys")
+		problem := path + " holds no keys"
+		if len(left) > 0 {
+			problem += " of " + table + "; left out: " + left.String()
+		}
+		return nil, refuse(Usage, problem)
+	}
+	if len(left) > 0 {
+		s.Warnings = append(s.Warnings, "left out of "+path+": "+left.String())
 	}
 	s.Rows = func(yield func(journal.Row, error) bool) {
-		readKeys(path, t.Schema, t.Name, func([]string) {})(yield)
+		readKeys(path, t.Schema, t.Name, leftOut{}, func([]string) {})(yield)
 	}
 	return s, nil
 }
 
 // readKeys yields the keys; columns is told the key's columns once, before the first.
-func readKeys(path, schema, table string, columns func([]string)) func(func(journal.Row, error) bool) {
+func readKeys(path, schema, table string, left leftOut, columns func([]string)) func(func(journal.Row, error) bool) {
 	return func(yield func(journal.Row, error) bool) {
 		f, err := os.Open(path)
 		if err != nil {
@@ -58,8 +63,11 @@ func readKeys(path, schema, table string, columns func([]string)) func(func(jour
 		r := bufio.NewReaderSize(f, 1<<16)
 		first, err := firstByte(r)
 		next := csvKeys(r)
-		if first == '{' {
-			next = jsonKeys(r, schema, table)
+		switch {
+		case first == '{', first == '[':
+			next = jsonKeys(r, schema, table, left)
+		case isLogText(r):
+			err = errors.New("is the text output of `rowback log`; make it with --keys --output json")
 		}
 		var names []string
 		for line := 1; err == nil; line++ {
@@ -130,45 +138,8 @@ func csvKeys(r io.Reader) nextKey {
 	}
 }
 
-func jsonKeys(r io.Reader, schema, table string) nextKey {
-	d := json.NewDecoder(r)
-	d.UseNumber()
-	n := 0
-	return func() ([]string, []*string, error) {
-		n++
-		var o map[string]any
-		if err := d.Decode(&o); err != nil {
-			return nil, nil, err
-		}
-		if key, ok := o["key"].(map[string]any); ok && o["table"] != nil {
-			if name := o["table"]; name != table {
-				return nil, nil, fmt.Errorf("key %d is of table %v, not %s", n, name, table)
-			}
-			if name := o["schema"]; name != nil && schema != "" && name != schema {
-				return nil, nil, fmt.Errorf("key %d is of schema %v, not %s", n, name, schema)
-			}
-			o = key
-		}
-		columns := make([]string, 0, len(o))
-		for c := range o {
-			columns = append(columns, c)
-		}
-		slices.Sort(columns)
-		values := make([]*string, len(columns))
-		for i, c := range columns {
-			var text string
-			switch v := o[c].(type) {
-			case string:
-				text = v
-			case json.Number:
-				text = v.String()
-			case bool:
-				text = fmt.Sprint(v)
-			default:
-				return nil, nil, fmt.Errorf("key %d: %s is neither text, number nor boolean", n, c)
-			}
-			values[i] = &text
-		}
-		return columns, values, nil
-	}
+// isLogText: what follows is what `rowback log` prints for people.
+func isLogText(r *bufio.Reader) bool {
+	start, _ := r.Peek(5)
+	return bytes.Equal(start, []byte("TIME ")) || bytes.Equal(start, []byte("id   "))
 }

@@ -230,6 +230,15 @@ func TestKeyFile(t *testing.T) {
 		{"JSON", "s.k", `{"a":"x,\"y\"","b":1}` + "\n" + `{"b":2,"a":"z"}` + "\n\n" + `{"b":"3","a":"\u00e9"}`, ""},
 		{"as log prints", "k", `{"schema":"s","table":"k","key":{"a":"x,\"y\"","b":1}} {"schema":"s","table":"k","key":{"a":"z","b":2}}{"schema":"s","table":"k","key":{"a":"é","b":3}}`, ""},
 		{"CSV", "s.k", "\xef\xbb\xbfb, a\n1,\"x,\"\"y\"\"\"\n2,z\n3,é\n", ""},
+		{"entry", "s.k", `{"id":"01","kind":"deletion","outcome":"committed","statements":[{"sql":"x"}],"tables":[{"schema":"s"}],"keys":[{"schema":"s","table":"k","key":{"a":"x,\"y\"","b":1}},` +
+			`{"schema":"s","table":"q","key":{"z":1}},{"schema":"s","table":"k","key":{"a":"z","b":2}}],"more":[1,{"a":2}]}` + "\n" +
+			`{"id":"02","outcome":"blocked","keys":[{"schema":"s","table":"k","key":{"a":"no","b":1}}]}{"outcome":"committed","keys":[{"schema":"s","table":"k","key":{"a":"é","b":3}}]}`, ""},
+		{"list", `s."k"`, `[{"a":"x,\"y\"","b":1},{"table":"q","key":{"z":1}},{"a":"z","b":2},{"a":"é","b":3}]`, ""},
+		{"entry without keys", "s.k", `{"id":"01","outcome":"committed","statements":[]}`, "entry 01 comes without its keys"},
+		{"entry of others", "s.k", `{"outcome":"committed","keys":[{"table":"q","key":{"z":1}}]}`, "holds no keys of s.k; left out: 1 key of q"},
+		{"entry of a cut link", "s.k", `{"outcome":"committed","keys":[{"table":"k","key":{"a":"x","b":1},"old":{"v":1}}]}`, "1 key of rows that only lost a link"},
+		{"text", "s.k", "id           01JY\ntime         2026\n", "is the text output of `rowback log`; make it with --keys --output json"},
+		{"text list", "s.k", "TIME                  ID\n", "is the text output of `rowback log`"},
 		{"another table", "s.k", `{"schema":"s","table":"other","key":{"a":"x","b":1}}`, "key 1 is of table other, not k"},
 		{"ragged CSV", "s.k", "a,b\nx\n", "wrong number of fields"},
 		{"uneven JSON", "s.k", `{"a":"x","b":1}{"a":"x"}`, "key 2 has the columns (a)"},

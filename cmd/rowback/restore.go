@@ -39,8 +39,9 @@ the deletion set to NULL are restored where they still are. What cannot be
 restored is listed, with the reason.
 
 Instead of IDs, a filter selects whole committed deletions, or --table with
---keys takes keys from a file: JSON lines such as {"id":42} or as printed by
-'rowback log --keys', or CSV with a header.
+--keys takes keys from a file: JSON objects such as {"id":42}, what 'rowback log
+ID --keys --output json' prints (of it, the keys of that table), or CSV with a
+header.
 
 The recovery database is only read. It may be a standby.
 
