@@ -47,7 +47,8 @@ The recovery database is only read. It may be a standby.
 
 Exit codes: 0 every row is back; 3 done, and some rows could not be restored;
 4 not confirmed, or a privilege is missing; 2 wrong request or databases;
-1 failed. With 1, 2 and 4 nothing was written.`,
+1 failed. With 1, 2 and 4 nothing was written, unless the message says that the
+connection broke at COMMIT and it is not known.`,
 		Example: `  rowback restore 01JY2M --recovery postgres://recovery.internal/shop --dry-run
   rowback restore 01JY2M 01JY2P --recovery postgres://recovery.internal/shop --yes
   rowback restore --since 2h --user batch --recovery postgres://recovery.internal/shop
