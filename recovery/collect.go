@@ -86,7 +86,9 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 	if err != nil {
 		err = fmt.Errorf("collecting rows of %s: %w", t.name(), err)
 		if code := sqlState(err); r.o.Source.fromFile() && (strings.HasPrefix(code, "22") || code == "08P01") { // data exception; a zero byte
-			return refuse(Usage, "a key is no value of its column: "+err.Error())
+			var said *pgconn.PgError
+			_ = errors.As(err, &said) // it has a code, so there is one
+			return refuse(Usage, fmt.Sprintf("a key in the file is no value of %s (%s): %s; correct it there", t.name(), strings.Join(columns, ", "), said.Message))
 		}
 		return err
 	}

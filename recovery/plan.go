@@ -25,6 +25,7 @@ type Plan struct {
 	Warnings             []string
 
 	groups [][]*table
+	mend   string // of WhyNotQuiet
 }
 
 // plan classifies every staged row. It must be called in the transaction.
@@ -35,7 +36,7 @@ func (r *restore) plan(ctx context.Context) (*Plan, error) {
 	}
 	p := &Plan{
 		IDs: r.o.Source.IDs, Production: r.production.where(), Recovery: r.recovery.where(),
-		Quiet: r.replica, WhyNotQuiet: r.why, Triggers: r.triggers(), groups: components(r.tables),
+		Quiet: r.replica, WhyNotQuiet: r.why, mend: r.mend, Triggers: r.triggers(), groups: components(r.tables),
 	}
 	if err := r.refuseSwapped(); err != nil {
 		return nil, err
@@ -147,6 +148,9 @@ func (p *Plan) Write(w io.Writer) {
 		fmt.Fprintf(w, "Triggers are not kept quiet: %s.\n", p.WhyNotQuiet)
 	}
 	writeList(w, "These triggers will fire:", p.Triggers)
+	if len(p.Triggers) > 0 && p.mend != "" {
+		fmt.Fprintf(w, "  To keep them quiet, %s\n", p.mend)
+	}
 	writeList(w, "Note:", p.Warnings)
 	writeUnrestored(w, p.Unrestored)
 }
