@@ -109,6 +109,7 @@ func (l *lab) run(t *testing.T, setup string, exchanges []messages, p *guard.Pol
 	l.serial++
 	db := fmt.Sprintf("%s_%d", l.template, l.serial)
 	pgtest.Exec(t, c.URL("postgres"), "CREATE DATABASE "+db+" TEMPLATE "+l.template)
+	defer pgtest.Exec(t, c.URL("postgres"), "DROP DATABASE "+db+" WITH (FORCE)")
 	pgtest.Exec(t, c.URL(db), setup)
 	before := identities(t, c.URL(db))
 	target := c.URL(db)
@@ -361,13 +362,17 @@ func (l *lab) checkEvidence(t *testing.T, r route, o outcome, n int64) {
 }
 
 func TestRoutes(t *testing.T) {
-	l := newLab(t, shop, routesExtra)
 	for _, theme := range []struct {
 		name   string
 		routes []route
 	}{{"delete", deleteRoutes}, {"keys", keyRoutes}, {"nested", nestedRoutes}, {"function", functionRoutes}, {"whole tables", tableRoutes}, {"transaction", transactionRoutes}, {"wire", wireRoutes}, {"harmless", harmlessRoutes}} {
-		for _, r := range theme.routes {
-			t.Run(theme.name+"/"+r.name, func(t *testing.T) { l.check(t, r) })
-		}
+		t.Run(theme.name, func(t *testing.T) {
+			t.Parallel() // a lab each
+			l := newLab(t, shop, routesExtra)
+			for _, r := range theme.routes {
+				t.Run(r.name, func(t *testing.T) { l.check(t, r) })
+			}
+			t.Logf("%d routes", len(theme.routes))
+		})
 	}
 }
