@@ -64,6 +64,11 @@
 // block mode that is refused unless the policy allows what is uncountable, in
 // alert mode the entry has an estimate.
 //
-// A change of the catalog made elsewhere is seen within Options.Refresh; one
-// made through the same proxy at once.
+// A change of the catalog made through the proxy is seen at once. Of one made
+// past it, a foreign key, trigger, rule or partition that matters to a DELETE is
+// seen by that DELETE, which then fails with SQLSTATE 40001 and is to be run
+// again; the rest (a function's body) within Options.Refresh.
+//
+// FunctionCall messages for functions that may delete are refused in block mode
+// and go through unseen in alert mode; so does DROP DATABASE, with a log line.
 package guard
