@@ -33,6 +33,9 @@ func (s *session) functionCall(ctx context.Context, w proxy.Wire, body []byte) e
 		why = string(s.view.snap.Reach.Names[text(rows[0][0])])
 	}
 	if why == "" || s.j.policy().Mode != Block || s.j.policy().Uncountable == Allow {
+		if why != "" {
+			s.j.o.Logger.Warn("a statement that cannot be counted goes through", "database", s.db.name, "user", s.info.User, "what", "FunctionCall: "+why)
+		}
 		w.Forward()
 		return nil
 	}
