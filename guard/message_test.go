@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/catalog"
 )
 
 func TestShiftPosition_MovesOnlyThePosition(t *testing.T) {
@@ -74,7 +76,9 @@ func FuzzMessages(f *testing.F) {
 			}
 		}
 		_ = shiftPosition(body, n%1000)
-		s := session{stmts: map[string]*prepared{"s": {}}, portals: map[string]*portal{"p": {prepared: &prepared{}}}}
+		db := &database{name: "x"}
+		db.view.Store(newView(&catalog.Snapshot{}))
+		s := session{db: db, stmts: map[string]*prepared{"s": {}}, portals: map[string]*portal{"p": {prepared: &prepared{}}}}
 		for _, typ := range []byte("BDEC") {
 			s.Wants(typ, body)
 		}

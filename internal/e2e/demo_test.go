@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -111,8 +112,11 @@ func gone(t *testing.T, said string) {
 	}
 	for _, pid := range regexp.MustCompile(`kill -\w+ ([\d ]+);`).FindAllStringSubmatch(said, -1) {
 		for _, p := range strings.Fields(pid[1]) {
-			if err := exec.CommandContext(context.Background(), "kill", "-0", p).Run(); err == nil {
-				t.Errorf("process %s is still running", p)
+			for end := time.Now().Add(time.Minute); exec.CommandContext(context.Background(), "kill", "-0", p).Run() == nil; time.Sleep(50 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Errorf("process %s is still running", p)
+					break
+				}
 			}
 		}
 	}
