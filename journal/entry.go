@@ -31,6 +31,9 @@ const (
 	Truncate Via = "truncate"
 	Drop     Via = "drop"
 	Function Via = "function" // counted by the server, not seen in the statement's text
+	// The row is still there. A soft delete counts as removed, an update does not.
+	SoftDelete Via = "soft_delete" // UPDATE of a column that the policy takes for a deletion
+	Update     Via = "update"      // UPDATE, where the policy limits it
 )
 
 // Entry is one transaction's evidence. The JSON form is the outside contract.
@@ -51,6 +54,17 @@ type Entry struct {
 	Server      Server      `json:"server,omitzero"`
 	Proxy       string      `json:"proxy,omitempty"`    // the proxy instance that wrote it
 	Restores    []string    `json:"restores,omitempty"` // Kind Restore: the entries restored from
+	Rule        string      `json:"rule,omitempty"`     // the policy's rule that blocked, held or alerted; "" for none
+	Allowed     []Allowed   `json:"allowed,omitempty"`  // by whose leave it went over a limit
+}
+
+// Allowed is one leave under which a transaction went over a limit.
+type Allowed struct {
+	By     string `json:"by"`           // who granted or answered; for a comment the session's user
+	How    string `json:"how"`          // "allowance", "hold" or "comment"
+	ID     string `json:"id,omitempty"` // of the allowance or hold
+	Rows   int64  `json:"rows"`         // removed under it by this transaction
+	Reason string `json:"reason,omitempty"`
 }
 
 // Server identifies the run of PostgreSQL that an XID belongs to: an XID is

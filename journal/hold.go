@@ -1,0 +1,42 @@
+package journal
+
+import (
+	"errors"
+	"time"
+)
+
+// ErrDecided: a hold has been answered already.
+var ErrDecided = errors.New("this hold has been decided already")
+
+// Hold is a statement that waits for an operator's word.
+type Hold struct {
+	ID          string    `json:"id"`
+	Time        time.Time `json:"time"`
+	Expires     time.Time `json:"expires"` // refused then
+	Database    string    `json:"database"`
+	User        string    `json:"user"`
+	Application string    `json:"application"`
+	Client      string    `json:"client"`
+	Proxy       string    `json:"proxy,omitempty"`
+	SQL         string    `json:"sql"`
+	What        string    `json:"what"`           // why it is held, for people, with the numbers by table
+	Rows        int64     `json:"rows"`           // how many it removes; with AtLeast, or more
+	AtLeast     bool      `json:"at_least"`       // held before it ran: counted up to just over the limit
+	Rule        string    `json:"rule,omitempty"` // the policy's rule
+
+	State   HoldState `json:"state"`
+	By      string    `json:"by,omitempty"` // who decided
+	Reason  string    `json:"reason,omitempty"`
+	Decided time.Time `json:"decided,omitzero"`
+}
+
+// HoldState is how far a hold has come.
+type HoldState string
+
+const (
+	Waiting HoldState = "waiting"
+	Granted HoldState = "allowed"
+	Denied  HoldState = "denied"
+	Expired HoldState = "expired" // nobody answered in time
+	Left    HoldState = "left"    // the client gave up, or its proxy ended
+)
