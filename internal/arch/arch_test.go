@@ -37,6 +37,7 @@ var forbidden = []arrow{
 	{"guard", "internal/pgtest", "only the tests and the demo start clusters"},
 	{"recovery", "internal/pgtest", "only the tests and the demo start clusters"},
 	{"internal/child", "*", "it runs processes, whoever's they are"},
+	{"internal/yamlstrict", "*", "it reads YAML, whoever's it is"},
 	{"internal/pgtest", "proxy", "the tests of every package use it"},
 	{"internal/pgtest", "guard", "the tests of every package use it"},
 	{"internal/pgtest", "recovery", "the tests of every package use it"},
