@@ -112,8 +112,11 @@ func (r *Rule) Refuses(v Verb) bool {
 // Uniform is a policy of one rule for everything: mode, and limit for a
 // statement and a transaction.
 func Uniform(m Mode, limit int64) Policy {
-	return Policy{Default: Rule{Name: DefaultName, Mode: m, Statement: limit, Transaction: limit, Uncaptured: Allow, Uncountable: Refuse}}
+	return Policy{Default: Rule{Name: DefaultName, Mode: m, Statement: limit, Transaction: limit, Uncaptured: Allow, Uncountable: Refuse, HoldFor: DefaultHold}}
 }
+
+// DefaultHold is how long a statement is held where nothing else is said.
+const DefaultHold = 10 * time.Minute
 
 // DefaultName is the name of Policy.Default.
 const DefaultName = "default"
