@@ -48,6 +48,7 @@ Exit codes:
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	s.addCommonFlags(root.PersistentFlags())
 	root.AddCommand(
+		newCheckCommand(s),
 		newDemoCommand(),
 		newLogCommand(s),
 		newProxyCommand(s),

@@ -1,0 +1,208 @@
+package check
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/rowback/rowback/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m, pgtest.Options{Unsafe: true}) }
+
+// check runs all checks on a fresh database in which sql has run.
+func check(t *testing.T, o Options, sql ...string) *Report {
+	t.Helper()
+	o.Name, o.URL = "production", pgtest.Shared(t).URL(pgtest.Database(t, sql...))
+	r, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// found is the one result of that name.
+func (r *Report) found(t *testing.T, kind, name string) Result {
+	t.Helper()
+	for _, x := range r.Results {
+		if x.Kind == kind && x.Name == name {
+			return x
+		}
+	}
+	t.Fatalf("no %s %s in %+v", kind, name, r.Results)
+	return Result{}
+}
+
+// is compares a result with what it should say.
+func (r *Report) is(t *testing.T, kind, name string, status Status, problems int64, parts ...string) {
+	t.Helper()
+	x := r.found(t, kind, name)
+	text := x.Detail
+	for _, row := range x.Rows {
+		text += "\n" + string(row)
+	}
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("%s %s says %q; it should have %q", kind, name, text, part)
+		}
+	}
+	if x.Status != status || x.Problems != problems {
+		t.Errorf("%s %s is %s with %d problems, want %s with %d", kind, name, x.Status, x.Problems, status, problems)
+	}
+}
+
+func TestRun_CleanDatabaseIsClean(t *testing.T) {
+	r := check(t, Options{Queries: []Query{{Name: "none", Query: "SELECT 1 WHERE false"}}}, `
+		CREATE TABLE a (id serial PRIMARY KEY, up int REFERENCES a, note text UNIQUE);
+		INSERT INTO a (up) SELECT NULLIF(i - 1, 0) FROM generate_series(1, 100) i`)
+	if !r.Clean() || len(r.Results) != 5 {
+		t.Errorf("%+v", r.Results)
+	}
+}
+
+func TestRun_FindsDanglingRows(t *testing.T) {
+	r := check(t, Options{Limit: 2}, `
+		CREATE TABLE "Parent" (x int, "y z" text, PRIMARY KEY (x, "y z"));
+		CREATE TABLE parts (id int PRIMARY KEY, px int, py text, CONSTRAINT full_fk FOREIGN KEY (px, py) REFERENCES "Parent" MATCH FULL) PARTITION BY RANGE (id);
+		CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (50);
+		CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (50) TO (100);
+		CREATE TABLE old (id int, p int);
+		CREATE TABLE plain (id int PRIMARY KEY);
+		CREATE TABLE heir () INHERITS (plain);
+		INSERT INTO "Parent" VALUES (1, 'a'); INSERT INTO plain VALUES (1); INSERT INTO heir VALUES (2);
+		INSERT INTO old VALUES (1, 1), (2, 2), (3, NULL);
+		ALTER TABLE old ADD CONSTRAINT old_fk FOREIGN KEY (p) REFERENCES plain NOT VALID;
+		SET session_replication_role = replica;
+		INSERT INTO parts VALUES (1, 1, 'a'), (2, NULL, NULL), (3, 1, 'b'), (60, 2, 'a'), (61, NULL, 'a')`)
+	r.is(t, kindForeignKey, "full_fk", Problem, 3, `3 rows whose (px, py) is not in public."Parent" (x, y z)`, `{"id":"3","px":"1","py":"b"}`)
+	if rows := r.found(t, kindForeignKey, "full_fk").Rows; len(rows) != 2 {
+		t.Errorf("%d rows are listed, the limit is 2", len(rows))
+	}
+	// Row 2 of plain is an inheritance child's: no parent as the constraint has it.
+	r.is(t, kindForeignKey, "old_fk", Problem, 1, "NOT VALID", `{"p":"2"}`)
+	if n := len(r.Results); n != 2+3 {
+		t.Errorf("%d results: the partitions' copies of constraints are checked again: %+v", n, r.Results)
+	}
+}
+
+// The indexes cannot be believed: one was slipped past, one is damaged.
+func TestRun_FindsDuplicatesDespiteTheIndex(t *testing.T) {
+	r := check(t, Options{}, `
+		CREATE TABLE late (id int PRIMARY KEY, code text CONSTRAINT late_code UNIQUE DEFERRABLE);
+		CREATE TABLE odd (id int, mail text, gone bool);
+		INSERT INTO odd VALUES (1, 'A@x', false), (2, 'a@x', false), (3, 'a@x', true), (4, NULL, false), (5, NULL, false);
+		CREATE INDEX odd_mail ON odd (lower(mail)) WHERE NOT gone;
+		UPDATE pg_index SET indisunique = true WHERE indexrelid = 'odd_mail'::regclass;
+		SET session_replication_role = replica;
+		INSERT INTO late VALUES (1, 'x'), (2, 'x'), (3, 'x'), (4, 'y'), (5, NULL), (6, NULL)`)
+	r.is(t, kindUnique, "late_code", Problem, 1, "1 value of (code) held by 3 rows", `{"code":"x","rows":"3"}`)
+	r.is(t, kindUnique, "odd_mail", Problem, 1, `"a@x"`)
+	r.is(t, kindUnique, "late_pkey", OK, 0)
+}
+
+// The parent's index has lost its rows. Read through it, row 7 has no parent.
+func TestRun_AnIndexThatLostRowsMisleadsNoOne(t *testing.T) {
+	r := check(t, Options{}, `
+		CREATE TABLE p (id int); INSERT INTO p SELECT generate_series(1, 100000);
+		CREATE UNIQUE INDEX p_id ON p (id) WHERE id < 0;
+		UPDATE pg_index SET indpred = NULL WHERE indexrelid = 'p_id'::regclass`, `
+		CREATE TABLE c (p int); INSERT INTO c VALUES (7);
+		ALTER TABLE c ADD CONSTRAINT c_p FOREIGN KEY (p) REFERENCES p (id) NOT VALID;
+		ANALYZE p; ANALYZE c`)
+	r.is(t, kindForeignKey, "c_p", OK, 0)
+}
+
+func TestRun_FindsSequencesBehindTheirColumn(t *testing.T) {
+	r := check(t, Options{}, `
+		CREATE TABLE up (id serial, n int GENERATED BY DEFAULT AS IDENTITY);
+		INSERT INTO up VALUES (5, 1); SELECT setval('up_id_seq', 4); SELECT nextval('up_n_seq');
+		CREATE TABLE down (id int GENERATED BY DEFAULT AS IDENTITY (INCREMENT -2 MINVALUE -1000 START -10));
+		INSERT INTO down VALUES (-10);
+		CREATE SEQUENCE loose CYCLE; CREATE SEQUENCE "Free";
+		CREATE TABLE fed (a int DEFAULT nextval('loose'), b bigint DEFAULT nextval('"Free"'), c text DEFAULT 'x' || nextval('loose'));
+		INSERT INTO fed VALUES (9, 9);
+		CREATE TABLE short (id smallserial); ALTER SEQUENCE short_id_seq MAXVALUE 100; INSERT INTO short VALUES (1000)`)
+	r.is(t, kindSequence, "public.up_id_seq", Problem, 1, "it stands at 4, id is at 5 already", `SELECT setval('"public"."up_id_seq"', 5)`)
+	r.is(t, kindSequence, "public.up_n_seq", OK, 0)
+	r.is(t, kindSequence, "public.down_id_seq", Problem, 1, "it stands at -8, id is at -10 already")
+	r.is(t, kindSequence, "public.loose", OK, 0, "CYCLE")
+	r.is(t, kindSequence, "public.Free", Problem, 1)
+	r.is(t, kindSequence, "public.short_id_seq", OK, 0) // 1000 is beyond its reach
+}
+
+func TestRun_UserQueries(t *testing.T) {
+	r := check(t, Options{Queries: []Query{
+		{Name: "found", Query: "SELECT id, 'x' AS id FROM generate_series(1, 7) id -- the end ;\n;", Limit: 2},
+		{Name: "wrong", Query: "SELECT nothing"},
+		{Name: "writes", Query: "SELECT nextval('s')"},
+		{Name: "ends", Query: "SELECT 1) x; COMMIT; DROP TABLE t; SELECT (1"},
+		{Name: "fine", Query: "SELECT * FROM t WHERE false"},
+	}}, "CREATE TABLE t (id int); CREATE SEQUENCE s")
+	r.is(t, kindQuery, "found", Problem, 7, `{"id":"2","id":"x"}`)
+	if n := len(r.found(t, kindQuery, "found").Rows); n != 2 {
+		t.Errorf("%d rows are listed, its limit is 2", n)
+	}
+	r.is(t, kindQuery, "wrong", Failed, 0, `column "nothing" does not exist`)
+	r.is(t, kindQuery, "writes", Failed, 0, "read-only transaction")
+	r.is(t, kindQuery, "ends", Failed, 0, "multiple commands")
+	r.is(t, kindQuery, "fine", OK, 0)
+}
+
+func TestRun_WhatMayNotBeReadIsNotClean(t *testing.T) {
+	url := pgtest.Shared(t).URL(pgtest.Database(t, `
+		CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY);
+		DROP ROLE IF EXISTS check_reader; CREATE ROLE check_reader LOGIN; GRANT SELECT ON a TO check_reader`))
+	r, err := Run(t.Context(), Options{Name: "production", URL: strings.Replace(url, "postgres@", "check_reader@", 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.is(t, kindUnique, "a_pkey", OK, 0)
+	r.is(t, kindUnique, "b_pkey", Failed, 0, "permission denied for table b")
+	if r.Clean() {
+		t.Error("it is called clean")
+	}
+	pgtest.Exec(t, url, "DROP OWNED BY check_reader; DROP ROLE check_reader")
+}
+
+func TestRun_NamedTablesAlone(t *testing.T) {
+	sql := "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY REFERENCES a)"
+	if r := check(t, Options{Tables: []string{"b"}}, sql); len(r.Results) != 2 {
+		t.Errorf("%+v", r.Results)
+	}
+	_, err := Run(t.Context(), Options{Name: "production", URL: pgtest.Shared(t).URL(pgtest.Database(t, sql)), Tables: []string{"nowhere"}})
+	if err == nil || !strings.Contains(err.Error(), "nowhere does not exist") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestReport_Forms(t *testing.T) {
+	r := check(t, Options{Queries: []Query{{Name: "bell\a & <co>", Query: `SELECT e'\x07 <&>' AS x`}, {Name: "wrong", Query: "nonsense"}}}, "CREATE TABLE t (id int PRIMARY KEY)")
+	var out bytes.Buffer
+	if err := r.WriteJUnit(&out); err != nil {
+		t.Fatal(err)
+	}
+	var back suites
+	if err := xml.Unmarshal(out.Bytes(), &back); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	if got := fmt.Sprint(back.Tests, back.Failures, back.Errors, len(back.Suites)); got != "3 1 1 2" {
+		t.Errorf("tests, failures, errors, suites: %s\n%s", got, out.String())
+	}
+	if c := back.Suites[1].Cases[0]; c.Failure == nil || !strings.Contains(c.Failure.Text, `<&>`) {
+		t.Errorf("%s", out.String())
+	}
+	out.Reset()
+	if err := r.WriteJSON(&out); err != nil || !json.Valid(out.Bytes()) {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	out.Reset()
+	r.WriteText(&out)
+	for _, want := range []string{"PROBLEM  query bell", "FAILED  query wrong", "3 checks: 1 ok, 1 with problems, 1 could not be made"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}

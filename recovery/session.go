@@ -1,0 +1,106 @@
+package recovery
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowback/rowback/catalog"
+)
+
+// Session is a session with one of the two databases, for the tools beside
+// restore (see the packages below this one). Values travel as text unharmed,
+// rows hidden by row-level security are an error, and errors name the database
+// without showing what rows hold.
+type Session struct{ side *side }
+
+// Open opens a session: name is "production" or "recovery", for people;
+// application is its application_name where the address gives none. The caller
+// closes it.
+func Open(ctx context.Context, name, url, application string) (*Session, error) {
+	s, err := connect(ctx, name, url, "")
+	if err != nil {
+		return nil, err
+	}
+	if s.conn.Config().RuntimeParams["application_name"] == "rowback restore" {
+		if err := s.exec(ctx, "SET application_name = "+literal(application)); err != nil {
+			_ = s.conn.Close(ctx)
+			return nil, err
+		}
+	}
+	return &Session{s}, nil
+}
+
+// Close ends the session; what it had open is rolled back.
+func (s *Session) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return s.side.conn.Close(ctx)
+}
+
+// Snapshot begins a read-only transaction whose queries all see one state.
+func (s *Session) Snapshot(ctx context.Context) error {
+	return s.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+}
+
+// Catalog reads the database's catalog.
+func (s *Session) Catalog(ctx context.Context) (*catalog.Snapshot, error) {
+	if err := s.side.load(ctx); err != nil {
+		return nil, err
+	}
+	return s.side.catalog, nil
+}
+
+// Exec runs statements whose results do not matter.
+func (s *Session) Exec(ctx context.Context, sql string) error { return s.side.exec(ctx, sql) }
+
+// Rows runs a query and returns every value as text, nil for NULL.
+func (s *Session) Rows(ctx context.Context, sql string) ([][]*string, error) {
+	return s.side.rows(ctx, sql)
+}
+
+// Each is Rows without holding them all. After an error of do the rest of the
+// rows is read and dropped.
+func (s *Session) Each(ctx context.Context, sql string, do func([]*string) error) error {
+	return s.side.each(ctx, sql, do)
+}
+
+// Number runs a query that returns one number; NULL is 0.
+func (s *Session) Number(ctx context.Context, sql string) (int64, error) {
+	return s.side.number(ctx, sql)
+}
+
+// Conn is the connection itself. It stays the session's.
+func (s *Session) Conn() *pgconn.PgConn { return s.side.conn.PgConn() }
+
+// Explain says which database err came from, without row contents.
+func (s *Session) Explain(err error) error { return s.side.explain(err) }
+
+// Where says which database this is, without secrets.
+func (s *Session) Where() string { return s.side.where() }
+
+// ProveDistinct refuses unless the two sessions are in different databases,
+// however they were reached, and production takes writes.
+func ProveDistinct(ctx context.Context, production, recovery *Session) error {
+	return proveDistinct(ctx, production.side, recovery.side)
+}
+
+// FindTable looks a table up by the name that a person gave: table, or
+// schema.table, with SQL's quotes or without.
+func FindTable(s *catalog.Snapshot, schema, name string) (*catalog.Table, error) {
+	return find(s, schema, name)
+}
+
+// Refers is the SQL condition that values, of a row with foreign key fk, refer
+// to the parent row of alias p, compared as the foreign key itself does.
+func Refers(fk *catalog.ForeignKey, p string, values []string) string { return refers(fk, p, values) }
+
+// Refuse is a Refusal as an error; nil without problems.
+func Refuse(kind RefusalKind, problems ...string) error { return refuse(kind, problems...) }
+
+// Grouped is a number for people: 50,382.
+func Grouped(n int64) string { return grouped(n) }
+
+// Plural is "1 row", "50,382 rows".
+func Plural(n int64, what string) string { return plural(n, what) }
