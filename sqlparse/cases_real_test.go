@@ -36,6 +36,7 @@ CREATE FUNCTION trg_fn() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM 
 CREATE TABLE trg (id int); CREATE TRIGGER tg AFTER INSERT ON trg EXECUTE FUNCTION trg_fn();
 CREATE TABLE ruled (id int); CREATE RULE r AS ON INSERT TO ruled DO ALSO DELETE FROM c;
 CREATE TABLE owned (id int);
+CREATE TABLE soft (id int, deleted bool, deleted_at timestamptz, note text, tags text[]);
 INSERT INTO p VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd');
 INSERT INTO c VALUES (1, 1), (2, 1), (3, 2);
 INSERT INTO n VALUES (1, 1), (2, 2);

@@ -31,7 +31,7 @@ type testCase struct {
 
 func cases() []testCase {
 	var all []testCase
-	for _, table := range [][]testCase{deleteCases, nestedCases, otherRemovals, plainCases, ddlCases, sessionCases, unknownCases} {
+	for _, table := range [][]testCase{deleteCases, whereCases, nestedCases, otherRemovals, updateCases, dropColumnCases, plainCases, ddlCases, sessionCases, unknownCases} {
 		all = append(all, table...)
 	}
 	return all
@@ -54,7 +54,23 @@ func summary(s Statement) string {
 	add(s.Uncountable != "", fmt.Sprintf("{%s}", s.Uncountable))
 	add(s.Savepoint != "", s.Savepoint)
 	add(s.GID != "", "gid="+s.GID)
-	add(s.Only, "only")
+	if u := s.Update; u != nil {
+		add(true, "update "+name(u.Target))
+		add(u.Only, "only")
+		for _, set := range u.Sets {
+			add(set.Clears, "clears")
+			add(!set.Clears, "sets")
+			add(true, set.Column)
+		}
+		add(u.Where, "where")
+		add(u.Returning, "returning")
+		add(u.Others, "others")
+	}
+	add(s.UpdatesInside && s.Update == nil, "updates")
+	add(s.DropsColumn, "dropscolumn")
+	add(s.Detach, "detach")
+	add(s.Only && !s.DropsColumn, "only")
+	add(s.Where, "where")
 	add(s.Cascade, "cascade")
 	add(s.Returning, "returning")
 	add(s.Chain, "chain")

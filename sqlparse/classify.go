@@ -22,8 +22,7 @@ func classify(node *pg.Node) Statement {
 		s.Streams = !s.DDL
 	case *pg.Node_InsertStmt:
 	case *pg.Node_UpdateStmt:
-		// Its rewrite rule calls set_config for every row.
-		s.ChangesNames = n.UpdateStmt.Relation.GetRelname() == "pg_settings"
+		s = classifyUpdate(n.UpdateStmt)
 	case *pg.Node_ExplainStmt:
 		return classifyExplain(n.ExplainStmt)
 	case *pg.Node_CopyStmt:
@@ -85,7 +84,7 @@ func classify(node *pg.Node) Statement {
 // walkBelow adds to the verdict on a statement what stands inside it.
 func walkBelow(root *pg.Node, s *Statement) {
 	depth := 0 // the node and the statement in it are the root itself
-	nested := false
+	nested, updates := false, false
 	walk(root.ProtoReflect(), func(m protoreflect.Message) bool {
 		depth++
 		if depth <= 2 {
@@ -96,8 +95,15 @@ func walkBelow(root *pg.Node, s *Statement) {
 			nested = true
 		case *pg.MergeStmt:
 			nested = nested || s.Verb == Delete || hasDeleteAction(n)
-		case *pg.InsertStmt, *pg.UpdateStmt:
+		case *pg.UpdateStmt:
 			nested = nested || s.Verb == Delete // Capture could not put it below a WITH
+			updates = true
+		case *pg.InsertStmt:
+			nested = nested || s.Verb == Delete
+		case *pg.OnConflictClause:
+			updates = updates || n.Action == pg.OnConflictAction_ONCONFLICT_UPDATE
+		case *pg.MergeWhenClause:
+			updates = updates || n.CommandType == pg.CmdType_CMD_UPDATE
 		case *pg.ParamRef:
 			s.Params = true
 		case *pg.FuncCall:
@@ -105,8 +111,12 @@ func walkBelow(root *pg.Node, s *Statement) {
 		}
 		return true
 	})
+	s.UpdatesInside = s.UpdatesInside || updates
+	if s.Update != nil {
+		s.Update.Others = updates
+	}
 	if nested {
-		*s = Statement{Verb: Nested, DDL: s.DDL, CopyIn: s.CopyIn, ChangesNames: s.ChangesNames, Params: s.Params}
+		*s = Statement{Verb: Nested, DDL: s.DDL, CopyIn: s.CopyIn, ChangesNames: s.ChangesNames, Params: s.Params, UpdatesInside: s.UpdatesInside}
 	}
 }
 
@@ -115,8 +125,9 @@ func classifyDelete(n *pg.DeleteStmt) Statement {
 		Verb:      Delete,
 		Target:    nameOf(n.Relation),
 		Only:      !n.Relation.GetInh(),
+		Where:     restricts(n.WhereClause),
 		Returning: len(n.ReturningList) > 0,
-		qualifier: qualifierOf(n),
+		qualifier: qualifierOf(n.Relation, n.UsingClause),
 	}
 }
 
@@ -132,8 +143,9 @@ func classifyExplain(n *pg.ExplainStmt) Statement {
 	}
 	s := classify(n.Query)
 	if s.Verb == Delete || s.Verb == Merge {
-		return Statement{Verb: Nested, ChangesNames: s.ChangesNames}
+		return Statement{Verb: Nested, ChangesNames: s.ChangesNames, UpdatesInside: s.UpdatesInside}
 	}
+	s.Update, s.qualifier = nil, nil
 	return s
 }
 

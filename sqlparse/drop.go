@@ -59,10 +59,19 @@ func classifyDropLike(node *pg.Node) Statement {
 	case *pg.Node_AlterTableStmt:
 		for _, c := range n.AlterTableStmt.Cmds {
 			cmd := c.GetAlterTableCmd()
-			if t := cmd.GetSubtype(); t == pg.AlterTableType_AT_DetachPartition || t == pg.AlterTableType_AT_DetachPartitionFinalize {
-				s.Verb = Drop
-				s.Targets = append(s.Targets, nameOf(cmd.GetDef().GetPartitionCmd().GetName()))
-				s.TargetsOnly = append(s.TargetsOnly, false)
+			switch cmd.GetSubtype() {
+			case pg.AlterTableType_AT_DetachPartition, pg.AlterTableType_AT_DetachPartitionFinalize: // always the only action
+				s.Verb, s.Detach = Drop, true
+				s.Targets = []Name{nameOf(cmd.GetDef().GetPartitionCmd().GetName())}
+				s.TargetsOnly = []bool{false}
+			case pg.AlterTableType_AT_DropColumn: // ALTER TYPE … DROP ATTRIBUTE too: tables may be of the type
+				if n.AlterTableStmt.Objtype == pg.ObjectType_OBJECT_FOREIGN_TABLE {
+					continue // its data stay where they are
+				}
+				s.DropsColumn = true
+				s.Only = n.AlterTableStmt.Objtype == pg.ObjectType_OBJECT_TABLE && !n.AlterTableStmt.Relation.GetInh()
+				s.Targets = []Name{nameOf(n.AlterTableStmt.Relation)}
+				s.TargetsOnly = []bool{s.Only}
 			}
 		}
 	}

@@ -36,8 +36,8 @@ func Parse(sql string) []Statement {
 			end = start + int(raw.StmtLen)
 		}
 		s := classify(raw.Stmt)
-		if opaque && s.names(placeholder) {
-			s = unknownVerdict()
+		if opaque {
+			s = s.certain()
 		}
 		s.Text, s.Offset = trim(sql, start, end)
 		all = append(all, s)
@@ -91,8 +91,8 @@ func parsePieces(sql, text string, opaque bool) []Statement {
 		}
 		s := unknownVerdict()
 		if tree, err := pg.Parse(text[start:end]); err == nil && len(tree.Stmts) == 1 {
-			if c := classify(tree.Stmts[0].Stmt); !opaque || !c.names(placeholder) {
-				s = c
+			if s = classify(tree.Stmts[0].Stmt); opaque {
+				s = s.certain()
 			}
 		}
 		s.Text, s.Offset = trim(sql, start, end)
@@ -148,11 +148,26 @@ func isSpace(c byte) bool {
 	return c == ' ' || (c >= '\t' && c <= '\r')
 }
 
-// names reports whether a name in the verdict contains c.
-func (s *Statement) names(c byte) bool {
-	all := []string{s.Target.Schema, s.Target.Name, s.Savepoint, s.GID}
+// certain is the verdict on an opaque text: Unknown if a name in it may be
+// wrong. An UPDATE then stays Plain, without saying of what.
+func (s Statement) certain() Statement {
+	wrong := func(names ...string) bool { return strings.IndexByte(strings.Join(names, ""), placeholder) >= 0 }
+	if u := s.Update; u != nil {
+		names := append([]string{u.Target.Schema, u.Target.Name}, s.qualifier...)
+		for _, set := range u.Sets {
+			names = append(names, set.Column)
+		}
+		if wrong(names...) {
+			s.Update, s.qualifier = nil, nil
+		}
+		return s
+	}
+	all := append([]string{s.Target.Schema, s.Target.Name, s.Savepoint, s.GID}, s.qualifier...)
 	for _, t := range s.Targets {
 		all = append(all, t.Schema, t.Name)
 	}
-	return strings.IndexByte(strings.Join(append(all, s.qualifier...), ""), c) >= 0
+	if wrong(all...) {
+		return unknownVerdict()
+	}
+	return s
 }

@@ -7,16 +7,16 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// qualifierOf is how a DELETE's RETURNING list can name the target's columns
-// without ambiguity: by the alias, by the table's name, or by schema and name
-// where another relation of that name stands in the statement. An empty schema
-// is for the caller to fill in.
-func qualifierOf(n *pg.DeleteStmt) []string {
-	if a := n.Relation.GetAlias().GetAliasname(); a != "" {
+// qualifierOf is how the RETURNING list of a DELETE (UPDATE) can name the
+// target's columns without ambiguity: by the alias, by the table's name, or by
+// schema and name where another relation of that name stands in USING (FROM).
+// An empty schema is for the caller to fill in.
+func qualifierOf(target *pg.RangeVar, others []*pg.Node) []string {
+	if a := target.GetAlias().GetAliasname(); a != "" {
 		return []string{a}
 	}
-	name := n.Relation.GetRelname()
-	for _, u := range n.UsingClause {
+	name := target.GetRelname()
+	for _, u := range others {
 		same := false
 		walk(u.ProtoReflect(), func(m protoreflect.Message) bool {
 			if r, ok := m.Interface().(*pg.RangeVar); ok && r.Relname == name && r.Alias == nil {
@@ -25,7 +25,7 @@ func qualifierOf(n *pg.DeleteStmt) []string {
 			return !same
 		})
 		if same {
-			return []string{n.Relation.GetSchemaname(), name}
+			return []string{target.GetSchemaname(), name}
 		}
 	}
 	return []string{name}

@@ -36,10 +36,13 @@ type Statement struct {
 	Text   string // the statement alone, without the separating semicolon; leading comments kept
 	Offset int    // byte offset of Text in the whole query text
 
-	Target  Name   // Delete: the table
-	Only    bool   // Delete: DELETE FROM ONLY
-	Targets []Name // Truncate, Drop: the tables named
-	// TargetsOnly: Targets[i] was named with ONLY (Truncate), so its children stay.
+	Target Name // Delete: the table
+	Only   bool // Delete: DELETE FROM ONLY; DropsColumn: ALTER TABLE ONLY
+	// Where: Delete: it has a condition that reads a column, or WHERE CURRENT OF.
+	// "WHERE true", "WHERE 1 = 1" and "WHERE id = 5 OR 1 = 1" are none.
+	Where   bool
+	Targets []Name // Truncate, Drop, DropsColumn: the tables named
+	// TargetsOnly: Targets[i] was named with ONLY (Truncate, DropsColumn), so its children stay.
 	TargetsOnly []bool
 	Cascade     bool // Truncate, Drop: CASCADE
 	// Uncountable: removes rows that cannot be counted beforehand
@@ -50,6 +53,17 @@ type Statement struct {
 	// OutsideTransaction: the server runs it in a transaction of its own only, so
 	// it cannot be judged between execution and commit (DROP DATABASE).
 	OutsideTransaction bool
+
+	// Update is set for a top-level UPDATE that contains no removal (Plain).
+	Update *Update
+	// UpdatesInside: an UPDATE, INSERT … ON CONFLICT DO UPDATE or MERGE with an
+	// UPDATE action stands anywhere in it (whatever the Verb) and is run by it:
+	// not by PREPARE, DECLARE, or EXPLAIN without ANALYZE.
+	UpdatesInside bool
+	// DropsColumn: ALTER TABLE … DROP COLUMN, perhaps among other actions, or
+	// ALTER TYPE … DROP ATTRIBUTE. Verb is Plain, DDL is set.
+	DropsColumn bool
+	Detach      bool // DETACH PARTITION (Verb Drop; Targets has the partition)
 
 	Savepoint string // Savepoint, Release, RollbackTo: its name
 	Chain     bool   // Commit, Rollback: AND CHAIN
@@ -74,5 +88,5 @@ type Statement struct {
 	// CommitsItself: DO or CALL text that may commit (Do: its body contains COMMIT or ROLLBACK; Call: always true).
 	CommitsItself bool
 
-	qualifier []string // Delete: how the target's columns are qualified, quoted; see Capture
+	qualifier []string // Delete, Update: how the target's columns are qualified, quoted; see Capture
 }
