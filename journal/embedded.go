@@ -81,7 +81,7 @@ func (j *embedded) Append(ctx context.Context, e *Entry, keys *Keys) error {
 		result, err := s.insert.entry.ExecContext(ctx, e.ID, e.Time.UnixNano(), e.Kind, e.Outcome,
 			e.Database, e.User, e.Application, e.Proxy, e.Rows, count, body)
 		if isUnique(err) {
-			return fmt.Errorf("%w: %s", ErrExists, e.ID)
+			return exists(anEntry, e.ID)
 		}
 		if err != nil {
 			return err
@@ -141,7 +141,7 @@ func (s *store) whyNotSettled(ctx context.Context, id string) error {
 	}
 	defer rows.Close()
 	if !rows.Next() {
-		return errors.Join(rows.Err(), fmt.Errorf("%w: %s", ErrNotFound, id))
+		return errors.Join(rows.Err(), notFound(anEntry, id))
 	}
 	var is Outcome
 	if err := rows.Scan(&is); err != nil {

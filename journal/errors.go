@@ -29,7 +29,7 @@ var (
 	ErrReadOnly = errors.New("journal may only be read by this user")
 	// ErrClosed: the journal has been closed.
 	ErrClosed = errors.New("journal is closed")
-	// ErrExists: an entry with this ID is there already.
+	// ErrExists: an entry, allowance or hold with this ID is there already.
 	ErrExists = errors.New("journal entry exists already")
 	// ErrSettled: the entry's outcome is known already, and another one.
 	ErrSettled = errors.New("journal entry is settled already")

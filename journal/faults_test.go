@@ -213,18 +213,12 @@ func TestClose_LeavesOneFile(t *testing.T) {
 	}
 }
 
-// A full file system, played by a limit on the file's pages.
 func TestAppend_DiskFull(t *testing.T) {
 	j := openAt(t, t.TempDir(), Options{})
 	if err := j.Append(t.Context(), plainEntry(), nil); err != nil {
 		t.Fatal(err)
 	}
-	limit := func(pages int) {
-		if _, err := j.store.Load().write.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	limit(1)
+	limitPages(t, j, 1)
 	k := NewKeys("")
 	defer k.Close()
 	for i := range 50_000 {
@@ -238,7 +232,7 @@ func TestAppend_DiskFull(t *testing.T) {
 	if n := count(t, j); n != 1 {
 		t.Errorf("%d entries after the failure, want 1", n)
 	}
-	limit(1 << 30)
+	limitPages(t, j, 1<<30)
 	if err := j.Append(t.Context(), plainEntry(), k); err != nil {
 		t.Errorf("with room again: %v", err)
 	}

@@ -8,9 +8,9 @@ import (
 )
 
 var (
-	// ErrNotFound: no entry has this ID or prefix.
+	// ErrNotFound: nothing of its kind has this ID or prefix.
 	ErrNotFound = errors.New("no such journal entry")
-	// ErrAmbiguous: several entries have this prefix.
+	// ErrAmbiguous: several of its kind have this prefix.
 	ErrAmbiguous = errors.New("several journal entries start with this ID")
 	// ErrInUse: another proxy writes this journal.
 	ErrInUse = errors.New("journal is in use by another proxy")
@@ -30,6 +30,7 @@ type Filter struct {
 // Journal stores entries. Every implementation passes the suite in
 // journal/journaltest. All methods are safe for concurrent use.
 type Journal interface {
+	Approvals
 	// Append stores e and the rows of keys (nil: none) and returns when both
 	// are durable, or an error and nothing is stored. It sets nothing in e:
 	// the caller gave ID and Time (see NewID). keys stays the caller's. Once

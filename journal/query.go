@@ -69,20 +69,9 @@ func (j *embedded) query(ctx context.Context, text string, args ...any) ([]found
 
 // find looks an entry up by its whole ID or a unique prefix.
 func (j *embedded) find(ctx context.Context, id string) (found, error) {
-	exact, err := j.query(ctx, "SELECT "+entryColumns+" FROM entry WHERE id = ?", id)
-	if err == nil && len(exact) == 0 && id != "" {
-		where, args := Filter{ID: id}.where()
-		exact, err = j.query(ctx, "SELECT "+entryColumns+" FROM entry WHERE "+where+" ORDER BY id LIMIT 2", args...)
-	}
-	switch {
-	case err != nil:
-		return found{}, err
-	case len(exact) == 0:
-		return found{}, fmt.Errorf("%w: %q", ErrNotFound, id)
-	case len(exact) > 1:
-		return found{}, fmt.Errorf("%w: %q, among them %s and %s", ErrAmbiguous, id, exact[0].entry.ID, exact[1].entry.ID)
-	}
-	return exact[0], nil
+	return lookup(anEntry, id, func(f found) string { return f.entry.ID }, func(where string, args ...any) ([]found, error) {
+		return j.query(ctx, "SELECT "+entryColumns+" FROM entry WHERE "+where+" ORDER BY id LIMIT 2", args...)
+	})
 }
 
 func (j *embedded) Entries(ctx context.Context, f Filter) iter.Seq2[*Entry, error] {

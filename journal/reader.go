@@ -43,11 +43,11 @@ func (s *store) openReader(ctx context.Context) (err error) {
 		return unreadable(s.path, err)
 	}
 	defer c.Close()
-	version, err := schemaVersion(ctx, c, s.path)
+	s.version, err = schemaVersion(ctx, c, s.path)
 	switch {
 	case sqlitePermission(err):
 		return unreadable(s.path, err)
-	case err == nil && version < len(migrations):
+	case err == nil && s.version == 0:
 		return noJournal(s.path) // an empty file, not yet begun
 	}
 	return err
@@ -58,6 +58,9 @@ func sqlitePermission(err error) bool {
 	var e sqlite3.Error
 	return errors.As(err, &e) && (e.Code == sqlite3.ErrCantOpen || e.Code == sqlite3.ErrReadonly || e.Code == sqlite3.ErrPerm)
 }
+
+// hasApprovals: a journal of version 1 has none, and a reader cannot change that.
+func (s *store) hasApprovals() bool { return s.version >= 2 }
 
 // readerDSN leaves out the settings that would write.
 func (s *store) readerDSN(more string) string {

@@ -51,6 +51,41 @@ CREATE TABLE block (
 	UNIQUE (entry, no)
 ) STRICT;
 `,
+	// IF NOT EXISTS: a proxy of version 1 that runs on puts version 1 back (its Ping).
+	`
+-- What people allow. body is the JSON of the allowance without its uses, or of
+-- the hold; the other columns repeat of it what is searched for.
+CREATE TABLE IF NOT EXISTS allowance (
+	no          INTEGER PRIMARY KEY,
+	id          TEXT NOT NULL UNIQUE,
+	time        INTEGER NOT NULL,
+	expires     INTEGER NOT NULL,
+	rows        INTEGER NOT NULL,
+	once        INTEGER NOT NULL,
+	revoked     INTEGER NOT NULL DEFAULT 0,
+	used        INTEGER NOT NULL DEFAULT 0, -- rows of its uses together
+	uses        INTEGER NOT NULL DEFAULT 0, -- how many there are
+	body        BLOB NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS allowance_expires ON allowance (expires);
+
+CREATE TABLE IF NOT EXISTS allowance_use (
+	allowance   INTEGER NOT NULL REFERENCES allowance ON DELETE CASCADE,
+	id          TEXT NOT NULL,
+	time        INTEGER NOT NULL,
+	rows        INTEGER NOT NULL,
+	PRIMARY KEY (allowance, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS hold (
+	no          INTEGER PRIMARY KEY,
+	id          TEXT NOT NULL UNIQUE,
+	time        INTEGER NOT NULL,
+	state       TEXT NOT NULL,
+	body        BLOB NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS hold_state ON hold (state, time);
+`,
 }
 
 // migrate brings the schema to this version, in one transaction, or refuses.

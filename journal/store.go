@@ -23,6 +23,7 @@ const (
 type store struct {
 	path     string
 	readOnly bool        // no writer is open
+	version  int         // of the schema; a writer brings it to this one's
 	identity os.FileInfo // of the file opened
 	lock     *os.File    // nil unless held for a proxy
 	closed   bool        // must only be used by the writer goroutine once open
@@ -98,6 +99,7 @@ func (s *store) openWriter(ctx context.Context) (err error) {
 	if err := migrate(ctx, s.write, s.path); err != nil {
 		return err
 	}
+	s.version = len(migrations)
 	return s.prepare(ctx)
 }
 

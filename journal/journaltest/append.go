@@ -16,6 +16,11 @@ func testAppend(t *testing.T, location NewLocation) {
 	where := location(t)
 	full := entry(func(e *journal.Entry) {
 		e.Alert = "over the limit"
+		e.Rule = "night"
+		e.Allowed = []journal.Allowed{
+			{By: "ops", How: "allowance", ID: "01JY2M00000000000000000001", Rows: 3, Reason: "GDPR <batch> 7"},
+			{By: "batch", How: "comment", Rows: 1},
+		}
 		e.Statements = append(e.Statements, journal.Statement{SQL: "DELETE FROM \"ä\" WHERE x = '<&>\x01'"})
 		e.Tables = append(e.Tables, journal.Table{
 			Schema: "app", Name: "notes", OID: 16500, Rows: 1, Via: journal.SetNull, KeysCaptured: true,

@@ -25,7 +25,11 @@ func Child() {
 	if role == "" {
 		return
 	}
-	if err := child(role, os.Getenv(childLocation)); err != nil {
+	work := child
+	if id, ok := strings.CutPrefix(role, useRole); ok {
+		work = func(_, location string) error { return useChild(id, location) }
+	}
+	if err := work(role, os.Getenv(childLocation)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -64,9 +68,13 @@ func child(role, location string) error {
 	return nil
 }
 
-func start(t *testing.T, role, location string) (*exec.Cmd, *bufio.Reader) {
+// start starts a child. stdin may be nil.
+func start(t *testing.T, role, location string, stdin *os.File) (*exec.Cmd, *bufio.Reader) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	if stdin != nil {
+		cmd.Stdin = stdin
+	}
 	cmd.Env = append(os.Environ(), childRole+"="+role, childLocation+"="+location)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -83,8 +91,8 @@ func start(t *testing.T, role, location string) (*exec.Cmd, *bufio.Reader) {
 func testOtherProcess(t *testing.T, location NewLocation) {
 	where := location(t)
 	j := open(t, where)
-	a, outA := start(t, "a", where)
-	b, outB := start(t, "b", where)
+	a, outA := start(t, "a", where, nil)
+	b, outB := start(t, "b", where, nil)
 	for _, out := range []*bufio.Reader{outA, outB} {
 		for line, err := out.ReadString('\n'); err == nil; line, err = out.ReadString('\n') {
 			id := strings.TrimSpace(line)
@@ -117,7 +125,7 @@ func testKilled(t *testing.T, location NewLocation) {
 	where := location(t)
 	stored := make(map[string]bool)
 	for kill := range 30 {
-		cmd, out := start(t, "endless", where)
+		cmd, out := start(t, "endless", where, nil)
 		for range 1 + kill%3 {
 			line, err := out.ReadString('\n')
 			if err != nil {

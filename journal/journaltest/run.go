@@ -30,6 +30,16 @@ func Run(t *testing.T, location NewLocation) {
 		{"Closed", testClosed},
 		{"OtherProcess", testOtherProcess},
 		{"WholeOrAbsentWhenKilled", testKilled},
+		{"Allowances", testAllowances},
+		{"Revoke", testRevoke},
+		{"Use", testUse},
+		{"UseSideBySide", testUseSideBySide},
+		{"UseOtherProcesses", testUseOtherProcesses},
+		{"UseKilled", testUseKilled},
+		{"Holds", testHolds},
+		{"Decide", testDecide},
+		{"DecideSideBySide", testDecideSideBySide},
+		{"ApprovalsClosed", testApprovalsClosed},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, location) })
 	}
