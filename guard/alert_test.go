@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/guard/alert"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -63,10 +63,17 @@ func (h *hook) next(t *testing.T) (text string, e *journal.Entry) {
 	return n.Text, n.Entry
 }
 
+// newAlerts has one webhook, which is told of each alert apart.
+func newAlerts(url string, m *guard.Metrics) *guard.Alerts {
+	c := alert.WebhookAt(url)
+	c.Sinks[0].Repeat = -1
+	return alert.New(c, alert.Options{Delivered: m.AlertDelivered})
+}
+
 // startAlerts delivers to url until stop is called, or the test ends.
 func startAlerts(t *testing.T, url string, m *guard.Metrics) (a *guard.Alerts, stop func()) {
 	t.Helper()
-	a = guard.NewAlerts(url, m, slog.New(slog.DiscardHandler))
+	a = newAlerts(url, m)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { a.Run(ctx); close(done) }()
@@ -105,7 +112,7 @@ func (e *env) scrape() string {
 // deliveries is a number of alerts by their result.
 func (e *env) deliveries(result string) (n int) {
 	for line := range strings.Lines(e.scrape()) {
-		if _, err := fmt.Sscanf(line, `alert_deliveries_total{result="`+result+`"} %d`, &n); err == nil {
+		if _, err := fmt.Sscanf(line, `alert_deliveries_total{result="`+result+`",sink="webhook"} %d`, &n); err == nil {
 			return n
 		}
 	}
@@ -128,7 +135,7 @@ func TestAlert_Blocked(t *testing.T) {
 		t.Errorf("the journal has %+v", stored)
 	}
 	equal(t, "metrics", strings.Split(e.scrape(), "\n"), []string{
-		`alert_deliveries_total{result="sent"} 1`,
+		`alert_deliveries_total{result="sent",sink="webhook"} 1`,
 		`alerts_total{database="DB",outcome="blocked"} 1`,
 		`rows_blocked_total{database="DB",table="plain"} 40`,
 		`statements_blocked_total{database="DB"} 1`,
@@ -159,7 +166,7 @@ func TestAlert_CommittedOverTheLimit(t *testing.T) {
 		t.Errorf("%s: %+v", text, x)
 	}
 	equal(t, "metrics", strings.Split(e.scrape(), "\n"), []string{
-		`alert_deliveries_total{result="sent"} 1`,
+		`alert_deliveries_total{result="sent",sink="webhook"} 1`,
 		`alerts_total{database="DB",outcome="committed"} 1`,
 		`rows_removed_total{database="DB",table="orders"} 20`,
 		`rows_removed_total{database="DB",table="payments"} 40`,
@@ -202,7 +209,7 @@ func TestAlert_HookHangs(t *testing.T) {
 func TestAlert_DeliveredAtTheEnd(t *testing.T) {
 	h := newHook(t)
 	e := newEnv(t, blockPolicy(), shop)
-	e.alerts = guard.NewAlerts(h.URL, e.metrics, slog.New(slog.DiscardHandler))
+	e.alerts = newAlerts(h.URL, e.metrics)
 	e.start(blockPolicy(), e.journal)
 	c := e.connect(pgx.QueryExecModeExec)
 	for range 20 {

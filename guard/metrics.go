@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rowback/rowback/guard/alert"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -18,7 +19,7 @@ type Metrics struct {
 	BlockedRows   *prometheus.CounterVec // rows they would have removed, by database and table
 	Alerts        *prometheus.CounterVec // transactions and statements over the limit, by database and mode
 	JournalErrors prometheus.Counter
-	AlertsSent    *prometheus.CounterVec // webhook deliveries, by result
+	AlertsSent    *prometheus.CounterVec // deliveries of alerts, by sink and result
 
 	// mu guards series.
 	mu     sync.Mutex
@@ -36,7 +37,7 @@ func NewMetrics() *Metrics {
 		BlockedRows:   vec("rows_blocked_total", "Rows that refused statements would have removed.", "database", "table"),
 		Alerts:        vec("alerts_total", "Statements and transactions over the limit.", "database", "outcome"),
 		JournalErrors: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "rowback", Name: "journal_errors_total", Help: "Failed writes to the journal."}),
-		AlertsSent:    vec("alert_deliveries_total", "Alert deliveries by result.", "result"),
+		AlertsSent:    vec("alert_deliveries_total", "Alert deliveries by sink and result (sent, failed, dropped, repeated).", "sink", "result"),
 		series:        map[string]bool{},
 	}
 }
@@ -49,6 +50,11 @@ func (m *Metrics) Register(r prometheus.Registerer) error {
 		}
 	}
 	return nil
+}
+
+// AlertDelivered is what alert.Options.Delivered takes.
+func (m *Metrics) AlertDelivered(sink string, r alert.Result) {
+	m.AlertsSent.WithLabelValues(sink, string(r)).Inc()
 }
 
 func (m *Metrics) removed(e *journal.Entry) { m.rows(m.Removed, e) }

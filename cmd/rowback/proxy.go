@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/guard/alert"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 )
@@ -90,11 +91,12 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 			err = errors.Join(err, j.Close())
 		}()
 		v.ready = append(v.ready, journalTakes(j).kept(time.Now))
-		var alerts *guard.Alerts
+		var sinks alert.Config
 		if s.Webhook != "" {
-			alerts = guard.NewAlerts(s.Webhook, metrics, logger)
-			beside.Go(func() { alerts.Run(side) })
+			sinks = alert.WebhookAt(s.Webhook)
 		}
+		alerts := alert.New(sinks, alert.Options{Logger: logger, Delivered: metrics.AlertDelivered, Proxy: name})
+		beside.Go(func() { alerts.Run(side) })
 		control, err := controlFunc(s.Upstream)
 		if err != nil {
 			return usageError(err)

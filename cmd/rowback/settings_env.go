@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/rowback/rowback/guard/alert"
 )
 
 // environment is the process's environment, or a test's own.
@@ -33,7 +35,8 @@ func envName(name string) string {
 var serviceLink = regexp.MustCompile(`^ROWBACK(_.+)?_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_[0-9]+_[A-Z]+(_PROTO|_PORT|_ADDR)?)?)$`)
 
 // knownEnv refuses a ROWBACK_ variable that is no setting: one misspelt would
-// leave the default in force, unseen.
+// leave the default in force, unseen. An alert's command, which may call rowback,
+// finds variables that are none.
 func (s *settings) knownEnv() error {
 	names := []string{envPrefix + "CONFIG"}
 	for _, v := range s.all() {
@@ -41,7 +44,7 @@ func (s *settings) knownEnv() error {
 	}
 	var unknown []string
 	for name := range s.env {
-		if strings.HasPrefix(name, envPrefix) && !slices.Contains(names, name) && !serviceLink.MatchString(name) {
+		if strings.HasPrefix(name, envPrefix) && !strings.HasPrefix(name, alert.EnvPrefix) && !slices.Contains(names, name) && !serviceLink.MatchString(name) {
 			unknown = append(unknown, name)
 		}
 	}

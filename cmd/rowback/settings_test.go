@@ -165,6 +165,9 @@ func TestSettings_UnknownEnvironment(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if _, _, err := loaded(t, map[string]string{"ROWBACK_ALERT_ID": "x"}); err != nil {
+		t.Errorf("rowback called by an alert's command: %v", err)
+	}
 	// A Kubernetes service called rowback, or rowback-journal.
 	if _, _, err := loaded(t, map[string]string{
 		"ROWBACK_SERVICE_HOST": "10.0.0.1", "ROWBACK_SERVICE_PORT": "6432", "ROWBACK_SERVICE_PORT_PG": "6432", "ROWBACK_PORT": "tcp://10.0.0.1:6432",

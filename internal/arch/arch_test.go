@@ -28,6 +28,8 @@ var forbidden = []arrow{
 	{"proxy", "catalog", "the wire knows nothing of tables"},
 	{"proxy", "journal", "the wire keeps no records"},
 	{"guard", "recovery", "they meet only in the journal: a restore must work from the record alone"},
+	{"guard/alert", "sqlparse", "it tells what the journal's records say, and judges nothing"},
+	{"guard/alert", "catalog", "it tells what the journal's records say, and judges nothing"},
 	{"recovery", "guard", "they meet only in the journal: a restore must work from the record alone"},
 	{"recovery", "proxy", "a restore talks to the servers straight, also when the proxy is down"},
 	{"proxy", "cmd", "packages do not know the command line"},

@@ -35,7 +35,7 @@ func Parse(text []byte) (*yaml.Node, error) {
 
 // Mapping decodes a mapping; what says what its keys are ("setting"), for errors.
 func Mapping(n *yaml.Node, what string, keys ...Key) error {
-	n = resolve(n)
+	n = Resolve(n)
 	if n.Kind != yaml.MappingNode {
 		return Errorf(n, "expected lines of the form “%s: value”", what)
 	}
@@ -68,7 +68,7 @@ func prefixed(name string, err error) error {
 // List decodes each item of a list.
 func List(item func(value *yaml.Node) error) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
-		n = resolve(n)
+		n = Resolve(n)
 		if n.Kind != yaml.SequenceNode {
 			return fmt.Errorf("takes a list")
 		}
@@ -82,7 +82,7 @@ func List(item func(value *yaml.Node) error) func(*yaml.Node) error {
 }
 
 // Null reports whether a value is left empty.
-func Null(n *yaml.Node) bool { return resolve(n).Tag == "!!null" }
+func Null(n *yaml.Node) bool { return Resolve(n).Tag == "!!null" }
 
 // Unknown is the error for a name that is none of names, with the nearest one that is.
 func Unknown(what, name string, names []string) error {
@@ -92,7 +92,8 @@ func Unknown(what, name string, names []string) error {
 	return fmt.Errorf("unknown %s %q; there are: %s", what, name, strings.Join(names, ", "))
 }
 
-func resolve(n *yaml.Node) *yaml.Node {
+// Resolve is the value that an alias (*name) stands for, or the value itself.
+func Resolve(n *yaml.Node) *yaml.Node {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}

@@ -13,7 +13,7 @@ import (
 // Scalar decodes one value by its text, "" for one left empty.
 func Scalar(parse func(text string) error) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
-		n = resolve(n)
+		n = Resolve(n)
 		if n.Kind != yaml.ScalarNode {
 			return errors.New("takes one value, not a list or mapping")
 		}
@@ -95,7 +95,7 @@ func Texts(to *[]string) func(*yaml.Node) error {
 			*to = append(*to, s)
 			return nil
 		}
-		if resolve(n).Kind == yaml.ScalarNode {
+		if Resolve(n).Kind == yaml.ScalarNode {
 			return one(n)
 		}
 		return List(one)(n)
