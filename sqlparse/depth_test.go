@@ -31,8 +31,8 @@ func TestParse_DeepNesting(t *testing.T) {
 
 func TestParse_LongIsNotDeep(t *testing.T) {
 	for _, c := range []struct{ sql, want string }{
-		{"DELETE FROM t WHERE id = 1" + strings.Repeat(" OR (id = 2 AND v = 'x')", 5_000), "Delete t"},
-		{"DELETE FROM t WHERE id IN (1" + strings.Repeat(", 2", 50_000) + ")", "Delete t"},
+		{"DELETE FROM t WHERE id = 1" + strings.Repeat(" OR (id = 2 AND v = 'x')", 5_000), "Delete t where"},
+		{"DELETE FROM t WHERE id IN (1" + strings.Repeat(", 2", 50_000) + ")", "Delete t where"},
 		{"INSERT INTO t VALUES (1, -1, 'a' || 'b')" + strings.Repeat(", (1, -1, 'a' || 'b')", 5_000), "Plain"},
 		{"DELETE FROM t" + strings.Repeat("; SELECT 1 + 1 + 1", 5_000), "Delete t" + strings.Repeat("; Plain", 5_000)},
 	} {
