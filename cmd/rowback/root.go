@@ -50,6 +50,7 @@ Exit codes:
 	root.AddCommand(
 		newCheckCommand(s),
 		newDemoCommand(),
+		newGraphCommand(s),
 		newLogCommand(s),
 		newProxyCommand(s),
 		newRestoreCommand(s),
