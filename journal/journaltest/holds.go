@@ -87,7 +87,7 @@ func testHolds(t *testing.T, location NewLocation) {
 		}
 	}
 	for typed, want := range map[string]error{
-		third.ID: nil, third.ID[:25]: journal.ErrAmbiguous, first.ID[:10]: nil, "": journal.ErrNotFound, "ZZ": journal.ErrNotFound, "%": journal.ErrNotFound,
+		third.ID: nil, third.ID[:10]: journal.ErrAmbiguous, first.ID[:10]: nil, "": journal.ErrNotFound, "ZZ": journal.ErrNotFound, "%": journal.ErrNotFound,
 	} {
 		if h, err := j.HoldByID(t.Context(), typed); !errors.Is(err, want) || (err == nil) != (want == nil) {
 			t.Errorf("%q: %+v, %v, want %v", typed, h, err, want)
