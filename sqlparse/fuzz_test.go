@@ -1,7 +1,10 @@
 package sqlparse
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
 	"google.golang.org/protobuf/proto"
@@ -94,4 +97,26 @@ func withoutPositions(m proto.Message) proto.Message {
 		return true
 	})
 	return m
+}
+
+// FuzzAllowanceComment: what is read is within its bounds, and written out it
+// is read again.
+func FuzzAllowanceComment(f *testing.F) {
+	for _, s := range []string{"5", "60000 reason=GDPR batch 7", "5 reason='it''s'", `5 reason="a""b" `, "5 reason=\xe9\x00", "05", "5 x"} {
+		f.Add("/* rowback:allow=" + s + " */ DELETE FROM p")
+		f.Add("-- rowback:allow=" + s + "\nDELETE FROM p")
+	}
+	f.Fuzz(func(t *testing.T, sql string) {
+		rows, reason, ok := AllowanceComment(sql)
+		if !ok && (rows != 0 || reason != "") || ok && rows < 1 || !utf8.ValidString(reason) || strings.ContainsAny(reason, "\n\r\x00") {
+			t.Fatalf("%d, %q, %v", rows, reason, ok)
+		}
+		if !ok {
+			return
+		}
+		again := fmt.Sprintf("-- rowback:allow=%d reason='%s'", rows, strings.ReplaceAll(reason, "'", "''"))
+		if r, text, ok := AllowanceComment(again); r != rows || text != reason || !ok {
+			t.Fatalf("%s: %d, %q, %v", again, r, text, ok)
+		}
+	})
 }
