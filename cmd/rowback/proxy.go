@@ -33,9 +33,11 @@ threshold a statement is refused with SQLSTATE RB001 and nothing is removed
 row's key is in the journal before its transaction may commit.
 
 Runs until SIGTERM or SIGINT: sessions end as they become idle. A second signal
-ends it at once. SIGHUP reads the configuration file again: mode (between block
-and alert), threshold, uncaptured and uncountable hold from the next statement
-on; any other setting that changed is named in the log and waits for a restart.`,
+ends it at once. SIGHUP reads the configuration file again: rules, defaults,
+mode (but to and from off for everything), threshold, uncaptured and uncountable
+hold from the next statement on, in open sessions too; any other setting that
+changed is named in the log and waits for a restart. A file that cannot be used
+changes nothing.`,
 		Example: `  rowback proxy --upstream 127.0.0.1:5432
   rowback proxy --listen 0.0.0.0:6432 --upstream db.internal:5432 --threshold 500
   rowback proxy --mode alert --webhook https://hooks.example.com/T00/B00
@@ -51,7 +53,7 @@ on; any other setting that changed is named in the log and waits for a restart.`
 type serving struct {
 	server *proxy.Server
 	ready  []probe
-	judge  *guard.Judge // nil with --mode off
+	judge  *guard.Judge // nil with mode off for everything
 	admin  *adminServer // nil if switched off
 	logger *slog.Logger
 }
@@ -77,7 +79,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 			return usageError(err)
 		}
 	}
-	if s.Mode != "off" {
+	if s.guards() {
 		id := make([]byte, 6)
 		_, _ = rand.Read(id) // never fails
 		host, _ := os.Hostname()
@@ -135,12 +137,27 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 // announce says what this proxy is and does.
 func (v *serving) announce(s *settings) {
 	what := []any{"version", thisBuild().Version, "upstream", redact(s.Upstream)}
-	if s.Mode != "off" {
-		what = append(what, "journal", s.Journal, "threshold", s.Threshold)
+	if s.guards() {
+		what = append(what, "journal", s.Journal)
 	}
-	v.logger.Info("starting", append(what, "mode", s.Mode)...)
-	if s.Mode == "off" {
+	if s.ConfigFile != "" {
+		what = append(what, "configuration", s.ConfigFile)
+	}
+	v.logger.Info("starting", append(what, "mode", s.Mode, "threshold", s.Threshold)...)
+	v.announceRules(s)
+	if !s.guards() {
 		v.logger.Warn("mode is off: nothing is guarded, and nothing is recorded")
+	}
+}
+
+// announceRules says what is allowed from now on, a line a rule.
+func (v *serving) announceRules(s *settings) {
+	for _, r := range s.rules.Rules {
+		v.logger.Info("rule " + r.String())
+	}
+	v.logger.Info("rule " + s.rules.Default.String())
+	for _, sh := range s.rules.Shadows() {
+		v.logger.Warn("a rule is never reached", "rule", sh.Rule.Name, "because", sh.By.Name+" takes all that it would")
 	}
 }
 
@@ -180,7 +197,7 @@ func (v *serving) reload(cmd *cobra.Command, s *settings) {
 		v.logger.Error("configuration not reloaded; the old one stays", "error", err)
 		return
 	}
-	if (fresh.Mode == "off") != (v.judge == nil) {
+	if fresh.guards() != (v.judge != nil) {
 		v.logger.Error("configuration not reloaded: switching the guard on or off needs a restart")
 		return
 	}
@@ -191,6 +208,7 @@ func (v *serving) reload(cmd *cobra.Command, s *settings) {
 		v.logger.Warn("some settings that changed need a restart; the old ones stay", "settings", strings.Join(names, ", "))
 	}
 	v.logger.Info("configuration reloaded", "mode", fresh.Mode, "threshold", fresh.Threshold, "uncaptured", fresh.Uncaptured, "uncountable", fresh.Uncountable)
+	v.announceRules(&fresh)
 }
 
 // needRestart names the settings that a running proxy cannot take over from fresh.
@@ -207,11 +225,4 @@ func (s *settings) needRestart(fresh *settings) (names []string) {
 		}
 	}
 	return names
-}
-
-func (s *settings) policy() guard.Policy {
-	return guard.Policy{
-		Mode: guard.Mode(s.Mode), Limit: s.Threshold,
-		Uncaptured: guard.Action(s.Uncaptured), Uncountable: guard.Action(s.Uncountable),
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/pflag"
+
+	"github.com/rowback/rowback/guard/policy"
 )
 
 // settings are what several commands are told alike. They hold the defaults
@@ -13,7 +15,7 @@ type settings struct {
 	Listen     string // host:port, or a directory for a unix socket
 	Upstream   string // host:port[,host:port…], socket directory or postgres URL
 	Journal    string // directory, or a postgres URL
-	Mode       string // block, alert or off
+	Mode       string // block, hold, alert or off
 	Threshold  int64  // rows one statement, and one transaction, may remove
 	Admin      string // host:port, "" if switched off
 	Production string // as Upstream; where restore writes
@@ -26,6 +28,10 @@ type settings struct {
 
 	Uncaptured  string // allow or block: rows removed whose keys cannot be recorded
 	Uncountable string // allow or block: removals that cannot be counted before commit
+
+	// rules is what all of mode, threshold, uncaptured, uncountable, defaults and
+	// rules come to. Mode and Threshold are those of its default.
+	rules policy.Policy
 
 	env    environment
 	origin map[string]string // for people: where each setting that was given comes from
@@ -60,7 +66,7 @@ func (s *settings) all() []setting {
 		{name: "listen", text: &s.Listen, usage: "where clients connect: `ADDR` is host:port or a socket directory"},
 		{name: "upstream", text: &s.Upstream, common: true, usage: "production server behind the proxy: host:port or a postgres `URL`"},
 		{name: "journal", text: &s.Journal, common: true, usage: "the journal, a `DIRECTORY`"},
-		{name: "mode", text: &s.Mode, usage: "what happens over a threshold: `block|alert|off`"},
+		{name: "mode", text: &s.Mode, usage: "what happens over a threshold: `block|hold|alert|off`"},
 		{name: "threshold", number: &s.Threshold, usage: "`ROWS` that one statement, and one transaction, may remove, cascades included"},
 		{name: "admin", text: &s.Admin, usage: "`ADDR` of metrics, health and API, or off"},
 		{name: "production", text: &s.Production, common: true, usage: "production server, straight: `URL` (default: the upstream)"},
@@ -100,24 +106,26 @@ func (s *settings) addFlags(f *pflag.FlagSet, common bool) {
 // Its errors are usage errors. To reload, call it on a copy: flags keep the
 // values they had, and a bad file leaves the settings in force alone.
 func (s *settings) load(flags *pflag.FlagSet) error {
-	if err := s.fill(flags); err != nil {
-		return usageError(err)
+	file, err := s.fill(flags)
+	if err == nil {
+		err = s.validate()
 	}
-	if err := s.validate(); err != nil {
-		return usageError(err)
+	if err == nil {
+		err = s.readPolicy(file)
 	}
-	return nil
+	return usageError(err)
 }
 
-func (s *settings) fill(flags *pflag.FlagSet) error {
+// fill sets what is one value; it returns the file's lines.
+func (s *settings) fill(flags *pflag.FlagSet) (map[string]line, error) {
 	defaults := newSettings(s.env).all()
 	s.origin = map[string]string{}
 	if err := s.knownEnv(); err != nil {
-		return err
+		return nil, err
 	}
 	file, err := s.readFile(flags.Changed("config"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i, v := range s.all() {
 		if flags.Changed(v.name) {
@@ -133,13 +141,13 @@ func (s *settings) fill(flags *pflag.FlagSet) error {
 			err = v.parse(line.text, s.origin[v.name])
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if s.Production == "" {
 		s.Production = s.Upstream
 	}
-	return nil
+	return file, nil
 }
 
 func (v setting) reset(d setting) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rowback/rowback/guard/alert"
+	"github.com/rowback/rowback/internal/yamlstrict"
 )
 
 // environment is the process's environment, or a test's own.
@@ -52,7 +53,7 @@ func (s *settings) knownEnv() error {
 		return nil
 	}
 	name := slices.Min(unknown)
-	if best := nearest(name, names); best != "" {
+	if best := yamlstrict.Nearest(name, names); best != "" {
 		return fmt.Errorf("unknown environment variable %s, did you mean %s?", name, best)
 	}
 	return fmt.Errorf("unknown environment variable %s; there are: %s", name, strings.Join(names, ", "))

@@ -6,15 +6,21 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
-	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/rowback/rowback/internal/yamlstrict"
 )
+
+// structured are the keys whose values are lists or mappings. They have no flag
+// and no environment variable.
+var structured = []string{"defaults", "rules"}
 
 // line is a value in the configuration file.
 type line struct {
 	text   string
 	number int
+	node   *yaml.Node // of a structured key; text is "" then
 }
 
 // readFile reads the configuration file into its lines by key and sets
@@ -43,84 +49,40 @@ func (s *settings) readFile(flagged bool) (map[string]line, error) {
 	return nil, nil
 }
 
+// parseFile reads a file's text. Values of structured keys are left as they stand.
 func (s *settings) parseFile(name string, text []byte) (map[string]line, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return nil, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	if len(doc.Content) == 0 { // empty, or comments only
-		return nil, nil
-	}
-	top := doc.Content[0]
-	if top.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("%s:%d: expected lines of the form “setting: value”", name, top.Line)
-	}
-	lines := make(map[string]line)
-	for i := 0; i+1 < len(top.Content); i += 2 {
-		key, value := top.Content[i], top.Content[i+1]
-		at := fmt.Sprintf("%s:%d: ", name, key.Line)
-		if err := s.known(key.Value); err != nil {
-			return nil, fmt.Errorf("%s%w", at, err)
+	top, err := yamlstrict.Parse(text)
+	if err == nil && top != nil {
+		lines := make(map[string]line)
+		if err = yamlstrict.Mapping(top, "setting", s.fileKeys(lines)...); err == nil {
+			return lines, nil
 		}
-		if first, twice := lines[key.Value]; twice {
-			return nil, fmt.Errorf("%s%s is already set in line %d", at, key.Value, first.number)
-		}
-		if value.Kind != yaml.ScalarNode {
-			return nil, fmt.Errorf("%s%s takes one value, not a list or mapping", at, key.Value)
-		}
-		text := value.Value
-		if value.Tag == "!!null" {
-			text = ""
-		}
-		lines[key.Value] = line{text, key.Line}
 	}
-	return lines, nil
+	if err != nil {
+		return nil, errors.New(yamlstrict.In(name, err))
+	}
+	return nil, nil // empty, or comments only
 }
 
-// known refuses a key that is no setting, with the nearest one that is.
-func (s *settings) known(key string) error {
-	var names []string
+// fileKeys are all that a file may hold; their values go into lines.
+func (s *settings) fileKeys(lines map[string]line) (keys []yamlstrict.Key) {
 	for _, v := range s.all() {
-		if v.name == key {
-			return nil
-		}
-		names = append(names, v.name)
+		keys = append(keys, yamlstrict.Key{Name: v.name, Decode: func(n *yaml.Node) error {
+			return yamlstrict.Scalar(func(text string) error {
+				lines[v.name] = line{text: text, number: n.Line}
+				return nil
+			})(n)
+		}})
 	}
-	if best := nearest(strings.ReplaceAll(strings.ToLower(key), "_", "-"), names); best != "" {
-		return fmt.Errorf("unknown setting %q, did you mean %q?", key, best)
-	}
-	return fmt.Errorf("unknown setting %q; there are: %s", key, strings.Join(names, ", "))
-}
-
-// nearest is the one of names that text may have been meant as, "" if none is near.
-func nearest(text string, names []string) string {
-	best, distance := "", 4
-	for _, name := range names {
-		if d := editDistance(text, name); d < distance {
-			best, distance = name, d
-		}
-	}
-	return best
-}
-
-// editDistance is the Levenshtein distance.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
+	for _, name := range structured {
+		keys = append(keys, yamlstrict.Key{Name: name, Decode: func(n *yaml.Node) error {
+			if !yamlstrict.Null(n) {
+				lines[name] = line{number: n.Line, node: n}
 			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
+			return nil
+		}})
 	}
-	return row[len(b)]
+	return keys
 }
 
 // parse sets the setting from text; where is named in the error.

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"maps"
+	"reflect"
 	"testing"
 )
 
@@ -11,6 +11,7 @@ func FuzzSettingsFile(f *testing.F) {
 	for _, seed := range []string{
 		"", "# a comment\nthreshold: 1\nmode: off\nupstream: file:1\nrecovery:\n", "threshold: x", "treshold: 5", "mode: [a]",
 		"mode: block\nmode: alert", "- a", "a: &x b\nc: *x", "? [a]\n: b", "webhook: \"http://x\\u0000\"", "threshold: !!null ~", "mode: |\n alert\n",
+		"threshold: 5\nrules:\n- {name: a, users: [b]}\ndefaults: {limits: {statement: 1}}\n", "rules: &x [*x]", "defaults: *x", "rules: {a: b}",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -21,7 +22,7 @@ func FuzzSettingsFile(f *testing.F) {
 			return
 		}
 		again, err := s.parseFile("f", text)
-		if err != nil || !maps.Equal(lines, again) {
+		if err != nil || !reflect.DeepEqual(lines, again) {
 			t.Fatalf("%v, then %v, %v", lines, again, err)
 		}
 		known := 0
@@ -35,9 +36,17 @@ func FuzzSettingsFile(f *testing.F) {
 				t.Fatalf("%s: %q became %q", v.name, l.text, *v.text)
 			}
 		}
+		for _, name := range structured {
+			if _, ok := lines[name]; ok {
+				known++
+			}
+		}
 		if known != len(lines) {
 			t.Fatalf("%d of %d lines are settings", known, len(lines))
 		}
-		_ = s.validate() // an error or not, but no panic
+		// An error or not, but no panic.
+		if s.validate() == nil {
+			_ = s.readPolicy(lines)
+		}
 	})
 }

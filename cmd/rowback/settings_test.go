@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/rowback/rowback/guard/policy"
 )
 
 // loaded loads settings as a proxy would, in the present directory.
@@ -40,6 +42,7 @@ func TestSettings_Defaults(t *testing.T) {
 		Listen: "127.0.0.1:6432", Upstream: "127.0.0.1:5432", Production: "127.0.0.1:5432",
 		Journal: "./rowback-journal", Mode: "block", Threshold: 1000, Admin: "127.0.0.1:9432",
 		Output: "text", Uncaptured: "allow", Uncountable: "block",
+		rules: policy.Policy{Default: policy.Base()},
 	}
 	if !reflect.DeepEqual(*s, want) {
 		t.Errorf("got %+v\nwant %+v", *s, want)
@@ -108,7 +111,7 @@ func TestSettings_BadFile(t *testing.T) {
 		"threshold: many\n":                      `rowback.yaml:1: threshold: "many" is not a whole number`,
 		"mode: block\n  threshold: 5\n":          "rowback.yaml:",
 		"listen: localhost\n":                    "listen: \"localhost\" is not host:port; give host:port, or an absolute directory",
-		"threshold: 1\nmode: warn\n":             `rowback.yaml:2: mode: "warn" is none of block, alert, off`,
+		"threshold: 1\nmode: warn\n":             `rowback.yaml:2: mode: "warn" is none of block, hold, alert, off`,
 		"recovery: mysql://h/db\n":               "recovery: mysql:// is not a postgres URL",
 		"recovery: postgres://h:x/db\n":          "recovery: postgres://h:x/db cannot be used",
 		"upstream: postgres://u:SECRET@h:x/db\n": "upstream: postgres://u:xxxxx@h:x/db cannot be used",

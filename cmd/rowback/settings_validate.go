@@ -24,7 +24,7 @@ func (s *settings) validate() error {
 		{"listen", checkListen(s.Listen)},
 		{"upstream", checkServer(s.Upstream)},
 		{"journal", checkJournal(s.Journal)},
-		{"mode", checkOneOf(s.Mode, "block", "alert", "off")},
+		{"mode", checkOneOf(s.Mode, "block", "hold", "alert", "off")},
 		{"threshold", checkThreshold(s.Threshold)},
 		{"admin", checkAdmin(s.Admin)},
 		{"production", checkServer(s.Production)},

@@ -39,8 +39,12 @@ func Parse(node *yaml.Node, defaults Rule) ([]Rule, error) {
 		rules = append(rules, r)
 		return nil
 	})(node)
+	var located *yamlstrict.Error
+	if err != nil && !errors.As(err, &located) {
+		err = yamlstrict.Errorf(node, "rules %w", err)
+	}
 	if err != nil {
-		return nil, yamlstrict.At(node, err)
+		return nil, err
 	}
 	return rules, nil
 }

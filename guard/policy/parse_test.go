@@ -104,7 +104,7 @@ soft_delete: {columns: [deleted_at]}
 
 func TestParse_Refuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"name: a":                        "f:1: takes a list",
+		"name: a":                        "f:1: rules takes a list",
 		"- a":                            "f:1: expected lines of the form",
 		"- {name: a, user: [b]}":         `f:1: unknown key of a rule "user", did you mean "users"?`,
 		"- name: a\n  treshold: 5":       `f:2: unknown key of a rule "treshold", did you mean "threshold"?`,

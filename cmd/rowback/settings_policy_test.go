@@ -1,0 +1,80 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/rowback/rowback/guard/policy"
+)
+
+func TestSettings_Policy(t *testing.T) {
+	inDirectory(t)
+	write(t, "rowback.yaml", `
+threshold: 500
+defaults:
+  mode: alert
+  fraction: 10%
+rules:
+  - {name: gdpr, users: [gdpr], mode: hold, threshold: 5000}
+  - {name: never, tables: [sessions], mode: off}
+`)
+	s, _, err := loaded(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := s.rules.Default
+	if d.Mode != policy.Alert || d.Statement != 500 || d.Transaction != 500 || d.Fraction != 0.1 || s.Mode != "alert" {
+		t.Errorf("default: %s", d)
+	}
+	if r := s.rules.Rules; len(r) != 2 || r[0].Mode != policy.Hold || r[0].Transaction != 5000 || r[0].Fraction != 0.1 || r[1].Mode != policy.Off || r[1].Statement != 500 {
+		t.Errorf("rules:\n%s", s.rules)
+	}
+	// The command line and the environment count for more than the file, wherever it says it.
+	s, _, err = loaded(t, map[string]string{"ROWBACK_THRESHOLD": "7"}, "--mode", "block")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := s.rules.Default; d.Mode != policy.Block || d.Statement != 7 || d.Transaction != 7 || d.Fraction != 0.1 {
+		t.Errorf("default: %s", d)
+	}
+}
+
+func TestSettings_BadPolicy(t *testing.T) {
+	inDirectory(t)
+	for text, want := range map[string]string{
+		"mode: block\ndefaults:\n  mode: alert\n":             "rowback.yaml:3: mode in defaults says again what mode in line 1 says",
+		"defaults: {limits: {statement: 5}}\nthreshold: 5\n":  "rowback.yaml:1: limits in defaults says again what threshold in line 2 says",
+		"defaults:\n  uncaptured: block\nuncaptured: allow\n": "rowback.yaml:2: uncaptured in defaults says again",
+		"defaults: [a]\n":                    "rowback.yaml:1: expected lines of the form",
+		"defaults:\n  users: [a]\n":          `rowback.yaml:2: unknown key of the defaults "users"`,
+		"rules:\n  - name: a\n    user: b\n": `rowback.yaml:3: unknown key of a rule "user", did you mean "users"?`,
+		"rule:\n  - name: a\n":               `unknown setting "rule", did you mean "rules"?`,
+		"rules: x\n":                         "rowback.yaml:1: rules takes a list",
+		"threshold: 9\nrules:\n- {name: a, limits: {statement: 10}}": "rowback.yaml:3: rule \"a\": limits: a statement may remove 10 rows, but its transaction only 9",
+	} {
+		write(t, "rowback.yaml", text)
+		_, _, err := loaded(t, nil)
+		if err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+	if _, _, err := loaded(t, map[string]string{"ROWBACK_RULES": "x"}); err == nil {
+		t.Error("rules are no environment variable")
+	}
+}
+
+// Off for everything means that there is nothing to guard; a rule that is not off does.
+func TestSettings_Guards(t *testing.T) {
+	inDirectory(t)
+	for text, want := range map[string]bool{
+		"":            true,
+		"mode: off\n": false,
+		"mode: off\nrules: [{name: a, users: [b]}]\n":              false,
+		"mode: off\nrules: [{name: a, users: [b], mode: block}]\n": true,
+	} {
+		write(t, "rowback.yaml", text)
+		if s, _, err := loaded(t, nil); err != nil || s.guards() != want {
+			t.Errorf("%q: %v, %v", text, s.guards(), err)
+		}
+	}
+}
