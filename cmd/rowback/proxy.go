@@ -34,10 +34,10 @@ row's key is in the journal before its transaction may commit.
 
 Runs until SIGTERM or SIGINT: sessions end as they become idle. A second signal
 ends it at once. SIGHUP reads the configuration file again: rules, defaults,
-mode (but to and from off for everything), threshold, uncaptured and uncountable
-hold from the next statement on, in open sessions too; any other setting that
-changed is named in the log and waits for a restart. A file that cannot be used
-changes nothing.`,
+alerts, webhook, mode (but to and from off for everything), threshold, uncaptured
+and uncountable hold from the next statement on, in open sessions too; any other
+setting that changed is named in the log and waits for a restart. A file that
+cannot be used changes nothing.`,
 		Example: `  rowback proxy --upstream 127.0.0.1:5432
   rowback proxy --listen 0.0.0.0:6432 --upstream db.internal:5432 --threshold 500
   rowback proxy --mode alert --webhook https://hooks.example.com/T00/B00
@@ -53,8 +53,9 @@ changes nothing.`,
 type serving struct {
 	server *proxy.Server
 	ready  []probe
-	judge  *guard.Judge // nil with mode off for everything
-	admin  *adminServer // nil if switched off
+	judge  *guard.Judge   // nil with mode off for everything
+	alerts *alert.Alerter // nil likewise
+	admin  *adminServer   // nil if switched off
 	logger *slog.Logger
 }
 
@@ -93,18 +94,18 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 			err = errors.Join(err, j.Close())
 		}()
 		v.ready = append(v.ready, journalTakes(j).kept(time.Now))
-		var sinks alert.Config
-		if s.Webhook != "" {
-			sinks = alert.WebhookAt(s.Webhook)
+		sinks, err := s.alerts()
+		if err != nil {
+			return err
 		}
-		alerts := alert.New(sinks, alert.Options{Logger: logger, Delivered: metrics.AlertDelivered, Proxy: name})
-		beside.Go(func() { alerts.Run(side) })
+		v.alerts = alert.New(sinks, alert.Options{Logger: logger, Delivered: metrics.AlertDelivered, Proxy: name})
+		beside.Go(func() { v.alerts.Run(side) })
 		control, err := controlFunc(s.Upstream)
 		if err != nil {
 			return usageError(err)
 		}
 		v.judge, err = guard.New(ctx, guard.Options{
-			Policy: s.policy(), Journal: j, Control: control, Proxy: name, Spill: s.Journal, Alerts: alerts, Metrics: metrics, Logger: logger,
+			Policy: s.policy(), Journal: j, Control: control, Proxy: name, Spill: s.Journal, Alerts: v.alerts, Metrics: metrics, Logger: logger,
 		})
 		if err != nil {
 			return err
@@ -197,12 +198,18 @@ func (v *serving) reload(cmd *cobra.Command, s *settings) {
 		v.logger.Error("configuration not reloaded; the old one stays", "error", err)
 		return
 	}
+	sinks, err := fresh.alerts()
+	if err != nil {
+		v.logger.Error("configuration not reloaded; the old one stays", "error", err)
+		return
+	}
 	if fresh.guards() != (v.judge != nil) {
 		v.logger.Error("configuration not reloaded: switching the guard on or off needs a restart")
 		return
 	}
 	if v.judge != nil {
 		v.judge.SetPolicy(fresh.policy())
+		v.alerts.Reload(sinks)
 	}
 	if names := s.needRestart(&fresh); len(names) > 0 {
 		v.logger.Warn("some settings that changed need a restart; the old ones stay", "settings", strings.Join(names, ", "))
@@ -216,7 +223,7 @@ func (s *settings) needRestart(fresh *settings) (names []string) {
 	old := s.all()
 	for i, v := range fresh.all() {
 		switch v.name {
-		case "mode", "threshold", "uncaptured", "uncountable": // taken over
+		case "mode", "threshold", "uncaptured", "uncountable", "webhook": // taken over
 		case "production", "recovery", "output": // not the proxy's
 		default:
 			if *v.text != *old[i].text {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/pflag"
+	"gopkg.in/yaml.v3"
 
 	"github.com/rowback/rowback/guard/policy"
 )
@@ -32,6 +33,8 @@ type settings struct {
 	// rules is what all of mode, threshold, uncaptured, uncountable, defaults and
 	// rules come to. Mode and Threshold are those of its default.
 	rules policy.Policy
+
+	alertsNode *yaml.Node // the value of alerts in the file, nil if none; see alerts
 
 	env    environment
 	origin map[string]string // for people: where each setting that was given comes from
@@ -113,6 +116,7 @@ func (s *settings) load(flags *pflag.FlagSet) error {
 	if err == nil {
 		err = s.readPolicy(file)
 	}
+	s.alertsNode = file["alerts"].node
 	return usageError(err)
 }
 

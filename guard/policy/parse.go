@@ -75,38 +75,12 @@ func inherit(r Rule) Rule {
 // decode reads one rule over what it inherits, and returns the keys' nodes by name.
 func decode(n *yaml.Node, r *Rule, isDefault bool) (given map[string]*yaml.Node, err error) {
 	var threshold int64
-	keys := []yamlstrict.Key{
-		{Name: "mode", Decode: yamlstrict.OneOf(&r.Mode, modes...)},
-		{Name: "threshold", Decode: limit(&threshold)},
-		{Name: "limits", Decode: r.decodeLimits},
-		{Name: "windows", Decode: r.decodeWindows},
-		{Name: "fraction", Decode: yamlstrict.Scalar(func(text string) (err error) { r.Fraction, err = parseFraction(text); return err })},
-		{Name: "fraction-min", Decode: yamlstrict.Int(&r.FractionMin)},
-		{Name: "where-required", Decode: yamlstrict.Bool(&r.WhereRequired)},
-		{Name: "refuse", Decode: words(&r.Refuse, verbs)},
-		{Name: "uncaptured", Decode: yamlstrict.OneOf(&r.Uncaptured, actions...)},
-		{Name: "uncountable", Decode: yamlstrict.OneOf(&r.Uncountable, actions...)},
-		{Name: "updates", Decode: yamlstrict.Bool(&r.Updates)},
-		{Name: "soft-delete", Decode: r.decodeSoftDelete},
-		{Name: "temporary", Decode: yamlstrict.Bool(&r.Temporary)},
-		{Name: "hold-for", Decode: span(&r.HoldFor)},
-	}
-	if !isDefault {
-		keys = append([]yamlstrict.Key{
-			{Name: "name", Decode: yamlstrict.Text(&r.Name)},
-			{Name: "databases", Decode: globs(&r.Match.Databases)},
-			{Name: "tables", Decode: globs(&r.Match.Tables)},
-			{Name: "users", Decode: globs(&r.Match.Users)},
-			{Name: "applications", Decode: globs(&r.Match.Applications)},
-			{Name: "networks", Decode: r.Match.decodeNetworks},
-		}, append(keys, yamlstrict.Key{Name: "comment-allowances", Decode: r.decodeCommentAllowances})...)
-	}
 	what := "key of a rule"
 	if isDefault {
 		what = "key of the defaults"
 	}
 	n = hyphens(n)
-	if err := yamlstrict.Mapping(n, what, notEmpty(keys)...); err != nil {
+	if err := yamlstrict.Mapping(n, what, notEmpty(r.keys(&threshold, isDefault))...); err != nil {
 		return nil, err
 	}
 	given = map[string]*yaml.Node{}
@@ -126,6 +100,45 @@ func decode(n *yaml.Node, r *Rule, isDefault bool) (given map[string]*yaml.Node,
 		r.FractionMin = DefaultFractionMin
 	}
 	return given, nil
+}
+
+// keys decode into r, threshold into what it points to.
+func (r *Rule) keys(threshold *int64, isDefault bool) []yamlstrict.Key {
+	conduct := []yamlstrict.Key{
+		{Name: "mode", Decode: yamlstrict.OneOf(&r.Mode, modes...)},
+		{Name: "threshold", Decode: limit(threshold)},
+		{Name: "limits", Decode: r.decodeLimits},
+		{Name: "windows", Decode: r.decodeWindows},
+		{Name: "fraction", Decode: yamlstrict.Scalar(func(text string) (err error) { r.Fraction, err = parseFraction(text); return err })},
+		{Name: "fraction-min", Decode: yamlstrict.Int(&r.FractionMin)},
+		{Name: "where-required", Decode: yamlstrict.Bool(&r.WhereRequired)},
+		{Name: "refuse", Decode: words(&r.Refuse, verbs)},
+		{Name: "uncaptured", Decode: yamlstrict.OneOf(&r.Uncaptured, actions...)},
+		{Name: "uncountable", Decode: yamlstrict.OneOf(&r.Uncountable, actions...)},
+		{Name: "updates", Decode: yamlstrict.Bool(&r.Updates)},
+		{Name: "soft-delete", Decode: r.decodeSoftDelete},
+		{Name: "temporary", Decode: yamlstrict.Bool(&r.Temporary)},
+		{Name: "hold-for", Decode: span(&r.HoldFor)},
+	}
+	if isDefault {
+		return conduct
+	}
+	return append([]yamlstrict.Key{
+		{Name: "name", Decode: yamlstrict.Text(&r.Name)},
+		{Name: "databases", Decode: globs(&r.Match.Databases)},
+		{Name: "tables", Decode: globs(&r.Match.Tables)},
+		{Name: "users", Decode: globs(&r.Match.Users)},
+		{Name: "applications", Decode: globs(&r.Match.Applications)},
+		{Name: "networks", Decode: r.Match.decodeNetworks},
+	}, append(conduct, yamlstrict.Key{Name: "comment-allowances", Decode: r.decodeCommentAllowances})...)
+}
+
+// Keys are the names of all keys that a rule may have.
+func Keys() (names []string) {
+	for _, k := range new(Rule).keys(new(int64), false) {
+		names = append(names, k.Name)
+	}
+	return names
 }
 
 // DefaultFractionMin goes with a fraction that is given without fraction-min: a
