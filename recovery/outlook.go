@@ -1,0 +1,103 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+)
+
+// Outlook is what a restore begun now would run into, whatever the deletion.
+type Outlook struct {
+	Tables   int      // of production whose rows could be asked for
+	Missing  []string // tables that the recovery database lacks
+	Unfit    []string // why rows of a table could not be restored
+	Keyless  []string // tables without an identity key: their rows cannot be told apart
+	Denied   []string // privileges that are missing, each as its mend
+	Warnings []string // what restored rows would not have as it was
+	// Loud is why triggers could not be kept quiet, LoudMend the mend; "" if they could.
+	Loud, LoudMend string
+	Always         []string // triggers that fire all the same (ENABLE ALWAYS or REPLICA)
+}
+
+// Foresee looks at every table of production as a restore would, and at the
+// recovery database's side of it. Nothing is written. Whether rows are in the
+// recovery database it does not ask.
+func Foresee(ctx context.Context, production, recovery *Session) (*Outlook, error) {
+	r := &restore{production: production.side, recovery: recovery.side, byOID: map[uint32]*table{}}
+	for _, s := range []*side{r.production, r.recovery} {
+		if s.catalog == nil {
+			if err := s.load(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	out := &Outlook{}
+	var tables []*catalog.Table
+	for _, t := range r.production.catalog.Tables {
+		if (t.Kind == 'r' || t.Kind == 'p') && !t.Partition && !t.Temporary {
+			tables = append(tables, t)
+		}
+	}
+	slices.SortFunc(tables, func(a, b *catalog.Table) int { return strings.Compare(display(a), display(b)) })
+	out.Tables = len(tables)
+	if err := r.foreseeTables(ctx, tables, out); err != nil {
+		return nil, err
+	}
+	return out, r.foreseeRights(ctx, out)
+}
+
+func (r *restore) foreseeTables(ctx context.Context, tables []*catalog.Table, out *Outlook) error {
+	var both, copies []*catalog.Table
+	for _, t := range tables {
+		if b := r.recovery.catalog.Lookup(t.Schema, t.Name); b != nil {
+			both, copies = append(both, t), append(copies, b)
+		} else {
+			out.Missing = append(out.Missing, display(t))
+		}
+		for _, g := range t.Triggers {
+			if g.Enabled == 'A' || g.Enabled == 'R' {
+				out.Always = append(out.Always, fmt.Sprintf("%s on %s (%s)", g.Name, display(t), g.Event))
+			}
+		}
+	}
+	// All at once: one by one would take queries for each.
+	if err := r.production.describe(ctx, both...); err != nil {
+		return err
+	}
+	if err := r.recovery.describe(ctx, copies...); err != nil {
+		return err
+	}
+	for _, t := range both {
+		if len(t.Key) == 0 {
+			out.Keyless = append(out.Keyless, display(t))
+			continue
+		}
+		if _, err := r.table(ctx, t, nil); err != nil {
+			if ctx.Err() != nil || sqlState(err) != "" {
+				return err
+			}
+			out.Unfit = append(out.Unfit, err.Error())
+		}
+	}
+	out.Warnings = r.warnings
+	return nil
+}
+
+func (r *restore) foreseeRights(ctx context.Context, out *Outlook) error {
+	err := r.checkAll(ctx, r.tables)
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		out.Denied = refusal.Problems
+		parents, perr := r.parents(ctx, r.tables)
+		if perr != nil {
+			return perr
+		}
+		err = r.probeReplica(ctx, parents)
+	}
+	out.Loud, out.LoudMend = r.why, r.mend
+	return err
+}
