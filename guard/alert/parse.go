@@ -226,7 +226,7 @@ func (s *Sink) kinds(n *yaml.Node) error {
 	}
 	for _, w := range words {
 		if !known[w] {
-			return yamlstrict.Unknown("kind of alert", w, names)
+			return yamlstrict.At(n, yamlstrict.Unknown("kind of alert", w, names))
 		}
 		s.On = append(s.On, Kind(w))
 	}
