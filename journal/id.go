@@ -35,7 +35,11 @@ func NewID(t time.Time) string {
 	} else if l.lo++; l.lo == 0 {
 		l.hi++
 	}
-	hi, lo := l.ms<<16|l.hi, l.lo
+	return encodeID(l.ms<<16|l.hi, l.lo)
+}
+
+// encodeID writes 128 bits.
+func encodeID(hi, lo uint64) string {
 	var out [26]byte
 	for i := len(out) - 1; i >= 0; i-- {
 		out[i] = crockford[lo&31]

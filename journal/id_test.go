@@ -49,3 +49,14 @@ func TestNewID_UniqueSideBySide(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestDerivedID_SameSeedSameID(t *testing.T) {
+	at := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	id := DerivedID(at, "a")
+	if id != DerivedID(at, "a") || id == DerivedID(at, "b") || len(id) != 26 || canonicalID(id) != id {
+		t.Errorf("%q", id)
+	}
+	if id[:10] != NewID(at)[:10] {
+		t.Errorf("%s does not sort by its time", id)
+	}
+}

@@ -27,6 +27,7 @@ var forbidden = []arrow{
 	{"proxy", "sqlparse", "the wire forwards text, it does not read it"},
 	{"proxy", "catalog", "the wire knows nothing of tables"},
 	{"proxy", "journal", "the wire keeps no records"},
+	{"guard/protect", "proxy", "it talks to the database straight; the proxy's judge calls it, never the other way"},
 	{"guard", "recovery", "they meet only in the journal: a restore must work from the record alone"},
 	{"guard/alert", "sqlparse", "it tells what the journal's records say, and judges nothing"},
 	{"guard/alert", "catalog", "it tells what the journal's records say, and judges nothing"},
