@@ -40,12 +40,29 @@ type Use struct {
 // Left is how many rows an allowance still allows at a time, for a transaction
 // that has no use of it yet.
 func (a *Allowance) Left(now time.Time) int64 {
-	left := a.Rows
-	for _, u := range a.Uses {
-		left -= u.Rows
-	}
-	if !a.Revoked.IsZero() || !now.Before(a.Expires) || a.Once && len(a.Uses) > 0 {
+	if a.State(now) != "live" {
 		return 0
 	}
-	return max(left, 0)
+	return a.Rows - a.used()
+}
+
+// State is how far an allowance has come at a time: "live", or why it is not:
+// "revoked", "used up" or "expired", in this order.
+func (a *Allowance) State(now time.Time) string {
+	switch {
+	case !a.Revoked.IsZero():
+		return "revoked"
+	case a.used() >= a.Rows || a.Once && len(a.Uses) > 0:
+		return "used up"
+	case !now.Before(a.Expires):
+		return "expired"
+	}
+	return "live"
+}
+
+func (a *Allowance) used() (rows int64) {
+	for _, u := range a.Uses {
+		rows += u.Rows
+	}
+	return rows
 }

@@ -16,6 +16,18 @@
 // It does not decide anything: guard writes records, recovery and the command
 // line read them.
 //
+// # Approvals
+//
+// The journal is also where people let deletions go over the limits, and
+// where proxies find out: allowances, with the use that each transaction has of
+// them, and holds, statements that wait for an answer. Both are kept for good, as
+// entries are. The sum of an allowance's uses never exceeds its rows, and of
+// several answers to a hold the first one stands, however many processes write
+// at the same time. A use is as durable as an entry, so at worst a crash leaves
+// one behind whose transaction never committed: to be taken back when that is known.
+//
+// Who may write the journal may allow: there are no other rights.
+//
 // # The embedded journal
 //
 // A directory with one SQLite file in write-ahead mode, synced at every commit

@@ -40,3 +40,12 @@ const (
 	Expired HoldState = "expired" // nobody answered in time
 	Left    HoldState = "left"    // the client gave up, or its proxy ended
 )
+
+// StateAt is State, but for one that expired without a word from its proxy,
+// which has ended: Expired.
+func (h *Hold) StateAt(now time.Time) HoldState {
+	if h.State == Waiting && !now.Before(h.Expires) {
+		return Expired
+	}
+	return h.State
+}

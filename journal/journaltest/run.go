@@ -33,6 +33,7 @@ func Run(t *testing.T, location NewLocation) {
 		{"Allowances", testAllowances},
 		{"Revoke", testRevoke},
 		{"Use", testUse},
+		{"UseModel", testUseModel},
 		{"UseSideBySide", testUseSideBySide},
 		{"UseOtherProcesses", testUseOtherProcesses},
 		{"UseKilled", testUseKilled},
