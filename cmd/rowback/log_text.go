@@ -12,7 +12,7 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
-const logLine = "%-20s  %-26s  %-19s  %9v  %-*s  %-24s  %s\n"
+const logLine = "%-20s  %-26s  %-21s  %9v  %-*s  %-24s  %s\n"
 
 // tablesWidth is how wide the column of tables is.
 const tablesWidth = 40
@@ -23,8 +23,15 @@ func printHeader(out *bufio.Writer) {
 
 func printLine(out *bufio.Writer, e *journal.Entry) error {
 	outcome := string(e.Outcome)
+	var marks []string
 	if e.Alert != "" && e.Outcome != journal.Blocked {
-		outcome += " (alert)"
+		marks = append(marks, "alert")
+	}
+	if len(e.Allowed) > 0 {
+		marks = append(marks, "allowed")
+	}
+	if len(marks) > 0 {
+		outcome += " (" + strings.Join(marks, ", ") + ")"
 	}
 	who := oneLine(e.User+"@"+e.Database, 24)
 	_, err := fmt.Fprintf(out, logLine, shortTime(e.Time), e.ID, outcome, e.Rows, tablesWidth, tablesBrief(e, tablesWidth), who, statementBrief(e))
@@ -56,6 +63,10 @@ func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, e *jou
 	field("kind", string(e.Kind))
 	field("outcome", string(e.Outcome))
 	field("alert", oneLine(e.Alert, 0))
+	field("rule", oneLine(e.Rule, 0))
+	for _, a := range e.Allowed {
+		field("allowed", allowedBy(a))
+	}
 	field("database", oneLine(e.Database, 0))
 	field("user", oneLine(e.User, 0))
 	field("application", oneLine(e.Application, 0))
@@ -91,6 +102,18 @@ func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, e *jou
 		_, err := fmt.Fprintf(out, "  %s\n", key)
 		return err
 	})
+}
+
+// allowedBy is "60000 rows, by alice: allowance 01JY2M…, GDPR batch 7".
+func allowedBy(a journal.Allowed) string {
+	text := fmt.Sprintf("%s, by %s: %s", countOf(a.Rows, "row"), a.By, a.How)
+	if a.ID != "" {
+		text += " " + a.ID
+	}
+	if a.Reason != "" {
+		text += ", " + a.Reason
+	}
+	return oneLine(text, 0)
 }
 
 // oneLine makes text from elsewhere fit for a terminal: white space as one

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // result is what one run of the command left.
@@ -80,11 +82,19 @@ func TestRun_HelpAndVersion(t *testing.T) {
 func TestHelp_HasExamples(t *testing.T) {
 	started := false
 	root := newRootCommand(nil, &started)
-	for _, cmd := range root.Commands() {
-		if cmd.Name() != "completion" && cmd.Name() != "help" && (cmd.Example == "" || cmd.Short == "") {
-			t.Errorf("rowback %s has no example or description", cmd.Name())
+	var look func(*cobra.Command)
+	look = func(parent *cobra.Command) {
+		for _, cmd := range parent.Commands() {
+			if cmd.Name() == "completion" || cmd.Name() == "help" {
+				continue
+			}
+			if cmd.Example == "" || cmd.Short == "" {
+				t.Errorf("%s has no example or description", cmd.CommandPath())
+			}
+			look(cmd)
 		}
 	}
+	look(root)
 }
 
 func TestExitCode(t *testing.T) {

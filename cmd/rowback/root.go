@@ -48,8 +48,10 @@ Exit codes:
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	s.addCommonFlags(root.PersistentFlags())
 	root.AddCommand(
+		newAllowCommand(s),
 		newCheckCommand(s),
 		newDemoCommand(),
+		newDenyCommand(s),
 		newGraphCommand(s),
 		newLogCommand(s),
 		newProxyCommand(s),
