@@ -22,6 +22,40 @@ func BenchmarkAppendParallel(b *testing.B) {
 	})
 }
 
+// A proxy asks again and again while a statement is held.
+func BenchmarkHoldByID(b *testing.B) {
+	j := benchJournal(b)
+	h := plainHold()
+	if err := j.Hold(b.Context(), h); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := j.HoldByID(b.Context(), h.ID); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// The sums are kept, not added up: a use costs the same after ten thousand others.
+func BenchmarkUse_After10000(b *testing.B) {
+	j := benchJournal(b)
+	a := plainAllowance()
+	a.Rows = 1 << 40
+	if err := j.Grant(b.Context(), a); err != nil {
+		b.Fatal(err)
+	}
+	_, err := j.(*embedded).store.Load().write.ExecContext(b.Context(), `INSERT INTO allowance_use
+		WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT 1, 'u' || i, 0, 0 FROM n`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if err := j.Use(b.Context(), a.ID, "mine", 1, a.Time); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func benchJournal(b *testing.B) Journal {
 	b.Helper()
 	j, err := Open(b.Context(), b.TempDir(), Options{})

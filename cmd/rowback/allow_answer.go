@@ -87,7 +87,7 @@ func answerNotFound(ctx context.Context, j journal.Journal, id string, err error
 func allowLike(e *journal.Entry) string {
 	args := []string{"rowback", "allow", "--rows", fmt.Sprint(e.Rows)}
 	for _, t := range e.Tables {
-		name := shellWord(t.Schema + "." + t.Name)
+		name := shellWord(journal.QuoteName(t.Schema, t.Name))
 		if t.Via != journal.Cascade && t.Via != journal.SetNull && t.Via != journal.SetDef && !slices.Contains(args, name) {
 			args = append(args, "--table", name)
 		}

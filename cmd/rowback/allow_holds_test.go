@@ -109,7 +109,7 @@ func TestAllowAndDeny_TooLate(t *testing.T) {
 	decide(left, journal.Left, "", "connection reset")
 	abandoned := giveHold(t, j, func(h *journal.Hold) { h.Expires = h.Time.Add(time.Second) })
 	blocked := &journal.Entry{ID: journal.NewID(time.Now()), Time: time.Now(), Kind: journal.Deletion, Outcome: journal.Blocked, Database: "my shop", User: "o'neill", Rows: 50382,
-		Tables: []journal.Table{{Schema: "public", Name: "orders", Via: journal.Direct}, {Schema: "public", Name: "payments", Via: journal.Cascade}}}
+		Tables: []journal.Table{{Schema: "public", Name: "orders", Via: journal.Direct}, {Schema: "public", Name: "payments", Via: journal.Cascade}, {Schema: "public", Name: "Old", Via: journal.Truncate}}}
 	if err := j.Append(t.Context(), blocked, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestAllowAndDeny_TooLate(t *testing.T) {
 			{"0", exitUsage, "several holds start with this ID"},
 			{"", exitUsage, "the ID is empty"},
 			{blocked.ID, exitFailed, "an entry of the log, blocked"},
-			{blocked.ID, exitFailed, `rowback allow --rows 50382 --table public.orders --user 'o'\''neill' --database 'my shop' --once`},
+			{blocked.ID, exitFailed, `rowback allow --rows 50382 --table public.orders --table 'public."Old"' --user 'o'\''neill' --database 'my shop' --once`},
 			{allowance.ID, exitFailed, "is an allowance, not a statement that waits; `rowback allow revoke " + allowance.ID + "` ends it"},
 		} {
 			r := runWith(t, env, command, c.id)
