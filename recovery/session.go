@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -104,3 +105,17 @@ func Grouped(n int64) string { return grouped(n) }
 
 // Plural is "1 row", "50,382 rows".
 func Plural(n int64, what string) string { return plural(n, what) }
+
+// Batch is a list of keys on its way to a server: as text, in a FROM item whose
+// columns are k01, k02, ….
+type Batch struct{ b batch }
+
+func (b *Batch) Add(values []*string)    { b.b.add(values) }
+func (b *Batch) Len() int                { return b.b.n }
+func (b *Batch) Full() bool              { return b.b.full() }
+func (b *Batch) Reset()                  { b.b.reset() }
+func (b *Batch) SQL(alias string) string { return b.b.sql(alias) }
+func (b *Batch) Columns(n int) []string  { return positions("k", n) }
+
+// WriteTable prints cells in columns, the first to the left, the rest to the right.
+func WriteTable(w io.Writer, rows [][]string) { writeTable(w, rows) }

@@ -21,6 +21,7 @@ import (
 type restoreOptions struct {
 	filterFlags
 	keys        string
+	fromDiff    string
 	withParents bool
 	dryRun, yes bool
 	lockTimeout time.Duration
@@ -41,7 +42,7 @@ restored is listed, with the reason.
 Instead of IDs, a filter selects whole committed deletions, or --table with
 --keys takes keys from a file: JSON objects such as {"id":42}, what 'rowback log
 ID --keys --output json' prints (of it, the keys of that table), or CSV with a
-header.
+header; --from-diff takes what a file of 'rowback diff --out' proposes.
 
 The recovery database is only read. It may be a standby.
 
@@ -52,7 +53,8 @@ connection broke at COMMIT and it is not known.`,
 		Example: `  rowback restore 01JY2M --recovery postgres://recovery.internal/shop --dry-run
   rowback restore 01JY2M 01JY2P --recovery postgres://recovery.internal/shop --yes
   rowback restore --since 2h --user batch --recovery postgres://recovery.internal/shop
-  rowback restore --table orders --keys lost.csv --recovery postgres://recovery.internal/shop`,
+  rowback restore --table orders --keys lost.csv --recovery postgres://recovery.internal/shop
+  rowback restore --from-diff lost.json --recovery postgres://recovery.internal/shop`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runRestore(cmd, s, o, args) },
 	}
 	f := cmd.Flags()
@@ -63,6 +65,7 @@ connection broke at COMMIT and it is not known.`,
 	f.StringVar(&o.database, "database", "", "deletions in database `NAME`")
 	f.StringVar(&o.application, "application", "", "deletions by application_name `NAME`")
 	f.StringVar(&o.keys, "keys", "", "restore the rows of --table whose keys are in `FILE`")
+	f.StringVar(&o.fromDiff, "from-diff", "", "restore the lost rows in `FILE`, made by rowback diff --out")
 	f.BoolVar(&o.withParents, "with-parents", false, "bring back parents that are gone too, though these deletions did not remove them")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
@@ -94,9 +97,10 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 		WithParents: o.withParents, DryRun: o.dryRun, LockTimeout: o.lockTimeout,
 		Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
 	}
-	// A key file needs the journal only to put the restore on record.
-	if o.keys == "" || !o.dryRun {
-		j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: o.keys == "", Reader: o.dryRun})
+	// A file of keys needs the journal only to put the restore on record.
+	byFile := o.keys != "" || o.fromDiff != ""
+	if !byFile || !o.dryRun {
+		j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: !byFile, Reader: o.dryRun})
 		if errors.Is(err, journal.ErrShared) {
 			return usageError(err)
 		}
@@ -134,13 +138,15 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 func (o restoreOptions) check(f journal.Filter, ids []string) error {
 	filtered := f != (journal.Filter{})
 	switch {
+	case o.fromDiff != "" && (o.keys != "" || len(ids) > 0 || filtered):
+		return errors.New("--from-diff goes alone, without IDs, --keys or filters")
 	case o.keys != "" && o.table == "":
 		return errors.New("--keys needs --table: the keys of which table?")
 	case o.keys != "" && (len(ids) > 0 || f != (journal.Filter{Table: f.Table})):
 		return errors.New("--keys goes with --table alone, without IDs or other filters")
 	case len(ids) > 0 && filtered:
 		return errors.New("give IDs or a filter, not both")
-	case len(ids) == 0 && !filtered:
+	case len(ids) == 0 && !filtered && o.fromDiff == "":
 		return errors.New("restore what? Give the ID of a deletion (`rowback log` lists them), a filter, or --table with --keys")
 	case o.lockTimeout <= 0:
 		return errors.New("--lock-timeout must be above zero")
@@ -155,6 +161,8 @@ func (o restoreOptions) check(f journal.Filter, ids []string) error {
 
 func (o restoreOptions) source(ctx context.Context, j journal.Journal, f journal.Filter, ids []string) (*recovery.Source, error) {
 	switch {
+	case o.fromDiff != "":
+		return recovery.FromDiff(o.fromDiff)
 	case o.keys != "":
 		return recovery.FromKeyFile(o.keys, o.table)
 	case len(ids) > 0:

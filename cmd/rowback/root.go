@@ -52,6 +52,7 @@ Exit codes:
 		newCheckCommand(s),
 		newDemoCommand(),
 		newDenyCommand(s),
+		newDiffCommand(s),
 		newGraphCommand(s),
 		newLogCommand(s),
 		newProxyCommand(s),

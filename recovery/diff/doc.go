@@ -1,0 +1,20 @@
+// Package diff compares production with the recovery database by primary key:
+// which rows are in the backup and no longer in production, table by table, and
+// whether the journal has their deletion on record.
+//
+// The keys of both sides are read in one order and merged as they come, so
+// memory does not grow with the tables. Each side is read in one snapshot, by
+// all sessions. The order does not depend on the servers' versions, collations
+// or encodings: integers, uuid and bytea in their own, all else by the bytes of
+// its text. What seems lost is looked up in production once more, by the key's
+// own equality and without the condition that was given: a row is called lost
+// only if it is proved absent. That the two orders agree is checked on the way.
+//
+// A lost row whose deletion is on record in the journal, as committed and not
+// restored since, is marked and not proposed: it is restored, if at all, by
+// that deletion's ID.
+//
+// Not compared: tables without a primary key or a unique index on NOT NULL
+// columns, foreign tables, views. They are named in the notes. Contents, where
+// asked for, are compared as text.
+package diff

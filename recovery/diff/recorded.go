@@ -1,0 +1,79 @@
+package diff
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// evidence is a journal entry with keys of a table.
+type evidence struct {
+	id      string
+	deleted bool          // a deletion, else a restore
+	shares  map[int][]int // by Entry.Tables: where the table's key columns are in a row's values
+}
+
+// readJournal finds the entries that tell of the tables: committed deletions,
+// and restores, newest first. It holds what entries there are, not their keys.
+func (r *run) readJournal(ctx context.Context) error {
+	if r.o.Journal == nil {
+		return nil
+	}
+	pairs := map[string]*pair{}
+	for _, p := range r.pairs {
+		pairs[display(p.live)] = p
+	}
+	doubtful := 0
+	for e, err := range r.o.Journal.Entries(ctx, journal.Filter{Database: r.production.catalog.Database}) {
+		if err != nil {
+			return err
+		}
+		if e.Kind == journal.Deletion && e.Outcome == journal.InDoubt {
+			doubtful++
+		}
+		if e.Outcome != journal.Committed || slices.Contains(r.o.Incidents, e.ID) {
+			continue
+		}
+		for p, shares := range r.shares(e, pairs) {
+			r.recorded[p] = append(r.recorded[p], evidence{id: e.ID, deleted: e.Kind == journal.Deletion, shares: shares})
+		}
+	}
+	if doubtful > 0 {
+		r.notes = append(r.notes, fmt.Sprintf("%d entries of the journal are in doubt: what they removed counts as lost, not as on record", doubtful))
+	}
+	return nil
+}
+
+// shares are the parts of e that removed, or put back, rows of tables that are
+// compared.
+func (r *run) shares(e *journal.Entry, pairs map[string]*pair) map[*pair]map[int][]int {
+	out := map[*pair]map[int][]int{}
+	for i, share := range e.Tables {
+		switch share.Via {
+		case journal.SetNull, journal.SetDef, journal.Update, journal.SoftDelete: // the row stayed
+			continue
+		}
+		t := r.production.catalog.Lookup(share.Schema, share.Name)
+		if t == nil || !share.KeysCaptured {
+			continue
+		}
+		p := pairs[display(t.Root())]
+		if p == nil {
+			continue
+		}
+		var order []int
+		for _, c := range p.key {
+			order = append(order, slices.IndexFunc(share.Key, func(k journal.Column) bool { return k.Name == c.name }))
+		}
+		if slices.Contains(order, -1) { // recorded by another key
+			continue
+		}
+		if out[p] == nil {
+			out[p] = map[int][]int{}
+		}
+		out[p][i] = order
+	}
+	return out
+}
