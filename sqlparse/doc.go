@@ -1,8 +1,7 @@
-// Package sqlparse says from a statement's text what it may remove, and
-// rewrites a DELETE so that the server also reports which rows it removed.
+// Package sqlparse says from a statement's text what it may remove or update,
+// and rewrites a DELETE so that the server also reports which rows it removed.
 //
-// It is pure: no connection, no catalog, no state. Three stages, each a file
-// or two:
+// It is pure: no connection, no catalog, no state. Stages, each a file or two:
 //
 //   - Names.Scan (scan.go): a byte scan that tells nearly every harmless text
 //     in well under a microsecond. It may ask for a look in vain; it never
@@ -12,6 +11,10 @@
 //     what does not parse is Unknown, never Plain.
 //   - Statement.Capture (capture.go, cascade.go, print.go): the DELETE with its
 //     cascades, written as one statement that also returns every key.
+//   - Statement.Probe (probe.go, pieces.go): a SELECT that counts beforehand, up
+//     to a limit, what a DELETE or UPDATE would remove or change.
+//
+// Besides, what a statement asks for by a leading comment (allowance.go).
 //
 // What the text cannot tell is the caller's to find out: what functions,
 // triggers, rules, views, operators and foreign tables do; what a prepared

@@ -120,3 +120,75 @@ func FuzzAllowanceComment(f *testing.F) {
 		}
 	})
 }
+
+// FuzzProbe: the probe is a SELECT from the statement's target that holds the
+// statement's own WITH, USING (FROM) and WHERE, and nothing else of it.
+func FuzzProbe(f *testing.F) {
+	for _, c := range cases() {
+		f.Add(c.sql)
+	}
+	f.Add("WITH orders AS (SELECT 1 AS id) DELETE FROM orders WHERE id IN (TABLE orders)")
+	for _, c := range probeCases {
+		f.Add(c.sql)
+		f.Add(strings.ReplaceAll(c.sql, " ", "/* x */--\n"))
+	}
+	f.Fuzz(func(t *testing.T, sql string) {
+		for _, s := range Parse(sql) {
+			if s.Verb != Delete && s.Update == nil {
+				continue
+			}
+			probe, err := s.Probe(Capture{Steps: []Step{ordersStep}}, 10)
+			if err == ErrProbe {
+				t.Fatalf("no reason\n%s", s.Text)
+			}
+			if err == nil {
+				sameRows(t, s, probe)
+			}
+		}
+	})
+}
+
+func sameRows(t *testing.T, s Statement, probe Probe) {
+	t.Helper()
+	parse := func(sql string) *pg.Node {
+		text, _ := parseable(sql)
+		tree, err := pg.Parse(text)
+		if err != nil || len(tree.Stmts) != 1 {
+			t.Fatalf("%v\n%s\n%s", err, s.Text, sql)
+		}
+		withoutPositions(tree.Stmts[0])
+		return tree.Stmts[0].Stmt
+	}
+	want := &pg.SelectStmt{}
+	var relation *pg.RangeVar
+	switch n := parse(s.Text).Node.(type) {
+	case *pg.Node_DeleteStmt:
+		relation, want.WithClause, want.FromClause, want.WhereClause = n.DeleteStmt.Relation, n.DeleteStmt.WithClause, n.DeleteStmt.UsingClause, n.DeleteStmt.WhereClause
+	case *pg.Node_UpdateStmt:
+		relation, want.WithClause, want.FromClause, want.WhereClause = n.UpdateStmt.Relation, n.UpdateStmt.WithClause, n.UpdateStmt.FromClause, n.UpdateStmt.WhereClause
+	}
+	for _, c := range want.WithClause.GetCtes() {
+		if relation.Schemaname == "" && c.GetCommonTableExpr().GetCtename() == relation.Relname {
+			relation.Schemaname = ordersStep.Schema // lest it be taken for the CTE
+		}
+	}
+	ctes := parse(probe.SQL).GetSelectStmt().GetWithClause().GetCtes()
+	if len(ctes) != 1 {
+		t.Fatalf("%d parts\n%s", len(ctes), probe.SQL)
+	}
+	got := ctes[0].GetCommonTableExpr().GetCtequery().GetSelectStmt()
+	if len(got.GetFromClause()) != 1 || !proto.Equal(got.FromClause[0].GetRangeVar(), relation) || !proto.Equal(got.WithClause, want.WithClause) {
+		t.Fatalf("another target or WITH\n%s\n%s", s.Text, probe.SQL)
+	}
+	if len(want.FromClause) > 0 {
+		got = got.WhereClause.GetSubLink().GetSubselect().GetSelectStmt()
+		for i, n := range got.GetFromClause() {
+			if len(got.FromClause) != len(want.FromClause) || !proto.Equal(n, want.FromClause[i]) {
+				t.Fatalf("another FROM\n%s\n%s", s.Text, probe.SQL)
+			}
+		}
+	}
+	if got == nil || !proto.Equal(got.WhereClause, want.WhereClause) {
+		t.Fatalf("another condition\n%s\n%s", s.Text, probe.SQL)
+	}
+}
