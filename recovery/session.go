@@ -20,7 +20,12 @@ type Session struct{ side *side }
 // application is its application_name where the address gives none. The caller
 // closes it.
 func Open(ctx context.Context, name, url, application string) (*Session, error) {
-	s, err := connect(ctx, name, url, "")
+	return OpenIn(ctx, name, url, "", application)
+}
+
+// OpenIn is Open, in the given database where the address names none.
+func OpenIn(ctx context.Context, name, url, database, application string) (*Session, error) {
+	s, err := connect(ctx, name, url, database)
 	if err != nil {
 		return nil, err
 	}

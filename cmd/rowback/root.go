@@ -53,6 +53,7 @@ Exit codes:
 		newDemoCommand(),
 		newDenyCommand(s),
 		newDiffCommand(s),
+		newDoctorCommand(s),
 		newGraphCommand(s),
 		newLogCommand(s),
 		newProxyCommand(s),

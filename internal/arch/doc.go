@@ -6,4 +6,5 @@
 //	cmd → proxy
 //	cmd → guard    → {proxy's interfaces, sqlparse, catalog, journal}
 //	cmd → recovery → {catalog, journal}
+//	cmd → doctor   → {guard's policy and alert, proxy, recovery, catalog, journal}
 package arch

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rowback/rowback/doctor"
+)
+
+func newDoctorCommand(s *settings) *cobra.Command {
+	alerts := false
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Checks all that a proxy and a restore need, and says the mend",
+		Long: `Looks at the configuration, the upstream, production and the recovery database,
+privileges, the journal, certificates, the admin endpoint and the alerts, and at
+every table of production as a restore would: what would fail tonight is said
+today, with the mend. Nothing is changed.
+
+Run it where the proxy runs, as the user that the proxy runs as.
+
+Exit codes: 0 all is well, or there are warnings only (!); 3 something will fail
+(✗); 2 the configuration cannot be read; 1 failed.`,
+		Example: `  rowback doctor
+  rowback doctor --alert
+  rowback doctor --config /etc/rowback/rowback.yaml --output json
+  rowback doctor --production postgres://restorer@db.internal/shop --recovery postgres://restorer@recovery.internal/shop`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd, s, alerts) },
+	}
+	s.addProxyFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&alerts, "alert", false, "send a test through every alert sink")
+	return cmd
+}
+
+func runDoctor(cmd *cobra.Command, s *settings, test bool) error {
+	sinks, err := s.alerts()
+	if err != nil {
+		return err
+	}
+	report, err := doctor.Run(cmd.Context(), doctor.Options{
+		ConfigFile: s.ConfigFile, Policy: s.rules, Listen: s.Listen,
+		Upstream: connString(s.Upstream), Redacted: redact(s.Upstream), Control: namesUser(s.Upstream),
+		Production: connString(s.Production), Recovery: connString(s.Recovery), Journal: s.Journal, Admin: s.Admin,
+		TLSCert: s.TLSCert, TLSKey: s.TLSKey, TLSClientCA: s.TLSClientCA,
+		Alerts: sinks, TestAlerts: test,
+	})
+	if printErr := printAs(cmd.OutOrStdout(), s.Output, report); printErr != nil {
+		return errors.Join(err, printErr)
+	}
+	if err != nil {
+		return err
+	}
+	if n := report.Count(doctor.Fail); n > 0 {
+		return problemsError(fmt.Errorf("%d of %d checks failed; each says the mend", n, len(report.Checks)))
+	}
+	return nil
+}

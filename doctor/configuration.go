@@ -1,0 +1,73 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/guard/policy"
+)
+
+func (e *examination) configuration(context.Context) {
+	if e.o.ConfigFile == "" {
+		e.warn("configuration", "name one with --config, or write rowback.yaml; examples/rowback.yaml has every key",
+			"no configuration file: flags, environment and defaults only")
+		return
+	}
+	e.ok("configuration", "%s", e.o.ConfigFile)
+}
+
+func (e *examination) rules(context.Context) {
+	p := e.o.Policy
+	if err := p.Validate(); err != nil {
+		e.fail("rules", "mend it in the configuration", "%v", err)
+		return
+	}
+	c := Check{Name: "rules", Status: OK, Seen: fmt.Sprintf("%d, and the default", len(p.Rules))}
+	judged := p.Default.Mode != policy.Off
+	for _, r := range p.Rules {
+		c.List = append(c.List, r.String())
+		judged = judged || r.Mode != policy.Off
+	}
+	c.List = append(c.List, p.Default.String())
+	e.add(c)
+	if !judged {
+		e.warn("rules", "set mode to block, hold or alert", "mode is off: nothing is guarded, and nothing is recorded")
+	}
+	for _, s := range p.Shadows() {
+		e.warn("rules", fmt.Sprintf("put %q before %q, or leave it out", s.Rule.Name, s.By.Name),
+			"the rule %q is never reached: %q stands before it and takes all that it would", s.Rule.Name, s.By.Name)
+	}
+}
+
+// ruleNames: names in rules that nothing is called.
+func (e *examination) ruleNames(ctx context.Context) {
+	if e.production == nil {
+		return
+	}
+	s, err := e.production.Catalog(ctx)
+	if err != nil {
+		return // the restore's check says so
+	}
+	for _, r := range e.o.Policy.Rules {
+		only := policy.Policy{Rules: []policy.Rule{{Match: policy.Match{Databases: r.Match.Databases}}}}
+		if only.For(policy.Subject{Database: s.Database}).Rule("", "") != &only.Rules[0] {
+			continue // for other databases
+		}
+		for _, glob := range r.Match.Tables {
+			if !anyTable(s, glob) {
+				e.warn("rules", "write the name as it is stored: without quotes, and in small letters if it was made without them",
+					"the rule %q is for tables %s, and no table of %s is called that", r.Name, glob, s.Database)
+			}
+		}
+	}
+}
+
+func anyTable(s *catalog.Snapshot, glob string) bool {
+	for _, t := range s.Tables {
+		if policy.MatchesTable([]string{glob}, t.Schema, t.Name) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,159 @@
+package doctor
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/rowback/rowback/guard/alert"
+	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/internal/pgtest"
+)
+
+func TestConfiguration_IsMissing(t *testing.T) {
+	o := configured(t)
+	o.ConfigFile = ""
+	look(t, o).expect(t, "configuration", Warn, "no configuration file")
+}
+
+func TestRules(t *testing.T) {
+	o := healthy(t)
+	rule := func(name string, m policy.Match) policy.Rule {
+		r := policy.Base()
+		r.Name, r.Match = name, m
+		return r
+	}
+	o.Policy.Rules = []policy.Rule{
+		rule("first", policy.Match{Users: []string{"a*"}}),
+		rule("never", policy.Match{Users: []string{"ab"}}),
+		rule("misspelt", policy.Match{Tables: []string{"Orders", "payments"}}),
+		rule("elsewhere", policy.Match{Databases: []string{"other"}, Tables: []string{"nothing"}}),
+	}
+	r := look(t, o)
+	r.expect(t, "rules", Warn, `"never" is never reached: "first" stands before it`)
+	r.expect(t, "rules", Warn, `"misspelt" is for tables Orders`)
+	if r.Count(Warn) != 3 { // alerts
+		t.Errorf("%+v", r.Checks)
+	}
+
+	o.Policy.Rules = nil
+	o.Policy.Default.Mode = policy.Off
+	look(t, o).expect(t, "rules", Warn, "nothing is guarded")
+	o.Policy.Default.Mode = ""
+	look(t, o).expect(t, "rules", Fail, "mode")
+}
+
+func TestUpstream(t *testing.T) {
+	web := httptest.NewServer(http.NotFoundHandler())
+	defer web.Close()
+	o := configured(t)
+	address := pgtest.Shared(t).Addr()
+	for upstream, want := range map[string]struct {
+		status Status
+		says   string
+	}{
+		"host=127.0.0.1 port=1":                                          {Fail, "refused"},
+		"host=127.0.0.1,127.0.0.1 port=1," + portOf(t, address):          {Warn, "refused"},
+		"host=127.0.0.1 port=" + portOf(t, address):                      {OK, address + " answers, without TLS"},
+		"host=127.0.0.1 port=" + portOf(t, web.Listener.Addr().String()): {Fail, "PostgreSQL"},
+	} {
+		o.Upstream = upstream
+		r := look(t, o)
+		r.expect(t, "upstream", want.status, want.says)
+		r.expect(t, "control connection", OK, "no credentials")
+	}
+	o.Listen, o.Upstream = address, "host=127.0.0.1 port="+portOf(t, address)
+	look(t, o).expect(t, "upstream", Fail, "where the proxy itself listens")
+}
+
+func portOf(t *testing.T, address string) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func TestControl_IsNotLetIn(t *testing.T) {
+	o := healthy(t)
+	o.Upstream = pgtest.Shared(t).UserURL("nobody_at_all", "SECRET", "postgres")
+	r := look(t, o)
+	r.expect(t, "control connection", Fail, "nobody_at_all")
+	r.expect(t, "upstream", OK, "")
+	var text bytes.Buffer
+	if r.WriteText(&text); strings.Contains(text.String(), "SECRET") {
+		t.Error("a password is shown")
+	}
+}
+
+func TestAdmin(t *testing.T) {
+	ready := true
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !ready {
+			http.Error(w, "the journal cannot be written", http.StatusServiceUnavailable)
+		}
+	})
+	proxy := httptest.NewServer(mux)
+	other := httptest.NewServer(http.NotFoundHandler())
+	o := configured(t)
+	o.Admin = proxy.Listener.Addr().String()
+	look(t, o).expect(t, "admin endpoint", OK, "and is ready")
+	ready = false
+	look(t, o).expect(t, "admin endpoint", Fail, "the journal cannot be written")
+	o.Admin = other.Listener.Addr().String()
+	look(t, o).expect(t, "admin endpoint", Fail, "no rowback proxy")
+	other.Close()
+	look(t, o).expect(t, "admin endpoint", OK, "is free")
+	proxy.Close()
+}
+
+func TestAlerts(t *testing.T) {
+	got, answer := 0, http.StatusOK
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { got++; w.WriteHeader(answer) }))
+	defer receiver.Close()
+	o := configured(t)
+	look(t, o).expect(t, "alerts", Warn, "nobody is told")
+	o.Alerts = alert.WebhookAt(receiver.URL)
+	look(t, o).expect(t, "alerts", OK, "1 configured")
+	if got != 0 {
+		t.Error("a test was sent unasked")
+	}
+	o.TestAlerts = true
+	look(t, o).expect(t, "alerts", OK, "took the test")
+	if got != 1 {
+		t.Errorf("%d tests arrived", got)
+	}
+	answer = http.StatusForbidden
+	look(t, o).expect(t, "alerts", Fail, "did not take the test")
+}
+
+func TestReport_JSONAndText(t *testing.T) {
+	var r Report
+	r.ok("one", "fine")
+	r.warn("second", "turn it", "lines\nof text")
+	r.add(Check{Name: "third", Status: Fail, Seen: "3", List: make([]string, shown+5), Mend: "mend"})
+	var text, object bytes.Buffer
+	r.WriteText(&text)
+	for _, want := range []string{"✓ one     fine\n", "! second  lines\n          of text\n          → turn it\n", "✗ third   3\n", "and 5 more", "1 ok, 1 to look at, 1 that will fail"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%q is not in\n%s", want, text.String())
+		}
+	}
+	if err := r.WriteJSON(&object); err != nil {
+		t.Fatal(err)
+	}
+	var back struct {
+		Checks         []Check
+		OK, Warn, Fail int
+	}
+	if err := json.Unmarshal(object.Bytes(), &back); err != nil || len(back.Checks) != 3 || len(back.Checks[2].List) != shown+5 || back.OK != 1 || back.Warn != 1 || back.Fail != 1 {
+		t.Errorf("%v: %s", err, object.String())
+	}
+}

@@ -1,0 +1,109 @@
+package doctor
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/journal"
+)
+
+func TestProduction_CannotBeReached(t *testing.T) {
+	o := configured(t)
+	o.Production = "postgres://postgres:SECRET@127.0.0.1:1/shop"
+	r := look(t, o)
+	r.expect(t, "production", Fail, "cannot connect to the production database")
+	if strings.Contains(fmt.Sprint(r.Checks), "SECRET") {
+		t.Error("a password is shown")
+	}
+}
+
+func TestRecovery_CannotBeReachedOrIsNone(t *testing.T) {
+	o := healthy(t)
+	o.Recovery = "postgres://postgres@127.0.0.1:1/shop"
+	look(t, o).expect(t, "recovery", Fail, "cannot connect to the recovery database")
+	o.Recovery = ""
+	look(t, o).expect(t, "recovery", Warn, "no recovery database is configured")
+}
+
+func TestCounting(t *testing.T) {
+	o := own(t)
+	database := o.Production[strings.LastIndex(o.Production, "/")+1 : strings.Index(o.Production, "?")]
+	pgtest.Exec(t, o.Production, "CREATE ROLE uncounted_"+database+"; ALTER ROLE uncounted_"+database+" SET track_counts = off")
+	look(t, o).expect(t, "counting", Fail, "track_counts is off for uncounted_"+database)
+	pgtest.Exec(t, o.Production, "DROP ROLE uncounted_"+database, "REVOKE EXECUTE ON FUNCTION pg_stat_get_xact_tuples_deleted(oid) FROM PUBLIC")
+	look(t, o).expect(t, "counting", Fail, "clients may not read")
+	pgtest.Exec(t, o.Production, "ALTER DATABASE "+database+" SET track_counts = off")
+	look(t, o).expect(t, "counting", Fail, "does not count")
+}
+
+func TestClock_IsAhead(t *testing.T) {
+	o := healthy(t)
+	o.Now = func() time.Time { return time.Now().Add(-time.Hour) }
+	look(t, o).expect(t, "clock", Warn, "1h0m0s ahead of this host's")
+	o.Now = func() time.Time { return time.Now().Add(time.Hour) }
+	look(t, o).expect(t, "clock", Warn, "1h0m0s behind this host's")
+}
+
+func TestTwoDatabases_AreOne(t *testing.T) {
+	o := healthy(t)
+	o.Recovery = strings.Replace(o.Production, "127.0.0.1", "localhost", 1)
+	look(t, o).expect(t, "two databases", Fail, "is the production database itself")
+}
+
+func TestTwoDatabases_AreSwapped(t *testing.T) {
+	o := healthy(t)
+	name := o.Recovery[strings.LastIndex(o.Recovery, "/")+1 : strings.Index(o.Recovery, "?")]
+	written(t, o, journal.Entry{Database: name, Outcome: journal.Committed})
+	look(t, o).expect(t, "two databases", Fail, "swapped?")
+}
+
+// A standby that follows is no backup; one that is paused is. A standby is no
+// production, and the upstream's server no recovery database.
+func TestStandby(t *testing.T) {
+	o := healthy(t)
+	standby := newStandby(t)
+	o.Recovery = standby.URL("postgres")
+	r := look(t, o)
+	r.expect(t, "recovery age", Fail, "follows production")
+	pgtest.Exec(t, o.Recovery, "SELECT pg_wal_replay_pause()")
+	look(t, o).expect(t, "recovery age", OK, "paused at")
+
+	o.Production = o.Recovery
+	look(t, o).expect(t, "production", Fail, "read-only standby")
+
+	o = healthy(t)
+	o.Production, o.Recovery = standby.URL("postgres"), o.Production
+	look(t, o).expect(t, "two databases", Fail, "upstream, "+pgtest.Shared(t).Addr())
+}
+
+// newStandby is a server that waits for more to replay.
+func newStandby(t *testing.T) *pgtest.Cluster {
+	t.Helper()
+	c, err := pgtest.Start(t.Context(), pgtest.Options{Unsafe: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	pgtest.Exec(t, c.URL("postgres"), shop)
+	if err := c.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	c.Wait()
+	if err := os.WriteFile(filepath.Join(c.Dir, "data", "standby.signal"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

@@ -1,0 +1,51 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rowback/rowback/recovery"
+)
+
+// restore: what would make tonight's fail, said today.
+func (e *examination) restore(ctx context.Context) {
+	if e.production == nil || e.recovery == nil {
+		return
+	}
+	out, err := recovery.Foresee(ctx, e.production, e.recovery)
+	if err != nil {
+		e.fail("restore", "", "%v", err)
+		return
+	}
+	list := func(name string, status Status, items []string, seen, mend string) {
+		if len(items) > 0 {
+			e.add(Check{Name: name, Status: status, Seen: fmt.Sprintf(seen, recovery.Plural(int64(len(items)), "table")), Mend: mend, List: items})
+		}
+	}
+	switch bad := len(out.Missing) + len(out.Unfit); {
+	case out.Tables == 0:
+		e.warn("tables", "name the database with --production", "production has no tables")
+	case bad == 0:
+		e.ok("tables", "all %s of production can be restored into, by key", recovery.Plural(int64(out.Tables-len(out.Keyless)), "table"))
+	}
+	list("tables", Fail, out.Missing, "%s of production not in the recovery database: their rows could not be restored", "load a newer backup, one of the whole database")
+	list("tables", Fail, out.Unfit, "rows of %s could not be restored", "load a backup of production as it is now, or change production back")
+	list("tables", Warn, out.Keyless, "%s without an identity key: their rows are counted, but cannot be told apart", "give them a primary key")
+	if len(out.Denied) > 0 {
+		e.add(Check{Name: "privileges", Status: Fail, List: out.Denied, Seen: "this role may not do all that a restore does", Mend: "run these statements, or restore as another role"})
+	} else {
+		e.ok("privileges", "a restore may read and write all that it must")
+	}
+	if out.Loud != "" {
+		e.warn("triggers", out.LoudMend, "triggers would fire for restored rows: %s", out.Loud)
+	}
+	if len(out.Always) > 0 {
+		e.add(Check{Name: "triggers", Status: Warn, List: out.Always, Seen: "these fire for restored rows whatever is done (ENABLE ALWAYS or REPLICA)", Mend: "see whether that is wanted; if not, ALTER TABLE … ENABLE TRIGGER, which fires for clients alone"})
+	}
+	if out.Loud == "" && len(out.Always) == 0 {
+		e.ok("triggers", "stay quiet while rows are restored")
+	}
+	if len(out.Warnings) > 0 {
+		e.add(Check{Name: "columns", Status: Warn, List: out.Warnings, Seen: "restored rows would not be quite as they were", Mend: "load a backup of production as it is now"})
+	}
+}

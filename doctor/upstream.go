@@ -1,0 +1,123 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowback/rowback/catalog"
+)
+
+// upstream: the servers behind the proxy answer, and as PostgreSQL does.
+func (e *examination) upstream(ctx context.Context) {
+	const mend = "start the server, or name another with --upstream"
+	config, err := pgconn.ParseConfig(e.o.Upstream)
+	if err != nil {
+		e.fail("upstream", mend, "%s cannot be used", e.o.Redacted)
+		return
+	}
+	tried, answered := map[string]bool{}, []string{}
+	var errs []error
+	for _, h := range append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port}}, config.Fallbacks...) {
+		network, address := pgconn.NetworkAddress(h.Host, h.Port)
+		if tried[address] {
+			continue
+		}
+		tried[address] = true
+		if address == e.o.Listen {
+			errs = append(errs, fmt.Errorf("%s is where the proxy itself listens", address))
+			continue
+		}
+		offers, err := greet(ctx, network, address)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		answered = append(answered, address+" answers, "+offers)
+	}
+	switch {
+	case len(answered) == 0:
+		e.fail("upstream", mend, "%v", errors.Join(errs...))
+	case len(errs) > 0:
+		e.warn("upstream", mend, "%s; but %v", strings.Join(answered, "; "), errors.Join(errs...))
+	default:
+		e.ok("upstream", "%s", strings.Join(answered, "; "))
+	}
+}
+
+// greet asks a server whether it takes TLS, which says that it is PostgreSQL,
+// and is a question that it does not log.
+func greet(ctx context.Context, network, address string) (offers string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	_ = conn.SetDeadline(deadline) // a socket just opened takes one
+	answer := make([]byte, 1)
+	if _, err = conn.Write([]byte{0, 0, 0, 8, 4, 210, 22, 47}); err == nil { // SSLRequest
+		_, err = io.ReadFull(conn, answer)
+	}
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s takes connections, but does not answer as PostgreSQL does: %w", address, err)
+	case answer[0] == 'S':
+		return "with TLS", nil
+	case answer[0] == 'N':
+		return "without TLS", nil
+	}
+	return "", fmt.Errorf("%s is no PostgreSQL server", address)
+}
+
+// control: the proxy's own look-ups, where it was given credentials for them.
+func (e *examination) control(ctx context.Context) {
+	const name = "control connection"
+	if !e.o.Control {
+		e.ok(name, "none, as upstream has no credentials: what is in doubt after a crash is settled when clients come back")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	config, err := pgx.ParseConfig(e.o.Upstream)
+	if err != nil {
+		return // the upstream's check says so
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		e.fail(name, "mend user and password in upstream, or leave them out: the proxy works without, too", "%s does not let the proxy in: %s", e.o.Redacted, said(err))
+		return
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = conn.Close(ctx)
+	}()
+	if _, err := catalog.Fingerprint(ctx, catalog.FromConn(conn)); err != nil {
+		e.fail(name, "let this role read pg_catalog", "%s: %s", e.o.Redacted, said(err))
+		return
+	}
+	e.ok(name, "works, as %s", config.User)
+}
+
+// said is what a server answered, without what the driver wraps around it.
+func said(err error) string {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return answer.Message
+	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		return strings.ReplaceAll(connect.Unwrap().Error(), "\n", "; ")
+	}
+	return err.Error()
+}
