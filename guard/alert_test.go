@@ -91,7 +91,7 @@ func withAlerts(t *testing.T, p guard.Policy, url string) (e *env, stop func()) 
 	return e, stop
 }
 
-// scrape is what /metrics would say, but for series of zero, with the database's name as DB.
+// scrape is what /metrics would say, but for times and series of zero, with the database's name as DB.
 func (e *env) scrape() string {
 	e.t.Helper()
 	r := prometheus.NewRegistry()
@@ -102,7 +102,7 @@ func (e *env) scrape() string {
 	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	var out []string
 	for line := range strings.Lines(strings.ReplaceAll(w.Body.String(), e.database, "DB")) {
-		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") && !strings.HasSuffix(line, " 0") {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") && !strings.HasSuffix(line, " 0") && !strings.Contains(line, "_seconds") {
 			out = append(out, strings.TrimPrefix(line, "rowback_"))
 		}
 	}
@@ -137,6 +137,7 @@ func TestAlert_Blocked(t *testing.T) {
 	equal(t, "metrics", strings.Split(e.scrape(), "\n"), []string{
 		`alert_deliveries_total{result="sent",sink="webhook"} 1`,
 		`alerts_total{database="DB",outcome="blocked"} 1`,
+		`guarding 1`,
 		`rows_blocked_total{database="DB",table="plain"} 40`,
 		`statements_blocked_total{database="DB"} 1`,
 	})
@@ -168,6 +169,11 @@ func TestAlert_CommittedOverTheLimit(t *testing.T) {
 	equal(t, "metrics", strings.Split(e.scrape(), "\n"), []string{
 		`alert_deliveries_total{result="sent",sink="webhook"} 1`,
 		`alerts_total{database="DB",outcome="committed"} 1`,
+		`guarding 1`,
+		`keys_captured_total{database="DB"} 125`,
+		`rows_alerted_total{database="DB",table="orders"} 20`,
+		`rows_alerted_total{database="DB",table="payments"} 40`,
+		`rows_alerted_total{database="DB",table="refunds"} 40`,
 		`rows_removed_total{database="DB",table="orders"} 20`,
 		`rows_removed_total{database="DB",table="payments"} 40`,
 		`rows_removed_total{database="DB",table="plain"} 5`,

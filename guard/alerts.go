@@ -12,6 +12,6 @@ type Alerts = alert.Alerter
 func (j *Judge) raise(e *journal.Entry) {
 	j.o.Logger.Warn("mass deletion", "outcome", e.Outcome, "id", e.ID, "what", e.Alert, "rows", e.Rows,
 		"database", e.Database, "user", e.User, "application", e.Application, "client", e.Client)
-	j.o.Metrics.Alerts.WithLabelValues(e.Database, string(e.Outcome)).Inc()
+	j.o.Metrics.alerted(e)
 	j.o.Alerts.Entry(e)
 }

@@ -59,8 +59,11 @@ func (s *session) ended(ctx context.Context, e *journal.Entry, o journal.Outcome
 			s.j.o.Logger.Warn("rows were removed whose keys are not recorded; they cannot be restored by key",
 				"id", e.ID, "rows", rowsOf(without), "why", without[0].Why)
 		}
-		if e.Alert != "" {
+		switch {
+		case e.Alert != "":
 			s.j.raise(e)
+		case len(keyless(e.Tables)) > 0:
+			s.j.o.Alerts.Entry(e) // to who asks for these
 		}
 	}
 }

@@ -45,6 +45,8 @@ func New(ctx context.Context, o Options) (*Judge, error) {
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics()
 	}
+	o.Journal = metered{o.Journal, o.Metrics}
+	o.Metrics.Guarding.Set(1)
 	j := &Judge{o: o, databases: map[string]*database{}}
 	j.SetPolicy(o.Policy)
 	for _, kind := range []journal.Kind{journal.Deletion, journal.Restore} {
@@ -61,6 +63,7 @@ func (j *Judge) doubt(ctx context.Context, kind journal.Kind) error {
 		if err != nil {
 			return err
 		}
+		j.o.Metrics.pending.entry(e.ID, e.Time)
 		j.database(e.Database).doubt(e.ID)
 	}
 	return nil

@@ -44,6 +44,8 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
+	var timer meter
+	timer.begin()
 	q := r.countsQuery()
 	sendQuery(r.w, q)
 	send()
@@ -55,9 +57,11 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	if r.before, err = receiveCounts(ctx, r.w); err != nil {
 		return r.fault(err)
 	}
+	timer.statement()
 	if err := r.receive(ctx); err != nil {
 		return err
 	}
+	timer.counters()
 	if r.st.CopyIn {
 		sendQuery(r.w, q)
 		r.w.Send('H', nil)
@@ -65,6 +69,7 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	if r.after, err = receiveCounts(ctx, r.w); err != nil {
 		return r.fault(err)
 	}
+	timer.end(r.s.j.o.Metrics, r.route())
 	if r.renamed() || r.outdated() {
 		r.s.epoch++
 		if err := r.s.tx.rewind(r.mark); err != nil {
@@ -131,6 +136,17 @@ func (r *run) fault(err error) error {
 
 // capturing: the statement was sent in captured form.
 func (r *run) capturing() bool { return r.plan != nil && r.plan.count == "" }
+
+// route is how the statement is guarded, for metrics.
+func (r *run) route() string {
+	switch {
+	case r.taken != nil:
+		return "take"
+	case r.capturing():
+		return "capture"
+	}
+	return "count"
+}
 
 // verdict compares the readings, judges, and either notes the statement in the
 // transaction or refuses it. The client's completion is still to be sent.

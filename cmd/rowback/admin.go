@@ -30,7 +30,9 @@ func startAdmin(addr string, p *proxy.Server, m *guard.Metrics, ready []probe) (
 		func() float64 { return float64(p.Stats().Sessions) })
 	accepted := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowback_connections_total", Help: "Connections accepted."},
 		func() float64 { return float64(p.Stats().Accepted) })
-	for _, c := range []prometheus.Collector{sessions, accepted, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rowback_build_info", Help: "1, with the version that runs.", ConstLabels: prometheus.Labels{"version": thisBuild().Version}},
+		func() float64 { return 1 })
+	for _, c := range []prometheus.Collector{sessions, accepted, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}

@@ -13,8 +13,9 @@ import (
 // Options of an Alerter; all may be zero.
 type Options struct {
 	Logger *slog.Logger
-	// Delivered is told how each delivery ended.
-	Delivered func(sink string, r Result)
+	// Delivered is told of n deliveries that ended so; of each sink and result once
+	// with n 0 at its beginning, so that counters start from there.
+	Delivered func(sink string, r Result, n int)
 	Proxy     string        // who tells, in a test; "" is the host's name
 	Backoff   time.Duration // before the second try, doubled after each; default 500ms
 	Grace     time.Duration // what is still tried once Run is told to end; default 5s
@@ -47,7 +48,7 @@ func New(c Config, o Options) *Alerter {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Delivered == nil {
-		o.Delivered = func(string, Result) {}
+		o.Delivered = func(string, Result, int) {}
 	}
 	if o.Proxy == "" {
 		o.Proxy, _ = os.Hostname()
@@ -106,6 +107,9 @@ func (a *Alerter) Reload(c Config) {
 		o := old[s.Name]
 		if o == nil {
 			o = newOutlet(&a.o)
+			for _, r := range []Result{Sent, Failed, Dropped, Repeated} {
+				a.o.Delivered(s.Name, r, 0)
+			}
 			if a.start != nil {
 				defer a.start(o) // it looks at its sink
 			}

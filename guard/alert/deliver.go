@@ -70,9 +70,9 @@ func (s *Sink) try(ctx context.Context, n *Notice) error {
 
 func (l *lane) ended(s *Sink, n *Notice, err error) {
 	if err != nil {
-		l.o.Delivered(s.Name, Failed)
+		l.o.Delivered(s.Name, Failed, 1)
 		l.o.Logger.Error("alert could not be delivered", "sink", s.Name, "to", s.To.String(), "kind", n.Kind, "id", n.ID(), "error", err)
 		return
 	}
-	l.o.Delivered(s.Name, Sent)
+	l.o.Delivered(s.Name, Sent, 1)
 }

@@ -135,10 +135,10 @@ func prepared(o Options, sinks ...Sink) *running {
 		o.Backoff = time.Millisecond
 	}
 	o.Logger = slog.New(slog.NewTextHandler(r.log, nil))
-	o.Delivered = func(sink string, x Result) {
+	o.Delivered = func(sink string, x Result, n int) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.results[sink+" "+string(x)]++
+		r.results[sink+" "+string(x)] += n
 	}
 	r.Alerter = New(Config{Sinks: sinks}, o)
 	return r

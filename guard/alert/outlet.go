@@ -34,7 +34,7 @@ func (o *outlet) tell(n Notice) {
 	if n.Kind != Held {
 		l, key = &o.ordinary, n.alike()
 		if !o.repeats.admit(key, &n, time.Now(), s.Repeat) {
-			o.o.Delivered(s.Name, Repeated)
+			o.o.Delivered(s.Name, Repeated, 1)
 			return
 		}
 	}
@@ -42,7 +42,7 @@ func (o *outlet) tell(n Notice) {
 	case l.queue <- n:
 	default:
 		o.repeats.forget(key)
-		o.o.Delivered(s.Name, Dropped)
+		o.o.Delivered(s.Name, Dropped, 1)
 		o.o.Logger.Error("alert queue is full; alert dropped", "sink", s.Name, "kind", n.Kind, "id", n.ID())
 	}
 }
