@@ -7,7 +7,7 @@ import (
 )
 
 // Capture says which rows a DELETE removes besides its target's, and how to
-// name each. Steps[0] is the target itself; every other step is one foreign
+// name each. An UPDATE has no other step than its target. Steps[0] is the target itself; every other step is one foreign
 // key that pulls rows along, or cuts their link, when rows of an earlier step
 // go. Several steps may reach the same table: its rows come out once. A foreign
 // key may be given once for each way that leads to it, or once at all.
@@ -20,6 +20,11 @@ type Capture struct {
 	// HexText: key expressions yield hex of UTF-8 instead of text, for
 	// sessions whose client_encoding is not UTF8.
 	HexText bool
+	// Soft: UPDATE: columns that mark a row as deleted: bool ones by being true,
+	// others by not being NULL. With any there is one more value for each row,
+	// 't' or 'f' (never hex): whether it is marked now, by one of them at least.
+	// Whether it was before is not known.
+	Soft []KeyColumn
 }
 
 // Step is one table reached by the deletion. For a partition name the root if
@@ -59,8 +64,10 @@ type KeyColumn struct{ Name, Type string }
 // Its result columns are the client's own (ClientColumns many, unknown to this
 // package: everything before the last Width columns), then Width text columns:
 // the step index, the row's tableoid, then the step's Key and Old values,
-// padded with NULL. With Wrapped, rows of other steps have NULL for all client
-// columns and the command tag is SELECT n; otherwise the tag is still DELETE n.
+// padded with NULL; with Soft the mark comes last. After an UPDATE all are the new
+// values, and the tableoid is of the partition where the row is now. With
+// Wrapped, rows of other steps have NULL for all client columns and the command
+// tag is SELECT n; otherwise the tag is still DELETE n (UPDATE n, never Wrapped).
 //
 // A step's index is its position in Capture.Steps; a table's cascaded rows all
 // come under the first step that reaches it. A row whose link is cut comes
@@ -79,8 +86,9 @@ type Captured struct {
 }
 
 var (
-	// ErrNotDelete: only a statement that Parse calls Delete can be captured.
-	ErrNotDelete = errors.New("not a DELETE that can be rewritten")
+	// ErrNotDelete: only a statement that Parse calls Delete, or one with Update,
+	// can be captured.
+	ErrNotDelete = errors.New("not a DELETE or UPDATE that can be rewritten")
 	// ErrShape: the foreign keys form a shape that cannot be written as one
 	// statement (a cycle through several tables). Count, and collect the keys
 	// otherwise.
@@ -95,12 +103,15 @@ var (
 )
 
 // Capture rewrites a DELETE so that it also returns the key of every row it
-// removes, directly or by cascade. The client's text stands in the result
-// unchanged. What the server removes beyond the steps (triggers, rows that
+// removes, directly or by cascade, and an UPDATE so that it returns that of
+// every row it changes. The client's text stands in the result unchanged. What the server removes beyond the steps (triggers, rows that
 // other transactions add meanwhile) is not in there: compare with its counters.
 func (s Statement) Capture(c Capture) (Captured, error) {
-	if s.Verb != Delete || len(s.qualifier) == 0 {
+	if s.Verb != Delete && s.Update == nil || len(s.qualifier) == 0 {
 		return Captured{}, ErrNotDelete
+	}
+	if s.Update != nil {
+		return s.captureUpdate(c)
 	}
 	g, err := newGraph(c.Steps)
 	if err != nil {
@@ -131,7 +142,7 @@ func (s Statement) Capture(c Capture) (Captured, error) {
 // break ends a comment that the text may end with.
 func (s Statement) returning(columns []string) string {
 	word := "\nRETURNING "
-	if s.Returning {
+	if s.Returning || s.Update != nil && s.Update.Returning {
 		word = "\n, "
 	}
 	return s.Text + word + strings.Join(columns, ", ")

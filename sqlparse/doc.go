@@ -1,5 +1,6 @@
 // Package sqlparse says from a statement's text what it may remove or update,
-// and rewrites a DELETE so that the server also reports which rows it removed.
+// and rewrites a DELETE or UPDATE so that the server also reports which rows it
+// removed or changed.
 //
 // It is pure: no connection, no catalog, no state. Stages, each a file or two:
 //

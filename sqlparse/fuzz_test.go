@@ -35,16 +35,22 @@ func FuzzScan(f *testing.F) {
 	})
 }
 
-// FuzzCapture: the captured form parses, and holds the client's DELETE with
-// nothing but further columns to return.
+// FuzzCapture: the captured form parses, and holds the client's DELETE or UPDATE
+// with nothing but further columns to return.
 func FuzzCapture(f *testing.F) {
 	for _, c := range cases() {
+		f.Add(c.sql)
+	}
+	for _, c := range probeCases {
 		f.Add(c.sql)
 	}
 	child := Step{Schema: "s", Table: "child", Parent: 0, ParentColumns: []string{"id"}, Columns: []string{"fk"},
 		Key: []KeyColumn{{"id", "int4"}}, Self: true, SelfParent: []string{"id"}, SelfColumns: []string{"up"}}
 	f.Fuzz(func(t *testing.T, sql string) {
 		for _, s := range Parse(sql) {
+			if s.Update != nil {
+				checkCapturedUpdate(t, s)
+			}
 			if s.Verb != Delete {
 				continue
 			}
@@ -69,6 +75,32 @@ func FuzzCapture(f *testing.F) {
 			}
 		}
 	})
+}
+
+func checkCapturedUpdate(t *testing.T, s Statement) {
+	t.Helper()
+	captured, err := s.Capture(Capture{Steps: []Step{ordersStep}, Soft: []KeyColumn{{"deleted", "bool"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var updates [2]*pg.UpdateStmt
+	for i, sql := range []string{s.Text, captured.SQL} {
+		text, _ := parseable(sql)
+		tree, err := pg.Parse(text)
+		if err != nil || len(tree.Stmts) != 1 {
+			t.Fatalf("%v\n%s", err, sql)
+		}
+		withoutPositions(tree.Stmts[0])
+		updates[i] = tree.Stmts[0].Stmt.GetUpdateStmt()
+	}
+	want, got := updates[0], updates[1]
+	if n := len(got.GetReturningList()) - len(want.GetReturningList()); n != captured.Width || n != 4 {
+		t.Fatalf("%d columns added\n%s", n, captured.SQL)
+	}
+	got.ReturningList = got.ReturningList[:len(want.ReturningList)]
+	if !proto.Equal(got, want) {
+		t.Fatalf("another UPDATE:\n%s\n%s", s.Text, captured.SQL)
+	}
 }
 
 // deleteIn is the DELETE of a bare or captured text.

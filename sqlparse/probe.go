@@ -58,8 +58,8 @@ func (s Statement) Probe(c Capture, max int64) (Probe, error) {
 		return Probe{}, fmt.Errorf("%w: %w", ErrProbe, err)
 	case err != nil:
 		return Probe{}, err
-	case s.Update != nil && len(c.Steps) > 1:
-		return Probe{}, fmt.Errorf("%w: an UPDATE has one step", ErrStep)
+	case s.Update != nil && !g.single():
+		return Probe{}, errUpdateSteps
 	}
 	p, ok := s.cut()
 	if !ok {
