@@ -49,6 +49,7 @@ Exit codes:
 	s.addCommonFlags(root.PersistentFlags())
 	root.AddCommand(
 		newAllowCommand(s),
+		newBackupCommand(s),
 		newCheckCommand(s),
 		newDemoCommand(),
 		newDenyCommand(s),

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rowback/rowback/internal/pgtest"
+)
+
+// dumpOf is a custom dump of the database at url.
+func dumpOf(t *testing.T, url string) string {
+	t.Helper()
+	bin, err := pgtest.FindBinaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "shop.dump")
+	if out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "pg_dump"), "-Fc", "-f", path, url).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return path
+}
+
+func TestBackupLoad_CommandLine(t *testing.T) {
+	env, _, id := restoreEnv(t)
+	dump := dumpOf(t, env["ROWBACK_RECOVERY"])
+
+	r := runWith(t, env, "backup", "load", dump, "--output", "json", "--name", "before")
+	r.check(t, exitDone, "")
+	var receipt struct{ Database, Format string }
+	if err := json.Unmarshal([]byte(r.stdout), &receipt); err != nil || receipt.Database != "before" || receipt.Format != "custom" {
+		t.Errorf("%v: %s", err, r.stdout)
+	}
+	if text, err := os.ReadFile(filepath.Join(env["ROWBACK_JOURNAL"], "loads.jsonl")); err != nil || !strings.Contains(string(text), "before") {
+		t.Errorf("%v: %s", err, text)
+	}
+	// It serves as a recovery database.
+	env["ROWBACK_RECOVERY"] = strings.Replace(env["ROWBACK_RECOVERY"], "shop_recovery", "before", 1)
+	runWith(t, env, "restore", id, "--yes").check(t, exitDone, "")
+
+	runWith(t, env, "backup", "load", dump, "--name", "before").check(t, exitUsage, "is there already")
+	runWith(t, env, "backup", "load", "nothing").check(t, exitUsage, "no such file")
+	runWith(t, env, "backup", "load").check(t, exitUsage, "accepts 1 arg")
+	delete(env, "ROWBACK_RECOVERY")
+	runWith(t, env, "backup", "load", dump).check(t, exitUsage, "--server")
+}

@@ -1,0 +1,139 @@
+package backup
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rowback/rowback/recovery"
+)
+
+// findProgram is the path of pg_restore: in dir or $PGBIN, else Debian's newest,
+// else where pg_config or PATH point.
+func findProgram(dir string) (string, error) {
+	debian, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	version := func(dir string) int {
+		n, _ := strconv.Atoi(strings.Split(dir, "/")[4])
+		return n
+	}
+	slices.SortFunc(debian, func(a, b string) int { return version(b) - version(a) })
+	dirs := append([]string{dir, os.Getenv("PGBIN")}, debian...)
+	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
+		dirs = append(dirs, strings.TrimSpace(string(out)))
+	}
+	for _, d := range append(dirs, filepath.SplitList(os.Getenv("PATH"))...) {
+		path := filepath.Join(d, "pg_restore")
+		if info, err := os.Stat(path); d != "" && err == nil && !info.IsDir() {
+			return path, nil
+		}
+	}
+	return "", recovery.Refuse(recovery.Usage, "pg_restore was not found: install PostgreSQL's client programs (Debian, Ubuntu: apt-get install postgresql-client), or set PGBIN to the directory that holds it")
+}
+
+// archive is a dump that pg_restore reads.
+type archive struct {
+	dump
+	program string
+}
+
+// contents is the archive's own table of contents.
+type contents struct {
+	tables     []string // schema.name as it prints them, that have data
+	from       string   // version of the server it is from
+	dumpedWith string
+}
+
+var tableData = regexp.MustCompile(`^\d+; \d+ \d+ TABLE DATA (.+) \S+$`)
+
+func (a archive) contents(ctx context.Context) (contents, error) {
+	var c contents
+	out, err := a.restore(ctx, nil, "--list").Output()
+	if err != nil {
+		return c, a.explain(err, stderrOf(err))
+	}
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSuffix(line, "\n")
+		if m := tableData.FindStringSubmatch(line); m != nil {
+			c.tables = append(c.tables, m[1])
+		}
+		if v, ok := strings.CutPrefix(line, ";     Dumped from database version: "); ok {
+			c.from = v
+		}
+		if v, ok := strings.CutPrefix(line, ";     Dumped by pg_dump version: "); ok {
+			c.dumpedWith = v
+		}
+	}
+	return c, nil
+}
+
+func (a archive) restore(ctx context.Context, env []string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, a.program, append(args, "--", a.path)...)
+	cmd.Env = append(os.Environ(), append(env, "LC_ALL=C", "PGOPTIONS=-c default_transaction_read_only=off -c statement_timeout=0")...)
+	return cmd
+}
+
+// explain turns pg_restore's failure into what to do. Its messages may quote
+// rows; only the first lines that are no context are kept.
+func (a archive) explain(err error, stderr string) error {
+	var said []string
+	for line := range strings.Lines(stderr) {
+		line = strings.TrimSpace(strings.TrimPrefix(line, "pg_restore: "))
+		if m, ok := strings.CutPrefix(line, "error: "); ok && len(said) < 3 {
+			said = append(said, strings.SplitN(m, " Command was:", 2)[0])
+		}
+	}
+	text := strings.Join(said, "; ")
+	if text == "" {
+		text = err.Error()
+	}
+	if strings.Contains(text, "unsupported version") {
+		version, _ := exec.Command(a.program, "--version").Output()
+		text += fmt.Sprintf("; the dump was made by a newer pg_dump than this %s: install the newer client programs, or set PGBIN to their directory", strings.TrimSpace(string(version)))
+	}
+	return fmt.Errorf("pg_restore: %s", text)
+}
+
+func stderrOf(err error) string {
+	var e *exec.ExitError
+	if errors.As(err, &e) {
+		return string(e.Stderr)
+	}
+	return ""
+}
+
+// createOptions are the encoding and locale of the dumped database, as CREATE
+// DATABASE takes them; "" if the archive does not say.
+func (a archive) createOptions(ctx context.Context) string {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd := a.restore(ctx, nil, "--create", "--schema-only", "--file=-")
+	out, err := cmd.StdoutPipe()
+	if err != nil || cmd.Start() != nil {
+		return ""
+	}
+	defer func() { cancel(); _ = cmd.Wait() }()
+	return createOptions(out)
+}
+
+var createDatabase = regexp.MustCompile(`^CREATE DATABASE .* WITH TEMPLATE = template0( .*);$`)
+var tablespace = regexp.MustCompile(` TABLESPACE = \S+| OWNER = \S+`)
+
+// createOptions looks at a script's first lines.
+func createOptions(script io.Reader) string {
+	lines := bufio.NewScanner(script)
+	for n := 0; n < 200 && lines.Scan(); n++ {
+		if m := createDatabase.FindStringSubmatch(lines.Text()); m != nil {
+			return tablespace.ReplaceAllString(m[1], "")
+		}
+	}
+	return ""
+}

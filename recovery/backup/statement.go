@@ -1,0 +1,47 @@
+package backup
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// treatment is what becomes of a statement of a plain dump.
+type treatment int
+
+const (
+	keep treatment = iota
+	drop
+	copyRows
+	insertRow
+)
+
+var (
+	// What pg_dump --create, owners, privileges and tablespaces come to.
+	dropped = regexp.MustCompile(`(?is)^(CREATE|ALTER|DROP|COMMENT ON|SECURITY LABEL .* ON) DATABASE\b|^(GRANT|REVOKE|ALTER DEFAULT PRIVILEGES)\b` +
+		`|^SET (default_tablespace|SESSION AUTHORIZATION)\b|^(CREATE|ALTER|DROP|COMMENT ON) (PUBLICATION|SUBSCRIPTION|EVENT TRIGGER|TABLESPACE|ROLE|USER|GROUP)\b`)
+	owner      = regexp.MustCompile(`(?is)^ALTER [^']* OWNER TO [^;]*;\s*$`)
+	extComment = regexp.MustCompile(`(?is)^COMMENT ON EXTENSION\b`)
+	copyFrom   = regexp.MustCompile(`(?is)^COPY (.+?)(\s*\([^)]*\))? FROM stdin;\s*$`)
+	insertInto = regexp.MustCompile(`(?is)^INSERT INTO ((?:"(?:[^"]|"")*"|[^\s"(.]+)(?:\.(?:"(?:[^"]|"")*"|[^\s"(.]+))?)[\s(]`)
+	program    = regexp.MustCompile(`(?is)^COPY .* (PROGRAM|FROM|TO) '`)
+	session    = regexp.MustCompile(`(?is)^(SET|SELECT pg_catalog\.set_config\()[^;]*\b(transaction_read_only|default_transaction_read_only|role|session_authorization)\b`)
+)
+
+// treat says what to do with a statement, and of rows into which table.
+func treat(statement string) (treatment, string, error) {
+	text := strings.TrimSpace(comment.ReplaceAllString(statement, ""))
+	switch {
+	case dropped.MatchString(text), owner.MatchString(text), extComment.MatchString(text), session.MatchString(text):
+		return drop, "", nil
+	case program.MatchString(text):
+		return drop, "", fmt.Errorf("it reads or writes a file of the server, or runs a program: %.60s", text)
+	}
+	if m := copyFrom.FindStringSubmatch(text); m != nil {
+		return copyRows, m[1], nil
+	}
+	if m := insertInto.FindStringSubmatch(text); m != nil {
+		return insertRow, m[1], nil
+	}
+	return keep, "", nil
+}
