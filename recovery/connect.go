@@ -18,6 +18,10 @@ type connectError struct {
 	err  error
 }
 
+// ConnectError is what people are told when a session to the database of that
+// name could not be opened.
+func ConnectError(name string, err error) error { return &connectError{name, err} }
+
 func (e *connectError) Unwrap() error { return e.err }
 
 func (e *connectError) Error() string {

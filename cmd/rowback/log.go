@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +27,8 @@ func newLogCommand(s *settings) *cobra.Command {
 		Long: `Lists the journal's entries, newest first: who removed what, when, and how the
 transaction ended. An ID, or the beginning of one, shows that entry in full.
 
-The journal may be in use by a running proxy. With --output json every entry is
+The journal may be in use by a running proxy. Where a production server is given
+(--production), what 'rowback protect' recorded there is brought in first. With --output json every entry is
 one JSON object on a line of its own; --keys adds every captured key to it.`,
 		Example: `  rowback log --since 2h
   rowback log --table orders --outcome blocked
@@ -44,7 +44,7 @@ one JSON object on a line of its own; --keys adds every captured key to it.`,
 			if len(args) == 1 {
 				filter.ID = args[0]
 			}
-			return runLog(cmd.Context(), s, o, filter, len(args) == 1, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runLog(cmd, s, o, filter, len(args) == 1)
 		},
 	}
 	o.addFlags(cmd.Flags())
@@ -54,7 +54,8 @@ one JSON object on a line of its own; --keys adds every captured key to it.`,
 }
 
 // runLog prints the entries that filter selects; one: filter.ID must name exactly one.
-func runLog(ctx context.Context, s *settings, o logOptions, filter journal.Filter, one bool, stdout, stderr io.Writer) error {
+func runLog(cmd *cobra.Command, s *settings, o logOptions, filter journal.Filter, one bool) error {
+	ctx, stdout, stderr := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 	switch {
 	case o.limit < 0:
 		return usageError(fmt.Errorf("--limit: %d is below zero", o.limit))
@@ -71,6 +72,7 @@ func runLog(ctx context.Context, s *settings, o logOptions, filter journal.Filte
 		return err
 	}
 	defer j.Close()
+	collectFirst(cmd, s, j)
 	if one {
 		// Says whether there is none or more than one.
 		e, err := j.Entry(ctx, filter.ID)

@@ -109,6 +109,9 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 		}
 		defer func() { err = errors.Join(err, j.Close()) }()
 		options.Journal = j
+		if o.keys == "" && !o.dryRun {
+			collectFirst(cmd, s, j)
+		}
 	}
 	if options.Source, err = o.source(ctx, options.Journal, filter, ids); err != nil {
 		return restoreError(err)

@@ -57,6 +57,7 @@ Exit codes:
 		newDoctorCommand(s),
 		newGraphCommand(s),
 		newLogCommand(s),
+		newProtectCommand(s),
 		newProxyCommand(s),
 		newRestoreCommand(s),
 		newVersionCommand(s),

@@ -29,8 +29,8 @@ type CollectOptions struct {
 
 // Collected is what Collect brought in.
 type Collected struct {
-	Entries int   // new ones
-	Rows    int64 // in them
+	Entries int   `json:"entries"` // new ones
+	Rows    int64 `json:"rows"`    // in them
 }
 
 // ErrUnmarked: everything was brought in, but could not be marked as such: the

@@ -120,16 +120,17 @@ func TestDryRun_IsWhatRuns(t *testing.T) {
 func TestInstall_MendsWhatIsAmiss(t *testing.T) {
 	l := newLab(t, shop)
 	l.install(protect.InstallOptions{Tables: []string{"orders"}, Threshold: 77})
-	for sql, problem := range map[string]string{
-		"ALTER TABLE refunds DISABLE TRIGGER rowback_block":                                            "trigger rowback_block is disabled",
-		"ALTER TABLE refunds DISABLE TRIGGER ALL":                                                      "trigger rowback_begin is disabled",
-		"ALTER TABLE refunds ENABLE REPLICA TRIGGER rowback_end":                                       "trigger rowback_end is disabled",
-		"DROP TRIGGER rowback_truncate ON refunds":                                                     "trigger rowback_truncate is missing",
-		"ALTER TABLE refunds RENAME id TO nr":                                                          "out of date",
-		"ALTER TABLE refunds ALTER nr TYPE numeric":                                                    "out of date",
-		"CREATE TABLE notes (id int PRIMARY KEY, refund numeric REFERENCES refunds ON DELETE CASCADE)": "not covered: public.notes",
-		"DROP TRIGGER rowback_begin ON orders; CREATE TRIGGER rowback_begin BEFORE DELETE ON orders EXECUTE FUNCTION rowback.guard_begin('0', '77', 'block', 'named')": "out of date",
+	for _, c := range [][2]string{
+		{"ALTER TABLE refunds DISABLE TRIGGER rowback_block", "trigger rowback_block is disabled"},
+		{"ALTER TABLE refunds DISABLE TRIGGER ALL", "trigger rowback_begin is disabled"},
+		{"ALTER TABLE refunds ENABLE REPLICA TRIGGER rowback_end", "trigger rowback_end is disabled"},
+		{"DROP TRIGGER rowback_truncate ON refunds", "trigger rowback_truncate is missing"},
+		{"ALTER TABLE refunds RENAME id TO nr", "out of date"},
+		{"ALTER TABLE refunds ALTER nr TYPE numeric", "out of date"},
+		{"CREATE TABLE notes (id int PRIMARY KEY, refund numeric REFERENCES refunds ON DELETE CASCADE)", "not covered: public.notes"},
+		{"DROP TRIGGER rowback_begin ON orders; CREATE TRIGGER rowback_begin BEFORE DELETE ON orders EXECUTE FUNCTION rowback.guard_begin('0', '77', 'block', 'named')", "out of date"},
 	} {
+		sql, problem := c[0], c[1]
 		l.exec(sql)
 		if s := l.status(); s.OK() || !strings.Contains(strings.Join(problems(s), "\n"), problem) {
 			t.Errorf("%s: %q", sql, problems(s))

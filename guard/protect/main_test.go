@@ -65,7 +65,7 @@ func (l *lab) role(attributes string) string {
 	name := "r_" + l.name + fmt.Sprintf("_%d", len(l.query("SELECT 1 FROM pg_roles")))
 	l.exec("CREATE ROLE " + name + " LOGIN " + attributes)
 	l.t.Cleanup(func() {
-		pgtest.Exec(l.t, pgtest.Shared(l.t).URL(l.name), "DROP OWNED BY "+name+" CASCADE", "DROP ROLE "+name)
+		pgtest.Exec(l.t, pgtest.Shared(l.t).URL(l.name), "SET rowback.allow_drop = on", "DROP OWNED BY "+name+" CASCADE", "DROP ROLE "+name)
 	})
 	return name
 }

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/guard/protect"
+	"github.com/rowback/rowback/journal"
+)
+
+func newProtectCollectCommand(s *settings) *cobra.Command {
+	var again bool
+	cmd := &cobra.Command{
+		Use:   "collect",
+		Short: "Brings what the triggers recorded into the journal",
+		Long: `Brings the committed deletions that the triggers have recorded in the production
+database into the journal, each transaction as one entry, marked "in-database".
+Nothing comes in twice. A running proxy with a control connection does this by
+itself, and so do 'rowback log' and 'rowback restore' where a production server
+is configured.`,
+		Example: `  rowback protect collect --production postgres://postgres@db.internal/shop
+  rowback log --output json | jq 'select(.proxy == "in-database")'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			j, err := journal.Open(cmd.Context(), s.Journal, journal.Options{})
+			if errors.Is(err, journal.ErrShared) {
+				return usageError(err)
+			}
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, j.Close()) }()
+			return withProduction(cmd.Context(), s, connectTime, func(ctx context.Context, conn *pgx.Conn) error {
+				done, err := protect.Collect(ctx, catalog.FromConn(conn), j, protect.CollectOptions{Journal: journalName(s.Journal), Again: again})
+				if errors.Is(err, protect.ErrUnmarked) {
+					fmt.Fprintf(cmd.ErrOrStderr(), "rowback: %v\n", err)
+				} else if err != nil {
+					return err
+				}
+				if s.Output == "json" {
+					return json.NewEncoder(cmd.OutOrStdout()).Encode(done)
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d new deletions of %d rows\n", done.Entries, done.Rows)
+				return err
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&again, "again", false, "look also at what this journal has collected before (it was lost, say)")
+	return cmd
+}
+
+// journalName names a journal in the database: by host, since a path alone may
+// be another one elsewhere.
+func journalName(dir string) string {
+	host, _ := os.Hostname()
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return host + ":" + dir
+}
+
+// collectTime bounds collecting on the way to something else.
+const collectTime = 30 * time.Second
+
+// collectFirst brings in what the triggers have recorded, where a production
+// server was named, before the journal is read. What hinders it is told, in a
+// line, and does no harm.
+func collectFirst(cmd *cobra.Command, s *settings, j journal.Journal) {
+	if s.origin["production"] == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), collectTime)
+	defer cancel()
+	err := withProduction(ctx, s, 3*time.Second, func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := protect.Collect(ctx, catalog.FromConn(conn), j, protect.CollectOptions{Journal: journalName(s.Journal)})
+		return err
+	})
+	if err != nil && cmd.Context().Err() == nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "rowback: deletions around the proxy may be missing: %v\n", err)
+	}
+}
