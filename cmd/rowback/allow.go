@@ -36,6 +36,7 @@ The journal says what is allowed: give the one that the proxy writes.`,
   rowback allow --rows 5000 --table 'archive.*' --database shop --for 2h
   rowback allow list
   rowback allow revoke 01JY2M
+  rowback allow explain "DELETE FROM orders WHERE is_test"
   rowback allow holds
   rowback allow 01JY2M --reason "agreed with the on-call"`,
 		Args: cobra.MaximumNArgs(1),
@@ -53,6 +54,7 @@ The journal says what is allowed: give the one that the proxy writes.`,
 	g.addFlags(cmd.Flags())
 	a.addFlags(cmd.Flags())
 	cmd.AddCommand(
+		newAllowExplainCommand(s),
 		newAllowHoldsCommand(s),
 		newAllowListCommand(s),
 		newAllowRevokeCommand(s),
