@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/rowback/rowback/catalog"
 )
 
 // classify sorts every staged row. What is left in a table's staging is to be
@@ -16,6 +14,9 @@ func (r *restore) classify(ctx context.Context) error {
 	for _, t := range r.tables {
 		t.count = Count{Schema: t.count.Schema, Table: t.count.Table, Requested: t.count.Requested, Parents: t.count.Parents}
 		if err := r.present(ctx, t); err != nil {
+			return err
+		}
+		if err := r.housed(ctx, t); err != nil {
 			return err
 		}
 		for _, a := range t.detail.arbiters {
@@ -42,7 +43,7 @@ func (r *restore) present(ctx context.Context, t *table) error {
 		     x AS (INSERT INTO %[5]s (%[6]s, rowback_class, rowback_reason)
 		           SELECT %[6]s, '%[7]s', 'in production with other values in ' || rowback_differs || '; left as it is' FROM d WHERE NOT rowback_same)
 		SELECT count(*) FROM d WHERE rowback_same`,
-		t.in, t.live.QuotedName(), equal("l", t.key, "s", t.key), sameImage("l", "s", t.columns), t.left, list("", t.columns), classDifferent,
+		t.in, only(t.live), equal("l", t.key, "s", t.key), sameImage("l", "s", t.columns), t.left, list("", t.columns), classDifferent,
 		differing("l", "s", t.columns)))
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func (r *restore) present(ctx context.Context, t *table) error {
 	t.unknown, err = r.production.affect(ctx, fmt.Sprintf(`
 		UPDATE %s x SET rowback_class = '%s', rowback_reason = 'in production again; the recovery database has no such row to compare it with'
 		FROM %s l WHERE x.rowback_class = '%s' AND %s`,
-		t.left, classDifferent, t.live.QuotedName(), classMissing, equal("l", t.key, "x", t.key)))
+		t.left, classDifferent, only(t.live), classMissing, equal("l", t.key, "x", t.key)))
 	return err
 }
 
@@ -80,7 +81,7 @@ func (r *restore) conflicts(ctx context.Context, t *table, a arbiter) error {
 		WITH c AS (SELECT s.rowback_at FROM (SELECT ctid AS rowback_at, %[1]s FROM %[2]s%[3]s) s JOIN (SELECT %[1]s FROM %[4]s%[3]s) l ON %[5]s),
 		     d AS (DELETE FROM %[2]s WHERE ctid IN (SELECT rowback_at FROM c) RETURNING *)
 		INSERT INTO %[6]s (%[7]s, rowback_class, rowback_reason) SELECT %[7]s, '%[8]s', %[9]s FROM d`,
-		strings.Join(exprs, ", "), t.in, where, t.live.QuotedName(), strings.Join(match, " AND "),
+		strings.Join(exprs, ", "), t.in, where, only(t.live), strings.Join(match, " AND "),
 		t.left, list("", t.columns), classConflict, literal("another live row holds its value in "+a.name)))
 }
 
@@ -88,13 +89,13 @@ func (r *restore) conflicts(ctx context.Context, t *table, a arbiter) error {
 func (r *restore) prune(ctx context.Context) error {
 	type edge struct {
 		child *table
-		fk    *catalog.ForeignKey
+		ref   reference
 	}
-	var all []edge
+	var all []*edge
 	for _, t := range r.tables {
-		for _, fk := range t.live.References {
-			if t.hasAll(fk.Columns) {
-				all = append(all, edge{t, fk})
+		for _, ref := range t.references() {
+			if t.hasAll(ref.reads()) {
+				all = append(all, &edge{t, ref})
 			}
 		}
 	}
@@ -105,7 +106,7 @@ func (r *restore) prune(ctx context.Context) error {
 		n, err := r.production.affect(ctx, fmt.Sprintf(`
 			WITH d AS (DELETE FROM %[1]s c WHERE %[2]s RETURNING *)
 			INSERT INTO %[3]s (%[4]s, rowback_class, rowback_reason) SELECT %[4]s, '%[5]s', %[6]s FROM d c`,
-			e.child.in, r.orphaned(prefixed("c", e.fk.Columns), e.fk, true), e.child.left, list("", e.child.columns), classParent, r.orphanReason(e.fk)))
+			e.child.in, r.orphaned(e.ref.applies("c"), e.ref.values("c"), e.ref, true), e.child.left, list("", e.child.columns), classParent, r.orphanReason(e.ref)))
 		if err != nil {
 			return err
 		}
@@ -113,7 +114,7 @@ func (r *restore) prune(ctx context.Context) error {
 			continue
 		}
 		for _, o := range all {
-			if o.fk.Parent.Root() == e.child.live && !slices.Contains(todo, o) {
+			if o.ref.Parent.Root() == e.child.live && !slices.Contains(todo, o) {
 				todo = append(todo, o)
 			}
 		}
@@ -121,13 +122,13 @@ func (r *restore) prune(ctx context.Context) error {
 	return nil
 }
 
-func (r *restore) orphanReason(fk *catalog.ForeignKey) string {
+func (r *restore) orphanReason(ref reference) string {
 	hint := ""
 	if !r.o.WithParents {
 		hint = "; --with-parents brings it back if the recovery database has it"
 	}
-	return fmt.Sprintf("%s || %s || %s", literal("its parent "+display(fk.Parent)+" "),
-		shown(fk.ParentColumns, "c", fk.Columns), literal(" is gone or stays out"+hint))
+	return fmt.Sprintf("%s || %s || %s", literal("its parent "+display(ref.Parent)+" "),
+		shown(ref.ParentColumns, "c", ref.Columns), literal(" is gone or stays out"+hint))
 }
 
 // tally counts what classify left.
@@ -135,12 +136,12 @@ func (r *restore) tally(ctx context.Context) error {
 	for _, t := range r.tables {
 		n, err := r.production.numbers(ctx, fmt.Sprintf(`
 			SELECT (SELECT count(*) FROM %s), count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s'),
-			       count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s') FROM %s`,
-			t.in, classDifferent, classConflict, classMissing, classParent, t.left))
+			       count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s') FROM %s`,
+			t.in, classDifferent, classConflict, classMissing, classParent, classFiltered, t.left))
 		if err != nil {
 			return err
 		}
-		t.count.Restored, t.count.Different, t.count.Conflicts, t.count.Missing, t.count.ParentGone = n[0], n[1], n[2], n[3], n[4]
+		t.count.Restored, t.count.Different, t.count.Conflicts, t.count.Missing, t.count.ParentGone, t.count.Filtered = n[0], n[1], n[2], n[3], n[4], n[5]
 	}
 	return nil
 }
@@ -152,7 +153,7 @@ func (r *restore) unrestored(ctx context.Context) ([]Unrestored, error) {
 		if t.count.Different+t.count.Conflicts+t.count.Missing+t.count.ParentGone == 0 {
 			continue
 		}
-		err := r.production.each(ctx, fmt.Sprintf("SELECT %s, rowback_reason, rowback_class FROM %s ORDER BY %s", texts("x", t.key), t.left+" x", list("x.", t.key)),
+		err := r.production.each(ctx, fmt.Sprintf("SELECT %s, rowback_reason, rowback_class FROM %s x WHERE %s ORDER BY %s", texts("x", t.key), t.left, r.listedClasses(), list("x.", t.key)),
 			func(row []*string) error {
 				u, err := newUnrestored(t.live, t.key, row)
 				if *row[len(t.key)+1] == classParent {

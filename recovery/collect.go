@@ -74,13 +74,18 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 		on = append(on, r.isKey(t, c, "k."+k[i]))
 	}
 	keys, where := t.pending.sql("k"), strings.Join(on, " AND ")
+	found := fmt.Sprintf("FROM %s b JOIN %s ON %s%s", only(t.backup), keys, where, t.computed())
+	filter, left := "", ""
+	if t.config.Where != "" {
+		filter, left = " WHERE x.rowback_where", " WHERE NOT x.rowback_where"
+	}
 	target, format := t.in, "text"
 	if t.land != "" {
 		target = t.land
 	} else if t.binary {
 		format = "binary"
 	}
-	out := fmt.Sprintf("COPY (SELECT %s FROM %s b JOIN %s ON %s) TO STDOUT (FORMAT %s)", list("b.", t.columns), t.backup.QuotedName(), keys, where, format)
+	out := fmt.Sprintf("COPY (SELECT %s %s%s) TO STDOUT (FORMAT %s)", strings.Join(t.items, ", "), found, filter, format)
 	in := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT %s)", target, list("", t.columns), format)
 	n, err := pipe(ctx, r.recovery, out, r.production, in)
 	if err != nil {
@@ -90,7 +95,7 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 			_ = errors.As(err, &said) // it has a code, so there is one
 			return refuse(Usage, fmt.Sprintf("a key in the file is no value of %s (%s): %s; correct it there", t.name(), strings.Join(columns, ", "), said.Message))
 		}
-		return err
+		return r.unconvertible(t, err)
 	}
 	if err := r.settle(ctx, t); err != nil {
 		return err
@@ -98,10 +103,36 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 	if !note || n >= int64(t.pending.n) {
 		return nil
 	}
-	absent := fmt.Sprintf("COPY (SELECT %s, 'missing', 'not in the recovery database' FROM %s WHERE NOT EXISTS (SELECT FROM %s b WHERE %s)) TO STDOUT",
-		strings.Join(k, ", "), keys, t.backup.QuotedName(), where)
-	_, err = pipe(ctx, r.recovery, absent, r.production, fmt.Sprintf("COPY %s (%s, rowback_class, rowback_reason) FROM STDIN", t.left, list("", columns)))
+	noted := fmt.Sprintf("COPY %s (%s, rowback_class, rowback_reason) FROM STDIN", t.left, list("", columns))
+	if left != "" {
+		filtered := fmt.Sprintf("COPY (SELECT %s, '%s', 'left out by the configuration' %s%s) TO STDOUT", strings.Join(k, ", "), classFiltered, found, left)
+		if _, err = pipe(ctx, r.recovery, filtered, r.production, noted); err != nil {
+			return err
+		}
+	}
+	absent := fmt.Sprintf("COPY (SELECT %s, '%s', 'not in the recovery database' FROM %s WHERE NOT EXISTS (SELECT FROM %s b WHERE %s)) TO STDOUT",
+		strings.Join(k, ", "), classMissing, keys, only(t.backup), where)
+	_, err = pipe(ctx, r.recovery, absent, r.production, noted)
 	return err
+}
+
+// computed adds x to a FROM item b of the recovery database: the values of the
+// configuration's expressions over b's row. These know the row's columns alone,
+// and its table by name.
+func (t *table) computed() string {
+	var exprs []string
+	for i, c := range t.columns {
+		if sql := t.config.Columns[c]; sql != "" {
+			exprs = append(exprs, fmt.Sprintf("(%s) AS rowback_x%d", sql, i))
+		}
+	}
+	if t.config.Where != "" {
+		exprs = append(exprs, "(("+t.config.Where+") IS TRUE) AS rowback_where")
+	}
+	if len(exprs) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" CROSS JOIN LATERAL (SELECT %s FROM (SELECT b.*) AS %s) x", strings.Join(exprs, ", "), quote(t.backup.Name))
 }
 
 // isKey is the condition that column c of row b in the recovery database has
@@ -109,8 +140,8 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 // another row's value of it: by a length or precision that was smaller then, or
 // a type that was coarser.
 func (r *restore) isKey(t *table, c, k string) string {
-	live, backup := t.detail.columns[c], r.recovery.detail[t.backup.OID].columns[c]
-	b := "b." + quote(c)
+	live, backup := t.detail.columns[c], r.recovery.detail[t.backup.OID].columns[t.was(c)]
+	b := "b." + quote(t.was(c))
 	switch {
 	case backup.enum: // may lack the label
 		return b + "::text = " + k

@@ -9,7 +9,7 @@ import (
 )
 
 // Count is one table's share of a plan or report. Requested is the sum of
-// Restored, AlreadyPresent, Different, Conflicts, Missing and ParentGone.
+// Restored, AlreadyPresent, Different, Conflicts, Missing, ParentGone and Filtered.
 type Count struct {
 	Schema         string `json:"schema"`
 	Table          string `json:"table"`
@@ -20,6 +20,7 @@ type Count struct {
 	Conflicts      int64  `json:"conflicts"`
 	Missing        int64  `json:"missing_in_backup"`
 	ParentGone     int64  `json:"parent_gone"`
+	Filtered       int64  `json:"filtered"` // left out by the configuration
 	Relinked       int64  `json:"relinked"`
 	Parents        int64  `json:"parents"` // of Requested: rows that only --with-parents asked for
 }
@@ -58,7 +59,7 @@ func (u Unrestored) MarshalJSON() ([]byte, error) {
 
 // counts are the tables' counts with those of the links merged in.
 func (r *restore) counts() []Count {
-	out := []Count{}
+	out := slices.Concat([]Count{}, r.outside)
 	for _, t := range r.tables {
 		out = append(out, t.count)
 	}

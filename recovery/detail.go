@@ -14,8 +14,10 @@ import (
 type detail struct {
 	columns     map[string]columnDetail
 	arbiters    []arbiter
-	insertRules bool // rules rewrite INSERT: ON CONFLICT is not possible
-	rowSecurity bool // policies hide rows from this role
+	checks      []check
+	partitions  string // of a partitioned table: the condition that one of its partitions takes a row; "" if it is not
+	insertRules bool   // rules rewrite INSERT: ON CONFLICT is not possible
+	rowSecurity bool   // policies hide rows from this role
 	sequences   []sequence
 }
 
@@ -70,6 +72,8 @@ func (s *side) describe(ctx context.Context, tables ...*catalog.Table) error {
 		{arbitersSQL, (*detail).addArbiter},
 		{tableSQL, (*detail).addTable},
 		{sequencesSQL, (*detail).addSequence},
+		{checksSQL, (*detail).addCheck},
+		{partitionsSQL, (*detail).addPartitions},
 	} {
 		err := s.each(ctx, strings.ReplaceAll(load.sql, "$tables", in), func(row []*string) error {
 			values := make([]string, len(row))

@@ -10,8 +10,9 @@
 //
 // Each requested key is one of: absent and in the backup (restored), there and
 // identical (already present), there and different, in conflict with another
-// live row over a unique value, hanging on a parent that is gone, or missing
-// in the backup. Only the first is written. Live rows are never overwritten
+// live row over a unique value or with no partition to go to, hanging on a
+// parent that is gone, left out by the configuration, or missing in the backup.
+// Only the first is written. Live rows are never overwritten
 // and never deleted; the one thing changed in a live row is a link that the
 // deletion cut (ON DELETE SET NULL, SET DEFAULT) and that is still cut.
 //
@@ -21,9 +22,14 @@
 // back. The evidence of the restore is durable in the journal before COMMIT.
 //
 // Not done, and refused by name before anything is written: tables whose keys
-// were not captured or have no identity, plain inheritance, foreign tables,
-// views, tables with rules on INSERT, rows hidden by row-level security,
-// columns whose type changed in a way that may not keep the value.
+// were not captured or have no identity, foreign tables, views, tables with
+// rules on INSERT, rows hidden by row-level security, columns whose type changed
+// in a way that may not keep the value, rows that break a NOT NULL or CHECK which
+// production has since. The configuration (Config) mends most of it: it says what
+// has become of tables and columns, what columns get, and what stays out.
+//
+// A table with inheritance children is itself alone (ONLY): its rows, its keys,
+// its foreign keys. Children are tables of their own.
 //
 // Parents brought back on request are those of restored rows; a cut link whose
 // parent is gone under another deletion is listed, and whole after that one is

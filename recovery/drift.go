@@ -2,9 +2,7 @@ package recovery
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/rowback/rowback/catalog"
 )
@@ -12,34 +10,48 @@ import (
 // match settles which columns travel, and how, where the table's two sides may
 // have drifted apart. It returns what must stop the restore and what must be
 // said in plan and report.
-func (t *table) match(backup *detail) (problems, warnings []string) {
-	t.columns, t.casts, t.binary = nil, nil, true
+func (t *table) match(backup *detail, castable map[string]bool) (problems, warnings []string) {
+	t.columns, t.items, t.casts, t.binary = nil, nil, nil, true
+	used := map[string]bool{}
 	for _, c := range t.live.Columns {
 		if c.Generated {
 			continue
 		}
-		b := t.backup.Column(c.Name)
+		was := t.was(c.Name)
+		b := t.backup.Column(was)
+		used[was] = true
+		if t.config.Columns[c.Name] != "" {
+			t.items = append(t.items, fmt.Sprintf("x.rowback_x%d", len(t.columns)))
+			t.columns = append(t.columns, c.Name)
+			t.binary = false
+			warnings = append(warnings, fmt.Sprintf("%s.%s is made from the recovery database's row by the configuration: %s", t.name(), c.Name, t.config.Columns[c.Name]))
+			continue
+		}
 		if b == nil || b.Generated {
 			p, w := t.lacking(c, b != nil)
 			problems, warnings = append(problems, p...), append(warnings, w...)
 			continue
 		}
 		t.columns = append(t.columns, c.Name)
-		lt, bt := t.detail.columns[c.Name], backup.columns[c.Name]
+		t.items = append(t.items, "b."+quote(was))
+		lt, bt := t.detail.columns[c.Name], backup.columns[was]
 		t.binary = t.binary && binarySafe(lt) && lt.typeOID == bt.typeOID && c.Type == b.Type
+		if was != c.Name {
+			warnings = append(warnings, fmt.Sprintf("%s.%s takes the values of %s in the recovery database, as the configuration says", t.name(), c.Name, was))
+		}
 		if c.Type == b.Type {
 			continue
 		}
-		if !keepsValue(b.Type, c.Type) {
-			problems = append(problems, fmt.Sprintf("%s.%s is %s in the recovery database and %s in production; values may not survive that conversion", t.name(), c.Name, b.Type, c.Type))
+		if !castable[c.Name] {
+			problems = append(problems, fmt.Sprintf("%s.%s is %s in the recovery database and %s in production; values may not survive that conversion. Say how to convert them in the configuration: restore: {tables: {%[1]s: {columns: {%[2]s: SQL}}}}", t.name(), c.Name, b.Type, c.Type))
 			continue
 		}
 		t.casts = append(t.casts, cast{c.Name, c.Type, b.Type})
 		warnings = append(warnings, fmt.Sprintf("%s.%s: %s in the recovery database, %s in production; converted", t.name(), c.Name, b.Type, c.Type))
 	}
 	for _, b := range t.backup.Columns {
-		if t.live.Column(b.Name) == nil {
-			warnings = append(warnings, fmt.Sprintf("%s.%s exists only in the recovery database; its values are left out", t.name(), b.Name))
+		if !used[b.Name] {
+			warnings = append(warnings, fmt.Sprintf("%s.%s exists only in the recovery database; its values are left out", display(t.backup), b.Name))
 		}
 	}
 	return problems, warnings
@@ -56,7 +68,7 @@ func (t *table) lacking(c catalog.Column, generated bool) (problems, warnings []
 	case slices.Contains(t.key, c.Name):
 		return []string{fmt.Sprintf("key column %s.%s %s; is this a copy of the right database?", t.name(), c.Name, what)}, nil
 	case c.NotNull && !d.hasDef:
-		return []string{fmt.Sprintf("column %s.%s %s, is NOT NULL and has no default; give it a default in production for the time of the restore", t.name(), c.Name, what)}, nil
+		return []string{fmt.Sprintf("column %s.%s %s, is NOT NULL and has no default; say what it gets in the configuration: restore: {tables: {%[1]s: {columns: {%[2]s: SQL}}}}", t.name(), c.Name, what)}, nil
 	case d.hasDef && d.defs != "":
 		return nil, []string{fmt.Sprintf("column %s.%s %s; restored rows get its default: %s", t.name(), c.Name, what, d.defs)}
 	case d.hasDef:
@@ -80,29 +92,4 @@ func binarySafe(c columnDetail) bool {
 		return false
 	}
 	return true
-}
-
-// widening lists conversions through text that keep every value.
-var widening = map[string][]string{
-	"smallint":          {"integer", "bigint", "numeric", "text", "character varying"},
-	"integer":           {"bigint", "numeric", "text", "character varying"},
-	"bigint":            {"numeric", "text", "character varying"},
-	"real":              {"double precision", "text", "character varying"},
-	"double precision":  {"text", "character varying"},
-	"numeric":           {"numeric", "text", "character varying"},
-	"character varying": {"text", "character varying", "citext", "public.citext"},
-	"text":              {"character varying", "citext", "public.citext"},
-	"citext":            {"text", "character varying"},
-	"uuid":              {"text", "character varying"},
-	"json":              {"text"},
-	"jsonb":             {"text"},
-}
-
-var modifier = regexp.MustCompile(`\([^)]*\)`)
-
-// keepsValue: text of type b can be read as type l. A value that does not come
-// back the same stops the restore when the rows are cast (see load).
-func keepsValue(b, l string) bool {
-	base := func(s string) string { return modifier.ReplaceAllString(s, "") }
-	return base(b) == base(l) && !strings.HasSuffix(b, "]") || slices.Contains(widening[base(b)], base(l))
 }

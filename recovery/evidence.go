@@ -18,14 +18,14 @@ const viaRestore journal.Via = "restore"
 
 // commit makes the evidence durable, commits, and records the outcome. From
 // here on an interrupt is not heard: the journal must learn how it ended.
-func (r *restore) commit(ctx context.Context, committed *bool) (id string, err error) {
+func (r *restore) commit(ctx context.Context, committed *bool, evidence func(context.Context) (*journal.Entry, *journal.Keys, error)) (id string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
 	r.committing = true
 	ctx = context.WithoutCancel(ctx)
 	r.o.Progress.Start("writing the evidence", 0)
-	entry, keys, err := r.evidence(ctx)
+	entry, keys, err := evidence(ctx)
 	if err != nil {
 		return "", fmt.Errorf("gathering the evidence of the restore: %w", err)
 	}
@@ -92,52 +92,62 @@ func (r *restore) ask(ctx context.Context, e *journal.Entry) (journal.Outcome, e
 // evidence is the journal entry of this restore: what it inserted, by key, and
 // which links it restored. The caller closes the keys.
 func (r *restore) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, error) {
-	// xid, user, system, run: what an in-doubt entry is settled by.
-	rows, err := r.production.rows(ctx, "SELECT pg_current_xact_id()::text, current_user, system_identifier::text, coalesce("+catalog.RunSQL+", '') FROM pg_control_system()")
+	e, err := r.entry(ctx, journal.Restore)
 	if err != nil {
 		return nil, nil, err
 	}
-	host, _ := os.Hostname()
-	now := time.Now().UTC()
-	e := &journal.Entry{
-		ID: journal.NewID(now), Time: now, Kind: journal.Restore, Outcome: journal.InDoubt,
-		Database: r.production.catalog.Database, User: *rows[0][1], Application: "rowback restore", Client: host,
-		XID: *rows[0][0], Server: journal.Server{SystemID: *rows[0][2], Started: catalog.RunStart(*rows[0][3])}, Restores: r.o.Source.IDs,
-	}
 	keys := journal.NewKeys("")
-	fail := func(err error) (*journal.Entry, *journal.Keys, error) {
-		return nil, nil, errors.Join(err, keys.Close())
-	}
-	add := func(t journal.Table, sql string) error {
-		n := len(e.Tables)
-		e.Tables = append(e.Tables, t)
-		return r.production.each(ctx, sql, func(row []*string) error { return keys.Add(journal.Row{Table: n, Values: row}) })
-	}
 	for _, t := range r.tables {
 		if t.count.Restored == 0 {
 			continue
 		}
 		e.Rows += t.count.Restored
-		err := add(journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: t.count.Restored, Via: viaRestore, KeysCaptured: true, Key: journalColumns(t.live, t.key)},
+		err := r.record(ctx, e, keys, journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: t.count.Restored, Via: viaRestore, Key: journalColumns(t.live, t.key)},
 			fmt.Sprintf("SELECT %s FROM %s s", texts("s", t.key), t.in))
 		if err != nil {
-			return fail(err)
+			return nil, nil, joinClose(err, keys)
 		}
 	}
 	for _, l := range r.links {
 		if l.relinked == 0 {
 			continue
 		}
-		err := add(journal.Table{Schema: l.live.Schema, Name: l.live.Name, OID: l.live.OID, Rows: l.relinked, Via: l.via, KeysCaptured: true,
+		err := r.record(ctx, e, keys, journal.Table{Schema: l.live.Schema, Name: l.live.Name, OID: l.live.OID, Rows: l.relinked, Via: l.via,
 			Key: journalColumns(l.live, l.key), Old: journalColumns(l.live, l.old)},
 			fmt.Sprintf("SELECT %s FROM %s x WHERE rowback_class = '%s'", texts("x", slices.Concat(l.keys(), l.olds())), l.staged, linkCut))
 		if err != nil {
-			return fail(err)
+			return nil, nil, joinClose(err, keys)
 		}
 	}
 	e.Statements = []journal.Statement{{SQL: strings.TrimSpace("rowback restore " + strings.Join(e.Restores, " ")), Tag: fmt.Sprintf("INSERT 0 %d", e.Rows)}}
 	return e, keys, nil
 }
+
+// entry is the journal entry of the transaction under way, without its tables.
+func (r *restore) entry(ctx context.Context, kind journal.Kind) (*journal.Entry, error) {
+	// xid, user, system, run: what an in-doubt entry is settled by.
+	rows, err := r.production.rows(ctx, "SELECT pg_current_xact_id()::text, current_user, system_identifier::text, coalesce("+catalog.RunSQL+", '') FROM pg_control_system()")
+	if err != nil {
+		return nil, err
+	}
+	host, _ := os.Hostname()
+	now := time.Now().UTC()
+	return &journal.Entry{
+		ID: journal.NewID(now), Time: now, Kind: kind, Outcome: journal.InDoubt,
+		Database: r.production.catalog.Database, User: *rows[0][1], Application: "rowback restore", Client: host,
+		XID: *rows[0][0], Server: journal.Server{SystemID: *rows[0][2], Started: catalog.RunStart(*rows[0][3])}, Restores: r.o.Source.IDs,
+	}, nil
+}
+
+// record adds a table to e, and the keys that a query returns.
+func (r *restore) record(ctx context.Context, e *journal.Entry, keys *journal.Keys, t journal.Table, sql string) error {
+	n := len(e.Tables)
+	t.KeysCaptured = true
+	e.Tables = append(e.Tables, t)
+	return r.production.each(ctx, sql, func(row []*string) error { return keys.Add(journal.Row{Table: n, Values: row}) })
+}
+
+func joinClose(err error, keys *journal.Keys) error { return errors.Join(err, keys.Close()) }
 
 func journalColumns(t *catalog.Table, names []string) []journal.Column {
 	out := make([]journal.Column, len(names))

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/rowback/rowback/catalog"
 )
 
 // insert writes the staged rows, one statement for each group of the plan's
@@ -53,9 +51,6 @@ func (r *restore) insert(ctx context.Context, plan *Plan) error {
 			r.o.Progress.Add(t.count.Restored)
 		}
 	}
-	if !r.replica {
-		return nil
-	}
 	return r.lockParents(ctx)
 }
 
@@ -86,7 +81,7 @@ func (r *restore) lockDeferrable(ctx context.Context) error {
 	for _, t := range r.tables {
 		for _, a := range t.detail.arbiters {
 			if r.replica && a.deferrable && t.count.Restored > 0 {
-				if err := r.production.exec(ctx, "LOCK TABLE "+t.live.QuotedName()+" IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+				if err := r.production.exec(ctx, "LOCK TABLE "+only(t.live)+" IN SHARE ROW EXCLUSIVE MODE"); err != nil {
 					return err
 				}
 			}
@@ -95,21 +90,24 @@ func (r *restore) lockDeferrable(ctx context.Context) error {
 	return nil
 }
 
-// lockParents does what the quiet foreign-key triggers would have done: it
-// locks every live parent of an inserted row, so that none can go before we
-// commit. Parents inserted here are ours alone until then.
+// lockParents does what quiet foreign-key triggers would have done, and what
+// nothing does for polymorphic references: it locks every live parent of an
+// inserted row, so that none can go before we commit. Parents inserted here are ours alone until then.
 func (r *restore) lockParents(ctx context.Context) error {
 	for _, t := range r.tables {
 		if t.count.Restored == 0 {
 			continue
 		}
-		for _, fk := range t.foreignKeys() {
+		for _, ref := range t.allReferences() {
+			if !r.replica && !ref.polymorphic() {
+				continue // its own trigger did
+			}
 			own := ""
-			if p := r.byOID[fk.Parent.Root().OID]; p != nil {
+			if p := r.byOID[ref.Parent.Root().OID]; p != nil {
 				own = fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s o WHERE %s)", p.in, equal("o", p.key, "p", p.key))
 			}
-			err := r.production.exec(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s p WHERE EXISTS (SELECT FROM %s WHERE %s)%s FOR KEY SHARE OF p) x",
-				fk.Parent.QuotedName(), t.inserted("c", fk), refers(fk, "p", prefixed("c", fk.Columns)), own))
+			err := r.production.exec(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s p WHERE EXISTS (SELECT FROM %s WHERE %s AND %s)%s FOR KEY SHARE OF p) x",
+				only(ref.Parent), t.inserted("c", ref), ref.applies("c"), ref.refers("p", ref.values("c")), own))
 			if err != nil {
 				return err
 			}
@@ -118,12 +116,12 @@ func (r *restore) lockParents(ctx context.Context) error {
 	return nil
 }
 
-// inserted is a FROM item of the inserted rows that fk applies to: the staged
-// rows, or, where the backup lacks a column or only a partition has the foreign
-// key, the live ones.
-func (t *table) inserted(alias string, fk *catalog.ForeignKey) string {
-	if t.hasAll(fk.Columns) && fk.Child == t.live {
+// inserted is a FROM item of the inserted rows that ref may apply to: the
+// staged rows, or, where the backup lacks a column or only a partition has the
+// foreign key, the live ones.
+func (t *table) inserted(alias string, ref reference) string {
+	if t.hasAll(ref.reads()) && ref.Child == t.live {
 		return t.in + " " + alias
 	}
-	return fmt.Sprintf("%s %s JOIN %s rowback_s ON %s", fk.Child.QuotedName(), alias, t.in, equal("rowback_s", t.key, alias, t.key))
+	return fmt.Sprintf("%s %s JOIN %s rowback_s ON %s", only(ref.Child), alias, t.in, equal("rowback_s", t.key, alias, t.key))
 }

@@ -58,7 +58,9 @@ func (l *lab) backup() *lab {
 	return l
 }
 
-func (l *lab) exec(sql ...string) { l.t.Helper(); pgtest.Exec(l.t, l.production, sql...) }
+func (l *lab) exec(sql ...string) { l.t.Helper(); l.on(l.production, sql...) }
+
+func (l *lab) on(url string, sql ...string) { l.t.Helper(); pgtest.Exec(l.t, url, sql...) }
 
 // side is a session of the test's own on production.
 func (l *lab) side(url string) *side {
@@ -94,7 +96,7 @@ func (l *lab) state(url string) state {
 		if len(key) == 0 {
 			key = columns
 		}
-		rows, err := s.rows(context.Background(), fmt.Sprintf("SELECT %s, %s FROM %s t", texts("t", key), texts("t", columns), t.QuotedName()))
+		rows, err := s.rows(context.Background(), fmt.Sprintf("SELECT %s, %s FROM %s t", texts("t", key), texts("t", columns), only(t)))
 		if err != nil {
 			l.t.Fatal(err)
 		}

@@ -14,7 +14,7 @@ import (
 // DEFAULT): rows that stayed, with the values they referred by.
 type link struct {
 	live     *catalog.Table
-	fk       *catalog.ForeignKey
+	ref      reference
 	via      journal.Via
 	key, old []string // columns; old are those whose old values are known
 	cut      []string // columns that the deletion changed, among old
@@ -47,9 +47,9 @@ func (r *restore) addLink(ctx context.Context, i int, st *journal.Table) error {
 	if !st.KeysCaptured {
 		return fmt.Errorf("their keys were not captured (%s)", uncaptured(st))
 	}
-	live, err := find(r.production.catalog, st.Schema, st.Name)
+	live, err := r.liveTable(st)
 	if err != nil {
-		return fmt.Errorf("production: %w", err)
+		return err
 	}
 	live = live.Root()
 	if why := unsupported(live); why != "" {
@@ -62,12 +62,15 @@ func (r *restore) addLink(ctx context.Context, i int, st *journal.Table) error {
 	for _, c := range st.Old {
 		l.old = append(l.old, c.Name)
 	}
-	if l.fk = cutKey(live, l.old, st.Via); l.fk == nil {
+	l.key, l.old = r.renamed(live, l.key), r.renamed(live, l.old)
+	fk := cutKey(live, l.old, st.Via)
+	if fk == nil {
 		return fmt.Errorf("table %s: no foreign key is on (%s) any more, so the links that the deletion cut cannot be restored", display(live), strings.Join(l.old, ", "))
 	}
-	l.cut = l.fk.OnDeleteSet
+	l.ref = reference{ForeignKey: fk}
+	l.cut = fk.OnDeleteSet
 	if len(l.cut) == 0 {
-		l.cut = l.fk.Columns
+		l.cut = l.ref.Columns
 	}
 	l.cut = slices.DeleteFunc(slices.Clone(l.cut), func(c string) bool { return !slices.Contains(l.old, c) })
 	if err := r.production.describe(ctx, live); err != nil {
@@ -133,8 +136,8 @@ func (l *link) olds() []string { return positions("o", len(l.old)) }
 // old values from alias x of the staged links, and for columns whose old value
 // is not known the one of the live row l.
 func (l *link) targets(x string) []string {
-	out := make([]string, len(l.fk.Columns))
-	for i, c := range l.fk.Columns {
+	out := make([]string, len(l.ref.Columns))
+	for i, c := range l.ref.Columns {
 		if at := slices.Index(l.old, c); at >= 0 {
 			out[i] = x + "." + l.olds()[at]
 		} else {
@@ -144,17 +147,22 @@ func (l *link) targets(x string) []string {
 	return out
 }
 
+// leftAs is what the deletion set column c to.
+func (l *link) leftAs(c string, d *detail) string {
+	if l.via == journal.SetDef && d.columns[c].defs != "" {
+		return "(" + d.columns[c].defs + ")"
+	}
+	return "NULL"
+}
+
 // stillCut is the condition that the link of live row l is as the deletion
 // left it; x is the alias of the staged links.
 func (l *link) stillCut(x string, d *detail) string {
 	var out []string
 	for i, c := range l.old {
-		left := "NULL"
-		switch {
-		case !slices.Contains(l.cut, c):
+		left := l.leftAs(c, d)
+		if !slices.Contains(l.cut, c) {
 			left = x + "." + l.olds()[i]
-		case l.via == journal.SetDef && d.columns[c].defs != "":
-			left = "(" + d.columns[c].defs + ")"
 		}
 		out = append(out, fmt.Sprintf("l.%s IS NOT DISTINCT FROM %s", quote(c), left))
 	}

@@ -14,7 +14,9 @@ type Options struct {
 	Journal    journal.Journal // takes the evidence of the restore
 	Source     *Source         // which rows
 
+	Config      *Config       // nil: none
 	WithParents bool          // also bring back parents that are gone and were not part of the deletion
+	OnDifferent OnDifferent   // "": ReportDifferent
 	DryRun      bool          // stop before the first write
 	LockTimeout time.Duration // longest wait for a lock on production; 0: 5 s
 	Progress    *Progress     // nil: silent
@@ -23,8 +25,25 @@ type Options struct {
 	Confirm func(context.Context, *Plan) (bool, error)
 }
 
+// OnDifferent says what rows are worth that are in production with other
+// values now. They are left as they are in any case.
+type OnDifferent string
+
+const (
+	ReportDifferent OnDifferent = "report" // listed as not restored
+	SkipDifferent   OnDifferent = "skip"   // counted only: the restore is complete without them
+	FailDifferent   OnDifferent = "fail"   // nothing is written if there is one
+)
+
 // tries of the writing transaction after deadlocks and races.
 const tries = 5
+
+func (o Options) config() *Config {
+	if o.Config == nil {
+		return &Config{}
+	}
+	return o.Config
+}
 
 func (o Options) lockTimeout() time.Duration {
 	if o.LockTimeout > 0 {

@@ -28,8 +28,8 @@ func components(tables []*table) [][]*table {
 		low[t] = index[t]
 		stack = append(stack, t)
 		onStack[t] = true
-		for _, fk := range t.foreignKeys() {
-			p := byLive[fk.Parent.Root()]
+		for _, ref := range t.allReferences() {
+			p := byLive[ref.Parent.Root()]
 			switch {
 			case p == nil:
 			case index[p] == 0:

@@ -16,8 +16,8 @@ func (r *restore) collectParents(ctx context.Context) error {
 	for found := true; found; {
 		found = false
 		for i := 0; i < len(r.tables); i++ { // grows
-			for _, fk := range r.tables[i].live.References {
-				n, err := r.collectParent(ctx, r.tables[i], fk)
+			for _, ref := range r.tables[i].references() {
+				n, err := r.collectParent(ctx, r.tables[i], ref)
 				if err != nil {
 					return err
 				}
@@ -28,21 +28,21 @@ func (r *restore) collectParents(ctx context.Context) error {
 	return nil
 }
 
-func (r *restore) collectParent(ctx context.Context, child *table, fk *catalog.ForeignKey) (int64, error) {
-	if !child.hasAll(fk.Columns) {
+func (r *restore) collectParent(ctx context.Context, child *table, ref reference) (int64, error) {
+	if !child.hasAll(ref.reads()) {
 		return 0, nil
 	}
 	// Rows that are in production already need no parents of ours.
 	sql := fmt.Sprintf("SELECT DISTINCT %s FROM %s c WHERE NOT EXISTS (SELECT FROM %s l WHERE %s) AND %s",
-		texts("c", fk.Columns), child.in, child.live.QuotedName(), equal("l", child.key, "c", child.key), r.orphaned(prefixed("c", fk.Columns), fk, false))
+		texts("c", ref.Columns), child.in, only(child.live), equal("l", child.key, "c", child.key), r.orphaned(ref.applies("c"), ref.values("c"), ref, false))
 	if n, err := r.production.number(ctx, "SELECT count(*) FROM ("+sql+" LIMIT 1) x"); err != nil || n == 0 {
 		return 0, err
 	}
-	parent, err := r.parentTable(ctx, fk.Parent)
+	parent, err := r.parentTable(ctx, ref.Parent)
 	if err != nil {
 		return 0, refuse(Unfit, fmt.Sprintf("parents of %s: %v", child.name(), err))
 	}
-	if !parent.hasAll(fk.ParentColumns) {
+	if !parent.hasAll(ref.ParentColumns) {
 		return 0, nil
 	}
 	before, err := r.production.number(ctx, "SELECT count(*) FROM "+parent.in)
@@ -64,7 +64,7 @@ func (r *restore) collectParent(ctx context.Context, child *table, fk *catalog.F
 		if parent.pending.n == 0 {
 			break
 		}
-		err = r.fetch(ctx, parent, fk.ParentColumns, false)
+		err = r.fetch(ctx, parent, ref.ParentColumns, false)
 		parent.pending.reset()
 		if err != nil {
 			return 0, err
@@ -98,23 +98,28 @@ func (r *restore) parentTable(ctx context.Context, live *catalog.Table) (*table,
 	return t, r.makeStaging(ctx, t)
 }
 
-// orphaned is the condition that a row whose foreign key fk has these values
-// refers to a parent that is neither in production nor staged. With stayed, a
-// staged parent that had to stay out counts as gone even if another live row
-// took its value.
-func (r *restore) orphaned(values []string, fk *catalog.ForeignKey, stayed bool) string {
-	var applies []string
-	for _, v := range values {
-		applies = append(applies, v+" IS NOT NULL")
-	}
-	is := refers(fk, "p", values)
-	gone := fmt.Sprintf("NOT EXISTS (SELECT FROM %s p WHERE %s)", fk.Parent.QuotedName(), is)
-	if parent := r.byOID[fk.Parent.Root().OID]; parent != nil && parent.hasAll(fk.ParentColumns) {
+// orphaned is the condition that a row which ref applies to, and whose referring
+// columns have these values, refers to a parent that is neither in production
+// nor staged. With stayed, a staged parent that had to stay out counts as gone
+// even if another live row took its value.
+func (r *restore) orphaned(applies string, values []string, ref reference, stayed bool) string {
+	is := ref.refers("p", values)
+	gone := fmt.Sprintf("NOT EXISTS (SELECT FROM %s p WHERE %s)", only(ref.Parent), is)
+	if parent := r.byOID[ref.Parent.Root().OID]; parent != nil && parent.hasAll(ref.ParentColumns) {
 		gone += fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s p WHERE %s)", parent.in, is)
 		if stayed {
 			gone = fmt.Sprintf("(%s OR EXISTS (SELECT FROM %s p WHERE %s AND p.rowback_class IN ('%s', '%s')))",
 				gone, parent.left, is, classConflict, classParent)
 		}
 	}
-	return strings.Join(applies, " AND ") + " AND " + gone
+	return applies + " AND " + gone
+}
+
+// allNotNull is the condition that none of the values is null.
+func allNotNull(values []string) string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = v + " IS NOT NULL"
+	}
+	return strings.Join(out, " AND ")
 }

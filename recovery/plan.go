@@ -22,6 +22,7 @@ type Plan struct {
 	Quiet                bool     // triggers stay quiet (session_replication_role = replica)
 	WhyNotQuiet          string
 	Triggers             []string // triggers that will fire all the same
+	Hooks                []string // SQL of the configuration, run before and after
 	Warnings             []string
 
 	groups [][]*table
@@ -36,9 +37,15 @@ func (r *restore) plan(ctx context.Context) (*Plan, error) {
 	}
 	p := &Plan{
 		IDs: r.o.Source.IDs, Production: r.production.where(), Recovery: r.recovery.where(),
-		Quiet: r.replica, WhyNotQuiet: r.why, mend: r.mend, Triggers: r.triggers(), groups: components(r.tables),
+		Quiet: r.replica, WhyNotQuiet: r.why, mend: r.mend, Hooks: r.o.config().hooks(), Triggers: r.triggers(), groups: components(r.tables),
 	}
 	if err := r.refuseSwapped(); err != nil {
+		return nil, err
+	}
+	if err := r.refuseUnfit(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.failDifferent(); err != nil {
 		return nil, err
 	}
 	notes, err := r.onDifferent(ctx)
@@ -75,41 +82,47 @@ func (p *Plan) relinks() (n int64) {
 }
 
 // triggers are those of production that the restore will fire.
-func (r *restore) triggers() []string {
-	var out []string
-	see := func(t *catalog.Table, event string) {
-		for _, x := range append([]*catalog.Table{t}, t.Leaves()...) {
-			for _, g := range x.Triggers {
-				fires := g.Enabled == 'A' || r.replica && g.Enabled == 'R' || !r.replica && g.Enabled == 'O'
-				line := fmt.Sprintf("%s on %s: %s, %s()", g.Name, display(x), g.Event, g.Function)
-				if fires && strings.Contains(g.Event, event) && !slices.Contains(out, line) {
-					out = append(out, line)
-				}
-			}
-		}
-	}
+func (r *restore) triggers() (out []string) {
 	for _, t := range r.tables {
 		if t.count.Restored > 0 {
-			see(t.live, "INSERT")
+			out = r.firing(out, t.live, "INSERT")
 		}
 	}
 	for _, l := range r.links {
 		if l.relinked > 0 {
-			see(l.live, "UPDATE")
+			out = r.firing(out, l.live, "UPDATE")
 		}
 	}
 	return out
 }
 
-// blame names the triggers that fire during this restore, for they may be why
-// rows are not as they were, and how to keep them quiet; "" if none does.
-func (r *restore) blame() string {
-	triggers := r.triggers()
+// firing adds the triggers of t that event fires.
+func (r *restore) firing(out []string, t *catalog.Table, event string) []string {
+	hold := []*catalog.Table{t} // who has the rows, and so the triggers
+	if t.Kind == 'p' {
+		hold = append(hold, t.Leaves()...)
+	}
+	for _, x := range hold {
+		for _, g := range x.Triggers {
+			fires := g.Enabled == 'A' || r.replica && g.Enabled == 'R' || !r.replica && g.Enabled == 'O'
+			line := fmt.Sprintf("%s on %s: %s, %s()", g.Name, display(x), g.Event, g.Function)
+			if fires && strings.Contains(g.Event, event) && !slices.Contains(out, line) {
+				out = append(out, line)
+			}
+		}
+	}
+	return out
+}
+
+func (r *restore) blame() string { return blame(r.triggers(), r.replica, r.mend) }
+
+// blame names the triggers that fire, for they may be why rows are not as they
+// should be, and how to keep them quiet; "" if none does.
+func blame(triggers []string, replica bool, mend string) string {
 	if len(triggers) == 0 {
 		return ""
 	}
-	mend := r.mend
-	if r.replica {
+	if replica {
 		mend = "disable them for the time of the restore (ALTER TABLE … DISABLE TRIGGER …)"
 	}
 	return "\nthese triggers fired, and may be the cause:\n  - " + strings.Join(triggers, "\n  - ") + "\nto keep them quiet, " + mend
@@ -151,6 +164,7 @@ func (p *Plan) Write(w io.Writer) {
 	if len(p.Triggers) > 0 && p.mend != "" {
 		fmt.Fprintf(w, "  To keep them quiet, %s\n", p.mend)
 	}
+	writeList(w, "SQL of the configuration runs in the same transaction:", p.Hooks)
 	writeList(w, "Note:", p.Warnings)
 	writeUnrestored(w, p.Unrestored)
 }

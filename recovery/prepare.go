@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,10 +27,16 @@ func (r *restore) prepare(ctx context.Context) error {
 			}
 		case st.Rows == 0 && st.KeysCaptured:
 			// Nothing of this table.
+		case r.skipped(st) != nil:
+			r.leaveOut(st)
 		case !st.KeysCaptured:
 			err = fmt.Errorf("the keys of %d rows of %s were not captured (%s); if you know the keys of the rows, restore them by key: `rowback restore --table %[2]s --keys FILE`", st.Rows, sourceName(st), uncaptured(st))
 		default:
 			err = r.addRequested(ctx, i, st)
+		}
+		var refused *Refusal
+		if errors.As(err, &refused) && refused.Kind != Unfit {
+			return err
 		}
 		if err != nil {
 			problems = append(problems, err.Error())
@@ -43,6 +50,12 @@ func (r *restore) prepare(ctx context.Context) error {
 		return err
 	}
 	return r.checkAll(ctx, r.tables)
+}
+
+// leaveOut counts the rows of a source table that the configuration leaves out.
+func (r *restore) leaveOut(st *journal.Table) {
+	r.outside = append(r.outside, Count{Schema: st.Schema, Table: st.Name, Requested: st.Rows, Filtered: st.Rows})
+	r.warn(fmt.Sprintf("%s of %s stay out: the configuration says skip", plural(st.Rows, "row"), sourceName(st)))
 }
 
 // uncaptured says why the keys of st's rows are not known.
@@ -59,9 +72,9 @@ func sourceName(t *journal.Table) string {
 
 // addRequested makes source table i feed the table it names.
 func (r *restore) addRequested(ctx context.Context, i int, st *journal.Table) error {
-	live, err := find(r.production.catalog, st.Schema, st.Name)
+	live, err := r.liveTable(st)
 	if err != nil {
-		return fmt.Errorf("production: %w", err)
+		return err
 	}
 	var key []string
 	for _, c := range st.Key {
@@ -70,6 +83,7 @@ func (r *restore) addRequested(ctx context.Context, i int, st *journal.Table) er
 	if len(key) == 0 {
 		return fmt.Errorf("table %s has no identity key (primary key, or unique columns that are NOT NULL); its rows cannot be told apart", display(live))
 	}
+	key = r.renamed(live.Root(), key)
 	t, err := r.table(ctx, live, key)
 	if err != nil {
 		return err
@@ -96,7 +110,7 @@ func (r *restore) table(ctx context.Context, live *catalog.Table, key []string) 
 	if why := unsupported(live); why != "" {
 		return nil, fmt.Errorf("table %s: %s", display(live), why)
 	}
-	backup, err := find(r.recovery.catalog, live.Schema, live.Name)
+	backup, err := r.backupTable(live)
 	if err != nil {
 		return nil, fmt.Errorf("recovery: %w; is it a copy of the right database?", err)
 	}
@@ -115,7 +129,10 @@ func (r *restore) table(ctx context.Context, live *catalog.Table, key []string) 
 		in: fmt.Sprintf("pg_temp.rowback_in_%d", n), left: fmt.Sprintf("pg_temp.rowback_left_%d", n),
 		count: Count{Schema: live.Schema, Table: live.Name},
 	}
-	if err := r.fit(t); err != nil {
+	if err := r.adopt(t); err != nil {
+		return nil, err
+	}
+	if err := r.fit(ctx, t); err != nil {
 		return nil, err
 	}
 	if len(t.casts) > 0 {
@@ -127,7 +144,7 @@ func (r *restore) table(ctx context.Context, live *catalog.Table, key []string) 
 }
 
 // fit checks that rows found by t's key in the one table fit into the other.
-func (r *restore) fit(t *table) error {
+func (r *restore) fit(ctx context.Context, t *table) error {
 	backup := r.recovery.detail[t.backup.OID]
 	var problems []string
 	for _, c := range t.key {
@@ -135,14 +152,18 @@ func (r *restore) fit(t *table) error {
 			problems = append(problems, fmt.Sprintf("key column %s.%s does not exist in production", t.name(), c))
 		}
 	}
-	more, warnings := t.match(backup)
+	castable, err := r.castable(ctx, t, backup)
+	if err != nil {
+		return err
+	}
+	more, warnings := t.match(backup, castable)
 	problems = append(problems, more...)
 	if len(problems) == 0 {
 		if len(t.key) == 0 {
 			problems = append(problems, fmt.Sprintf("table %s has no identity key (primary key, or unique columns that are NOT NULL)", t.name()))
 		} else if !t.detail.uniqueOn(t.key) {
 			problems = append(problems, fmt.Sprintf("no unique index of %s in production is on its key (%s); rows cannot be told apart", t.name(), strings.Join(t.key, ", ")))
-		} else if !backup.uniqueOn(t.key) {
+		} else if !backup.uniqueOn(t.were(t.key)) {
 			problems = append(problems, fmt.Sprintf("no unique index of %s in the recovery database is on its key (%s); is it a copy of the right database?", t.name(), strings.Join(t.key, ", ")))
 		}
 	}
@@ -153,5 +174,5 @@ func (r *restore) fit(t *table) error {
 		return fmt.Errorf("%s", strings.Join(problems, "\n  - "))
 	}
 	r.warn(warnings...)
-	return nil
+	return r.proveSQL(ctx, t)
 }

@@ -27,6 +27,9 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 			hidden = append(hidden, rowSecurityProblem("recovery", t.backup))
 		}
 		live = append(live, schemaNeed(t.live), tableNeed(t.live, "SELECT"), tableNeed(t.live, "INSERT"))
+		for _, ref := range t.declared { // no trigger locks their parents: we do
+			live = append(live, need{fmt.Sprintf("has_any_column_privilege(%d::oid, 'UPDATE')", ref.Parent.OID), "GRANT UPDATE ON " + display(ref.Parent) + " TO CURRENT_USER"})
+		}
 		backup = append(backup, schemaNeed(t.backup), tableNeed(t.backup, "SELECT"))
 		for _, s := range t.detail.sequences {
 			for _, p := range []string{"USAGE", "SELECT"} {
@@ -79,7 +82,7 @@ func (r *restore) parents(ctx context.Context, tables []*table) ([]*catalog.Tabl
 		}
 	}
 	for _, l := range r.links {
-		if p := l.fk.Parent; !slices.Contains(out, p) {
+		if p := l.ref.Parent; !slices.Contains(out, p) {
 			out = append(out, p)
 		}
 	}

@@ -9,9 +9,10 @@ import (
 type RefusalKind int
 
 const (
-	Usage  RefusalKind = iota // the request or the configuration is wrong
-	Unfit                     // the databases do not allow it as they are
-	Denied                    // a privilege or a confirmation is missing
+	Usage   RefusalKind = iota // the request or the configuration is wrong
+	Unfit                      // the databases do not allow it as they are
+	Denied                     // a privilege or a confirmation is missing
+	Differs                    // rows are there with other values, and the caller wants all or nothing
 )
 
 // Refusal is why a restore did not begin. Nothing was written.

@@ -90,7 +90,6 @@ func TestRefuse_AnotherSchemaAsRecovery(t *testing.T) {
 func TestRefuse_TablesItCannotHandle(t *testing.T) {
 	for _, c := range []struct{ name, schema, since, want string }{
 		{"no key", "CREATE TABLE p (id int)", "", "no identity key"},
-		{"inheritance", "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE q () INHERITS (p)", "", "plain inheritance"},
 		{"dropped", "CREATE TABLE p (id int PRIMARY KEY)", "DROP TABLE p", "table public.p does not exist"},
 		{"became a view", "CREATE TABLE p (id int PRIMARY KEY)", "DROP TABLE p; CREATE VIEW p AS SELECT 1 AS id", "it is a view"},
 		{"rules", "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE o (id int)", "CREATE RULE r AS ON INSERT TO p DO ALSO INSERT INTO o VALUES (1)", "rules on INSERT"},

@@ -16,7 +16,7 @@ func (r *restore) classifyLink(ctx context.Context, l *link, newer []*link) erro
 			t.in, equal("s", l.key, "y", l.keys()), t.left, classDifferent)
 	}
 	for _, n := range newer {
-		if n.live == l.live && n.fk == l.fk && slices.Equal(n.key, l.key) {
+		if n.live == l.live && n.ref.ForeignKey == l.ref.ForeignKey && slices.Equal(n.key, l.key) {
 			superseded += fmt.Sprintf(" OR EXISTS (SELECT FROM %s n WHERE %s)", n.staged, equal("n", n.keys(), "y", l.keys()))
 		}
 	}
@@ -26,8 +26,8 @@ func (r *restore) classifyLink(ctx context.Context, l *link, newer []*link) erro
 			WHEN %[8]s THEN '%[9]s' WHEN NOT (%[10]s) THEN '%[11]s' WHEN %[12]s THEN '%[13]s' ELSE '%[14]s' END
 		FROM %[1]s y LEFT JOIN %[15]s l ON %[16]s WHERE x.ctid = y.ctid`,
 		l.staged, restored, linkRow, superseded, linkNewer, quote(l.key[0]), linkGone,
-		l.isWhole("y"), linkWhole, l.stillCut("y", d), linkMoved, r.orphaned(l.targets("y"), l.fk, true), linkAlone, linkCut,
-		l.live.QuotedName(), equal("l", l.key, "y", l.keys())))
+		l.isWhole("y"), linkWhole, l.stillCut("y", d), linkMoved, r.orphaned(allNotNull(l.targets("y")), l.targets("y"), l.ref, true), linkAlone, linkCut,
+		only(l.live), equal("l", l.key, "y", l.keys())))
 }
 
 // unlinked lists the links that stay as they are, and counts all of them.
@@ -67,7 +67,7 @@ func (r *restore) relink(ctx context.Context) error {
 			}
 		}
 		n, err := r.production.affect(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE x.rowback_class = '%s' AND %s AND %s",
-			l.live.QuotedName(), strings.Join(set, ", "), l.staged, linkCut, equal("l", l.key, "x", l.keys()), l.stillCut("x", r.production.detail[l.live.OID])))
+			only(l.live), strings.Join(set, ", "), l.staged, linkCut, equal("l", l.key, "x", l.keys()), l.stillCut("x", r.production.detail[l.live.OID])))
 		if err != nil {
 			return fmt.Errorf("re-linking %s: %w", display(l.live), err)
 		}
@@ -78,7 +78,7 @@ func (r *restore) relink(ctx context.Context) error {
 			continue
 		}
 		err = r.production.exec(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s p WHERE EXISTS (SELECT FROM %s WHERE %s) FOR KEY SHARE OF p) z",
-			l.fk.Parent.QuotedName(), l.relinkedRows(), refers(l.fk, "p", prefixed("l", l.fk.Columns))))
+			only(l.ref.Parent), l.relinkedRows(), l.ref.refers("p", l.ref.values("l"))))
 		if err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func (r *restore) relink(ctx context.Context) error {
 
 // relinkedRows is a FROM item: l the live rows that were re-linked, x their staged links.
 func (l *link) relinkedRows() string {
-	return fmt.Sprintf("%s l JOIN %s x ON x.rowback_class = '%s' AND %s", l.live.QuotedName(), l.staged, linkCut, equal("l", l.key, "x", l.keys()))
+	return fmt.Sprintf("%s l JOIN %s x ON x.rowback_class = '%s' AND %s", only(l.live), l.staged, linkCut, equal("l", l.key, "x", l.keys()))
 }
 
 // verifyLinks proves that every re-linked row refers to a parent that is there.
@@ -99,11 +99,11 @@ func (r *restore) verifyLinks(ctx context.Context) ([]Check, error) {
 			continue
 		}
 		n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s AND EXISTS (SELECT FROM %s p WHERE %s)",
-			l.relinkedRows(), l.isWhole("x"), l.fk.Parent.QuotedName(), refers(l.fk, "p", prefixed("l", l.fk.Columns))))
+			l.relinkedRows(), l.isWhole("x"), only(l.ref.Parent), l.ref.refers("p", l.ref.values("l"))))
 		if err != nil {
 			return out, err
 		}
-		out = append(out, Check{Name: "links " + l.fk.Name + ": " + display(l.live), OK: n == l.relinked,
+		out = append(out, Check{Name: "links " + l.ref.Name + ": " + display(l.live), OK: n == l.relinked,
 			Detail: fmt.Sprintf("%d of %d restored links lead to their old parent", n, l.relinked)})
 	}
 	return out, nil

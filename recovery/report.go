@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -102,12 +103,12 @@ func (r *Report) WriteText(w io.Writer) {
 }
 
 func writeCounts(w io.Writer, counts []Count, restored string) {
-	head := []string{"table", "requested", restored, "already present", "different", "conflicts", "missing in backup", "parent gone", "relinked"}
+	head := []string{"table", "requested", restored, "already present", "different", "conflicts", "missing in backup", "parent gone", "filtered", "relinked"}
 	rows := [][]string{head}
 	total := Count{}
 	row := func(name string, c Count) {
 		cells := []string{name}
-		for _, n := range []int64{c.Requested, c.Restored, c.AlreadyPresent, c.Different, c.Conflicts, c.Missing, c.ParentGone, c.Relinked} {
+		for _, n := range []int64{c.Requested, c.Restored, c.AlreadyPresent, c.Different, c.Conflicts, c.Missing, c.ParentGone, c.Filtered, c.Relinked} {
 			cells = append(cells, grouped(n))
 		}
 		rows = append(rows, cells)
@@ -121,10 +122,17 @@ func writeCounts(w io.Writer, counts []Count, restored string) {
 		total.Conflicts += c.Conflicts
 		total.Missing += c.Missing
 		total.ParentGone += c.ParentGone
+		total.Filtered += c.Filtered
 		total.Relinked += c.Relinked
 	}
 	if len(counts) > 1 {
 		row("total", total)
+	}
+	if total.Filtered == 0 { // only a configuration makes it more
+		at := slices.Index(head, "filtered")
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], at, at+1)
+		}
 	}
 	writeTable(w, rows)
 }

@@ -23,6 +23,9 @@ type restore struct {
 	byFeed map[int]*link
 	lost   []Unrestored // cut links of whole tables that cannot be restored
 
+	mapping mapping // the configuration
+	outside []Count // of tables that the configuration leaves out
+
 	replica bool   // triggers stay quiet while rows are inserted
 	why     string // not replica
 	mend    string // of why, an order
@@ -94,6 +97,9 @@ func (r *restore) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := r.refuseSwappedNames(); err != nil {
+		return err
+	}
+	if err := r.configure(r.o.config()); err != nil {
 		return err
 	}
 	r.warn(r.o.Source.Warnings...)
@@ -224,10 +230,17 @@ func (r *restore) write(ctx context.Context) (report *Report, err error) {
 		report.Checks = append(report.Checks, Check{Name: "nothing to write", OK: true, Detail: "no row was absent"})
 		return report, nil
 	}
+	config := r.o.config()
+	if err := r.hooks(ctx, "before", config.Before); err != nil {
+		return nil, err
+	}
 	if err := r.insert(ctx, plan); err != nil {
 		return nil, err
 	}
 	if err := r.relink(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.hooks(ctx, "after", config.After); err != nil {
 		return nil, err
 	}
 	checks, err := r.verify(ctx)
@@ -239,7 +252,7 @@ func (r *restore) write(ctx context.Context) (report *Report, err error) {
 	if report.Sequences, err = r.resync(ctx); err != nil {
 		return nil, err
 	}
-	if report.Entry, err = r.commit(ctx, &committed); err != nil {
+	if report.Entry, err = r.commit(ctx, &committed, r.evidence); err != nil {
 		report.withdraw()
 		return report, err
 	}
@@ -266,8 +279,8 @@ func (r *restore) analyze(ctx context.Context) []Check {
 
 // parentTables are the tables that rows of t may refer to.
 func parentTables(t *table) (out []*catalog.Table) {
-	for _, fk := range t.foreignKeys() {
-		out = append(out, fk.Parent)
+	for _, ref := range t.allReferences() {
+		out = append(out, ref.Parent)
 	}
 	return out
 }

@@ -100,7 +100,9 @@ func FindTable(s *catalog.Snapshot, schema, name string) (*catalog.Table, error)
 
 // Refers is the SQL condition that values, of a row with foreign key fk, refer
 // to the parent row of alias p, compared as the foreign key itself does.
-func Refers(fk *catalog.ForeignKey, p string, values []string) string { return refers(fk, p, values) }
+func Refers(fk *catalog.ForeignKey, p string, values []string) string {
+	return reference{ForeignKey: fk}.refers(p, values)
+}
 
 // Refuse is a Refusal as an error; nil without problems.
 func Refuse(kind RefusalKind, problems ...string) error { return refuse(kind, problems...) }

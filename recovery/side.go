@@ -176,6 +176,15 @@ func sqlState(err error) string {
 	return ""
 }
 
+// sqlContext is where in a command a server's error arose.
+func sqlContext(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Where
+	}
+	return ""
+}
+
 // where says which database this is, without secrets.
 func (s *side) where() string {
 	c := s.conn.Config()

@@ -67,6 +67,8 @@ func FromFilter(ctx context.Context, j journal.Journal, f journal.Filter) (*Sour
 		switch {
 		case err != nil:
 			return nil, err
+		case len(e.Restores) > 0:
+			warnings = append(warnings, "left out "+e.ID+": it took a restore back on purpose; name it by its ID to restore it")
 		case e.Kind == journal.Deletion && e.Outcome == journal.Committed:
 			entries = append(entries, e)
 		case e.Outcome == journal.InDoubt:

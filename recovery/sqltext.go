@@ -18,6 +18,15 @@ func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + 
 // display is a table's name for people, who may paste it into SQL.
 func display(t *catalog.Table) string { return journal.QuoteName(t.Schema, t.Name) }
 
+// only is t as it stands in FROM: without what inherits from it, which keeps
+// its own keys and to which no foreign key of t applies. Partitions are t's.
+func only(t *catalog.Table) string {
+	if t.Kind == 'p' {
+		return t.QuotedName()
+	}
+	return "ONLY " + t.QuotedName()
+}
+
 // list joins the columns, each with the prefix (an alias and a dot, or "").
 func list(prefix string, columns []string) string {
 	out := make([]string, len(columns))
@@ -45,27 +54,7 @@ func equal(a string, ac []string, b string, bc []string) string {
 	return strings.Join(out, " AND ")
 }
 
-// refers is the condition that a row whose foreign key fk has these values
-// refers to the parent row of alias p, compared as the foreign key itself does.
-func refers(fk *catalog.ForeignKey, p string, values []string) string {
-	out := make([]string, len(values))
-	for i, v := range values {
-		operator, collation := "=", ""
-		if i < len(fk.Compare) {
-			if c := fk.Compare[i]; c.Operator != "" {
-				operator = "OPERATOR(" + c.Operator + ")"
-			}
-			if c := fk.Compare[i].Collation; c != "" {
-				collation = " COLLATE " + c
-			}
-		}
-		out[i] = p + "." + quote(fk.ParentColumns[i]) + " " + operator + " " + v + collation
-	}
-	return strings.Join(out, " AND ")
-}
-
-// notNull is the condition that none of the columns is null: with MATCH
-// SIMPLE, and MATCH FULL in a valid row, only then a foreign key applies.
+// notNull is the condition that none of the columns is null.
 func notNull(alias string, columns []string) string {
 	out := make([]string, len(columns))
 	for i, c := range columns {

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -41,12 +42,22 @@ func (r *restore) settle(ctx context.Context, t *table) error {
 		values[i] = fmt.Sprintf("%s::%s%s", quote(c), kinds[c], t.detail.columns[c].collate)
 	}
 	for _, c := range t.casts {
-		lost, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %[2]s::%[3]s::%[4]s::text IS DISTINCT FROM %[2]s",
-			t.land, quote(c.column), c.liveType, c.backupType))
+		// A type that production does not have was read as text.
+		known, err := r.production.number(ctx, fmt.Sprintf("SELECT (to_regtype(%s) IS NOT NULL)::int", literal(c.backupType)))
+		if err != nil {
+			return err
+		}
+		there, back := quote(c.column), "text"
+		if known == 1 {
+			there, back = there+"::"+c.backupType, c.backupType
+		}
+		there += "::" + c.liveType
+		values[slices.Index(t.columns, c.column)] = there + t.detail.columns[c.column].collate
+		lost, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE (%s)::%s::text IS DISTINCT FROM %s", t.land, there, back, quote(c.column)))
 		problem := fmt.Sprintf("%s.%s: %s in the recovery database does not fit %s in production", t.name(), c.column, c.backupType, c.liveType)
 		switch code := sqlState(err); {
-		case strings.HasPrefix(code, "22") || strings.HasPrefix(code, "42"):
-			return refuse(Unfit, problem+": "+err.Error())
+		case strings.HasPrefix(code, "22") || strings.HasPrefix(code, "42") || strings.HasPrefix(code, "23"):
+			return refuse(Unfit, problem+" (SQLSTATE "+code+")")
 		case err != nil:
 			return err
 		case lost > 0:

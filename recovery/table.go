@@ -13,11 +13,14 @@ import (
 // temporary tables in our session on production.
 type table struct {
 	live, backup *catalog.Table
-	detail       *detail // of live
+	detail       *detail      // of live
+	config       *TableConfig // never nil
 	key          []string
-	columns      []string // in both, none generated, in live's order; what travels
-	casts        []cast   // columns whose type differs between the sides
-	binary       bool     // rows travel in COPY's binary form
+	columns      []string    // in both, none generated, in live's order; what travels
+	items        []string    // one a column: what the recovery database is asked for, over row b and the expressions x
+	casts        []cast      // columns whose type differs between the sides
+	declared     []reference // polymorphic ones, from the configuration
+	binary       bool        // rows travel in COPY's binary form
 
 	in   string // temporary table: rows to insert; the columns of live
 	left string // temporary table: rows that stay out, with class and reason
@@ -37,26 +40,13 @@ const (
 	classConflict  = "conflict"
 	classParent    = "parent" // hangs on a parent that is gone or stays out
 	classMissing   = "missing"
+	classFiltered  = "filtered" // by the configuration
 )
 
 func (t *table) name() string { return display(t.live) }
 
 func (t *table) hasAll(columns []string) bool {
 	return !slices.ContainsFunc(columns, func(c string) bool { return !slices.Contains(t.columns, c) })
-}
-
-// foreignKeys are those that rows of t must keep: its own, and those that only
-// some of its partitions have.
-func (t *table) foreignKeys() []*catalog.ForeignKey {
-	out := slices.Clone(t.live.References)
-	for _, leaf := range t.live.Leaves() {
-		for _, fk := range leaf.References {
-			if !slices.Contains(out, fk) {
-				out = append(out, fk)
-			}
-		}
-	}
-	return out
 }
 
 // find looks a table up by name; schema "" means the one table of that name,
@@ -97,8 +87,6 @@ func unsupported(t *catalog.Table) string {
 		return "it is not a table"
 	case t.Temporary:
 		return "it is a temporary table"
-	case t.Kind == 'r' && (t.Parent != nil && !t.Partition || len(t.Children) > 0):
-		return "it takes part in plain inheritance (INHERITS), which restore does not handle yet"
 	}
 	return ""
 }

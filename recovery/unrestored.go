@@ -12,7 +12,9 @@ const examples = 5
 
 // writeUnrestored prints what stays out, by table and reason: every row is
 // counted, a few are named. The JSON form names all.
-func writeUnrestored(w io.Writer, rows []Unrestored) {
+func writeUnrestored(w io.Writer, rows []Unrestored) { writeLeft(w, "Not restored", rows) }
+
+func writeLeft(w io.Writer, title string, rows []Unrestored) {
 	if len(rows) == 0 {
 		return
 	}
@@ -30,7 +32,7 @@ func writeUnrestored(w io.Writer, rows []Unrestored) {
 		groups[g] = append(groups[g], u)
 	}
 	cut := false
-	fmt.Fprintf(w, "\nNot restored (%s):\n", grouped(int64(len(rows))))
+	fmt.Fprintf(w, "\n%s (%s):\n", title, grouped(int64(len(rows))))
 	for _, g := range order {
 		members := groups[g]
 		if members[0].Key == nil {

@@ -56,7 +56,7 @@ func (r *restore) verify(ctx context.Context) ([]Check, error) {
 // verifyRows proves that every staged row is in production, bit for bit.
 func (r *restore) verifyRows(ctx context.Context, t *table) ([]Check, error) {
 	same, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s s JOIN %s l ON %s WHERE %s",
-		t.in, t.live.QuotedName(), equal("l", t.key, "s", t.key), sameImage("l", "s", t.columns)))
+		t.in, only(t.live), equal("l", t.key, "s", t.key), sameImage("l", "s", t.columns)))
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (r *restore) verifyRows(ctx context.Context, t *table) ([]Check, error) {
 			SELECT %s || CASE WHEN %s THEN ' is not there' ELSE ' differs in ' || %s END
 			FROM %s s LEFT JOIN %s l ON %s WHERE NOT (%s) OR %s ORDER BY %s LIMIT %d`,
 			shown(t.key, "s", t.key), "l."+quote(t.key[0])+" IS NULL", differing("l", "s", t.columns),
-			t.in, t.live.QuotedName(), equal("l", t.key, "s", t.key), sameImage("l", "s", t.columns), "l."+quote(t.key[0])+" IS NULL", list("s.", t.key), listed))
+			t.in, only(t.live), equal("l", t.key, "s", t.key), sameImage("l", "s", t.columns), "l."+quote(t.key[0])+" IS NULL", list("s.", t.key), listed))
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +95,7 @@ func (r *restore) verifyUnique(ctx context.Context, t *table) ([]Check, error) {
 		if a.predicate != "" {
 			where = " WHERE " + a.predicate
 		}
-		rows := fmt.Sprintf("(SELECT tableoid AS rowback_table, ctid AS rowback_at, %s, %s FROM %s%s)", list("", t.key), strings.Join(exprs, ", "), t.live.QuotedName(), where)
+		rows := fmt.Sprintf("(SELECT tableoid AS rowback_table, ctid AS rowback_at, %s, %s FROM %s%s)", list("", t.key), strings.Join(exprs, ", "), only(t.live), where)
 		twice, err := r.production.number(ctx, fmt.Sprintf(
 			"SELECT count(*) FROM %[1]s a JOIN %[2]s s ON %[3]s JOIN %[1]s b ON %[4]s AND (a.rowback_table, a.rowback_at) <> (b.rowback_table, b.rowback_at)",
 			rows, t.in, equal("a", t.key, "s", t.key), strings.Join(match, " AND ")))
@@ -115,16 +115,16 @@ func (r *restore) verifyForeignKeys(ctx context.Context) ([]Check, error) {
 		if t.count.Restored == 0 {
 			continue
 		}
-		for _, fk := range t.foreignKeys() {
+		for _, ref := range t.allReferences() {
 			broken, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)",
-				t.inserted("c", fk), notNull("c", fk.Columns), fk.Parent.QuotedName(), refers(fk, "p", prefixed("c", fk.Columns))))
+				t.inserted("c", ref), ref.applies("c"), only(ref.Parent), ref.refers("p", ref.values("c"))))
 			if err != nil {
 				return out, err
 			}
 			if broken > 0 {
-				return out, &errRace{fmt.Sprintf("foreign key %s of %s: %d restored rows have no parent", fk.Name, t.name(), broken)}
+				return out, &errRace{fmt.Sprintf("%s of %s: %d restored rows have no parent", ref.title(), t.name(), broken)}
 			}
-			out = append(out, Check{Name: "foreign key " + fk.Name + ": " + t.name(), OK: true, Detail: fmt.Sprintf("every parent in %s is there", display(fk.Parent))})
+			out = append(out, Check{Name: ref.title() + ": " + t.name(), OK: true, Detail: fmt.Sprintf("every parent in %s is there", display(ref.Parent))})
 		}
 	}
 	return out, nil

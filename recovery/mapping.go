@@ -1,0 +1,250 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
+)
+
+// mapping is the configuration as it fits the two databases.
+type mapping struct {
+	byOID   map[uint32]*TableConfig // of production's tables
+	skip    []*TableConfig          // tables left out, there or not
+	declare []declared
+}
+
+// declared is a polymorphic reference before it is known which of its tables take part.
+type declared struct {
+	child *catalog.Table
+	ref   reference
+}
+
+// configure checks the configuration against production. A name that means
+// nothing there is refused: what is misspelt would silently not be done.
+func (r *restore) configure(c *Config) error {
+	r.mapping = mapping{byOID: map[uint32]*TableConfig{}}
+	var problems []string
+	for i := range c.Tables {
+		t := &c.Tables[i]
+		live, err := findNamed(r.production.catalog, t.Name)
+		switch {
+		case t.Skip:
+			r.mapping.skip = append(r.mapping.skip, t)
+		case err != nil:
+			problems = append(problems, fmt.Sprintf("configuration, restore.tables (line %d): %v", t.line, err))
+			continue
+		}
+		if live != nil {
+			r.mapping.byOID[live.Root().OID] = t
+		}
+	}
+	for i := range c.Polymorphic {
+		if err := r.declare(&c.Polymorphic[i]); err != nil {
+			problems = append(problems, fmt.Sprintf("configuration, restore.polymorphic (line %d): %v", c.Polymorphic[i].line, err))
+		}
+	}
+	return refuse(Usage, problems...)
+}
+
+func findNamed(s *catalog.Snapshot, name string) (*catalog.Table, error) {
+	schema, table := journal.SplitName(name)
+	return find(s, schema, table)
+}
+
+func (r *restore) declare(p *Polymorphic) error {
+	child, err := findNamed(r.production.catalog, p.Table)
+	if err != nil {
+		return err
+	}
+	child = child.Root()
+	for _, c := range []string{p.Type, p.ID} {
+		if child.Column(c) == nil {
+			return fmt.Errorf("table %s has no column %s", display(child), c)
+		}
+	}
+	for _, target := range p.Targets {
+		parent, err := findNamed(r.production.catalog, target.Table)
+		if err != nil {
+			return err
+		}
+		parent = parent.Root()
+		column := target.Column
+		if column == "" {
+			if len(parent.Key) != 1 {
+				return fmt.Errorf("table %s has no key of one column; say which column the id holds: {table: %[1]s, column: …}", display(parent))
+			}
+			column = parent.Key[0]
+		}
+		if parent.Column(column) == nil {
+			return fmt.Errorf("table %s has no column %s", display(parent), column)
+		}
+		r.mapping.declare = append(r.mapping.declare, declared{child, reference{
+			ForeignKey: &catalog.ForeignKey{
+				Name:  fmt.Sprintf("(%s %s, %s) to %s", p.Type, literal(target.Value), p.ID, display(parent)),
+				Child: child, Columns: []string{p.ID}, Parent: parent, ParentColumns: []string{column},
+			},
+			typeColumn: p.Type, typeValue: target.Value,
+			asText: child.Column(p.ID).BaseType != parent.Column(column).BaseType,
+		}})
+	}
+	return nil
+}
+
+// skipped is the configuration that leaves a source table out, or nil.
+func (r *restore) skipped(st *journal.Table) *TableConfig {
+	for _, c := range r.mapping.skip {
+		schema, name := journal.SplitName(c.Name)
+		if name == st.Name && (schema == st.Schema || schema == "" || st.Schema == "") {
+			return c
+		}
+		if live, err := find(r.production.catalog, st.Schema, st.Name); err == nil && r.mapping.byOID[live.Root().OID] == c {
+			return c
+		}
+	}
+	return nil
+}
+
+// liveTable is where rows of a source table go in production: the table of
+// that name, the one that the configuration says it has become, or, of a
+// partition that is there no more, its root.
+func (r *restore) liveTable(st *journal.Table) (*catalog.Table, error) {
+	live, err := find(r.production.catalog, st.Schema, st.Name)
+	for oid, c := range r.mapping.byOID {
+		if c.From == "" {
+			continue
+		}
+		schema, name := journal.SplitName(c.From)
+		if name == st.Name && (schema == st.Schema || schema == "" || st.Schema == "") && (err != nil || st.OID == oid) {
+			return r.production.catalog.Tables[oid], nil
+		}
+	}
+	if err == nil {
+		return live, nil
+	}
+	if r.recovery == nil { // an undo
+		return nil, fmt.Errorf("production: %w", err)
+	}
+	if backup, _ := find(r.recovery.catalog, st.Schema, st.Name); backup != nil && backup.Partition {
+		if root, _ := find(r.production.catalog, backup.Root().Schema, backup.Root().Name); root != nil {
+			return root, nil
+		}
+	}
+	hint := fmt.Sprintf("; if it was dropped on purpose, leave it out in the configuration: restore: {tables: {%s: {skip: true}}}", sourceName(st))
+	if moved := r.production.catalog.Tables[st.OID]; moved != nil && st.OID != 0 {
+		hint = fmt.Sprintf("; is it %s now? Then say so in the configuration: restore: {tables: {%[1]s: {from: %s}}}", display(moved), sourceName(st))
+	} else if r.o.Source.fromFile() {
+		hint = ""
+	}
+	return nil, fmt.Errorf("production: %w%s", err, hint)
+}
+
+// backupTable is where rows of a live table come from.
+func (r *restore) backupTable(live *catalog.Table) (*catalog.Table, error) {
+	if c := r.mapping.byOID[live.OID]; c != nil && c.From != "" {
+		return findNamed(r.recovery.catalog, c.From)
+	}
+	return find(r.recovery.catalog, live.Schema, live.Name)
+}
+
+// adopt gives t what the configuration says about it.
+func (r *restore) adopt(t *table) error {
+	t.config = r.mapping.byOID[t.live.OID]
+	if t.config == nil {
+		t.config = &TableConfig{}
+	}
+	for _, d := range r.mapping.declare {
+		if d.child == t.live {
+			t.declared = append(t.declared, d.ref)
+		}
+	}
+	bad := func(format string, args ...any) error {
+		return refuse(Usage, fmt.Sprintf("configuration, restore.tables.%s (line %d): ", t.config.Name, t.config.line)+fmt.Sprintf(format, args...))
+	}
+	for old, now := range t.config.Rename {
+		switch {
+		case t.backup.Column(old) == nil:
+			return bad("rename: table %s in the recovery database has no column %s", display(t.backup), old)
+		case t.live.Column(now) == nil:
+			return bad("rename: table %s in production has no column %s", t.name(), now)
+		}
+	}
+	for c := range t.config.Columns {
+		live := t.live.Column(c)
+		switch {
+		case live == nil:
+			return bad("columns: table %s in production has no column %s", t.name(), c)
+		case live.Generated:
+			return bad("columns: %s is a generated column; production makes its values", c)
+		case slices.Contains(t.key, c):
+			return bad("columns: %s is of the key by which rows are found; it cannot be another", c)
+		}
+	}
+	return nil
+}
+
+// was is the name in the recovery database of t's column c.
+func (t *table) was(c string) string {
+	for old, now := range t.config.Rename {
+		if now == c {
+			return old
+		}
+	}
+	return c
+}
+
+func (t *table) were(columns []string) []string {
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		out[i] = t.was(c)
+	}
+	return out
+}
+
+// renamed is a key as a journal entry from before a column was renamed gives
+// it, in the names that production has now.
+func (r *restore) renamed(live *catalog.Table, key []string) []string {
+	c := r.mapping.byOID[live.OID]
+	if c == nil {
+		return key
+	}
+	out := slices.Clone(key)
+	for i, k := range key {
+		if now := c.Rename[k]; now != "" && live.Column(k) == nil {
+			out[i] = now
+		}
+	}
+	return out
+}
+
+// proveSQL has the recovery database parse the configuration's expressions for
+// t, so that a mistake in one is known by its name before rows are read.
+func (r *restore) proveSQL(ctx context.Context, t *table) error {
+	try := func(key, sql string) error {
+		if err := r.recovery.exec(ctx, "SAVEPOINT rowback_try"); err != nil {
+			return err
+		}
+		// Prepared, not run: and one statement, whatever it holds.
+		_, err := r.recovery.conn.PgConn().Prepare(ctx, "", fmt.Sprintf("SELECT (%s) FROM %s", sql, only(t.backup)), nil)
+		if back := r.recovery.exec(ctx, "ROLLBACK TO rowback_try"); back != nil {
+			return back
+		}
+		if err != nil {
+			return refuse(Usage, fmt.Sprintf("configuration, restore.tables.%s.%s (line %d): %v", t.config.Name, key, t.config.line, err))
+		}
+		return nil
+	}
+	if t.config.Where != "" {
+		if err := try("where", "("+t.config.Where+") IS TRUE"); err != nil {
+			return err
+		}
+	}
+	for c, sql := range t.config.Columns {
+		if err := try("columns."+c, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package recovery
+
+import (
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+)
+
+// reference is what rows of one table refer to rows of another by: a foreign
+// key of production, or a polymorphic reference that the configuration
+// declares, which no constraint guards.
+type reference struct {
+	*catalog.ForeignKey
+	typeColumn, typeValue string // polymorphic: of the rows that it is about; "" for a foreign key
+	asText                bool   // polymorphic: the two columns are of different types
+}
+
+// references of a table: its own foreign keys, and those declared.
+func (t *table) references() []reference {
+	var out []reference
+	for _, fk := range t.live.References {
+		out = append(out, reference{ForeignKey: fk})
+	}
+	return append(out, t.declared...)
+}
+
+// allReferences are those that rows of t must keep: its references, and the
+// foreign keys that only some of its partitions have.
+func (t *table) allReferences() []reference {
+	out := t.references()
+	if t.live.Kind != 'p' { // what inherits from t holds none of its rows
+		return out
+	}
+	seen := map[*catalog.ForeignKey]bool{}
+	for _, fk := range t.live.References {
+		seen[fk] = true
+	}
+	for _, leaf := range t.live.Leaves() {
+		for _, fk := range leaf.References {
+			if !seen[fk] {
+				seen[fk] = true
+				out = append(out, reference{ForeignKey: fk})
+			}
+		}
+	}
+	return out
+}
+
+func (r reference) polymorphic() bool { return r.typeColumn != "" }
+
+// title names it in checks and notes.
+func (r reference) title() string {
+	if r.polymorphic() {
+		return "reference " + r.Name
+	}
+	return "foreign key " + r.Name
+}
+
+// reads are the columns of the child that the reference looks at.
+func (r reference) reads() []string {
+	if r.polymorphic() {
+		return append([]string{r.typeColumn}, r.Columns...)
+	}
+	return r.Columns
+}
+
+// values are the referring columns of alias.
+func (r reference) values(alias string) []string { return prefixed(alias, r.Columns) }
+
+// applies is the condition that the row of alias refers to a parent at all:
+// none of the columns is null (with MATCH SIMPLE, and MATCH FULL in a valid
+// row), and the type is the reference's.
+func (r reference) applies(alias string) string {
+	out := notNull(alias, r.Columns)
+	if r.polymorphic() {
+		out += " AND " + alias + "." + quote(r.typeColumn) + "::text = " + literal(r.typeValue)
+	}
+	return out
+}
+
+// refers is the condition that a row with these values in the referring
+// columns refers to the parent row of alias p, compared as the foreign key
+// itself does.
+func (r reference) refers(p string, values []string) string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		if r.asText {
+			out[i] = p + "." + quote(r.ParentColumns[i]) + "::text = " + v + "::text"
+			continue
+		}
+		operator, collation := "=", ""
+		if i < len(r.Compare) {
+			if c := r.Compare[i]; c.Operator != "" {
+				operator = "OPERATOR(" + c.Operator + ")"
+			}
+			if c := r.Compare[i].Collation; c != "" {
+				collation = " COLLATE " + c
+			}
+		}
+		out[i] = p + "." + quote(r.ParentColumns[i]) + " " + operator + " " + v + collation
+	}
+	return strings.Join(out, " AND ")
+}

@@ -1,0 +1,98 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// check is a CHECK constraint of a table.
+type check struct {
+	name, expression string // over unqualified column names
+	columns          []string
+}
+
+// A row whose check is unknown passes.
+const checksSQL = `
+	SELECT c.conrelid, c.conname, pg_get_expr(c.conbin, c.conrelid),
+	       (SELECT string_agg(a.attname, e'\x1f') FROM pg_attribute a WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey))
+	FROM pg_constraint c WHERE c.conrelid IN $tables AND c.contype = 'c' ORDER BY c.conrelid, c.conname`
+
+func (d *detail) addCheck(v []string) {
+	d.checks = append(d.checks, check{v[0], v[1], strings.Split(v[2], "\x1f")})
+}
+
+// The constraint of a leaf includes those of the partitions above it; a
+// default partition alone has none.
+const partitionsSQL = `
+	SELECT c.oid, coalesce((SELECT string_agg('(' || coalesce(pg_get_partition_constraintdef(p.relid), 'true') || ')', ' OR ')
+	       FROM pg_partition_tree(c.oid) p WHERE p.isleaf AND p.relid <> c.oid), 'false')
+	FROM pg_class c WHERE c.oid IN $tables AND c.relkind = 'p'`
+
+func (d *detail) addPartitions(v []string) { d.partitions = v[0] }
+
+// housed takes out the rows that no partition takes (any more). A key that no
+// partition takes hangs on nothing: its row conflicts with the table as it is.
+func (r *restore) housed(ctx context.Context, t *table) error {
+	if t.detail.partitions == "" {
+		return nil
+	}
+	return r.production.exec(ctx, fmt.Sprintf(`
+		WITH d AS (DELETE FROM %[1]s WHERE (%[2]s) IS NOT TRUE RETURNING *)
+		INSERT INTO %[3]s (%[4]s, rowback_class, rowback_reason) SELECT %[4]s, '%[5]s', %[6]s FROM d`,
+		t.in, t.detail.partitions, t.left, list("", t.columns), classConflict,
+		literal("no partition of "+t.name()+" takes it; attach one that does, then restore again")))
+}
+
+// refuseUnfit refuses rows that would break a rule of production's table that
+// the recovery database did not know: each rule once, with how many rows. It
+// must be called after classify, so that only rows to be inserted count.
+func (r *restore) refuseUnfit(ctx context.Context) error {
+	var problems []string
+	for _, t := range r.tables {
+		if t.count.Restored == 0 {
+			continue
+		}
+		mend := func(column string) string {
+			return fmt.Sprintf("give them a value in the configuration: restore: {tables: {%s: {columns: {%s: SQL}}}}", t.name(), column)
+		}
+		for _, c := range t.live.Columns {
+			if !c.NotNull || !t.hasAll([]string{c.Name}) {
+				continue
+			}
+			n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s IS NULL", t.in, quote(c.Name)))
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				problems = append(problems, fmt.Sprintf("%s.%s is NOT NULL in production, and %s have no value there; %s", t.name(), c.Name, plural(n, "row"), mend(c.Name)))
+			}
+		}
+		for _, c := range t.detail.checks {
+			if !t.hasAll(c.columns) {
+				continue
+			}
+			n, err := r.broken(ctx, t, c)
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				problems = append(problems, fmt.Sprintf("%s of %s break its CHECK constraint %s: %s; %s", plural(n, "row"), t.name(), c.name, c.expression, mend(c.columns[0])))
+			}
+		}
+	}
+	return refuse(Unfit, problems...)
+}
+
+// broken counts the rows that break a check. One that cannot be asked of the
+// staged rows (it speaks of the whole row) is left to the insert.
+func (r *restore) broken(ctx context.Context, t *table, c check) (int64, error) {
+	if err := r.production.exec(ctx, "SAVEPOINT rowback_check"); err != nil {
+		return 0, err
+	}
+	n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE (%s) IS FALSE", t.in, c.expression))
+	if err != nil && sqlState(err) != "" {
+		return 0, r.production.exec(ctx, "ROLLBACK TO rowback_check")
+	}
+	return n, err
+}
