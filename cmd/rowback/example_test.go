@@ -33,6 +33,9 @@ func TestExample_IsComplete(t *testing.T) {
 		if _, err := s.alerts(); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := s.restore(); err != nil {
+			t.Fatal(err)
+		}
 		if sh := s.rules.Shadows(); len(sh) > 0 {
 			t.Errorf("the rule %s is never reached", sh[0].Rule.Name)
 		}

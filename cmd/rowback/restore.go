@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,8 @@ type restoreOptions struct {
 	keys        string
 	fromDiff    string
 	withParents bool
+	onDifferent string
+	undo        bool
 	dryRun, yes bool
 	lockTimeout time.Duration
 }
@@ -46,6 +49,15 @@ header; --from-diff takes what a file of 'rowback diff --out' proposes.
 
 The recovery database is only read. It may be a standby.
 
+--undo takes a restore back: it removes exactly the rows that it inserted and
+that nobody has touched since, and cuts the links that it restored; rows that
+others refer to by now stay and are listed. It needs no recovery database.
+
+Where the two schemas have drifted apart, the configuration says what has become
+of a table or column, and what new columns get, under the key restore; see the
+example file. A new rule (NOT NULL, CHECK) that rows would break, or a type they
+do not fit, is refused by name before anything is written.
+
 Exit codes: 0 every row is back; 3 done, and some rows could not be restored;
 4 not confirmed, or a privilege is missing; 2 wrong request or databases;
 1 failed. With 1, 2 and 4 nothing was written, unless the message says that the
@@ -54,7 +66,8 @@ connection broke at COMMIT and it is not known.`,
   rowback restore 01JY2M 01JY2P --recovery postgres://recovery.internal/shop --yes
   rowback restore --since 2h --user batch --recovery postgres://recovery.internal/shop
   rowback restore --table orders --keys lost.csv --recovery postgres://recovery.internal/shop
-  rowback restore --from-diff lost.json --recovery postgres://recovery.internal/shop`,
+  rowback restore --from-diff lost.json --recovery postgres://recovery.internal/shop
+  rowback restore --undo 01JY3A --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runRestore(cmd, s, o, args) },
 	}
 	f := cmd.Flags()
@@ -67,6 +80,8 @@ connection broke at COMMIT and it is not known.`,
 	f.StringVar(&o.keys, "keys", "", "restore the rows of --table whose keys are in `FILE`")
 	f.StringVar(&o.fromDiff, "from-diff", "", "restore the lost rows in `FILE`, made by rowback diff --out")
 	f.BoolVar(&o.withParents, "with-parents", false, "bring back parents that are gone too, though these deletions did not remove them")
+	f.BoolVar(&o.undo, "undo", false, "take restores back: the IDs are those of the restores' own entries")
+	f.StringVar(&o.onDifferent, "on-different", "report", "rows that are in production with other values now: `report|skip|fail`: list them, only count them, or write nothing at all if there is one")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	f.DurationVar(&o.lockTimeout, "lock-timeout", 5*time.Second, "longest `WAIT` for a lock on production")
@@ -82,19 +97,19 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 	if err := o.check(filter, ids); err != nil {
 		return usageError(err)
 	}
+	if o.undo {
+		return runUndo(cmd, s, o, ids)
+	}
 	if s.Recovery == "" {
 		return usageError(errors.New("no recovery database is given: name it with --recovery, or as recovery in the configuration file"))
 	}
-	if s.origin["production"] == "" && s.origin["upstream"] == "" {
-		fmt.Fprintf(stderr, "rowback: neither --production nor --upstream is given: production is the default, %s\n", s.Production)
-	}
-	asks := isTerminal(cmd.InOrStdin()) && !o.yes && !o.dryRun
-	if !asks && !o.yes && !o.dryRun {
-		return refusedError(errors.New("restore writes to production and there is no terminal to ask on: give --yes to go ahead, or --dry-run to see the plan"))
+	asks, config, err := o.begin(cmd, s)
+	if err != nil {
+		return err
 	}
 	options := recovery.Options{
 		Production: connString(s.Production), Recovery: connString(s.Recovery),
-		WithParents: o.withParents, DryRun: o.dryRun, LockTimeout: o.lockTimeout,
+		Config: config, OnDifferent: recovery.OnDifferent(o.onDifferent), WithParents: o.withParents, DryRun: o.dryRun, LockTimeout: o.lockTimeout,
 		Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
 	}
 	// A file of keys needs the journal only to put the restore on record.
@@ -137,6 +152,22 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 	return nil
 }
 
+// begin says where production is by default, reads what the file says about
+// restores, and settles whether a person is asked.
+func (o restoreOptions) begin(cmd *cobra.Command, s *settings) (asks bool, config *recovery.Config, err error) {
+	if s.origin["production"] == "" && s.origin["upstream"] == "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "rowback: neither --production nor --upstream is given: production is the default, %s\n", s.Production)
+	}
+	if config, err = s.restore(); err != nil {
+		return false, nil, err
+	}
+	asks = isTerminal(cmd.InOrStdin()) && !o.yes && !o.dryRun
+	if !asks && !o.yes && !o.dryRun {
+		return false, nil, refusedError(errors.New("restore writes to production and there is no terminal to ask on: give --yes to go ahead, or --dry-run to see the plan"))
+	}
+	return asks, config, nil
+}
+
 // check refuses requests that are none, or two at once.
 func (o restoreOptions) check(f journal.Filter, ids []string) error {
 	filtered := f != (journal.Filter{})
@@ -147,10 +178,14 @@ func (o restoreOptions) check(f journal.Filter, ids []string) error {
 		return errors.New("--keys needs --table: the keys of which table?")
 	case o.keys != "" && (len(ids) > 0 || f != (journal.Filter{Table: f.Table})):
 		return errors.New("--keys goes with --table alone, without IDs or other filters")
+	case o.undo && (len(ids) == 0 || filtered || o.keys != "" || o.fromDiff != "" || o.withParents || o.onDifferent != "report"):
+		return errors.New("--undo takes the IDs of restores (`rowback log` lists them), and nothing else but --dry-run, --yes and --lock-timeout")
 	case len(ids) > 0 && filtered:
 		return errors.New("give IDs or a filter, not both")
 	case len(ids) == 0 && !filtered && o.fromDiff == "":
 		return errors.New("restore what? Give the ID of a deletion (`rowback log` lists them), a filter, or --table with --keys")
+	case !slices.Contains([]string{"report", "skip", "fail"}, o.onDifferent):
+		return fmt.Errorf("--on-different takes report, skip or fail, not %q", o.onDifferent)
 	case o.lockTimeout <= 0:
 		return errors.New("--lock-timeout must be above zero")
 	}
@@ -195,6 +230,8 @@ func restoreError(err error) error {
 		return err
 	case refusal.Kind == recovery.Denied:
 		return refusedError(err)
+	case refusal.Kind == recovery.Differs:
+		return err
 	}
 	return usageError(err) // the request, or the databases it names
 }

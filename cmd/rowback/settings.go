@@ -34,7 +34,8 @@ type settings struct {
 	// rules come to. Mode and Threshold are those of its default.
 	rules policy.Policy
 
-	alertsNode *yaml.Node // the value of alerts in the file, nil if none; see alerts
+	alertsNode  *yaml.Node // the value of alerts in the file, nil if none; see alerts
+	restoreNode *yaml.Node // likewise; see restore
 
 	env    environment
 	origin map[string]string // for people: where each setting that was given comes from
@@ -117,6 +118,7 @@ func (s *settings) load(flags *pflag.FlagSet) error {
 		err = s.readPolicy(file)
 	}
 	s.alertsNode = file["alerts"].node
+	s.restoreNode = file["restore"].node
 	return usageError(err)
 }
 

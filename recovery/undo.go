@@ -1,0 +1,289 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
+)
+
+// UndoOptions of taking restores back.
+type UndoOptions struct {
+	Production  string          // where they put the rows
+	Journal     journal.Journal // knows what they did, and takes the evidence of this
+	IDs         []string        // of the restores' own entries
+	Config      *Config         // its polymorphic references keep parents
+	DryRun      bool
+	LockTimeout time.Duration // 0: 5 s
+	Progress    *Progress     // nil: silent
+
+	// Confirm is shown the plan before anything is written; nil: go ahead.
+	Confirm func(context.Context, *UndoReport) (bool, error)
+}
+
+// undo is one under way. It uses the restore's ways of connecting, linking and
+// committing; its tables are those that the restores filled.
+type undo struct {
+	*restore
+	o       UndoOptions
+	entries []*journal.Entry // newest first
+	source  []journal.Table  // of all entries
+	xids    []uint64         // one a source table: the transaction that wrote its rows
+	report  *UndoReport
+}
+
+// Undo removes exactly the rows that restores inserted and that nobody has
+// changed since, and cuts the links again that they restored, where they still
+// are. A row is unchanged if its current version was written by the restore's
+// own transaction (xmin): one that was merely touched is kept. A row that
+// others refer to by now, and that are not removed with it, is kept too.
+//
+// It is one transaction, verified and put on record before it commits, as a
+// deletion that can itself be restored. Errors are as Restore's.
+func Undo(ctx context.Context, o UndoOptions) (report *UndoReport, err error) {
+	began := time.Now()
+	u := &undo{o: o, restore: &restore{
+		o:     Options{Production: o.Production, Journal: o.Journal, Source: &Source{}, Config: o.Config, LockTimeout: o.LockTimeout, Progress: o.Progress},
+		byOID: map[uint32]*table{}, feeds: map[int]*table{}, order: map[int][]string{}, byFeed: map[int]*link{},
+	}}
+	defer o.Progress.Done()
+	defer u.close()
+	defer func() {
+		if err != nil && ctx.Err() != nil && !u.committing {
+			err = fmt.Errorf("%w: %w", ErrStopped, ctx.Err())
+		}
+	}()
+	for _, step := range []func(context.Context) error{u.load, u.open, u.prepare, u.stage} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if o.DryRun || o.Confirm != nil {
+		if err := u.try(ctx, false); err != nil {
+			return nil, err
+		}
+		if o.DryRun {
+			return u.report, nil
+		}
+		o.Progress.Done()
+		switch yes, err := o.Confirm(ctx, u.report); {
+		case err != nil:
+			return nil, err
+		case !yes:
+			return nil, ErrDeclined
+		}
+	}
+	for try := 1; ; try++ {
+		err := u.try(ctx, true)
+		if err == nil || try == tries || !again(err) {
+			var race *errRace
+			if errors.As(err, &race) {
+				err = fmt.Errorf("%w: %s", ErrUnverified, race.what)
+			}
+			if u.report != nil {
+				u.report.Seconds = time.Since(began).Seconds()
+			}
+			return u.report, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Duration(rand.IntN(50*try)) * time.Millisecond):
+		}
+	}
+}
+
+// load reads the entries.
+func (u *undo) load(ctx context.Context) error {
+	var problems []string
+	for _, id := range u.o.IDs {
+		e, err := u.o.Journal.Entry(ctx, id)
+		switch {
+		case errors.Is(err, journal.ErrNotFound), errors.Is(err, journal.ErrAmbiguous):
+			problems = append(problems, fmt.Sprintf("%s; `rowback log` lists them", err))
+			continue
+		case err != nil:
+			return err
+		case e.Kind != journal.Restore:
+			problems = append(problems, fmt.Sprintf("%s is a deletion, not a restore; `rowback restore %[1]s` brings its rows back", e.ID))
+		case e.Outcome == journal.InDoubt:
+			problems = append(problems, e.ID+" is in doubt: whether its transaction committed is not known yet; the proxy settles it when it next starts")
+		case e.Outcome != journal.Committed:
+			problems = append(problems, e.ID+" did not commit: there is nothing to undo")
+		}
+		if !slices.ContainsFunc(u.entries, func(o *journal.Entry) bool { return o.ID == e.ID }) {
+			u.entries = append(u.entries, e)
+		}
+	}
+	if err := refuse(Usage, problems...); err != nil {
+		return err
+	}
+	slices.SortFunc(u.entries, func(a, b *journal.Entry) int { return -cmpID(a, b) })
+	for _, e := range u.entries {
+		if e.Database != u.entries[0].Database {
+			return refuse(Usage, "the restores were in several databases; undo one database at a time")
+		}
+		xid, err := strconv.ParseUint(e.XID, 10, 64)
+		if err != nil {
+			return refuse(Unfit, e.ID+" does not name its transaction, so its rows cannot be told from others")
+		}
+		u.restore.o.Source.IDs = append(u.restore.o.Source.IDs, e.ID)
+		for _, t := range e.Tables {
+			u.source, u.xids = append(u.source, t), append(u.xids, xid)
+		}
+	}
+	u.restore.o.Source.Database = u.entries[0].Database
+	return nil
+}
+
+func cmpID(a, b *journal.Entry) int {
+	switch {
+	case a.ID < b.ID:
+		return -1
+	case a.ID > b.ID:
+		return 1
+	}
+	return 0
+}
+
+// open connects, and refuses a server that is not the one that the restores
+// were on: transaction ids mean nothing elsewhere.
+func (u *undo) open(ctx context.Context) (err error) {
+	if u.production, err = connect(ctx, "production", u.o.Production, u.entries[0].Database); err != nil {
+		return err
+	}
+	if err := u.production.exec(ctx, fmt.Sprintf("SET lock_timeout = %d", u.restore.o.lockTimeout().Milliseconds())); err != nil {
+		return err
+	}
+	rows, err := u.production.rows(ctx, "SELECT system_identifier::text FROM pg_control_system()")
+	if err != nil {
+		return err
+	}
+	if err := u.production.load(ctx); err != nil {
+		return err
+	}
+	var problems []string
+	for _, e := range u.entries {
+		if e.Server.SystemID != "" && e.Server.SystemID != *rows[0][0] {
+			problems = append(problems, fmt.Sprintf("%s was on another server than %s", e.ID, u.production.where()))
+		}
+	}
+	if was, is := u.entries[0].Database, u.production.catalog.Database; was != is {
+		problems = append(problems, fmt.Sprintf("%s was in database %s; this is %s", u.entries[0].ID, was, is))
+	}
+	if err := refuse(Usage, problems...); err != nil {
+		return err
+	}
+	return u.configure(u.restore.o.config())
+}
+
+// prepare resolves the tables and asks for privileges.
+func (u *undo) prepare(ctx context.Context) error {
+	var problems []string
+	for i := range u.source {
+		st := &u.source[i]
+		var err error
+		if len(st.Old) > 0 {
+			err = u.addLink(ctx, i, st)
+		} else {
+			err = u.addFilled(ctx, i, st)
+		}
+		if err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	if err := refuse(Unfit, problems...); err != nil {
+		return err
+	}
+	var needs []need
+	for _, t := range u.tables {
+		for _, p := range []string{"SELECT", "DELETE", "UPDATE"} { // UPDATE locks them
+			needs = append(needs, tableNeed(t.live, p))
+		}
+		for _, ref := range u.referring(t) {
+			needs = append(needs, schemaNeed(ref.Child), tableNeed(ref.Child, "SELECT"))
+		}
+	}
+	for _, l := range u.links {
+		needs = append(needs, tableNeed(l.live, "SELECT"), tableNeed(l.live, "UPDATE"))
+	}
+	missing, err := u.production.missing(ctx, needs)
+	if err != nil {
+		return err
+	}
+	if err := refuse(Denied, missing...); err != nil {
+		return err
+	}
+	return u.probeReplica(ctx, nil)
+}
+
+// addFilled makes source table i one of the tables to remove rows from.
+func (u *undo) addFilled(ctx context.Context, i int, st *journal.Table) error {
+	live, err := u.liveTable(st)
+	if err != nil {
+		return err
+	}
+	live = live.Root()
+	if why := unsupported(live); why != "" {
+		return fmt.Errorf("table %s: %s", display(live), why)
+	}
+	var key []string
+	for _, c := range st.Key {
+		key = append(key, c.Name)
+	}
+	key = u.renamed(live, key)
+	if err := u.production.describe(ctx, live); err != nil {
+		return err
+	}
+	t := u.byOID[live.OID]
+	if t == nil {
+		t = &table{live: live, detail: u.production.detail[live.OID], config: &TableConfig{}, key: key,
+			in: fmt.Sprintf("pg_temp.rowback_undo_%d", len(u.tables)+1), left: fmt.Sprintf("pg_temp.rowback_gone_%d", len(u.tables)+1)}
+		for _, d := range u.mapping.declare {
+			if d.child == live {
+				t.declared = append(t.declared, d.ref)
+			}
+		}
+		u.byOID[live.OID] = t
+		u.tables = append(u.tables, t)
+	}
+	for _, c := range key {
+		if live.Column(c) == nil || !slices.Contains(t.key, c) || len(key) != len(t.key) {
+			return fmt.Errorf("table %s has not the key (%s) any more that the restore went by", display(live), c)
+		}
+	}
+	if !t.detail.uniqueOn(key) {
+		return fmt.Errorf("no unique index of %s is on its key any more; rows cannot be told apart", display(live))
+	}
+	u.feeds[i], u.order[i] = t, key
+	return nil
+}
+
+// referring are the references to t or a partition of it.
+func (u *undo) referring(t *table) (out []reference) {
+	parents := []*catalog.Table{t.live}
+	if t.live.Kind == 'p' {
+		parents = append(parents, t.live.Leaves()...)
+	}
+	seen := map[*catalog.ForeignKey]bool{}
+	for _, p := range parents {
+		for _, fk := range p.ReferencedBy {
+			if !seen[fk] {
+				seen[fk] = true
+				out = append(out, reference{ForeignKey: fk})
+			}
+		}
+	}
+	for _, d := range u.mapping.declare {
+		if d.ref.Parent == t.live {
+			out = append(out, d.ref)
+		}
+	}
+	return out
+}

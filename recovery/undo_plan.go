@@ -1,0 +1,236 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Classes of staged rows and links.
+const (
+	undoRemove  = "remove" // or, of a link: to be cut again
+	undoGone    = "gone"
+	undoChanged = "changed"
+	undoKept    = "kept" // rows that stay refer to it
+)
+
+var undoReasons = map[string]string{
+	undoChanged: "changed since it was restored; left as it is",
+	undoKept:    "rows that came or stay refer to it; left as it is",
+}
+
+// try is one transaction: lock, classify and, with write, remove, verify, commit.
+func (u *undo) try(ctx context.Context, write bool) (err error) {
+	if err := u.begin(ctx); err != nil {
+		return err
+	}
+	committed := false
+	defer func() {
+		if !committed {
+			err = errors.Join(err, u.rollback(ctx))
+		}
+	}()
+	if err := u.classify(ctx, write); err != nil {
+		return err
+	}
+	if u.report, err = u.plan(ctx); err != nil || !write || u.report.Removed+u.report.unlinked() == 0 {
+		u.report.DryRun = !write
+		return err
+	}
+	if err := u.remove(ctx); err != nil {
+		return err
+	}
+	if err := u.verify(ctx); err != nil {
+		u.report.withdraw()
+		return err
+	}
+	if u.report.Entry, err = u.commit(ctx, &committed, u.evidence); err != nil {
+		u.report.withdraw()
+		return err
+	}
+	u.report.Warnings = u.warnings
+	return nil
+}
+
+// classify sorts the staged rows. A row that is to go is locked first, so that
+// it stays as it is and gets no more children until the end.
+func (u *undo) classify(ctx context.Context, lock bool) error {
+	u.o.Progress.Start("planning", 0)
+	for _, t := range u.tables {
+		mine := fmt.Sprintf("%s AND l.xmin::text = s.rowback_xmin", equal("l", t.key, "s", t.key))
+		if lock {
+			if err := u.production.exec(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s l JOIN %s s ON %s FOR UPDATE OF l) x", only(t.live), t.in, mine)); err != nil {
+				return err
+			}
+		}
+		err := u.production.exec(ctx, fmt.Sprintf(`
+			UPDATE %[1]s x SET rowback_class = CASE WHEN l.%[2]s IS NULL THEN '%[3]s' WHEN l.xmin::text = s.rowback_xmin THEN '%[4]s' ELSE '%[5]s' END
+			FROM %[1]s s LEFT JOIN %[6]s l ON %[7]s WHERE x.ctid = s.ctid`,
+			t.in, quote(t.key[0]), undoGone, undoRemove, undoChanged, only(t.live), equal("l", t.key, "s", t.key)))
+		if err != nil {
+			return err
+		}
+	}
+	for _, l := range u.links {
+		err := u.production.exec(ctx, fmt.Sprintf(`
+			UPDATE %[1]s x SET rowback_class = CASE WHEN l.%[2]s IS NULL THEN '%[3]s' WHEN %[4]s THEN '%[5]s' ELSE '%[6]s' END
+			FROM %[1]s y LEFT JOIN %[7]s l ON %[8]s WHERE x.ctid = y.ctid`,
+			l.staged, quote(l.key[0]), undoGone, l.isWhole("y"), undoRemove, undoChanged, only(l.live), equal("l", l.key, "y", l.keys())))
+		if err != nil {
+			return err
+		}
+	}
+	return u.keep(ctx)
+}
+
+// keep takes out the rows that a row refers to that stays, then the parents of
+// these, until none is found any more.
+func (u *undo) keep(ctx context.Context) error {
+	for found := true; found; {
+		found = false
+		for _, t := range u.tables {
+			for _, ref := range u.referring(t) {
+				n, err := u.production.affect(ctx, fmt.Sprintf(`UPDATE %s s SET rowback_class = '%s' FROM %s p WHERE s.rowback_class = '%s' AND %s
+					AND EXISTS (SELECT FROM %s c WHERE %s AND %s AND %s)`,
+					t.in, undoKept, only(ref.Parent), undoRemove, equal("p", t.key, "s", t.key),
+					only(ref.Child), ref.applies("c"), ref.refers("p", ref.values("c")), u.stays("c", ref)))
+				if err != nil {
+					return err
+				}
+				found = found || n > 0
+			}
+		}
+	}
+	return nil
+}
+
+// stays is the condition that the row of alias c still refers by ref when all is done.
+func (u *undo) stays(c string, ref reference) string {
+	out := []string{"true"}
+	if t := u.byOID[ref.Child.Root().OID]; t != nil {
+		out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", t.in, undoRemove, equal("o", t.key, c, t.key)))
+	}
+	for _, l := range u.links {
+		if l.ref.ForeignKey == ref.ForeignKey {
+			out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", l.staged, undoRemove, equal("o", l.keys(), c, l.key)))
+		}
+	}
+	return strings.Join(out, " AND ")
+}
+
+// remove cuts the links and deletes the rows, children before parents; what
+// refers to each other goes by one statement.
+func (u *undo) remove(ctx context.Context) error {
+	if u.replica {
+		if err := u.production.exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
+			return err
+		}
+	}
+	for _, l := range u.links {
+		if l.relinked == 0 {
+			continue
+		}
+		var set []string
+		for _, c := range l.cut {
+			set = append(set, quote(c)+" = "+l.leftAs(c, u.production.detail[l.live.OID]))
+		}
+		n, err := u.production.affect(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE x.rowback_class = '%s' AND %s AND %s",
+			only(l.live), strings.Join(set, ", "), l.staged, undoRemove, equal("l", l.key, "x", l.keys()), l.isWhole("x")))
+		if err != nil {
+			return fmt.Errorf("cutting links of %s: %w", display(l.live), err)
+		}
+		if n != l.relinked {
+			return &errRace{fmt.Sprintf("%s: %d links were to be cut, %d were; another session changed the rows", display(l.live), l.relinked, n)}
+		}
+	}
+	groups := components(u.tables)
+	slices.Reverse(groups)
+	u.o.Progress.Start("removing", u.report.Removed)
+	for _, group := range groups {
+		if err := u.removeGroup(ctx, group); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *undo) removeGroup(ctx context.Context, group []*table) error {
+	var ctes, counts []string
+	for i, t := range group {
+		// What the rows were referred to by, for the verification.
+		var columns []string
+		for _, ref := range u.referring(t) {
+			for _, c := range ref.ParentColumns {
+				if !slices.Contains(columns, c) {
+					columns = append(columns, c)
+				}
+			}
+		}
+		columns = append(columns, slices.DeleteFunc(slices.Clone(t.key), func(c string) bool { return slices.Contains(columns, c) })...)
+		err := u.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s ON COMMIT DROP AS SELECT %s FROM %s l JOIN %s s ON %s WHERE s.rowback_class = '%s'",
+			local(t.left), list("l.", columns), only(t.live), t.in, equal("l", t.key, "s", t.key), undoRemove))
+		if err != nil {
+			return err
+		}
+		ctes = append(ctes, fmt.Sprintf("d%d AS (DELETE FROM %s l USING %s s WHERE s.rowback_class = '%s' AND %s RETURNING 1)",
+			i, only(t.live), t.in, undoRemove, equal("l", t.key, "s", t.key)))
+		counts = append(counts, fmt.Sprintf("(SELECT count(*) FROM d%d)", i))
+	}
+	removed, err := u.production.numbers(ctx, "WITH "+strings.Join(ctes, ", ")+" SELECT "+strings.Join(counts, ", "))
+	if err != nil {
+		return insertError(group, err)
+	}
+	for i, t := range group {
+		if want := u.report.count(t.live).Removed; removed[i] != want {
+			return &errRace{fmt.Sprintf("%s: %d rows were to be removed, %d were%s", t.name(), want, removed[i], u.blame())}
+		}
+		u.o.Progress.Add(removed[i])
+	}
+	return nil
+}
+
+// verify proves, before the commit, that what was to go has gone, and that
+// nothing refers to it.
+func (u *undo) verify(ctx context.Context) error {
+	if err := u.production.exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
+		return err
+	}
+	u.o.Progress.Start("verifying", 0)
+	add := func(name, none, detail string) error {
+		n, err := u.production.number(ctx, none)
+		u.report.Checks = append(u.report.Checks, Check{Name: name, OK: err == nil && n == 0, Detail: fmt.Sprintf(detail, n)})
+		if err == nil && n > 0 {
+			err = fmt.Errorf("%w: %s: %s%s", ErrUnverified, name, fmt.Sprintf(detail, n), u.blame())
+		}
+		return err
+	}
+	for _, t := range u.tables {
+		if u.report.count(t.live).Removed == 0 {
+			continue
+		}
+		err := add("rows removed: "+t.name(), fmt.Sprintf("SELECT count(*) FROM %s g JOIN %s l ON %s", t.left, only(t.live), equal("l", t.key, "g", t.key)), "%d are still there")
+		if err != nil {
+			return err
+		}
+		for _, ref := range u.referring(t) {
+			err := add(ref.title()+": "+display(ref.Child), fmt.Sprintf("SELECT count(*) FROM %s c JOIN %s g ON %s WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)",
+				only(ref.Child), t.left, ref.refers("g", ref.values("c")), ref.applies("c"), only(ref.Parent), ref.refers("p", ref.values("c"))), "%d rows refer to what was removed")
+			if err != nil {
+				return err
+			}
+		}
+	}
+	for _, l := range u.links {
+		if l.relinked == 0 {
+			continue
+		}
+		broken := fmt.Sprintf("SELECT count(*) FROM %s l JOIN %s x ON x.rowback_class = '%s' AND %s WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)",
+			only(l.live), l.staged, undoRemove, equal("l", l.key, "x", l.keys()), l.ref.applies("l"), only(l.ref.Parent), l.ref.refers("p", l.ref.values("l")))
+		if err := add("links cut: "+display(l.live), broken, "%d lead to a row that is not there"); err != nil {
+			return err
+		}
+	}
+	return nil
+}

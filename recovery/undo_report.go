@@ -1,0 +1,170 @@
+package recovery
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
+)
+
+// UndoReport is what became of every row that the restores had brought; before
+// anything is written it is the plan.
+type UndoReport struct {
+	IDs         []string     `json:"ids"` // the restores undone
+	Tables      []UndoCount  `json:"tables"`
+	Removed     int64        `json:"removed"`
+	Kept        []Unrestored `json:"kept"` // rows and links that stay, and why
+	Checks      []Check      `json:"checks"`
+	Warnings    []string     `json:"warnings"`
+	Triggers    []string     `json:"triggers"`        // user triggers that fired, or would
+	Entry       string       `json:"entry,omitempty"` // journal entry of the undo
+	Seconds     float64      `json:"seconds"`
+	DryRun      bool         `json:"dry_run"`
+	where       string
+	quiet       bool
+	whyNotQuiet string
+}
+
+// UndoCount is one table's share. Requested is the sum of Removed, Gone,
+// Changed and Kept.
+type UndoCount struct {
+	Schema    string `json:"schema"`
+	Table     string `json:"table"`
+	Requested int64  `json:"requested"`
+	Removed   int64  `json:"removed"`
+	Gone      int64  `json:"gone"`    // not there any more
+	Changed   int64  `json:"changed"` // since the restore
+	Kept      int64  `json:"kept"`    // for what refers to it
+	Unlinked  int64  `json:"unlinked"`
+}
+
+func (r *UndoReport) count(t *catalog.Table) *UndoCount {
+	for i := range r.Tables {
+		if c := &r.Tables[i]; c.Schema == t.Schema && c.Table == t.Name {
+			return c
+		}
+	}
+	r.Tables = append(r.Tables, UndoCount{Schema: t.Schema, Table: t.Name})
+	return &r.Tables[len(r.Tables)-1]
+}
+
+func (r *UndoReport) unlinked() (n int64) {
+	for _, c := range r.Tables {
+		n += c.Unlinked
+	}
+	return n
+}
+
+// Complete: nothing that the restores brought is left.
+func (r *UndoReport) Complete() bool { return len(r.Kept) == 0 }
+
+func (r *UndoReport) withdraw() {
+	r.Removed = 0
+	for i := range r.Tables {
+		r.Tables[i].Removed, r.Tables[i].Unlinked = 0, 0
+	}
+}
+
+// plan counts and lists what classify found.
+func (u *undo) plan(ctx context.Context) (*UndoReport, error) {
+	r := &UndoReport{IDs: u.restore.o.Source.IDs, Kept: []Unrestored{}, Checks: []Check{}, Warnings: emptyNotNil(u.warnings),
+		where: u.production.where(), quiet: u.replica, whyNotQuiet: u.why}
+	u.report = r
+	for _, t := range u.tables {
+		n, err := u.production.numbers(ctx, fmt.Sprintf(`SELECT count(*), count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s'),
+			count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s') FROM %s`, undoRemove, undoGone, undoChanged, undoKept, t.in))
+		if err != nil {
+			return r, err
+		}
+		c := r.count(t.live)
+		c.Requested, c.Removed, c.Gone, c.Changed, c.Kept = n[0], n[1], n[2], n[3], n[4]
+		r.Removed += c.Removed
+		if err := u.list(ctx, t.live, t.key, t.key, t.in, undoReasons); err != nil {
+			return r, err
+		}
+	}
+	for _, l := range u.links {
+		n, err := u.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE rowback_class = '%s'", l.staged, undoRemove))
+		if err != nil {
+			return r, err
+		}
+		l.relinked = n
+		r.count(l.live).Unlinked += n
+		if err := u.list(ctx, l.live, l.key, l.keys(), l.staged, map[string]string{undoChanged: "its link was changed since it was restored; left as it is"}); err != nil {
+			return r, err
+		}
+	}
+	r.Triggers = emptyNotNil(u.triggers())
+	return r, nil
+}
+
+// triggers are those that the undo will fire.
+func (u *undo) triggers() (out []string) {
+	for _, t := range u.tables {
+		if u.report.count(t.live).Removed > 0 {
+			out = u.firing(out, t.live, "DELETE")
+		}
+	}
+	for _, l := range u.links {
+		if l.relinked > 0 {
+			out = u.firing(out, l.live, "UPDATE")
+		}
+	}
+	return out
+}
+
+func (u *undo) blame() string { return blame(u.triggers(), u.replica, u.mend) }
+
+func (u *undo) list(ctx context.Context, live *catalog.Table, key, columns []string, from string, reasons map[string]string) error {
+	for class, reason := range reasons {
+		err := u.production.each(ctx, fmt.Sprintf("SELECT %s, %s FROM %s x WHERE rowback_class = '%s' ORDER BY %s",
+			texts("x", columns), literal(reason), from, class, list("x.", columns)), func(row []*string) error {
+			k, err := newUnrestored(live, key, row)
+			u.report.Kept = append(u.report.Kept, k)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteJSON prints the report as one line of JSON.
+func (r *UndoReport) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(r)
+}
+
+// WriteText prints the report, or the plan, for people.
+func (r *UndoReport) WriteText(w io.Writer) {
+	if r.Entry == "" {
+		fmt.Fprintf(w, "Plan to undo %s\n  in  production  %s\n\n", strings.Join(r.IDs, ", "), r.where)
+	}
+	rows := [][]string{{"table", "restored", "removed", "gone already", "changed since", "kept", "unlinked"}}
+	for _, c := range r.Tables {
+		cells := []string{journal.QuoteName(c.Schema, c.Table)}
+		for _, n := range []int64{c.Requested, c.Removed, c.Gone, c.Changed, c.Kept, c.Unlinked} {
+			cells = append(cells, grouped(n))
+		}
+		rows = append(rows, cells)
+	}
+	writeTable(w, rows)
+	if !r.quiet && r.Entry == "" {
+		fmt.Fprintf(w, "\nTriggers are not kept quiet: %s.\n", r.whyNotQuiet)
+	}
+	writeList(w, "These triggers fire:", r.Triggers)
+	writeList(w, "Note:", r.Warnings)
+	writeLeft(w, "Left as they are", r.Kept)
+	switch {
+	case r.DryRun:
+		fmt.Fprintln(w, "\nDry run: nothing was changed.")
+	case r.Entry != "":
+		fmt.Fprintf(w, "\n%s removed in %.1f s; on record as %s, which `rowback restore` can bring back.\n", plural(r.Removed, "row"), r.Seconds, r.Entry)
+	}
+}

@@ -1,0 +1,122 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// stage brings the keys of all entries into temporary tables: of rows with the
+// transaction that inserted them (as xmin shows it), of links with the values.
+func (u *undo) stage(ctx context.Context) error {
+	for _, t := range u.tables {
+		err := u.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin, NULL::text AS rowback_class FROM %s WITH NO DATA",
+			local(t.in), list("", t.key), t.live.QuotedName()))
+		if err != nil {
+			return err
+		}
+	}
+	for _, l := range u.links {
+		if err := u.makeLink(ctx, l); err != nil {
+			return err
+		}
+	}
+	base := 0
+	for _, e := range u.entries {
+		u.o.Progress.Start("reading "+e.ID, e.Rows)
+		for row, err := range u.o.Journal.Rows(ctx, e.ID) {
+			if err != nil {
+				return fmt.Errorf("reading the keys: %w", err)
+			}
+			i := base + row.Table
+			b := u.pendingOf(i)
+			if b == nil {
+				continue
+			}
+			b.add(row.Values)
+			if b.full() {
+				if err := u.flush(ctx, i); err != nil {
+					return err
+				}
+			}
+		}
+		for i := range e.Tables {
+			if err := u.flush(ctx, base+i); err != nil {
+				return err
+			}
+		}
+		base += len(e.Tables)
+	}
+	for _, t := range u.tables {
+		if _, err := u.dedupe(ctx, t.in, t.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *undo) pendingOf(i int) *batch {
+	if l := u.byFeed[i]; l != nil {
+		return &l.pending
+	}
+	if t := u.feeds[i]; t != nil {
+		return &t.pending
+	}
+	return nil
+}
+
+func (u *undo) flush(ctx context.Context, i int) error {
+	b := u.pendingOf(i)
+	if b == nil || b.n == 0 {
+		return nil
+	}
+	defer u.o.Progress.Add(int64(b.n))
+	if l := u.byFeed[i]; l != nil {
+		return u.stageLink(ctx, l)
+	}
+	t := u.feeds[i]
+	defer t.pending.reset()
+	var values []string
+	for n, k := range positions("k", len(u.order[i])) {
+		values = append(values, k+"::"+t.detail.columns[u.order[i][n]].bare)
+	}
+	// xmin is the transaction's id without its epoch.
+	return u.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_xmin) SELECT %s, '%d' FROM %s",
+		t.in, list("", u.order[i]), strings.Join(values, ", "), uint32(u.xids[i]), t.pending.sql("k")))
+}
+
+// evidence is the journal entry of the undo: a deletion like any other.
+func (u *undo) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, error) {
+	e, err := u.entry(ctx, journal.Deletion)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys := journal.NewKeys("")
+	for _, t := range u.tables {
+		c := u.report.count(t.live)
+		if c.Removed == 0 {
+			continue
+		}
+		e.Rows += c.Removed
+		err = u.record(ctx, e, keys, journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: c.Removed, Via: journal.Direct, Key: journalColumns(t.live, t.key)},
+			fmt.Sprintf("SELECT %s FROM %s s WHERE rowback_class = '%s'", texts("s", t.key), t.in, undoRemove))
+		if err != nil {
+			return nil, nil, joinClose(err, keys)
+		}
+	}
+	for _, l := range u.links {
+		if l.relinked == 0 {
+			continue
+		}
+		err = u.record(ctx, e, keys, journal.Table{Schema: l.live.Schema, Name: l.live.Name, OID: l.live.OID, Rows: l.relinked, Via: l.via,
+			Key: journalColumns(l.live, l.key), Old: journalColumns(l.live, l.old)},
+			fmt.Sprintf("SELECT %s FROM %s x WHERE rowback_class = '%s'", texts("x", append(l.keys(), l.olds()...)), l.staged, undoRemove))
+		if err != nil {
+			return nil, nil, joinClose(err, keys)
+		}
+	}
+	e.Statements = []journal.Statement{{SQL: "rowback restore --undo " + strings.Join(e.Restores, " "), Tag: fmt.Sprintf("DELETE %d", e.Rows)}}
+	return e, keys, nil
+}
