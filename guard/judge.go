@@ -134,6 +134,7 @@ func (j *Judge) database(name string) *database {
 	if d == nil {
 		d = &database{name: name}
 		j.databases[name] = d
+		j.o.Metrics.opened(name)
 	}
 	return d
 }

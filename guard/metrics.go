@@ -94,6 +94,16 @@ func (m *Metrics) AlertDelivered(sink string, r alert.Result, n int) {
 	m.AlertsSent.WithLabelValues(sink, string(r)).Add(float64(n))
 }
 
+// opened begins a database's counters at 0: else its first block would be no increase.
+func (m *Metrics) opened(database string) {
+	database = m.series.database(database)
+	m.Blocked.WithLabelValues(database)
+	m.Held.WithLabelValues(database)
+	for _, o := range []journal.Outcome{journal.Blocked, journal.Committed} {
+		m.Alerts.WithLabelValues(database, string(o))
+	}
+}
+
 func (m *Metrics) removed(e *journal.Entry) {
 	m.rows(m.Removed, e)
 	if e.Alert != "" {
