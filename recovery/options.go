@@ -14,10 +14,13 @@ type Options struct {
 	Journal    journal.Journal // takes the evidence of the restore
 	Source     *Source         // which rows
 
-	Config      *Config       // nil: none
-	WithParents bool          // also bring back parents that are gone and were not part of the deletion
-	OnDifferent OnDifferent   // "": ReportDifferent
-	DryRun      bool          // stop before the first write
+	Config      *Config     // nil: none
+	WithParents bool        // also bring back parents that are gone and were not part of the deletion
+	OnDifferent OnDifferent // "": ReportDifferent
+	DryRun      bool        // stop before the first write
+	// Batch: 0 restores in one transaction. Else a transaction for each step of
+	// the plan's order, and for a table of more rows than this several.
+	Batch       int64
 	LockTimeout time.Duration // longest wait for a lock on production; 0: 5 s
 	Progress    *Progress     // nil: silent
 

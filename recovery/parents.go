@@ -106,7 +106,9 @@ func (r *restore) orphaned(applies string, values []string, ref reference, staye
 	is := ref.refers("p", values)
 	gone := fmt.Sprintf("NOT EXISTS (SELECT FROM %s p WHERE %s)", only(ref.Parent), is)
 	if parent := r.byOID[ref.Parent.Root().OID]; parent != nil && parent.hasAll(ref.ParentColumns) {
-		gone += fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s p WHERE %s)", parent.in, is)
+		if !parent.done { // else those that came back are live by now
+			gone += fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s p WHERE %s)", parent.in, is)
+		}
 		if stayed {
 			gone = fmt.Sprintf("(%s OR EXISTS (SELECT FROM %s p WHERE %s AND p.rowback_class IN ('%s', '%s')))",
 				gone, parent.left, is, classConflict, classParent)

@@ -39,8 +39,10 @@ func (r *restore) plan(ctx context.Context) (*Plan, error) {
 		IDs: r.o.Source.IDs, Production: r.production.where(), Recovery: r.recovery.where(),
 		Quiet: r.replica, WhyNotQuiet: r.why, mend: r.mend, Hooks: r.o.config().hooks(), Triggers: r.triggers(), groups: components(r.tables),
 	}
-	if err := r.refuseSwapped(); err != nil {
-		return nil, err
+	if !r.inPieces { // of the whole it was asked before
+		if err := r.refuseSwapped(); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.refuseUnfit(ctx); err != nil {
 		return nil, err

@@ -20,8 +20,9 @@ type Report struct {
 	Checks     []Check          `json:"checks"`
 	Sequences  []SequenceReport `json:"sequences"`
 	Warnings   []string         `json:"warnings"`
-	Triggers   []string         `json:"triggers"`        // user triggers that fired, or would
-	Entry      string           `json:"entry,omitempty"` // journal entry of this restore
+	Triggers   []string         `json:"triggers"`          // user triggers that fired, or would
+	Entry      string           `json:"entry,omitempty"`   // journal entry of this restore
+	Entries    []string         `json:"entries,omitempty"` // all of them, of a restore in several transactions
 	Seconds    float64          `json:"seconds"`
 	DryRun     bool             `json:"dry_run"`
 
@@ -97,7 +98,7 @@ func (r *Report) WriteText(w io.Writer) {
 	writeUnrestored(w, r.Unrestored)
 	fmt.Fprintf(w, "\n%s restored in %.1f s", plural(r.Restored, "row"), r.Seconds)
 	if r.Entry != "" {
-		fmt.Fprintf(w, "; on record as %s", r.Entry)
+		fmt.Fprintf(w, "; on record as %s", strings.Join(append([]string{r.Entry}, r.Entries[:max(0, len(r.Entries)-1)]...), ", "))
 	}
 	fmt.Fprintln(w, ".")
 }

@@ -26,6 +26,8 @@ type restore struct {
 	mapping mapping // the configuration
 	outside []Count // of tables that the configuration leaves out
 
+	inPieces bool // the transaction under way is one of several
+
 	replica bool   // triggers stay quiet while rows are inserted
 	why     string // not replica
 	mend    string // of why, an order
@@ -82,6 +84,9 @@ func (r *restore) open(ctx context.Context) (err error) {
 		if err := s.exec(ctx, fmt.Sprintf("SET lock_timeout = %d", r.o.lockTimeout().Milliseconds())); err != nil {
 			return err
 		}
+	}
+	if c := r.o.config(); r.o.Batch > 0 && len(c.Before)+len(c.After) > 0 {
+		return refuse(Usage, "the configuration has SQL to run in the transaction of the restore (restore.before, restore.after), and --batch makes it several; restore without --batch")
 	}
 	if err := proveDistinct(ctx, r.production, r.recovery); err != nil {
 		return err
@@ -146,7 +151,7 @@ func (r *restore) stage(ctx context.Context) error {
 // run plans and, unless told otherwise, writes. The plan of a dry run, or for
 // the question, comes from the same steps, rolled back before the first write.
 func (r *restore) run(ctx context.Context) (*Report, error) {
-	if r.o.DryRun || r.o.Confirm != nil {
+	if r.o.DryRun || r.o.Confirm != nil || r.o.Batch > 0 {
 		plan, err := r.planOnly(ctx)
 		if err != nil {
 			return nil, err
@@ -154,14 +159,24 @@ func (r *restore) run(ctx context.Context) (*Report, error) {
 		if r.o.DryRun {
 			return plan.report(), nil
 		}
-		r.o.Progress.Done()
-		switch yes, err := r.o.Confirm(ctx, plan); {
-		case err != nil:
-			return nil, err
-		case !yes:
-			return nil, ErrDeclined
+		if r.o.Confirm != nil {
+			r.o.Progress.Done()
+			switch yes, err := r.o.Confirm(ctx, plan); {
+			case err != nil:
+				return nil, err
+			case !yes:
+				return nil, ErrDeclined
+			}
+		}
+		if r.o.Batch > 0 {
+			return r.runPieces(ctx, plan)
 		}
 	}
+	return r.attempts(ctx)
+}
+
+// attempts writes, and writes again after what another try may mend.
+func (r *restore) attempts(ctx context.Context) (*Report, error) {
 	for try := 1; ; try++ {
 		report, err := r.write(ctx)
 		if err == nil || try == tries || !again(err) {
@@ -227,7 +242,11 @@ func (r *restore) write(ctx context.Context) (report *Report, err error) {
 	report = plan.report()
 	report.DryRun = false
 	if report.Restored == 0 && plan.relinks() == 0 {
-		report.Checks = append(report.Checks, Check{Name: "nothing to write", OK: true, Detail: "no row was absent"})
+		report.Checks = append(report.Checks, nothingToWrite)
+		if r.inPieces { // what was found to stay out is not forgotten
+			committed = true
+			return report, r.production.exec(ctx, "COMMIT")
+		}
 		return report, nil
 	}
 	config := r.o.config()
@@ -256,7 +275,9 @@ func (r *restore) write(ctx context.Context) (report *Report, err error) {
 		report.withdraw()
 		return report, err
 	}
-	report.Checks = append(report.Checks, r.analyze(ctx)...)
+	if !r.inPieces { // else once, after the last of its transactions
+		report.Checks = append(report.Checks, r.analyze(ctx)...)
+	}
 	report.Warnings = append(report.Warnings, r.warnings[warned:]...)
 	return report, nil
 }

@@ -27,6 +27,7 @@ type restoreOptions struct {
 	onDifferent string
 	undo        bool
 	dryRun, yes bool
+	batch       int64
 	lockTimeout time.Duration
 }
 
@@ -61,7 +62,8 @@ do not fit, is refused by name before anything is written.
 Exit codes: 0 every row is back; 3 done, and some rows could not be restored;
 4 not confirmed, or a privilege is missing; 2 wrong request or databases;
 1 failed. With 1, 2 and 4 nothing was written, unless the message says that the
-connection broke at COMMIT and it is not known.`,
+connection broke at COMMIT and it is not known, or, with --batch, how much is
+back already.`,
 		Example: `  rowback restore 01JY2M --recovery postgres://recovery.internal/shop --dry-run
   rowback restore 01JY2M 01JY2P --recovery postgres://recovery.internal/shop --yes
   rowback restore --since 2h --user batch --recovery postgres://recovery.internal/shop
@@ -84,6 +86,7 @@ connection broke at COMMIT and it is not known.`,
 	f.StringVar(&o.onDifferent, "on-different", "report", "rows that are in production with other values now: `report|skip|fail`: list them, only count them, or write nothing at all if there is one")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	f.Int64Var(&o.batch, "batch", 0, "commit after each step of the plan, and within a table after about `ROWS`; run again, a restore that was stopped goes on (default: one transaction)")
 	f.DurationVar(&o.lockTimeout, "lock-timeout", 5*time.Second, "longest `WAIT` for a lock on production")
 	return cmd
 }
@@ -109,7 +112,7 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 	}
 	options := recovery.Options{
 		Production: connString(s.Production), Recovery: connString(s.Recovery),
-		Config: config, OnDifferent: recovery.OnDifferent(o.onDifferent), WithParents: o.withParents, DryRun: o.dryRun, LockTimeout: o.lockTimeout,
+		Config: config, OnDifferent: recovery.OnDifferent(o.onDifferent), WithParents: o.withParents, DryRun: o.dryRun, LockTimeout: o.lockTimeout, Batch: o.batch,
 		Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
 	}
 	// A file of keys needs the journal only to put the restore on record.
@@ -178,7 +181,7 @@ func (o restoreOptions) check(f journal.Filter, ids []string) error {
 		return errors.New("--keys needs --table: the keys of which table?")
 	case o.keys != "" && (len(ids) > 0 || f != (journal.Filter{Table: f.Table})):
 		return errors.New("--keys goes with --table alone, without IDs or other filters")
-	case o.undo && (len(ids) == 0 || filtered || o.keys != "" || o.fromDiff != "" || o.withParents || o.onDifferent != "report"):
+	case o.undo && (len(ids) == 0 || filtered || o.keys != "" || o.fromDiff != "" || o.withParents || o.batch != 0 || o.onDifferent != "report"):
 		return errors.New("--undo takes the IDs of restores (`rowback log` lists them), and nothing else but --dry-run, --yes and --lock-timeout")
 	case len(ids) > 0 && filtered:
 		return errors.New("give IDs or a filter, not both")
@@ -186,6 +189,8 @@ func (o restoreOptions) check(f journal.Filter, ids []string) error {
 		return errors.New("restore what? Give the ID of a deletion (`rowback log` lists them), a filter, or --table with --keys")
 	case !slices.Contains([]string{"report", "skip", "fail"}, o.onDifferent):
 		return fmt.Errorf("--on-different takes report, skip or fail, not %q", o.onDifferent)
+	case o.batch < 0:
+		return errors.New("--batch must not be negative")
 	case o.lockTimeout <= 0:
 		return errors.New("--lock-timeout must be above zero")
 	}
