@@ -6,7 +6,7 @@ VCS     := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false
 BUILD   := -buildvcs=$(VCS)
 export CGO_ENABLED = 1
 
-.PHONY: help build demo test race soak lint fuzz bench
+.PHONY: help build demo test race soak lint fuzz bench big
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,3 +47,7 @@ bench: ## rowback against a direct connection and raw COPY, as ratios (BENCH_SEC
 	$(GO) build $(BUILD) -o bin/rowback ./cmd/rowback
 	$(GO) run $(BUILD) ./internal/bench -case '$(BENCH_CASE)'
 	$(GO) test $(BUILD) -run '^$$' -bench 'Scan_Select|Wants' ./sqlparse ./guard
+
+big: ## restore ROWS (10000000) rows while others write: time, memory, and how long these waited
+	@sh scripts/bootstrap test
+	ROWS='$(ROWS)' $(GO) test $(BUILD) -timeout 6h -run '^$$' -bench 'BenchmarkBig' -benchtime 1x ./recovery

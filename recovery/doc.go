@@ -39,6 +39,17 @@
 // a whole where a row breaks it. A sequence more than ten million steps behind is reported, not
 // moved.
 //
+// Large objects that restored rows name (columns of type oid, or lo) come back
+// with them if production has none of that number. They belong to the role of
+// the restore; one that is there is left as it is, whatever it holds.
+//
+// With Options.Batch a restore is several transactions, each planned, verified
+// and on record by itself; parents come first, so production is whole after each.
+// The same restore, run again, goes on where the last one ended.
+//
+// Undo takes restores back: rows that nobody has touched since, links that still
+// are as restored. Large objects stay, and so does a sequence's position.
+//
 // Memory on our side does not grow with the rows restored, only with the rows
 // that could not be and are listed in the report.
 package recovery

@@ -26,6 +26,7 @@ type restore struct {
 	mapping mapping // the configuration
 	outside []Count // of tables that the configuration leaves out
 
+	large    bool // large objects are staged
 	inPieces bool // the transaction under way is one of several
 
 	replica bool   // triggers stay quiet while rows are inserted
@@ -143,9 +144,11 @@ func (r *restore) stage(ctx context.Context) error {
 		return err
 	}
 	if r.o.WithParents {
-		return r.collectParents(ctx)
+		if err := r.collectParents(ctx); err != nil {
+			return err
+		}
 	}
-	return nil
+	return r.collectLarge(ctx)
 }
 
 // run plans and, unless told otherwise, writes. The plan of a dry run, or for
@@ -177,7 +180,9 @@ func (r *restore) run(ctx context.Context) (*Report, error) {
 
 // attempts writes, and writes again after what another try may mend.
 func (r *restore) attempts(ctx context.Context) (*Report, error) {
+	said := len(r.warnings)
 	for try := 1; ; try++ {
+		r.warnings = r.warnings[:said] // of this try alone
 		report, err := r.write(ctx)
 		if err == nil || try == tries || !again(err) {
 			var race *errRace
@@ -255,6 +260,12 @@ func (r *restore) write(ctx context.Context) (report *Report, err error) {
 	}
 	if err := r.insert(ctx, plan); err != nil {
 		return nil, err
+	}
+	large, err := r.insertLarge(ctx)
+	report.Checks = append(report.Checks, large...)
+	if err != nil {
+		report.withdraw()
+		return report, err
 	}
 	if err := r.relink(ctx); err != nil {
 		return nil, err

@@ -30,6 +30,8 @@ const sessionSettings = `
 	SET row_security = off; SET jit = off;
 	SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
 	SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout'); -- from 14, 17 on
+	SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), string_agg(DISTINCT quote_ident(nspname), ', ')), false) -- extensions bring their operators
+		FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE nspname NOT IN ('pg_catalog', 'public');
 	SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'`
 
 // connect opens a session, in the given database where the address names none.
