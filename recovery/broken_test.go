@@ -12,7 +12,7 @@ import (
 // An oracle that nothing fails is worth nothing: the engine is built again with
 // one rule broken, and the random schemas must find it.
 func TestOracle_CatchesABrokenEngine(t *testing.T) {
-	if os.Getenv("ROWBACK_SEEDS") != "" {
+	if os.Getenv("SEEDS") != "" {
 		return // this is the broken engine, or a long run of the right one
 	}
 	for _, c := range []struct{ name, file, right, wrong string }{
@@ -38,7 +38,7 @@ func TestOracle_CatchesABrokenEngine(t *testing.T) {
 				t.Fatal(err)
 			}
 			cmd := exec.Command("go", "test", "-count=1", "-failfast", "-vet=off", "-overlay", write(t, string(overlay)), "-run", "RandomSchemas", ".")
-			cmd.Env = append(os.Environ(), "ROWBACK_SEEDS=1-40")
+			cmd.Env = append(os.Environ(), "SEEDS=1-40")
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestRestore_RandomSchemasAgainstAnOracle/seed_") {
 				t.Errorf("not caught: %v\n%s", err, out)

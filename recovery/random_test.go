@@ -110,7 +110,7 @@ func incidentOf(r *rand.Rand) string {
 	}[r.IntN(5)]
 }
 
-// ROWBACK_SEEDS=from-to runs further seeds.
+// SEEDS=from-to runs further seeds.
 func TestRestore_RandomIncidentsAgainstAnOracle(t *testing.T) {
 	from, to := seeds(t, 1, 4)
 	for seed := from; seed <= to; seed++ {
@@ -152,7 +152,7 @@ func TestRestore_RandomIncidentsAgainstAnOracle(t *testing.T) {
 }
 
 func seeds(t *testing.T, from, to uint64) (uint64, uint64) {
-	text, ok := os.LookupEnv("ROWBACK_SEEDS")
+	text, ok := os.LookupEnv("SEEDS")
 	if !ok {
 		return from, to
 	}

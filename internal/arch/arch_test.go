@@ -43,6 +43,7 @@ var forbidden = []arrow{
 	{"recovery", "doctor", "it is looked at, it does not look"},
 	{"doctor", "cmd", "packages do not know the command line"},
 	{"doctor", "internal/pgtest", "only the tests and the demo start clusters"},
+	{"internal/model", "*", "its oracle must know nothing of the engine that it judges"},
 	{"internal/child", "*", "it runs processes, whoever's they are"},
 	{"internal/yamlstrict", "*", "it reads YAML, whoever's it is"},
 	{"internal/pgtest", "proxy", "the tests of every package use it"},

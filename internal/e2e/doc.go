@@ -4,6 +4,8 @@
 //     through `rowback proxy`, and what they print is compared to the byte. The
 //     deletions in it stay below the threshold: above it, clients are meant to see
 //     a difference.
+//   - restores: what the proxy captured comes back, also in random schemas, where
+//     an oracle says what must.
 //   - the demo: whole, interrupted, and left running.
 //   - the README: every command in it, in order.
 package e2e

@@ -1,44 +1,54 @@
-package recovery
+package model
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
 
-	"github.com/rowback/rowback/journal"
+	"github.com/jackc/pgx/v5"
 )
 
-// A model is a random schema whose rules the oracle knows without asking the
-// server: tables with keys of any kind, references of any action in any
-// direction, unique values, partitions, inheritance. Every table has the rows
-// 1 to modelRows, each column being a function of its row's number.
-type model struct{ tables []*modelTable }
+// Model is a random schema whose rules are known without asking the server.
+// Every table has the rows 1 to Rows, each column being a function of its row's
+// number.
+type Model struct{ Tables []*Table }
 
-const modelRows = 24
+// Rows of every table, at first.
+const Rows = 24
 
-type modelTable struct {
+// Table is one of them.
+type Table struct {
 	schema, name string
-	key          []modelColumn
+	key          []column
 	unique       bool // a column u, unique
 	partitioned  bool
-	inherits     *modelTable // has its columns, not its references
-	references   []*modelReference
+	inherits     *Table // has its columns, not its references
+	references   []*reference
 }
 
-type modelColumn struct{ name, kind string }
+type column struct{ name, kind string }
 
-type modelReference struct {
-	columns []modelColumn
-	parent  *modelTable
-	to      []modelColumn // the parent's key, or its u
+type reference struct {
+	columns []column
+	parent  *Table
+	to      []column // the parent's key, or its u
 	action  string
 	notNull bool
 	late    bool
-	step    int // row i refers to row 1 + (i*step)%modelRows of the parent
+	step    int // row i refers to row 1 + (i*step)%Rows of the parent
 }
 
-func (t *modelTable) quoted() string  { return quote(t.schema) + "." + quote(t.name) }
-func (t *modelTable) display() string { return journal.QuoteName(t.schema, t.name) }
+func (t *Table) quoted() string { return quote(t.schema) + "." + quote(t.name) }
+
+func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+func list(columns []string) string {
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		out[i] = quote(c)
+	}
+	return strings.Join(out, ", ")
+}
 
 // value is the SQL of a column's value in the row that the SQL i numbers.
 func value(kind, i string) string {
@@ -48,44 +58,45 @@ func value(kind, i string) string {
 	}[kind], i)
 }
 
-var modelKinds = []string{"int", "int", "text", "uuid", "numeric", "date", "bytea", "timestamptz"}
+var kinds = []string{"int", "int", "text", "uuid", "numeric", "date", "bytea", "timestamptz"}
 
 func pick[T any](r *rand.Rand, of []T) T { return of[r.IntN(len(of))] }
 
 func chance(r *rand.Rand, percent int) bool { return r.IntN(100) < percent }
 
-func newModel(r *rand.Rand) *model {
-	m := &model{}
+// New is a model of the random numbers of r.
+func New(r *rand.Rand) *Model {
+	m := &Model{}
 	for n := range 3 + r.IntN(4) {
-		t := &modelTable{schema: pick(r, []string{"public", "public", "Ö ther"}), name: pick(r, []string{"t%d", "T %d", `q"%d`, "ü.%d"})}
+		t := &Table{schema: pick(r, []string{"public", "public", "Ö ther"}), name: pick(r, []string{"t%d", "T %d", `q"%d`, "ü.%d"})}
 		t.name = fmt.Sprintf(t.name, n)
 		if n > 0 && chance(r, 12) {
-			if p := pick(r, m.tables); !p.partitioned && p.inherits == nil {
+			if p := pick(r, m.Tables); !p.partitioned && p.inherits == nil {
 				t.inherits, t.key, t.unique = p, p.key, p.unique
-				m.tables = append(m.tables, t)
+				m.Tables = append(m.Tables, t)
 				continue
 			}
 		}
-		t.key = []modelColumn{{"id", pick(r, modelKinds)}}
+		t.key = []column{{"id", pick(r, kinds)}}
 		if chance(r, 30) {
-			t.key = append(t.key, modelColumn{"K 2", pick(r, modelKinds)})
+			t.key = append(t.key, column{"K 2", pick(r, kinds)})
 		}
 		t.partitioned = chance(r, 20)
 		t.unique = !t.partitioned && chance(r, 60)
-		m.tables = append(m.tables, t)
+		m.Tables = append(m.Tables, t)
 	}
-	for _, t := range m.tables {
+	for _, t := range m.Tables {
 		if t.inherits != nil {
 			continue
 		}
 		for n := range r.IntN(3) {
-			parent := pick(r, m.tables)
-			ref := &modelReference{parent: parent, to: parent.key, late: chance(r, 30), step: 1 + r.IntN(5)}
+			parent := pick(r, m.Tables)
+			ref := &reference{parent: parent, to: parent.key, late: chance(r, 30), step: 1 + r.IntN(5)}
 			if parent.unique && chance(r, 40) {
-				ref.to = []modelColumn{{"u", "int"}}
+				ref.to = []column{{"u", "int"}}
 			}
 			for i, c := range ref.to {
-				ref.columns = append(ref.columns, modelColumn{fmt.Sprintf("r%d_%d", n, i), c.kind})
+				ref.columns = append(ref.columns, column{fmt.Sprintf("r%d_%d", n, i), c.kind})
 			}
 			ref.action = pick(r, []string{"CASCADE", "CASCADE", "CASCADE", "SET NULL", "NO ACTION"})
 			ref.notNull = ref.action != "SET NULL" && chance(r, 40)
@@ -95,20 +106,20 @@ func newModel(r *rand.Rand) *model {
 	return m
 }
 
-func names(columns []modelColumn) (out []string) {
+func names(columns []column) (out []string) {
 	for _, c := range columns {
 		out = append(out, c.name)
 	}
 	return out
 }
 
-// sql makes the schema and its rows.
-func (m *model) sql() (out []string) {
+// SQL makes the schema and its rows.
+func (m *Model) SQL() (out []string) {
 	out = append(out, `CREATE SCHEMA "Ö ther"`)
 	var late []string
-	for _, t := range m.tables {
+	for _, t := range m.Tables {
 		var columns, values []string
-		add := func(c modelColumn, sql string, more string) {
+		add := func(c column, sql string, more string) {
 			columns = append(columns, quote(c.name)+" "+c.kind+more)
 			values = append(values, sql)
 		}
@@ -120,11 +131,11 @@ func (m *model) sql() (out []string) {
 			owner = t.inherits
 		}
 		if t.unique {
-			add(modelColumn{"u", "int"}, "i", " UNIQUE")
+			add(column{"u", "int"}, "i", " UNIQUE")
 		}
-		add(modelColumn{"v", "int"}, "i", "")
+		add(column{"v", "int"}, "i", "")
 		for _, ref := range owner.references {
-			row := fmt.Sprintf("(1 + i * %d %% %d)", ref.step, modelRows)
+			row := fmt.Sprintf("(1 + i * %d %% %d)", ref.step, Rows)
 			for _, c := range ref.columns {
 				sql, more := value(c.kind, row), ""
 				if ref.notNull {
@@ -135,7 +146,7 @@ func (m *model) sql() (out []string) {
 				add(c, sql, more)
 			}
 		}
-		key := "PRIMARY KEY (" + list("", names(t.key)) + ")"
+		key := "PRIMARY KEY (" + list(names(t.key)) + ")"
 		switch {
 		case t.inherits != nil:
 			unique := ""
@@ -159,24 +170,24 @@ func (m *model) sql() (out []string) {
 		for _, ref := range owner.references {
 			into = append(into, names(ref.columns)...)
 		}
-		late = append(late, fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM generate_series(1, %d) i", t.quoted(), list("", into), strings.Join(values, ", "), modelRows))
+		late = append(late, fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM generate_series(1, %d) i", t.quoted(), list(into), strings.Join(values, ", "), Rows))
 	}
 	out = append(out, late...)
-	for _, t := range m.tables {
+	for _, t := range m.Tables {
 		for _, ref := range t.references {
 			deferrable := ""
 			if ref.late {
 				deferrable = " DEFERRABLE INITIALLY DEFERRED"
 			}
 			out = append(out, fmt.Sprintf("ALTER TABLE %s ADD FOREIGN KEY (%s) REFERENCES %s (%s) ON DELETE %s%s",
-				t.quoted(), list("", names(ref.columns)), ref.parent.quoted(), list("", names(ref.to)), ref.action, deferrable))
+				t.quoted(), list(names(ref.columns)), ref.parent.quoted(), list(names(ref.to)), ref.action, deferrable))
 		}
 	}
 	return out
 }
 
 // where is the condition of the row that i numbers.
-func (t *modelTable) where(i int) string {
+func (t *Table) where(i int) string {
 	var out []string
 	for _, c := range t.key {
 		out = append(out, quote(c.name)+" = "+value(c.kind, fmt.Sprint(i)))
@@ -184,38 +195,38 @@ func (t *modelTable) where(i int) string {
 	return strings.Join(out, " AND ")
 }
 
-// attempt is SQL that does nothing where the schema does not allow it.
-func attempt(format string, args ...any) string {
+// Attempt is SQL that does nothing where the schema does not allow it.
+func Attempt(format string, args ...any) string {
 	return "DO $$ BEGIN " + fmt.Sprintf(format, args...) + "; SET CONSTRAINTS ALL IMMEDIATE; EXCEPTION WHEN OTHERS THEN NULL; END $$"
 }
 
-// incident deletes from a table or two.
-func (m *model) incident(r *rand.Rand) (out []string) {
+// Incident deletes from a table or two. A statement may fail.
+func (m *Model) Incident(r *rand.Rand) (out []string) {
 	for range 1 + r.IntN(2) {
-		t := pick(r, m.tables)
+		t := pick(r, m.Tables)
 		only := ""
 		if !t.partitioned && chance(r, 70) {
 			only = "ONLY "
 		}
-		out = append(out, attempt("DELETE FROM %s%s WHERE v %% %d = 0", only, t.quoted(), 1+r.IntN(4)))
+		out = append(out, fmt.Sprintf("DELETE FROM %s%s WHERE v %% %d = 0", only, t.quoted(), 1+r.IntN(4)))
 	}
 	return out
 }
 
-// mischief is what other people do: deletions, changes, rows with the keys, the
+// Mischief is what other people do: deletions, changes, rows with the keys, the
 // unique values and the links of others.
-func (m *model) mischief(r *rand.Rand, n int) (out []string) {
+func (m *Model) Mischief(r *rand.Rand, n int) (out []string) {
 	for range n {
-		t := pick(r, m.tables)
-		i, other := 1+r.IntN(modelRows+6), 1+r.IntN(modelRows)
+		t := pick(r, m.Tables)
+		i, other := 1+r.IntN(Rows+6), 1+r.IntN(Rows)
 		switch r.IntN(5) {
 		case 0:
-			out = append(out, attempt("DELETE FROM %s WHERE %s", t.quoted(), t.where(i)))
+			out = append(out, Attempt("DELETE FROM %s WHERE %s", t.quoted(), t.where(i)))
 		case 1:
-			out = append(out, attempt("UPDATE %s SET v = -%d WHERE %s", t.quoted(), i, t.where(i)))
+			out = append(out, Attempt("UPDATE %s SET v = -%d WHERE %s", t.quoted(), i, t.where(i)))
 		case 2:
 			if t.unique {
-				out = append(out, attempt("UPDATE %s SET u = %d WHERE %s", t.quoted(), other, t.where(i)))
+				out = append(out, Attempt("UPDATE %s SET u = %d WHERE %s", t.quoted(), other, t.where(i)))
 			}
 		case 3:
 			if len(t.references) > 0 {
@@ -224,7 +235,7 @@ func (m *model) mischief(r *rand.Rand, n int) (out []string) {
 				for _, c := range ref.columns {
 					set = append(set, quote(c.name)+" = "+value(c.kind, fmt.Sprint(other)))
 				}
-				out = append(out, attempt("UPDATE %s SET %s WHERE %s", t.quoted(), strings.Join(set, ", "), t.where(i)))
+				out = append(out, Attempt("UPDATE %s SET %s WHERE %s", t.quoted(), strings.Join(set, ", "), t.where(i)))
 			}
 		case 4:
 			into, values := names(t.key), []string{}
@@ -239,7 +250,7 @@ func (m *model) mischief(r *rand.Rand, n int) (out []string) {
 					into, values = append(into, c.name), append(values, value(c.kind, fmt.Sprint(other)))
 				}
 			}
-			out = append(out, attempt("INSERT INTO %s (%s) VALUES (%s)", t.quoted(), list("", into), strings.Join(values, ", ")))
+			out = append(out, Attempt("INSERT INTO %s (%s) VALUES (%s)", t.quoted(), list(into), strings.Join(values, ", ")))
 		}
 	}
 	return out
