@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// cancelKeys says which server gave out a cancel key. Clients get the server's
-// keys unchanged, so a cancel request is passed on as it came.
+// cancelKeys says whose a cancel key is. Clients get the server's keys
+// unchanged, so a cancel request is passed on as it came.
 type cancelKeys struct {
 	mu sync.Mutex
-	m  map[string]endpoint // by process ID and secret key, as in BackendKeyData
+	m  map[string]*relay // by process ID and secret key, as in BackendKeyData
 }
 
-func (k *cancelKeys) add(key []byte, ep endpoint) {
+func (k *cancelKeys) add(key []byte, r *relay) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.m == nil {
-		k.m = map[string]endpoint{}
+		k.m = map[string]*relay{}
 	}
-	k.m[string(key)] = ep
+	k.m[string(key)] = r
 }
 
 func (k *cancelKeys) remove(key []byte) {
@@ -31,21 +31,26 @@ func (k *cancelKeys) remove(key []byte) {
 	delete(k.m, string(key))
 }
 
-func (k *cancelKeys) find(key []byte) (endpoint, bool) {
+// find is the session that has a key, nil if none.
+func (k *cancelKeys) find(key []byte) *relay {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	ep, ok := k.m[string(key)]
-	return ep, ok
+	return k.m[string(key)]
 }
 
 // cancel passes a cancel request on to the server that gave out its key, and
-// returns when that server has handled it. A key that no session has is ignored,
-// as PostgreSQL does.
+// returns when that server has handled it. A session that pauses is told
+// itself: its server has nothing to cancel. A key that no session has is
+// ignored, as PostgreSQL does.
 func (s *Server) cancel(ctx context.Context, key []byte) error {
-	ep, ok := s.keys.find(key)
-	if !ok {
+	r := s.keys.find(key)
+	if r == nil {
 		return errors.New("no session has the key of this cancel request")
 	}
+	if r.interrupt() {
+		return nil
+	}
+	ep := r.ep
 	c, err := ep.connect(ctx)
 	if err != nil {
 		return err

@@ -1,6 +1,9 @@
 package proxy
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Info is what is known of a session once the server has accepted it.
 type Info struct {
@@ -69,6 +72,11 @@ type Wire interface {
 	// ReadClient returns the client's next message (COPY data inside an exchange).
 	// body is valid until the next call.
 	ReadClient(ctx context.Context) (typ byte, body []byte, err error)
+	// Pause sends what is queued and waits until done returns true; it is asked
+	// every so often. Only after Quiesce, with no answer of the server due. The
+	// errors: the client or the server has gone, ErrCanceled (a cancel request,
+	// which then does not reach the server), ErrDraining, the end of ctx.
+	Pause(ctx context.Context, every time.Duration, done func(context.Context) bool) error
 	// Parameter returns the latest ParameterStatus value.
 	Parameter(name string) string
 }

@@ -50,11 +50,14 @@ type relay struct {
 	held bool
 	// parked: the server-reading goroutine waits, held is true, and sin and
 	// scan belong to the client-reading goroutine.
-	parked    bool
-	serverErr error // why no more can be read from the server
-	draining  bool
-	cause     error // why the session ends; the first reason stays
-	clientBad bool  // a message to the client was cut short: nothing can be said any more
+	parked bool
+	// pausing: a Session waits for something else than the two peers; canceled: a
+	// cancel request has ended that.
+	pausing, canceled bool
+	serverErr         error // why no more can be read from the server
+	draining          bool
+	cause             error // why the session ends; the first reason stays
+	clientBad         bool  // a message to the client was cut short: nothing can be said any more
 }
 
 // serve runs a session whose client has sent its startup packet, and returns
@@ -145,6 +148,7 @@ func (r *relay) drain() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.draining = true
+	r.cond.Broadcast()
 	r.checkDrainLocked()
 }
 

@@ -114,7 +114,7 @@ func (r *relay) notice(typ byte, body []byte) {
 		r.noticeParameter(body)
 	case typ == 'K' && !r.ready:
 		key := bytes.Clone(body)
-		r.srv.keys.add(key, r.ep)
+		r.srv.keys.add(key, r)
 		r.keys = append(r.keys, key)
 	case typ == 'Z' && !r.ready:
 		r.setReadyLocked()
