@@ -5,18 +5,18 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 )
 
-// account brings the transaction's tables to what the server counted, and
-// returns what this statement removed.
-func (r *run) account() (removed []journal.Table) {
+// account brings the transaction's tables to what the server counted.
+func (r *run) account() {
 	for _, o := range slices.Sorted(maps.Keys(r.after.tables)) {
 		after, before := r.after.tables[o], r.before.tables[o]
 		n := after.deleted - before.deleted
 		if before.filenode != "" && after.filenode != before.filenode && after.deleted == before.deleted {
 			if n = int64(before.rows); n < 0 {
-				n = r.s.j.policy().Limit + 1 // nobody knows how many: unknown is never safe
+				n = r.toomany(o) // nobody knows how many: unknown is never safe
 			}
 			if !r.taken[o] {
 				r.vanished(o)
@@ -34,7 +34,7 @@ func (r *run) account() (removed []journal.Table) {
 		if _, still := r.after.tables[o]; !still && !r.taken[o] {
 			n := int64(before.rows)
 			if n < 0 {
-				n = r.s.j.policy().Limit + 1
+				n = r.toomany(o)
 			}
 			r.vanished(o)
 			if n > 0 {
@@ -43,16 +43,40 @@ func (r *run) account() (removed []journal.Table) {
 		}
 	}
 	r.foreign()
-	return r.since()
 }
 
 // vanished notes a table whose rows went without being counted.
 func (r *run) vanished(o uint32) {
-	name := fmt.Sprintf("oid %d", o)
+	r.unknown = append(r.unknown, o)
+}
+
+// toomany is a number of rows of a table that is over every limit.
+func (r *run) toomany(o uint32) int64 { return beyond(r.ruleOf(o)) }
+
+// ruleOf is the rule that a table falls under.
+func (r *run) ruleOf(o uint32) *policy.Rule {
 	if t := r.s.view.snap.Tables[o]; t != nil {
-		name = t.QuotedName()
+		root := t.Root()
+		return r.s.rules.sheet.Rule(root.Schema, root.Name)
 	}
-	r.unknown = append(r.unknown, name)
+	return r.s.rules.strict()
+}
+
+// unvouched are the tables whose rows went uncounted where a rule refuses that,
+// by name, and one such rule; nil: none.
+func (r *run) unvouched() (names []string, rule *policy.Rule) {
+	for _, o := range r.unknown {
+		x := r.ruleOf(o)
+		if !refuses(x.Mode) || x.Uncountable == policy.Allow {
+			continue
+		}
+		name := fmt.Sprintf("oid %d", o)
+		if t := r.s.view.snap.Tables[o]; t != nil {
+			name = t.QuotedName()
+		}
+		names, rule = append(names, name), x
+	}
+	return names, rule
 }
 
 // since is what the transaction's tables have lost since the mark.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rowback/rowback/guard"
 	"github.com/rowback/rowback/guard/alert"
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -83,7 +84,7 @@ func startAlerts(t *testing.T, url string, m *guard.Metrics) (a *guard.Alerts, s
 }
 
 // withAlerts is an env whose proxy delivers alerts to url.
-func withAlerts(t *testing.T, p guard.Policy, url string) (e *env, stop func()) {
+func withAlerts(t *testing.T, p policy.Policy, url string) (e *env, stop func()) {
 	t.Helper()
 	e = newEnv(t, p, shop)
 	e.alerts, stop = startAlerts(t, url, e.metrics)

@@ -25,12 +25,15 @@ type judged struct {
 	route route
 	why   string // routeCount, routeRefuse: what in it may delete, for people
 	runes int    // characters before Text in the query text
+	// functionCall: the client has sent one, and Text is what it amounts to.
+	functionCall bool
 }
 
 // analysis is what is known of a query text under one view.
 type analysis struct {
-	stmts []judged
-	plain bool // nothing in it needs the guard: it may be forwarded as it is
+	stmts   []judged
+	plain   bool // nothing in it needs the guard: it may be forwarded as it is
+	updates bool // there is an UPDATE in it, which may matter all the same
 }
 
 // maxCached bounds a cache by the bytes of its texts.
@@ -44,11 +47,12 @@ type cache struct {
 	bytes  int
 }
 
-func (c *cache) plain(text []byte) bool {
+// plain reports whether a text is known to need no guard; updates: if UPDATEs do.
+func (c *cache) plain(text []byte, updates bool) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	a := c.byText[string(text)]
-	return a != nil && a.plain
+	return a != nil && a.plain && !(updates && a.updates)
 }
 
 // analyse parses a text, or remembers it. backslash: the session's settings make
@@ -85,6 +89,7 @@ func (v *view) parse(text string, stmts []sqlparse.Statement) *analysis {
 		if j.route != routePlain || st.DDL || st.ChangesNames || st.Prepares {
 			a.plain = false
 		}
+		a.updates = a.updates || st.Update != nil || st.UpdatesInside
 		a.stmts = append(a.stmts, j)
 	}
 	return a

@@ -47,8 +47,11 @@ func (r *run) receive(ctx context.Context) error {
 			if err := r.s.tx.rewind(r.mark); err != nil {
 				return err
 			}
-			if r.deferred {
+			switch {
+			case r.deferred:
 				body = withoutConstraints(body)
+			case r.st.functionCall:
+				body = withoutPortal(body)
 			}
 			if err := r.w.Reply('E', r.clientError(body)); err != nil {
 				return err

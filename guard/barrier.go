@@ -13,12 +13,13 @@ import (
 // that commits it is sent. It returns the entry, nil if nothing was removed.
 func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
 	tx := s.tx
-	if tx == nil || len(tx.removals.tables) == 0 {
+	if tx == nil || !s.evident(tx.removals) {
 		return nil, nil
 	}
 	e := s.entry(journal.InDoubt)
 	e.XID, e.Server = tx.xid, tx.server
-	e.Statements, e.Tables, e.Rows, e.Alert = tx.removals.statements, tx.removals.tables, tx.removals.rows, tx.removals.over
+	e.Statements, e.Tables, e.Rows = tx.removals.statements, tx.removals.tables, tx.removals.rows
+	e.Alert, e.Rule, e.Allowed = tx.removals.over, tx.removals.rule, tx.removals.allowed
 	if err := s.j.o.Journal.Append(ctx, e, tx.keys); err != nil {
 		s.j.health.failed(err)
 		s.j.o.Metrics.JournalErrors.Inc()
@@ -27,6 +28,12 @@ func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
 	}
 	s.pending = e
 	return e, nil
+}
+
+// evident reports whether what a transaction did needs evidence: rows gone
+// that some rule judges, or rows changed over a limit.
+func (s *session) evident(r removals) bool {
+	return r.over != "" || len(r.allowed) > 0 || s.rules.judges(r.tables)
 }
 
 // leave gives up an entry whose outcome this session will not see: the next one
@@ -40,6 +47,10 @@ func (s *session) leave() {
 
 // ended records how the transaction of an entry (nil: it removed nothing) ended.
 func (s *session) ended(ctx context.Context, e *journal.Entry, o journal.Outcome) {
+	if o == journal.Committed {
+		s.settleUses(ctx, true)
+		s.settleWindows()
+	}
 	s.drop()
 	if e == nil {
 		return

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -37,8 +37,8 @@ var modes = map[string]pgx.QueryExecMode{
 	"describe": pgx.QueryExecModeDescribeExec,
 }
 
-func alertPolicy() guard.Policy { return guard.Policy{Mode: guard.Alert, Limit: 10} }
-func blockPolicy() guard.Policy { return guard.Policy{Mode: guard.Block, Limit: 10} }
+func alertPolicy() policy.Policy { return policy.Uniform(policy.Alert, 10) }
+func blockPolicy() policy.Policy { return policy.Uniform(policy.Block, 10) }
 
 func TestCapture_EveryVanishedKeyIsJournalled(t *testing.T) {
 	statements := map[string]string{
@@ -234,7 +234,7 @@ func sqlstate(err error) string {
 
 // Rows without a key that stay, with their link cut, are counted at least.
 func TestSetNull_WithoutKeyIsCounted(t *testing.T) {
-	e := newEnv(t, guard.Policy{Mode: guard.Block, Limit: 10, Uncaptured: guard.Refuse},
+	e := newEnv(t, captured(policy.Uniform(policy.Block, 10)),
 		`CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int REFERENCES p ON DELETE SET NULL, v int);
 		CREATE TABLE d (id int PRIMARY KEY, p int REFERENCES p ON DELETE CASCADE);
 		INSERT INTO p SELECT generate_series(1, 5); INSERT INTO c SELECT 1 + i % 3, 7 FROM generate_series(1, 9) i; INSERT INTO d SELECT i, i FROM generate_series(1, 5) i`)

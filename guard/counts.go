@@ -25,14 +25,15 @@ type counts struct {
 // counter is one table's part of counts.
 type counter struct {
 	deleted  int64
+	updated  int64  // if asked for
 	filenode string // changes when TRUNCATE takes the rows, which deleted does not count
 	rows     float64
 }
 
 // countsQuery reads the counters of the given tables, or of all that are not
 // temporary. The first row is the transaction's own, with what target means in
-// it, and its signature.
-func countsQuery(target sqlparse.Name, signature string, tables []uint32, all bool) string {
+// it, and its signature. updates: with the counters of rows updated, where all are read.
+func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, updates bool) string {
 	var b strings.Builder
 	name := "NULL"
 	if target.Name != "" {
@@ -41,7 +42,11 @@ func countsQuery(target sqlparse.Name, signature string, tables []uint32, all bo
 	b.WriteString("SELECT pg_catalog.to_regclass(" + name + ")::pg_catalog.oid::pg_catalog.text, pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.current_setting('track_counts')," +
 		" " + catalog.RunSQL + ", " + signature + " UNION ALL ")
 	if all {
-		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, c.relfilenode::pg_catalog.text, GREATEST(c.reltuples, CASE WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) > 0 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) END)::pg_catalog.text, NULL" +
+		updated := "NULL"
+		if updates {
+			updated = "pg_catalog.pg_stat_get_xact_tuples_updated(c.oid)::pg_catalog.text"
+		}
+		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, c.relfilenode::pg_catalog.text, GREATEST(c.reltuples, CASE WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) > 0 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) END)::pg_catalog.text, " + updated +
 			" FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid >= 16384")
 		return b.String()
 	}
@@ -84,6 +89,9 @@ func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
 		}
 		var t counter
 		if t.deleted, err = strconv.ParseInt(text(r[1]), 10, 64); err != nil && r[1] != nil {
+			return counts{}, err
+		}
+		if t.updated, err = strconv.ParseInt(text(r[4]), 10, 64); err != nil && r[4] != nil {
 			return counts{}, err
 		}
 		t.filenode = text(r[2])

@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
@@ -57,7 +57,7 @@ func withFaulty(t *testing.T, sql ...string) (*env, *faulty) {
 	t.Helper()
 	e := newEnv(t, alertPolicy(), sql...)
 	j := &faulty{Journal: e.journal}
-	e.start(guard.Policy{Mode: guard.Block, Limit: 1000}, j)
+	e.start(policy.Uniform(policy.Block, 1000), j)
 	return e, j
 }
 
@@ -324,7 +324,7 @@ func TestEvidence_JournalDirectoryRemoved(t *testing.T) {
 	t.Cleanup(func() { _ = j.Close() })
 	e := &env{t: t, database: pgtest.Database(t, shop), journal: j}
 	e.direct = pgtest.Shared(t).URL(e.database)
-	e.start(guard.Policy{Mode: guard.Block, Limit: 1000}, j)
+	e.start(policy.Uniform(policy.Block, 1000), j)
 	c := e.connect(pgx.QueryExecModeExec)
 	mustExec(t, c, "DELETE FROM plain WHERE id = 1")
 	before := e.keys()

@@ -47,8 +47,13 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		if r == nil {
 			return s.executePlain(ctx, w, p)
 		}
-	} else if p.plan.count != "" {
-		r.st.why = p.plan.count
+	} else {
+		if p.plan.count != "" {
+			r.st.why = p.plan.count
+		}
+		if err := r.foresee(ctx, p); err != nil {
+			return unlessFailed(err)
+		}
 	}
 	send := func() { w.Send('E', body) }
 	if r.capturing() {
@@ -80,7 +85,7 @@ func (p *portal) more(w proxy.Wire, max int) error {
 			return err
 		}
 		if !ok { // the tag counts the rows of this portion, as the server's does
-			return w.Reply('C', fmt.Appendf(nil, "DELETE %d\x00", n))
+			return w.Reply('C', fmt.Appendf(nil, "%s %d\x00", verbOf(p.st), n))
 		}
 		if err := w.Reply('D', row); err != nil {
 			return err

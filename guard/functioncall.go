@@ -2,47 +2,141 @@ package guard
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/proxy"
+	"github.com/rowback/rowback/sqlparse"
 )
 
-// functionCall counts a call of a function that is not PostgreSQL's own.
+// callPortal is where a FunctionCall runs as a statement.
+const callPortal = "rowback: call"
+
+// functionCall handles a FunctionCall of a function that is not PostgreSQL's
+// own. The server ends its transaction with it, so one that may delete is run as
+// the SELECT that it amounts to, and answered as a FunctionCall.
 func (s *session) functionCall(ctx context.Context, w proxy.Wire, body []byte) error {
 	failed, err := w.Quiesce(ctx)
 	if err != nil {
 		return err
 	}
-	if failed || len(body) < 4 || oid(body) < firstUserOID || w.TxStatus() == 'E' {
+	if failed || len(body) < 10 || oid(body) < firstUserOID || w.TxStatus() == 'E' {
 		w.Forward()
 		return nil
 	}
-	number := strconv.FormatUint(uint64(oid(body)), 10)
-	rows, err := lookup{w: w}.Query(ctx, "SELECT pg_catalog.lower(proname::pg_catalog.text) FROM pg_catalog.pg_proc WHERE oid OPERATOR(pg_catalog.=) "+number)
-	if errors.Is(err, errServer) {
-		err = s.fault(w, err)
-		w.Send('S', nil)
+	f, err := s.called(ctx, w, oid(body))
+	if err != nil {
+		if errors.Is(err, errServer) {
+			err = s.fault(w, err)
+			w.Send('S', nil)
+		}
 		return unlessFailed(err)
 	}
+	if f.why == "" || f.sql == "" || argumentsIn(body[4:]) != f.arguments { // harmless, or the server will refuse it
+		w.Forward()
+		return nil
+	}
+	st := judged{Statement: sqlparse.Statement{Text: f.sql}, route: routeCount, why: f.why, functionCall: true}
+	u := unrolled{s: s, w: w, block: w.TxStatus() != 'I'}
+	r, err := s.guarded(ctx, w, st, nil)
+	if err == nil {
+		err = u.call(ctx, r, f, body[4:])
+	}
+	if err != nil && !errors.Is(err, errFailed) {
+		return err
+	}
+	return u.end(ctx, err != nil)
+}
+
+// function is what a FunctionCall names.
+type function struct {
+	sql       string // the call as a SELECT; "": none that can be called so
+	types     []byte // of the parameters, as in Parse
+	why       string // it may delete, "" if not
+	arguments int
+}
+
+// argumentsIn is how many arguments a FunctionCall passes, -1 if that cannot be
+// told: b is its body behind the OID.
+func argumentsIn(b []byte) int {
+	at := 2 + 2*int(binary.BigEndian.Uint16(b))
+	if len(b) < at+4 {
+		return -1
+	}
+	return int(binary.BigEndian.Uint16(b[at:]))
+}
+
+func (s *session) called(ctx context.Context, w proxy.Wire, o uint32) (function, error) {
+	rows, err := lookup{w: w}.Query(ctx, "SELECT p.proname, n.nspname, p.proargtypes::pg_catalog.text, (p.provariadic OPERATOR(pg_catalog.<>) 0)::pg_catalog.text,"+
+		" (p.prokind OPERATOR(pg_catalog.=) 'f' AND NOT p.proretset)::pg_catalog.text FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace WHERE p.oid OPERATOR(pg_catalog.=) "+strconv.FormatUint(uint64(o), 10))
+	if err != nil || len(rows) != 1 {
+		return function{}, err
+	}
+	f := function{why: s.view.snap.Reach.Everything}
+	if f.why == "" {
+		f.why = string(s.view.snap.Reach.Names[strings.ToLower(text(rows[0][0]))])
+	}
+	if text(rows[0][4]) != "true" {
+		return f, nil
+	}
+	args := strings.Fields(text(rows[0][2]))
+	f.arguments = len(args)
+	f.types = binary.BigEndian.AppendUint16(nil, uint16(len(args)))
+	params := make([]string, len(args))
+	for i, a := range args {
+		t, err := strconv.ParseUint(a, 10, 32)
+		if err != nil {
+			return function{}, fmt.Errorf("%w: type of an argument", errMalformed)
+		}
+		f.types = binary.BigEndian.AppendUint32(f.types, uint32(t))
+		params[i] = "$" + strconv.Itoa(i+1)
+	}
+	if text(rows[0][3]) == "true" {
+		params[len(params)-1] = "VARIADIC " + params[len(params)-1]
+	}
+	f.sql = "SELECT " + quote(text(rows[0][1])) + "." + quote(text(rows[0][0])) + "(" + strings.Join(params, ", ") + ")"
+	return f, nil
+}
+
+// withoutPortal is an ErrorResponse body whose context (W) does not tell of
+// callPortal, which stands in its last line.
+func withoutPortal(body []byte) []byte {
+	var e pgproto3.ErrorResponse
+	if err := e.Decode(body); err != nil {
+		return body
+	}
+	at := strings.LastIndex(e.Where, `portal "`+callPortal+`"`)
+	if at < 0 {
+		return body
+	}
+	e.Where = strings.TrimSuffix(e.Where[:at], "\n")
+	return errorBody(&e)
+}
+
+// call runs a FunctionCall: arguments is its body behind the OID.
+func (u *unrolled) call(ctx context.Context, r *run, f function, arguments []byte) error {
+	params, format := arguments[:len(arguments)-2], binary.BigEndian.Uint16(arguments[len(arguments)-2:])
+	var result []byte
+	r.rows = func(row []byte) error {
+		if len(row) >= 2 { // one column: what follows their number is what FunctionCallResponse holds
+			result = append([]byte(nil), row[2:]...)
+		}
+		return nil
+	}
+	err := r.bracket(ctx, func() {
+		u.w.Send('C', target('P', callPortal)) // of an earlier one in this transaction
+		u.w.Send('P', parseBody(private, f.sql, f.types))
+		u.w.Send('B', joinBind(callPortal, private, params, []uint16{format}))
+		u.w.Send('E', executeBody(callPortal))
+	})
 	if err != nil {
 		return err
 	}
-	why := s.view.snap.Reach.Everything
-	if len(rows) == 1 && why == "" {
-		why = string(s.view.snap.Reach.Names[text(rows[0][0])])
-	}
-	if why == "" || s.j.policy().Mode != Block || s.j.policy().Uncountable == Allow {
-		if why != "" {
-			s.j.o.Logger.Warn("a statement that cannot be counted goes through", "database", s.db.name, "user", s.info.User, "what", "FunctionCall: "+why)
-		}
-		w.Forward()
-		return nil
-	}
-	err = s.blocked(ctx, w, s.open(w).mark(""), "FunctionCall", "is refused: it cannot be counted before it commits ("+why+"); call the function with SELECT", "FunctionCall "+number, nil)
-	if !errors.Is(err, errFailed) {
-		return err
-	}
-	w.Send('S', nil) // the server answers a FunctionCall with ReadyForQuery
+	u.complete('V', result)
 	return nil
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/proxy"
-	"github.com/rowback/rowback/sqlparse"
 )
 
 // guarded prepares the run of a statement by its route: nil, if it turns out to
@@ -13,13 +13,19 @@ import (
 // Only after Quiesce.
 func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe func() ([]byte, error)) (*run, error) {
 	r := &run{s: s, w: w, st: st}
+	if st.route != routeCapture {
+		if err := r.aim(ctx); err != nil {
+			return nil, err
+		}
+	}
 	switch st.route {
 	case routeRefuse:
 		if st.CommitsItself && s.inBlock(w) { // it may not commit there: the server will say so
 			return r, nil
 		}
-		if s.j.policy().Mode == Block && s.j.policy().Uncountable != Allow {
-			return nil, s.blocked(ctx, w, s.open(w).mark(""), verbOf(st), "is refused: it cannot be counted before it commits: "+st.why, st.Text, nil)
+		if rule := s.rules.strict(); refuses(rule.Mode) && rule.Uncountable != policy.Allow {
+			return nil, s.blocked(ctx, w, s.open(w).mark(""), refusal{verb: verbOf(st), sql: st.Text,
+				verdict: verdict{rule: rule, limit: notRows, what: "is refused: it cannot be counted before it commits: " + st.why}})
 		}
 		s.open(w).cursor = st.Cursor
 		if st.OutsideTransaction {
@@ -43,6 +49,9 @@ func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe
 		if p.count != "" {
 			r.st.why = p.count
 		}
+		if err := r.foresee(ctx, nil); err != nil {
+			return nil, err
+		}
 	}
 	return r, nil
 }
@@ -60,16 +69,4 @@ func (s *session) planFor(ctx context.Context, w proxy.Wire, st judged, old *pla
 		return nil, s.fault(w, err)
 	}
 	return p, err
-}
-
-func verbOf(st judged) string {
-	switch st.Verb {
-	case sqlparse.Drop:
-		return "DROP"
-	case sqlparse.Do:
-		return "DO"
-	case sqlparse.Call:
-		return "CALL"
-	}
-	return "statement"
 }

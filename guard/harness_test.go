@@ -8,12 +8,14 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
@@ -30,13 +32,15 @@ type env struct {
 	direct   string // URL
 	url      string // URL through the proxy
 	journal  journal.Journal
+	judge    *guard.Judge // of the proxy started last
+	clock    clock
 	metrics  *guard.Metrics
 	alerts   *guard.Alerts // nil: none
 	logs     logged
 }
 
 // newEnv starts a proxy with the given policy in front of a fresh database.
-func newEnv(t *testing.T, p guard.Policy, sql ...string) *env {
+func newEnv(t *testing.T, p policy.Policy, sql ...string) *env {
 	t.Helper()
 	c := pgtest.Shared(t)
 	e := &env{t: t, database: pgtest.Database(t, sql...)}
@@ -57,27 +61,28 @@ func newEnv(t *testing.T, p guard.Policy, sql ...string) *env {
 }
 
 // start runs one more proxy; e.url becomes its address.
-func (e *env) start(p guard.Policy, j journal.Journal) (stop func()) {
+func (e *env) start(p policy.Policy, j journal.Journal) (stop func()) {
 	t := e.t
 	t.Helper()
-	if p.Uncaptured == "" {
-		p.Uncaptured = guard.Allow
-	}
-	if p.Uncountable == "" {
-		p.Uncountable = guard.Refuse
-	}
 	logger := slog.New(slog.NewTextHandler(testWriter{t, &e.logs}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if e.metrics == nil {
 		e.metrics = guard.NewMetrics()
 	}
-	judge, err := guard.New(t.Context(), guard.Options{Policy: p, Journal: j, Proxy: "test", Logger: logger, Metrics: e.metrics, Alerts: e.alerts})
+	judge, err := guard.New(t.Context(), guard.Options{Policy: p, Journal: j, Proxy: "test", Logger: logger, Metrics: e.metrics, Alerts: e.alerts, Now: e.clock.now})
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.judge = judge
 	addr, stop := startProxy(t, pgtest.Shared(t).Addr(), judge, logger)
 	e.url = fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", addr, e.database)
 	return stop
 }
+
+// clock is the real one, put forward.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // logged is what the proxies of an env have logged.
 type logged struct {
@@ -250,4 +255,10 @@ func makeDir(t *testing.T, dir string) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// captured is a policy that asks for every key.
+func captured(p policy.Policy) policy.Policy {
+	p.Default.Uncaptured = policy.Refuse
+	return p
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 )
@@ -21,14 +22,21 @@ type Judge struct {
 	mu        sync.Mutex
 	databases map[string]*database
 
-	health health
-	rules  atomic.Pointer[Policy]
+	health  health
+	rules   atomic.Pointer[policy.Policy]
+	windows *windows
 }
 
-// SetPolicy replaces the policy; statements under way keep the old one.
-func (j *Judge) SetPolicy(p Policy) { j.rules.Store(&p) }
-
-func (j *Judge) policy() Policy { return *j.rules.Load() }
+// SetPolicy replaces the policy; statements under way keep the old one. The
+// error says that what was removed lately could not be read from the journal:
+// then the new policy is not in force.
+func (j *Judge) SetPolicy(ctx context.Context, p policy.Policy) error {
+	if err := j.windows.replay(ctx, j.o.Journal, &p, j.o.Now()); err != nil {
+		return err
+	}
+	j.rules.Store(&p)
+	return nil
+}
 
 // New makes a Judge. Entries that an earlier proxy left in doubt are read from
 // the journal and settled as sessions to their databases come.
@@ -47,8 +55,10 @@ func New(ctx context.Context, o Options) (*Judge, error) {
 	}
 	o.Journal = metered{o.Journal, o.Metrics}
 	o.Metrics.Guarding.Set(1)
-	j := &Judge{o: o, databases: map[string]*database{}}
-	j.SetPolicy(o.Policy)
+	j := &Judge{o: o, databases: map[string]*database{}, windows: newWindows()}
+	if err := j.SetPolicy(ctx, o.Policy); err != nil {
+		return nil, err
+	}
 	for _, kind := range []journal.Kind{journal.Deletion, journal.Restore} {
 		if err := j.doubt(ctx, kind); err != nil {
 			return nil, err
@@ -71,10 +81,12 @@ func (j *Judge) doubt(ctx context.Context, kind journal.Kind) error {
 
 // Session implements proxy.Judge.
 func (j *Judge) Session(_ context.Context, info proxy.Info) proxy.Session {
-	return &session{
+	s := &session{
 		j: j, db: j.database(info.Database), info: info,
 		stmts: map[string]*prepared{}, portals: map[string]*portal{}, targets: targets{}, clean: true,
 	}
+	s.rules.set(j.rules.Load(), subjectOf(info))
+	return s
 }
 
 // Run does on a timer what belongs to no session, until ctx ends: it makes the

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/guard/policy"
 )
 
 func TestShiftPosition_MovesOnlyThePosition(t *testing.T) {
@@ -78,7 +79,10 @@ func FuzzMessages(f *testing.F) {
 		_ = shiftPosition(body, n%1000)
 		db := &database{name: "x"}
 		db.view.Store(newView(&catalog.Snapshot{}))
-		s := session{db: db, stmts: map[string]*prepared{"s": {}}, portals: map[string]*portal{"p": {prepared: &prepared{}}}}
+		p := policy.Uniform(policy.Block, 1)
+		s := session{j: &Judge{}, db: db, stmts: map[string]*prepared{"s": {}}, portals: map[string]*portal{"p": {prepared: &prepared{}}}}
+		s.j.rules.Store(&p)
+		s.rules.set(&p, policy.Subject{})
 		for _, typ := range []byte("BDEC") {
 			s.Wants(typ, body)
 		}

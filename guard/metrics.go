@@ -127,7 +127,7 @@ func (m *Metrics) alerted(e *journal.Entry) {
 
 func (m *Metrics) rows(v *prometheus.CounterVec, e *journal.Entry) {
 	for _, t := range e.Tables {
-		if t.Via == journal.SetNull || t.Via == journal.SetDef || t.Via == journal.Update || t.Rows <= 0 {
+		if !t.Removed() || t.Rows <= 0 {
 			continue
 		}
 		database, table := m.series.table(e.Database, displayName(t))

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
@@ -89,8 +89,8 @@ func TestCapture_ATableTheUserMayNotReadCostsNoOtherItsKeys(t *testing.T) {
 }
 
 func TestUncaptured_IsRefusedInAnyMode(t *testing.T) {
-	for _, mode := range []guard.Mode{guard.Block, guard.Alert} {
-		e := newEnv(t, guard.Policy{Mode: mode, Limit: 10, Uncaptured: guard.Refuse}, shop, `CREATE TABLE keyless (x int); INSERT INTO keyless VALUES (1), (2)`)
+	for _, mode := range []policy.Mode{policy.Block, policy.Alert} {
+		e := newEnv(t, captured(policy.Uniform(mode, 10)), shop, `CREATE TABLE keyless (x int); INSERT INTO keyless VALUES (1), (2)`)
 		before := e.rows()
 		c := e.connect(pgx.QueryExecModeExec)
 		_, err := c.Exec(context.Background(), "DELETE FROM keyless WHERE x = 1")

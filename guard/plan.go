@@ -68,6 +68,9 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 		p.all, p.count = true, "the table is not in rowback's catalog snapshot"
 		return p, nil
 	}
+	if st.Update != nil {
+		return p, s.planUpdate(ctx, w, st, p)
+	}
 	if target.Temporary {
 		p.pass = len(target.Triggers) == 0
 		p.all, p.count = true, "a temporary table with triggers"

@@ -56,17 +56,22 @@ func (s *session) fault(w proxy.Wire, err error) error {
 
 // blocked refuses a statement: what it did is taken back with its transaction,
 // which is journalled as blocked.
-func (s *session) blocked(ctx context.Context, w proxy.Wire, mark savepoint, verb, what, sql string, tables []journal.Table) error {
+func (s *session) blocked(ctx context.Context, w proxy.Wire, mark savepoint, x refusal) error {
 	if s.tx != nil {
 		if err := s.tx.rewind(mark); err != nil {
 			return err
 		}
 	}
 	e := s.entry(journal.Blocked)
-	e.Alert = verb + " " + what
+	if x.id != "" {
+		e.ID = x.id
+	}
+	if e.Alert = x.verb + " " + x.what; x.rule != nil {
+		e.Rule = x.rule.Name
+	}
 	var r removals
-	r.add(sql, "")
-	e.Statements, e.Tables, e.Rows = r.statements, tables, total(tables)
+	r.add(x.sql, "")
+	e.Statements, e.Tables, e.Rows = r.statements, x.tables, total(x.tables)
 	for i := range e.Tables { // nothing was removed, so no keys are kept
 		e.Tables[i].KeysCaptured = false
 	}
@@ -77,7 +82,7 @@ func (s *session) blocked(ctx context.Context, w proxy.Wire, mark savepoint, ver
 	}
 	s.j.o.Metrics.blocked(e)
 	s.j.raise(e)
-	return s.refuse(ctx, w, blockedError(verb, what, e.ID, s.j.policy().Limit))
+	return s.refuse(ctx, w, x.error(e.ID, s.rules.subject))
 }
 
 // entry makes an entry with what the session knows.

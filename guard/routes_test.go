@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
@@ -103,7 +104,7 @@ func (o outcome) blocked() int {
 }
 
 // run runs exchanges in a database of its own, on a direct connection if p is nil.
-func (l *lab) run(t *testing.T, setup string, exchanges []messages, p *guard.Policy) outcome {
+func (l *lab) run(t *testing.T, setup string, exchanges []messages, p *policy.Policy) outcome {
 	t.Helper()
 	c := l.cluster
 	l.serial++
@@ -114,7 +115,9 @@ func (l *lab) run(t *testing.T, setup string, exchanges []messages, p *guard.Pol
 	before := identities(t, c.URL(db))
 	target := c.URL(db)
 	if p != nil {
-		l.judge.SetPolicy(*p)
+		if err := l.judge.SetPolicy(t.Context(), *p); err != nil {
+			t.Fatal(err)
+		}
 		target = fmt.Sprintf("postgres://postgres@%s/%s", l.addr, db)
 	}
 	o := outcome{answers: talk(t, target, exchanges, db)}
@@ -280,9 +283,9 @@ func (l *lab) check(t *testing.T, r route) {
 func (l *lab) checkRound(t *testing.T, r route, exchanges []messages) {
 	truth := l.run(t, r.setup, exchanges, nil)
 	n := max(truth.rows(), r.peak)
-	policy := guard.Policy{Mode: guard.Block, Limit: n, Uncaptured: guard.Allow, Uncountable: guard.Refuse}
+	limits := policy.Uniform(policy.Block, n)
 	if r.over == "" {
-		within := l.run(t, r.setup, exchanges, &policy)
+		within := l.run(t, r.setup, exchanges, &limits)
 		for i := range truth.answers {
 			equal(t, fmt.Sprintf("limit %d: answers to exchange %d", n, i), within.answers[i], truth.answers[i])
 		}
@@ -293,8 +296,8 @@ func (l *lab) checkRound(t *testing.T, r route, exchanges []messages) {
 	if n == 0 {
 		return
 	}
-	policy.Limit = n - 1
-	over := l.run(t, r.setup, exchanges, &policy)
+	limits = policy.Uniform(policy.Block, n-1)
+	over := l.run(t, r.setup, exchanges, &limits)
 	at := over.blocked()
 	switch {
 	case at < 0:
@@ -314,8 +317,8 @@ func (l *lab) checkRound(t *testing.T, r route, exchanges []messages) {
 	for i := range at {
 		equal(t, fmt.Sprintf("limit %d: answers to exchange %d", n-1, i), over.answers[i], truth.answers[i])
 	}
-	policy.Mode = guard.Alert
-	alert := l.run(t, r.setup, exchanges, &policy)
+	limits = policy.Uniform(policy.Alert, n-1)
+	alert := l.run(t, r.setup, exchanges, &limits)
 	for i := range truth.answers {
 		equal(t, fmt.Sprintf("alert: answers to exchange %d", i), alert.answers[i], truth.answers[i])
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 	"github.com/rowback/rowback/sqlparse"
 )
@@ -16,6 +18,8 @@ type run struct {
 	w    proxy.Wire
 	st   judged
 	plan *plan // nil: no DELETE, counted over all tables
+	// target of an UPDATE without a plan, nil if it is not known.
+	target *catalog.Table
 
 	shift    int                // added to error positions
 	deferred bool               // it fires deferred triggers; see fireDeferred
@@ -28,8 +32,11 @@ type run struct {
 	direct        int64            // rows of step 0
 	captured      map[uint32]int64 // removed rows with keys, by tableoid
 	index         map[place]int    // to removals.tables
-	unknown       []string         // tables whose rows went uncounted
-	taken         map[uint32]bool  // tables whose rows were noted beforehand (TRUNCATE, DROP)
+	unknown       []uint32         // tables whose rows went uncounted, by OID
+	// answered are the rules that need no answer any more, by name: with whose
+	// leave it went through, nil if it merely alerts.
+	answered map[string]*journal.Allowed
+	taken    map[uint32]bool // tables whose rows were noted beforehand (TRUNCATE, DROP)
 
 	end  byte   // 'C' CommandComplete, 's' PortalSuspended, 'I' EmptyQueryResponse, 'E' ErrorResponse
 	tag  []byte // body of end
@@ -114,13 +121,13 @@ func (r *run) begin(ctx context.Context) error {
 
 func (r *run) countsQuery() string {
 	if r.plan == nil {
-		return countsQuery(sqlparse.Name{}, "NULL", nil, true)
+		return countsQuery(sqlparse.Name{}, "NULL", nil, true, r.st.UpdatesInside && r.st.Update == nil && r.s.rules.updates)
 	}
 	signature := "NULL"
 	if r.plan.signature != "" {
 		signature = r.plan.signature
 	}
-	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.all)
+	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.all, false)
 }
 
 // fault reports a failed query of rowback's own, and forgets what the statement did.
@@ -152,35 +159,31 @@ func (r *run) route() string {
 // transaction or refuses it. The client's completion is still to be sent.
 func (r *run) verdict(ctx context.Context) error {
 	tx, s := r.s.tx, r.s
-	removed := r.account()
+	r.account()
+	r.updates()
+	removed := r.since()
 	tx.removals.rows = total(tx.removals.tables)
-	if !r.capturing() && !r.after.tracking && s.j.policy().Mode == Block {
-		return s.blocked(ctx, r.w, r.mark, firstWord(r.commandTag()), "may remove rows, and the server does not count them (track_counts is off)", r.st.Text, removed)
+	if rule := s.rules.strict(); !r.capturing() && !r.after.tracking && refuses(rule.Mode) {
+		return r.refuse(ctx, verdict{rule: rule, limit: notRows, what: "may remove rows, and the server does not count them (track_counts is off)"}, removed)
 	}
-	if p := s.j.policy(); len(r.unknown) > 0 && p.Mode == Block && p.Uncountable != Allow {
-		return s.blocked(ctx, r.w, r.mark, firstWord(r.commandTag()), "truncates, drops or rewrites "+strings.Join(r.unknown, ", ")+" on the way, and how many rows that takes cannot be counted", r.st.Text, removed)
-	}
-	if len(removed) == 0 {
-		return nil
+	if names, rule := r.unvouched(); len(names) > 0 {
+		return r.refuse(ctx, verdict{rule: rule, limit: notRows, what: "truncates, drops or rewrites " + strings.Join(names, ", ") + " on the way, and how many rows that takes cannot be counted"}, removed)
 	}
 	if tx.xid = r.after.xid; tx.xid == "" {
 		tx.xid = r.before.xid
 	}
 	tx.server.Started = r.after.started
-	verb := firstWord(r.commandTag())
-	tx.removals.add(r.st.Text, r.commandTag())
-	p := s.j.policy()
-	if what := p.uncaptured(removed); what != "" {
-		return s.blocked(ctx, r.w, r.mark, verb, what, r.st.Text, removed)
-	}
-	what := p.judge(removed, tx.removals.tables)
-	if what == "" {
+	if len(removed) == 0 {
 		return nil
 	}
-	if p.Mode == Block {
-		return s.blocked(ctx, r.w, r.mark, verb, what, r.st.Text, removed)
+	tx.removals.add(r.st.Text, r.commandTag())
+	if v := s.uncaptured(removed); v.rule != nil {
+		return r.refuse(ctx, v, removed)
 	}
-	tx.removals.over = verb + " " + what
+	if err := r.rule(ctx, removed); err != nil {
+		return err
+	}
+	r.pardon(removed)
 	return nil
 }
 

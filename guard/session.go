@@ -12,9 +12,10 @@ import (
 // session implements proxy.Session. All of it belongs to the goroutine that
 // reads the client.
 type session struct {
-	j    *Judge
-	db   *database
-	info proxy.Info
+	j     *Judge
+	db    *database
+	info  proxy.Info
+	rules rules
 
 	// view in force; private while a transaction that changed the catalog is
 	// open, else the database's.
@@ -44,6 +45,9 @@ type session struct {
 
 // Wants implements proxy.Session.
 func (s *session) Wants(typ byte, body []byte) bool {
+	if s.renew(); s.rules.off && s.tx == nil {
+		return false
+	}
 	s.wasClean = s.clean
 	s.clean = typ == 'Q' || typ == 'S' || typ == 'F'
 	if s.wasClean {
@@ -106,16 +110,16 @@ func (s *session) interesting(text []byte) bool {
 		return true
 	}
 	if v.snap.Reach.Everything == "" && !(v.first.Scan(text) && v.names.Scan(text)) {
-		return false
+		return s.rules.updates && updating.Scan(text)
 	}
 	// What a backslash means is the session's to say: Message knows.
-	return bytes.IndexByte(text, '\\') >= 0 || !v.cache.plain(text)
+	return bytes.IndexByte(text, '\\') >= 0 || !v.cache.plain(text, s.rules.updates)
 }
 
 // analyse parses a query text as this session's server will.
 func (s *session) analyse(w proxy.Wire, text []byte) *analysis {
 	backslash := w.Parameter("standard_conforming_strings") != "on" || ambiguous[w.Parameter("client_encoding")]
-	return s.view.analyse(string(text), backslash)
+	return s.policed(s.view.analyse(string(text), backslash))
 }
 
 // ambiguous encodings have characters whose second byte is a backslash.
@@ -133,6 +137,7 @@ func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []by
 }
 
 func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []byte) error {
+	s.introduce(w)
 	if typ != 'S' && s.stale() {
 		switch err := s.refresh(ctx, w); {
 		case errors.Is(err, errFailed): // the client has been told
@@ -191,6 +196,8 @@ func (s *session) open(w proxy.Wire) *transaction {
 // drop forgets the open transaction's record.
 func (s *session) drop() {
 	if s.tx != nil {
+		s.settleUses(context.Background(), false)
+		s.j.windows.end(s.j.o.Now(), s.tx, false)
 		if err := s.tx.keys.Close(); err != nil {
 			s.j.o.Logger.Warn("captured keys could not be freed", "error", err)
 		}

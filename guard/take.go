@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/sqlparse"
 )
@@ -31,32 +32,17 @@ func (r *run) take(ctx context.Context) (bool, error) {
 		r.st.why, r.taken = why, nil
 		return true, nil
 	}
+	if r.s.rules.sheet.Any(func(x *policy.Rule) bool { return x.Mode == policy.Hold }) {
+		if err := r.ahead(ctx, tables); err != nil {
+			return false, err
+		}
+	}
 	if err := r.lock(ctx, tables); err != nil {
 		return false, r.told(err)
 	}
-	rm := &r.s.tx.removals
-	rows := make(map[*catalog.Table]int64, len(tables))
-	for _, t := range tables {
-		n, err := r.count(ctx, t)
-		if err != nil {
-			return false, r.told(err)
-		}
-		if n == 0 {
-			continue
-		}
-		rows[t] = n
-		e := &rm.tables[r.tookFrom(t)]
-		e.Rows += n
-	}
-	if p := r.s.j.policy(); p.Mode == Block {
-		removed := r.since()
-		if what := p.judge(removed, rm.tables); what != "" {
-			verb := "TRUNCATE"
-			if r.st.Verb == sqlparse.Drop {
-				verb = "DROP"
-			}
-			return false, r.s.blocked(ctx, r.w, r.mark, verb, what, r.st.Text, removed)
-		}
+	rows, err := r.weigh(ctx, tables)
+	if err != nil {
+		return false, err
 	}
 	for _, t := range tables {
 		if rows[t] > 0 && len(t.Key) > 0 {
@@ -66,6 +52,42 @@ func (r *run) take(ctx context.Context) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// weigh counts the rows of tables, notes them as removed, and judges that. What
+// would only alert is judged when the statement has run.
+func (r *run) weigh(ctx context.Context, tables []*catalog.Table) (map[*catalog.Table]int64, error) {
+	rows := make(map[*catalog.Table]int64, len(tables))
+	for _, t := range tables {
+		n, err := r.count(ctx, t)
+		if err != nil {
+			return nil, r.told(err)
+		}
+		if n == 0 {
+			continue
+		}
+		rows[t] = n
+		r.s.tx.removals.tables[r.tookFrom(t)].Rows += n
+	}
+	removed := r.since()
+	for {
+		v := r.judge(removed)
+		if v.rule == nil || v.rule.Mode == policy.Alert {
+			return rows, nil
+		}
+		if err := r.decide(ctx, v, removed); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// ahead lets a statement that is to be held wait before anything is locked. Its
+// numbers may change until then; those that count are taken under the lock.
+func (r *run) ahead(ctx context.Context, tables []*catalog.Table) error {
+	if _, err := r.weigh(ctx, tables); err != nil {
+		return err
+	}
+	return r.s.tx.rewind(r.mark)
 }
 
 // told reports a failed query of ours to the client.

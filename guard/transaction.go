@@ -2,8 +2,11 @@ package guard
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rowback/rowback/journal"
 )
@@ -18,6 +21,40 @@ type transaction struct {
 	cursor   bool      // a cursor is open that may delete when fetched from
 	implicit bool      // it ends at the next Sync
 	start    savepoint // nothing removed yet
+	// uses are the allowances it has tried to take rows of, by ID. Savepoints do
+	// not take them back; see session.settleUses.
+	uses map[string]use
+}
+
+// use is a transaction's part of an allowance, and under which name.
+type use struct {
+	name string
+	of   journal.Allowance
+}
+
+// using is the name under which the transaction takes rows of an allowance.
+func (t *transaction) using(a journal.Allowance, now time.Time) string {
+	if t.uses == nil {
+		t.uses = map[string]use{}
+	}
+	if _, ok := t.uses[a.ID]; !ok {
+		t.uses[a.ID] = use{journal.NewID(now), a}
+	}
+	return t.uses[a.ID].name
+}
+
+// mine are the allowances that the transaction may take rows of: first those it has begun.
+func (t *transaction) mine(live []journal.Allowance) []journal.Allowance {
+	var out []journal.Allowance
+	for _, u := range t.uses {
+		out = append(out, u.of)
+	}
+	for _, a := range live {
+		if _, begun := t.uses[a.ID]; !begun {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // removals is the part of a transaction that a savepoint can take back.
@@ -25,7 +62,10 @@ type removals struct {
 	tables     []journal.Table
 	statements []journal.Statement
 	rows       int64
-	over       string // why it alerted, "" while within the limits
+	over, rule string // why it alerted, and by which rule; "" while within the limits
+	// pardoned is how many rows went through by somebody's leave, by rule.
+	pardoned map[string]int64
+	allowed  []journal.Allowed // whose
 }
 
 // savepoint is a state to go back to.
@@ -38,6 +78,7 @@ type savepoint struct {
 func (r removals) clone() removals {
 	r.tables = append([]journal.Table(nil), r.tables...)
 	r.statements = append([]journal.Statement(nil), r.statements...)
+	r.pardoned, r.allowed = maps.Clone(r.pardoned), slices.Clone(r.allowed)
 	return r
 }
 

@@ -51,6 +51,7 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 			return err
 		}
 		st.route, st.why = u.s.view.route(st.Statement)
+		u.s.rules.police(&st)
 	}
 	switch {
 	case st.Params: // there are none in a simple Query

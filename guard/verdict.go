@@ -2,151 +2,200 @@ package guard
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgproto3"
-
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 )
 
-// SQLSTATEs of rowback's own, see the README.
-const (
-	codeBlocked    = "RB001"
-	codeNoEvidence = "RB002"
-)
-
-// judge says what is wrong with a statement that removed rows from tables, and
-// with its transaction then: "" if nothing. The text continues "DELETE".
-func (p Policy) judge(statement, tx []journal.Table) string {
-	remove, bring := "would remove", "would bring"
-	if p.Mode != Block {
-		remove, bring = "removed", "brought"
-	}
-	if n := total(statement); n > p.Limit {
-		return fmt.Sprintf("%s %s, limit %d", remove, rowsOf(statement), p.Limit)
-	}
-	if n := total(tx); n > p.Limit {
-		return fmt.Sprintf("%s the rows removed by this transaction to %s, limit %d", bring, rowsOf(tx), p.Limit)
-	}
-	return ""
+// verdict is what is wrong with a statement that removed rows, or is about to.
+// The zero value: nothing.
+type verdict struct {
+	rule    *policy.Rule
+	what    string          // for people; it continues the statement's verb
+	share   []journal.Table // the rows that the rule is about
+	limit   int64           // that it is over; policy.Unlimited: another one than a rule's own number; notRows
+	atLeast bool            // there may be more rows than share says
 }
 
-// uncaptured says, where the policy asks for every key, that a statement
-// removed rows without: "" if it did not. It refuses in any mode.
-func (p Policy) uncaptured(statement []journal.Table) string {
-	without := keyless(statement)
-	if p.Uncaptured != Refuse || len(without) == 0 {
+// share is the part of removed rows that falls under one rule.
+type share struct {
+	rule          *policy.Rule
+	statement, tx []journal.Table
+}
+
+// shares divides what a statement, and its transaction, removed by rule.
+func shares(sheet *policy.Sheet, statement, tx []journal.Table) []share {
+	var all []share
+	at := func(t journal.Table, add bool) *share {
+		rule := sheet.Rule(t.Schema, t.Name)
+		for i := range all {
+			if all[i].rule == rule {
+				return &all[i]
+			}
+		}
+		if !add {
+			return nil
+		}
+		all = append(all, share{rule: rule})
+		return &all[len(all)-1]
+	}
+	for _, t := range statement {
+		sh := at(t, true)
+		sh.statement = append(sh.statement, t)
+	}
+	for _, t := range tx {
+		if sh := at(t, false); sh != nil {
+			sh.tx = append(sh.tx, t)
+		}
+	}
+	return all
+}
+
+// judge says what is wrong with a statement that removed rows, and with its
+// transaction then: the strictest of its rules' verdicts.
+func (r *run) judge(statement []journal.Table) verdict {
+	var worst verdict
+	for _, sh := range shares(r.s.rules.sheet, statement, r.s.tx.removals.tables) {
+		if _, done := r.answered[sh.rule.Name]; done {
+			continue
+		}
+		if v := r.s.judgeShare(sh, statement); v.rule != nil && (worst.rule == nil || severity(v.rule.Mode) > severity(worst.rule.Mode)) {
+			worst = v
+		}
+	}
+	return worst
+}
+
+func severity(m policy.Mode) int {
+	switch m {
+	case policy.Block:
+		return 3
+	case policy.Hold:
+		return 2
+	case policy.Alert:
+		return 1
+	}
+	return 0
+}
+
+func (s *session) judgeShare(sh share, statement []journal.Table) verdict {
+	rule := sh.rule
+	n := counted(rule, sh.statement)
+	if rule.Mode == policy.Off || n <= 0 {
+		return verdict{}
+	}
+	// Windows first: whatever the verdict, what is under way counts for others.
+	crowded := s.j.windows.reserve(s.j.o.Now(), s.tx, rule, s.rules.subject, sh.tx, s.tx.removals.pardoned[rule.Name])
+	words := tensed(rule, sh.statement)
+	of := func(tables, all []journal.Table) string {
+		if len(tables) == len(all) {
+			return rowsOf(tables)
+		}
+		return rowsOf(all) + "; " + rowsOf(tables) + " of them"
+	}
+	switch {
+	case over(n, rule.Statement):
+		return verdict{rule: rule, share: sh.statement, limit: rule.Statement,
+			what: fmt.Sprintf("%s %s, limit %d%s", words.remove, of(sh.statement, statement), rule.Statement, by(rule))}
+	case over(counted(rule, sh.tx)-s.tx.removals.pardoned[rule.Name], rule.Transaction):
+		return verdict{rule: rule, share: sh.tx, limit: rule.Transaction,
+			what: fmt.Sprintf("%s the rows %s by this transaction to %s, limit %d%s", words.bring, words.removed, rowsOf(sh.tx), rule.Transaction, by(rule))}
+	case crowded != "":
+		return verdict{rule: rule, share: sh.statement, limit: policy.Unlimited, what: fmt.Sprintf("%s %s: %s%s", words.remove, rowsOf(sh.statement), crowded, by(rule))}
+	}
+	return verdict{}
+}
+
+func over(n, limit int64) bool { return limit != policy.Unlimited && n > limit }
+
+// by names a rule that is not the default.
+func by(r *policy.Rule) string {
+	if r.Name == policy.DefaultName || r.Name == "" {
 		return ""
 	}
-	return fmt.Sprintf("would remove %s whose keys cannot be recorded (%s)", rowsOf(without), without[0].Why)
+	return fmt.Sprintf(" (rule %q)", r.Name)
+}
+
+// words are the verb of what happens to rows, as the mode and the tables ask for it.
+type words struct{ remove, bring, removed string }
+
+func tensed(rule *policy.Rule, tables []journal.Table) words {
+	removed := "changed"
+	for _, t := range tables {
+		if t.Via != journal.Update {
+			removed = "removed"
+		}
+	}
+	if refuses(rule.Mode) {
+		return words{"would " + strings.TrimSuffix(removed, "d"), "would bring", removed}
+	}
+	return words{removed, "brought", removed}
+}
+
+// uncaptured says that a statement removed rows without a key where a rule asks
+// for every one. It refuses in any mode.
+func (s *session) uncaptured(statement []journal.Table) verdict {
+	for _, sh := range shares(s.rules.sheet, statement, nil) {
+		without := keyless(sh.statement)
+		if sh.rule.Mode == policy.Off || sh.rule.Uncaptured != policy.Refuse || len(without) == 0 {
+			continue
+		}
+		return verdict{rule: sh.rule, share: sh.statement, limit: notRows,
+			what: fmt.Sprintf("would remove %s whose keys cannot be recorded (%s)%s", rowsOf(without), without[0].Why, by(sh.rule))}
+	}
+	return verdict{}
+}
+
+// judges reports whether rows left any table that falls under a rule that judges.
+func (r *rules) judges(tables []journal.Table) bool {
+	for _, t := range tables {
+		if t.Via != journal.Update && r.sheet.Rule(t.Schema, t.Name).Mode != policy.Off {
+			return true
+		}
+	}
+	return false
+}
+
+// beyond is a number of rows that is over every limit of a rule.
+func beyond(r *policy.Rule) int64 {
+	n := max(r.Statement, r.Transaction, 0)
+	for _, w := range r.Windows {
+		n = max(n, w.Rows)
+	}
+	return min(n, math.MaxInt64/4) + 1
 }
 
 // keyless are the tables whose removed rows no captured key stands for.
 func keyless(tables []journal.Table) []journal.Table {
 	var out []journal.Table
 	for _, t := range tables {
-		if !t.KeysCaptured && t.Rows > 0 && t.Via != journal.SetNull && t.Via != journal.SetDef {
+		if !t.KeysCaptured && t.Rows > 0 && t.Removed() {
 			out = append(out, t)
 		}
 	}
 	return out
 }
 
+// total is how many rows were removed.
 func total(tables []journal.Table) int64 {
 	var n int64
 	for _, t := range tables {
-		if t.Via != journal.SetNull && t.Via != journal.SetDef {
+		if t.Removed() {
 			n += t.Rows
 		}
 	}
 	return n
 }
 
-// maxNamed bounds the tables named in a message.
-const maxNamed = 12
-
-// rowsOf is "50382 rows (orders 1237, payments 8642)".
-func rowsOf(tables []journal.Table) string {
-	var names []string
-	var perTable = map[string]int64{}
-	for _, t := range tables {
-		if t.Via == journal.SetNull || t.Via == journal.SetDef || t.Rows == 0 {
-			continue
-		}
-		n := displayName(t)
-		if _, seen := perTable[n]; !seen {
-			names = append(names, n)
-		}
-		perTable[n] += t.Rows
-	}
+// counted is how many of the rows count for a rule's limits.
+func counted(rule *policy.Rule, tables []journal.Table) int64 {
 	n := total(tables)
-	rows := "rows"
-	if n == 1 {
-		rows = "row"
-	}
-	if len(names) == 0 {
-		return fmt.Sprintf("%d %s", n, rows)
-	}
-	parts := make([]string, 0, len(names))
-	for i, name := range names {
-		if i == maxNamed {
-			parts = append(parts, fmt.Sprintf("and %d more tables", len(names)-i))
-			break
+	for _, t := range tables {
+		if t.Via == journal.Update && rule.Updates {
+			n += t.Rows
 		}
-		parts = append(parts, fmt.Sprintf("%s %d", name, perTable[name]))
 	}
-	return fmt.Sprintf("%d %s (%s)", n, rows, strings.Join(parts, ", "))
-}
-
-func displayName(t journal.Table) string {
-	if t.Schema == "public" || t.Schema == "" {
-		return t.Name
-	}
-	return t.Schema + "." + t.Name
-}
-
-func blockedError(verb, what, id string, limit int64) *pgproto3.ErrorResponse {
-	hint := "Ask an operator to raise rowback's threshold for this work"
-	switch {
-	case strings.Contains(what, "cannot be recorded"):
-		hint = "Give the table a primary key, let the role read it, or ask an operator for --uncaptured allow"
-	case strings.Contains(what, "cannot be counted"), strings.Contains(what, "does not count"):
-		hint = "Ask an operator for --uncountable allow, or run it past rowback"
-	case verb == "DELETE":
-		hint = fmt.Sprintf("Delete in separate transactions of at most %d rows, or ask an operator to raise rowback's threshold for this work", limit)
-	}
-	return &pgproto3.ErrorResponse{
-		Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: codeBlocked,
-		Message: verb + " " + what,
-		Detail:  "Nothing was removed. Reference: " + id,
-		Hint:    fmt.Sprintf("%s. \"rowback log %s\" shows what was refused.", hint, id),
-	}
-}
-
-func noEvidenceError(cause string) *pgproto3.ErrorResponse {
-	return &pgproto3.ErrorResponse{
-		Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: codeNoEvidence,
-		Message: "rowback cannot make the evidence of this deletion durable",
-		Detail:  "Nothing was removed. The journal cannot be written: " + cause,
-		Hint:    "Ask an operator to mend rowback's journal (disk space, permissions); deletes work again by themselves then.",
-	}
-}
-
-// changedError is for a statement that was planned for another state of the
-// catalog. Clients that retry serialization failures run it again by themselves.
-func changedError() *pgproto3.ErrorResponse {
-	return &pgproto3.ErrorResponse{
-		Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "40001",
-		Message: "what this DELETE would remove has just changed: its table's name, foreign keys, triggers or partitions",
-		Detail:  "Nothing was removed. rowback judges a statement by the catalog, which was changed past it.",
-		Hint:    "Run the transaction again.",
-	}
-}
-
-func faultError(err error) *pgproto3.ErrorResponse {
-	return &pgproto3.ErrorResponse{
-		Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "XX000",
-		Message: "rowback could not judge this statement: " + err.Error(),
-		Hint:    "The transaction is rolled back. rowback's log has the details.",
-	}
+	return n
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/internal/pgtest"
 )
 
@@ -180,7 +180,7 @@ CREATE FUNCTION purge(n int) RETURNS int LANGUAGE plpgsql AS $$ DECLARE c int; B
 `
 
 func TestWire_WithinTheLimitEveryAnswerIsTheServers(t *testing.T) {
-	e := newEnv(t, guard.Policy{Mode: guard.Block, Limit: 1000}, shop, wireExtra)
+	e := newEnv(t, policy.Uniform(policy.Block, 1000), shop, wireExtra)
 	for name, exchange := range exchanges {
 		t.Run(name, func(t *testing.T) {
 			admin := pgtest.Shared(t).URL("postgres")

@@ -107,3 +107,7 @@ type Row struct {
 	Table  int
 	Values []*string
 }
+
+// Removed reports whether the rows are gone (or count as gone): not those whose
+// link alone was cut, nor those that were merely changed.
+func (t Table) Removed() bool { return t.Via != SetNull && t.Via != SetDef && t.Via != Update }

@@ -15,7 +15,7 @@ func classify(node *pg.Node) Statement {
 		s = classifyDelete(n.DeleteStmt)
 	case *pg.Node_MergeStmt:
 		if hasDeleteAction(n.MergeStmt) {
-			s.Verb = Merge
+			s.Verb, s.Target = Merge, nameOf(n.MergeStmt.Relation)
 		}
 	case *pg.Node_SelectStmt:
 		s.DDL = selectsInto(n.SelectStmt)

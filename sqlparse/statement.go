@@ -36,7 +36,7 @@ type Statement struct {
 	Text   string // the statement alone, without the separating semicolon; leading comments kept
 	Offset int    // byte offset of Text in the whole query text
 
-	Target Name // Delete: the table
+	Target Name // Delete, Merge: the table
 	Only   bool // Delete: DELETE FROM ONLY; DropsColumn: ALTER TABLE ONLY
 	// Where: Delete: it has a condition that reads a column, or WHERE CURRENT OF.
 	// "WHERE true", "WHERE 1 = 1" and "WHERE id = 5 OR 1 = 1" are none.

@@ -105,7 +105,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 			return usageError(err)
 		}
 		v.judge, err = guard.New(ctx, guard.Options{
-			Policy: s.policy(), Journal: j, Control: control, Proxy: name, Spill: s.Journal, Alerts: v.alerts, Metrics: metrics, Logger: logger,
+			Policy: s.rules, Journal: j, Control: control, Proxy: name, Spill: s.Journal, Alerts: v.alerts, Metrics: metrics, Logger: logger,
 		})
 		if err != nil {
 			return err
@@ -208,7 +208,10 @@ func (v *serving) reload(cmd *cobra.Command, s *settings) {
 		return
 	}
 	if v.judge != nil {
-		v.judge.SetPolicy(fresh.policy())
+		if err := v.judge.SetPolicy(context.Background(), fresh.rules); err != nil {
+			v.logger.Error("configuration not reloaded; the old one stays", "error", err)
+			return
+		}
 		v.alerts.Reload(sinks)
 	}
 	if names := s.needRestart(&fresh); len(names) > 0 {

@@ -7,7 +7,6 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/rowback/rowback/guard"
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/internal/yamlstrict"
 )
@@ -94,14 +93,4 @@ func (s *settings) guards() bool {
 		}
 	}
 	return s.rules.Default.Mode != policy.Off
-}
-
-// policy is what the guard is told of rules.
-func (s *settings) policy() guard.Policy {
-	d := s.rules.Default
-	limit := d.Transaction
-	if d.Statement != policy.Unlimited && (limit == policy.Unlimited || d.Statement < limit) {
-		limit = d.Statement
-	}
-	return guard.Policy{Mode: guard.Mode(d.Mode), Limit: limit, Uncaptured: guard.Action(d.Uncaptured), Uncountable: guard.Action(d.Uncountable)}
 }

@@ -1,0 +1,60 @@
+package guard_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/journal"
+)
+
+const callable = `
+CREATE FUNCTION purge(n int) RETURNS int LANGUAGE plpgsql AS $$ DECLARE c int; BEGIN DELETE FROM plain WHERE id <= n; GET DIAGNOSTICS c = ROW_COUNT; RETURN c; END $$;
+CREATE FUNCTION purge_all(VARIADIC n text[]) RETURNS text LANGUAGE plpgsql AS $$ BEGIN DELETE FROM plain WHERE id = ANY (n::int[]); RETURN NULL; END $$;
+CREATE FUNCTION purge_set() RETURNS SETOF int LANGUAGE sql AS 'DELETE FROM plain RETURNING id';`
+
+// callOf is a FunctionCall with text arguments.
+func (e *env) callOf(signature string, format uint16, args ...string) messages {
+	m := &pgproto3.FunctionCall{Function: uint32(countRows(e.t, e, fmt.Sprintf("SELECT '%s'::regprocedure::oid::int8", signature))), ResultFormatCode: format}
+	for _, a := range args {
+		m.Arguments = append(m.Arguments, []byte(a))
+	}
+	return messages{m}
+}
+
+func TestFunctionCall_IsCountedAndAnsweredAsTheServerDoes(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Alert, 4), shop, callable)
+	exchanges := []messages{
+		q("BEGIN"), e.callOf("purge(int)", 0, "3"), e.callOf("purge(int)", 1, "7"), q("SELECT count(*) FROM plain"), e.callOf("purge_all(text[])", 0, "{8,9}"),
+		e.callOf("purge_set()", 0), q("ROLLBACK"), e.callOf("purge(int)", 0, "none"), q("SELECT count(*) FROM plain"), e.callOf("purge(int)", 0),
+	}
+	want, got := talk(t, e.direct, exchanges, e.database), talk(t, e.url, exchanges, e.database)
+	for i := range want {
+		equal(t, fmt.Sprintf("answers to exchange %d", i), got[i], want[i])
+	}
+	talk(t, e.url, []messages{e.callOf("purge(int)", 0, "6")}, e.database)
+	es := e.entries(journal.Filter{})
+	if len(es) != 1 || es[0].Outcome != journal.Committed || es[0].Rows != 6 || es[0].Alert == "" {
+		t.Errorf("entries %+v", es)
+	}
+}
+
+func TestFunctionCall_IsBlocked(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Block, 4), shop, callable)
+	for _, block := range []bool{false, true} {
+		exchanges, status := []messages{e.callOf("purge(int)", 0, "4"), e.callOf("purge(int)", 0, "9")}, "I"
+		if block {
+			exchanges, status = []messages{q("BEGIN"), e.callOf("purge(int)", 0, "9")}, "E"
+		}
+		answers := talk(t, e.url, exchanges, e.database)[1]
+		if len(answers) != 2 || !strings.Contains(answers[0], `"RB001"`) || !strings.Contains(answers[1], `"TxStatus":"`+status+`"`) {
+			t.Errorf("block %v: answers %q", block, answers)
+		}
+		if n := countRows(t, e, "SELECT count(*) FROM plain"); n != 96 {
+			t.Errorf("block %v: %d rows left", block, n)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package guard_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/journal"
+)
+
+func holdPolicy() policy.Policy {
+	p := policy.Uniform(policy.Hold, 10)
+	p.Default.HoldFor = time.Minute
+	return p
+}
+
+// waiting is the one hold that waits for an answer.
+func (e *env) waiting() journal.Hold {
+	e.t.Helper()
+	var found []journal.Hold
+	for deadline := time.Now().Add(pollTime); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		var err error
+		if found, err = e.journal.Holds(context.Background(), journal.Waiting); err != nil {
+			e.t.Fatal(err)
+		}
+		if len(found) == 1 {
+			return found[0]
+		}
+	}
+	e.t.Fatalf("%d holds wait", len(found))
+	return journal.Hold{}
+}
+
+func (e *env) decide(id string, s journal.HoldState, reason string) {
+	e.t.Helper()
+	if _, err := e.journal.Decide(context.Background(), id, s, "dba", reason, e.clock.now()); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// held is a statement under way in a session of its own.
+type held struct {
+	conn    *pgx.Conn
+	notices []*pgconn.Notice
+	done    chan error
+	tag     pgconn.CommandTag
+}
+
+func (e *env) startHeld(mode pgx.QueryExecMode, before []string, sql string) *held {
+	e.t.Helper()
+	h := &held{done: make(chan error, 1)}
+	cfg, err := pgx.ParseConfig(e.url)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	cfg.DefaultQueryExecMode = mode
+	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { h.notices = append(h.notices, n) }
+	if h.conn, err = pgx.ConnectConfig(context.Background(), cfg); err != nil {
+		e.t.Fatal(err)
+	}
+	e.t.Cleanup(func() { h.conn.Close(context.Background()) })
+	for _, b := range before {
+		passes(e.t, h.conn, b)
+	}
+	go func() {
+		var err error
+		h.tag, err = h.conn.Exec(context.Background(), sql)
+		h.done <- err
+	}()
+	return h
+}
+
+func TestHold_WaitsForAWord(t *testing.T) {
+	for mode, m := range modes {
+		t.Run(mode, func(t *testing.T) {
+			e := newEnv(t, holdPolicy(), shop)
+			before := e.keys()
+			h := e.startHeld(m, nil, "DELETE FROM orders WHERE id <= 5")
+			w := e.waiting()
+			if w.User != "postgres" || w.Database != e.database || !strings.Contains(w.What, "DELETE would remove") || w.Rows < 11 || w.Rule != "default" {
+				t.Errorf("hold %+v", w)
+			}
+			equal(t, "keys while it waits", e.keys(), before)
+			e.decide(w.ID, journal.Granted, "go on")
+			if err := <-h.done; err != nil || h.tag.String() != "DELETE 5" {
+				t.Fatalf("%s, %v", h.tag, err)
+			}
+			if len(h.notices) != 1 || h.notices[0].Code != "RB003" || !strings.Contains(h.notices[0].Detail, w.ID) {
+				t.Errorf("notices %+v", h.notices)
+			}
+			es := e.entries(journal.Filter{})
+			want := journal.Allowed{By: "dba", How: "hold", ID: w.ID, Rows: 25, Reason: "go on"}
+			if len(es) != 1 || es[0].Rows != 25 || len(es[0].Allowed) != 1 || es[0].Allowed[0] != want {
+				t.Errorf("entries %+v", es)
+			}
+			passes(t, h.conn, "DELETE FROM plain WHERE id <= 10") // the session goes on
+		})
+	}
+}
+
+func TestHold_DeniedExpiredOrLeft(t *testing.T) {
+	for mode, m := range modes {
+		t.Run(mode, func(t *testing.T) {
+			e := newEnv(t, holdPolicy(), shop)
+			before := e.keys()
+			for what, end := range map[string]func(h *held, w journal.Hold){
+				"denied by dba: not today":    func(_ *held, w journal.Hold) { e.decide(w.ID, journal.Denied, "not today") },
+				"nobody allowed it within 1m": func(*held, journal.Hold) { e.clock.advance(2 * time.Minute) },
+				"canceling statement": func(h *held, _ journal.Hold) {
+					if err := h.conn.PgConn().CancelRequest(context.Background()); err != nil {
+						t.Error(err)
+					}
+				},
+			} {
+				h := e.startHeld(m, []string{"BEGIN"}, "DELETE FROM orders")
+				w := e.waiting()
+				end(h, w)
+				err := <-h.done
+				var pe *pgconn.PgError
+				if !errors.As(err, &pe) || !strings.Contains(pe.Message, what) {
+					t.Fatalf("%q: %v", what, err)
+				}
+				if s := h.conn.PgConn().TxStatus(); s != 'E' {
+					t.Errorf("%q: status %c", what, s)
+				}
+				if es := e.entries(journal.Filter{ID: w.ID}); pe.Code == "RB001" && (len(es) != 1 || es[0].Outcome != journal.Blocked) {
+					t.Errorf("%q: entries %+v", what, es)
+				}
+				passes(t, h.conn, "ROLLBACK")
+			}
+			h := e.startHeld(m, nil, "DELETE FROM orders")
+			w := e.waiting()
+			h.conn.PgConn().Conn().Close()
+			<-h.done
+			for deadline := time.Now().Add(pollTime); ; time.Sleep(5 * time.Millisecond) {
+				is, err := e.journal.HoldByID(context.Background(), w.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if is.State == journal.Left {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("the client is gone, the hold is %s", is.State)
+				}
+			}
+			equal(t, "keys", e.keys(), before)
+		})
+	}
+}
+
+func TestHold_AnAllowanceAnswersAhead(t *testing.T) {
+	eachForm(t, holdPolicy(), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		e.grant(journal.Allowance{Rows: 100})
+		passes(t, c, "DELETE FROM orders WHERE id <= 5")
+	})
+}

@@ -1,0 +1,197 @@
+package guard_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/journal"
+)
+
+// ruled is a policy whose default allows everything in block mode, with rules before it.
+func ruled(rules ...policy.Rule) policy.Policy {
+	p := policy.Uniform(policy.Block, policy.Unlimited)
+	for _, r := range rules {
+		if r.Mode == "" {
+			r.Mode = policy.Block
+		}
+		if r.Uncaptured == "" {
+			r.Uncaptured, r.Uncountable = policy.Allow, policy.Refuse
+		}
+		p.Rules = append(p.Rules, r)
+	}
+	return p
+}
+
+// free is a rule without limits, to be narrowed down.
+func free(name string) policy.Rule {
+	return policy.Rule{Name: name, Statement: policy.Unlimited, Transaction: policy.Unlimited}
+}
+
+// exec runs statements in simple and in extended form, each in an env of its own.
+func eachForm(t *testing.T, p policy.Policy, setup []string, f func(t *testing.T, e *env, c *pgx.Conn)) {
+	for _, mode := range []string{"simple", "named"} {
+		t.Run(mode, func(t *testing.T) {
+			e := newEnv(t, p, setup...)
+			f(t, e, e.connect(modes[mode]))
+		})
+	}
+}
+
+func run(t *testing.T, c *pgx.Conn, sql string) error {
+	t.Helper()
+	_, err := c.Exec(context.Background(), sql)
+	return err
+}
+
+// refused is the error of a statement that is blocked, with words in its message.
+func refused(t *testing.T, c *pgx.Conn, sql string, words ...string) *pgconn.PgError {
+	t.Helper()
+	err := run(t, c, sql)
+	var pe *pgconn.PgError
+	if !errors.As(err, &pe) || pe.Code != "RB001" {
+		t.Fatalf("%s: %v, want RB001", sql, err)
+	}
+	for _, w := range words {
+		if !strings.Contains(pe.Message, w) {
+			t.Errorf("%s: message %q lacks %q", sql, pe.Message, w)
+		}
+	}
+	return pe
+}
+
+func passes(t *testing.T, c *pgx.Conn, sql string) {
+	t.Helper()
+	if err := run(t, c, sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func TestRules_EachTableByItsOwn(t *testing.T) {
+	refunds := free("money")
+	refunds.Match.Tables, refunds.Statement = []string{"refunds"}, 5
+	eachForm(t, ruled(refunds), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		before := e.keys()
+		pe := refused(t, c, "DELETE FROM orders WHERE id <= 3", "would remove 15 rows", "6 rows (refunds 6) of them", "limit 5", `rule "money"`)
+		if !strings.Contains(pe.Hint, "rowback allow --rows") || !strings.Contains(pe.Hint, "--table orders") {
+			t.Errorf("hint %q", pe.Hint)
+		}
+		equal(t, "keys", e.keys(), before)
+		passes(t, c, "DELETE FROM orders WHERE id <= 2")
+		passes(t, c, "DELETE FROM plain")
+		if es := e.entries(journal.Filter{Outcome: journal.Blocked}); len(es) != 1 || es[0].Rule != "money" {
+			t.Errorf("entries %+v", es)
+		}
+	})
+}
+
+func TestRules_OffIsNeitherJudgedNorKept(t *testing.T) {
+	off := free("scratch")
+	off.Mode, off.Match.Tables = policy.Off, []string{"plain"}
+	p := ruled(off)
+	p.Default.Statement, p.Default.Transaction = 0, 0
+	eachForm(t, p, []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		passes(t, c, "DELETE FROM plain WHERE id < 50")
+		refused(t, c, "DELETE FROM tree WHERE id = 31", "limit 0")
+		if es := e.entries(journal.Filter{Outcome: journal.Committed}); len(es) != 0 {
+			t.Errorf("entries %+v", es)
+		}
+	})
+}
+
+func TestRules_OffSessionsComeBack(t *testing.T) {
+	off := policy.Uniform(policy.Off, 0)
+	eachForm(t, off, []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		passes(t, c, "DELETE FROM plain WHERE id = 1")
+		passes(t, c, "PREPARE wipe AS DELETE FROM tree")
+		if err := e.judge.SetPolicy(t.Context(), policy.Uniform(policy.Block, 3)); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, c, "EXECUTE wipe")
+		refused(t, c, "DELETE FROM plain")
+		passes(t, c, "DELETE FROM plain WHERE id <= 4")
+	})
+}
+
+func TestRules_ByUserApplicationAndNetwork(t *testing.T) {
+	app := free("app")
+	app.Match.Applications, app.Statement = []string{"batch*"}, 1
+	other := free("elsewhere")
+	other.Match.Users, other.Statement = []string{"nobody"}, 0
+	eachForm(t, ruled(other, app), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		passes(t, c, "DELETE FROM plain WHERE id <= 2")
+		passes(t, c, "SET application_name = 'batch 7'")
+		refused(t, c, "DELETE FROM plain WHERE id <= 4", `rule "app"`)
+	})
+}
+
+func TestRules_WhereRequired(t *testing.T) {
+	r := free("careful")
+	r.WhereRequired, r.Updates = true, true
+	eachForm(t, ruled(r), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		for _, sql := range []string{"DELETE FROM plain", "DELETE FROM plain WHERE true", "UPDATE plain SET a = 'x'"} {
+			refused(t, c, sql, "needs a WHERE")
+		}
+		passes(t, c, "DELETE FROM plain WHERE id <= 90")
+		passes(t, c, "UPDATE plain SET a = 'x' WHERE id > 0")
+	})
+}
+
+func TestRules_RefusedVerbs(t *testing.T) {
+	r := free("no")
+	r.Refuse = []policy.Verb{policy.Truncate, policy.Drop, policy.DropColumn, policy.Detach, policy.Merge, policy.Call}
+	setup := `CREATE TABLE parted (id int) PARTITION BY LIST (id); CREATE TABLE part1 PARTITION OF parted FOR VALUES IN (1);
+		CREATE TABLE empty (id int, x int); CREATE PROCEDURE p() LANGUAGE sql AS 'DELETE FROM plain WHERE id = 1'`
+	eachForm(t, ruled(r), []string{shop, setup}, func(t *testing.T, e *env, c *pgx.Conn) {
+		for _, sql := range []string{
+			"TRUNCATE plain", "DROP TABLE plain", "ALTER TABLE plain DROP COLUMN a", "ALTER TABLE parted DETACH PARTITION part1",
+			"MERGE INTO plain USING tree ON plain.id = tree.id WHEN MATCHED THEN DELETE", "CALL p()", "DO 'BEGIN DELETE FROM plain; END'",
+		} {
+			refused(t, c, sql, "is refused")
+		}
+		passes(t, c, "ALTER TABLE empty DROP COLUMN x")
+		passes(t, c, "DELETE FROM plain WHERE id = 1")
+	})
+}
+
+func TestRules_FractionOfTheTable(t *testing.T) {
+	r := free("tenth")
+	r.Fraction, r.FractionMin = 0.1, 3
+	eachForm(t, ruled(r), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		passes(t, c, "DELETE FROM plain WHERE id <= 10") // of 100
+		refused(t, c, "DELETE FROM plain WHERE id <= 20", "10 rows (plain 10)", "11.1% of plain", "limit 10%")
+		passes(t, c, "DELETE FROM tree WHERE id IN (30, 31)") // few
+		refused(t, c, "DELETE FROM orders WHERE id <= 11", "11% of orders")
+	})
+}
+
+func TestWindows_ManySmallOnes(t *testing.T) {
+	r := free("slowly")
+	r.Windows = []policy.Window{{Rows: 10, Per: time.Minute, By: []policy.Dimension{policy.ByTable, policy.ByUser}}}
+	eachForm(t, ruled(r), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		passes(t, c, "DELETE FROM plain WHERE id <= 6")
+		passes(t, c, "BEGIN")
+		passes(t, c, "DELETE FROM plain WHERE id <= 10")
+		passes(t, c, "ROLLBACK") // gives its rows back
+		passes(t, c, "DELETE FROM tree WHERE id > 25")
+		refused(t, c, "DELETE FROM plain WHERE id <= 11", "11 within 1m, limit 10 for each table and user")
+		other := e.connect(pgx.QueryExecModeExec)
+		passes(t, other, "BEGIN")
+		passes(t, other, "DELETE FROM plain WHERE id <= 8") // under way counts, too
+		refused(t, c, "DELETE FROM plain WHERE id BETWEEN 50 AND 52", "11 within")
+		passes(t, other, "COMMIT")
+		e.clock.advance(50 * time.Second)
+		refused(t, c, "DELETE FROM plain WHERE id BETWEEN 50 AND 52", "11 within")
+		e.clock.advance(20 * time.Second)
+		passes(t, c, "DELETE FROM plain WHERE id BETWEEN 50 AND 52")
+		e.start(ruled(r), e.journal) // a new proxy knows what the last one let through
+		again := e.connect(pgx.QueryExecModeExec)
+		refused(t, again, "DELETE FROM plain WHERE id <= 16", "11 within")
+	})
+}

@@ -1,0 +1,107 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/proxy"
+)
+
+// planUpdate plans an UPDATE of p.target: passed, if its rule does not count
+// it; else counted by its tag, or captured, if it marks rows as deleted.
+func (s *session) planUpdate(ctx context.Context, w proxy.Wire, st judged, p *plan) error {
+	t := p.target
+	rule := s.rules.ruleFor(t)
+	soft := softly(st, rule)
+	switch {
+	case rule.Mode == policy.Off, t.Temporary && !rule.Temporary, !rule.Updates && !rule.Refuses(policy.Update) && len(soft) == 0:
+		p.pass = true
+		return nil
+	case len(soft) == 0:
+		p.count = "an UPDATE"
+		return nil
+	case t.Kind == 'v':
+		p.count = "a view"
+		return nil
+	case len(t.Key) == 0:
+		p.count = "the table has no primary key or unique not-null key"
+		return nil
+	}
+	p.count = "an UPDATE that marks rows as deleted"
+	return nil
+}
+
+// softly are the columns by which an UPDATE marks rows as deleted, by a rule.
+func softly(st judged, rule *policy.Rule) []string {
+	var out []string
+	for _, set := range st.Update.Sets {
+		if !set.Clears && slices.Contains(rule.SoftDelete, set.Column) && !slices.Contains(out, set.Column) {
+			out = append(out, set.Column)
+		}
+	}
+	return out
+}
+
+// ruleFor is the rule that a table falls under; nil: one that is not known.
+func (r *rules) ruleFor(t *catalog.Table) *policy.Rule {
+	if t == nil {
+		return r.sheet.Rule("", "")
+	}
+	root := t.Root()
+	return r.sheet.Rule(root.Schema, root.Name)
+}
+
+// updates adds the rows that an UPDATE changed, where its rule counts them.
+func (r *run) updates() {
+	if r.st.Update == nil || r.capturing() {
+		r.updatesInside()
+		return
+	}
+	t := r.target
+	if r.plan != nil {
+		t = r.plan.target
+	}
+	var n int64
+	if _, err := fmt.Sscanf(r.commandTag(), "UPDATE %d", &n); err != nil || n == 0 {
+		return
+	}
+	want := journal.Table{Schema: r.st.Update.Target.Schema, Name: r.st.Update.Target.Name, Via: journal.Update}
+	if t != nil {
+		root := t.Root()
+		want.Schema, want.Name, want.OID = root.Schema, root.Name, root.OID
+	}
+	rule := r.s.rules.sheet.Rule(want.Schema, want.Name)
+	switch {
+	case rule.Mode == policy.Off, t != nil && t.Temporary && !rule.Temporary:
+		return
+	case len(softly(r.st, rule)) > 0: // at most so many
+		want.Via, want.Why = journal.SoftDelete, r.st.why
+		if r.plan != nil {
+			want.Why = r.plan.count
+		}
+	case !rule.Updates:
+		return
+	}
+	rm := &r.s.tx.removals
+	rm.tables[rm.table(want)].Rows += n
+}
+
+// updatesInside adds the rows that statements inside another one changed.
+func (r *run) updatesInside() {
+	rm := &r.s.tx.removals
+	for o, after := range r.after.tables {
+		n := after.updated - r.before.tables[o].updated
+		t := r.s.view.snap.Tables[o]
+		if n <= 0 || t == nil || r.st.Update != nil {
+			continue
+		}
+		if rule := r.s.rules.ruleFor(t); rule.Updates && rule.Mode != policy.Off {
+			root := t.Root()
+			rm.tables[rm.table(journal.Table{Schema: root.Schema, Name: root.Name, OID: root.OID, Via: journal.Update})].Rows += n
+		}
+	}
+}

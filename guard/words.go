@@ -1,0 +1,52 @@
+package guard
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// maxNamed bounds the tables named in a message.
+const maxNamed = 12
+
+// rowsOf is "50382 rows (orders 1237, payments 8642)".
+func rowsOf(tables []journal.Table) string {
+	var names []string
+	var n int64
+	var perTable = map[string]int64{}
+	for _, t := range tables {
+		if t.Rows == 0 || !t.Removed() && t.Via != journal.Update {
+			continue
+		}
+		name := displayName(t)
+		if _, seen := perTable[name]; !seen {
+			names = append(names, name)
+		}
+		perTable[name] += t.Rows
+		n += t.Rows
+	}
+	rows := "rows"
+	if n == 1 {
+		rows = "row"
+	}
+	if len(names) == 0 {
+		return fmt.Sprintf("%d %s", n, rows)
+	}
+	parts := make([]string, 0, len(names))
+	for i, name := range names {
+		if i == maxNamed {
+			parts = append(parts, fmt.Sprintf("and %d more tables", len(names)-i))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %d", name, perTable[name]))
+	}
+	return fmt.Sprintf("%d %s (%s)", n, rows, strings.Join(parts, ", "))
+}
+
+func displayName(t journal.Table) string {
+	if t.Schema == "public" || t.Schema == "" {
+		return t.Name
+	}
+	return t.Schema + "." + t.Name
+}
