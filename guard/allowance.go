@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
@@ -43,6 +44,19 @@ func (r *run) allowance(ctx context.Context, v verdict, removed []journal.Table)
 		return &journal.Allowed{By: a.By, How: "allowance", ID: a.ID, Reason: a.Reason}, nil
 	}
 	return nil, nil
+}
+
+// mayBeAllowed reports whether some leave covers what a probe has found so far.
+func (r *run) mayBeAllowed(ctx context.Context, v verdict, removed []journal.Table) bool {
+	s, need := r.s, r.unpardoned(v.rule)
+	if n, _, ok := sqlparse.AllowanceComment(r.st.Text); ok && v.rule.CommentAllowances && len(v.rule.Match.Users) > 0 && need <= n {
+		return true
+	}
+	now := s.j.o.Now()
+	all, err := s.j.o.Journal.Allowances(ctx, now)
+	return err == nil && slices.ContainsFunc(s.tx.mine(all), func(a journal.Allowance) bool {
+		return covers(a, s.rules.subject, removed) && a.Left(now) >= need
+	})
 }
 
 // unpardoned is how many rows of the transaction count for a rule.

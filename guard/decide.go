@@ -37,6 +37,9 @@ func (r *run) decide(ctx context.Context, v verdict, removed []journal.Table) er
 		return nil
 	}
 	if v.limit != notRows {
+		if r.probing && r.mayBeAllowed(ctx, v, removed) {
+			return nil // whether it is shows when the numbers are exact
+		}
 		l, err := r.allowance(ctx, v, removed)
 		if err != nil {
 			return err

@@ -34,6 +34,26 @@ func describeStatement(ctx context.Context, w proxy.Wire, sql string, types []by
 	return fields, nil
 }
 
+// parameterTypes are the types of a prepared statement's parameters, as in Parse.
+func parameterTypes(ctx context.Context, w proxy.Wire, statement string) (types []byte, err error) {
+	w.Send('D', target('S', statement))
+	w.Send('H', nil)
+	for {
+		typ, body, err := w.Receive(ctx)
+		if err != nil {
+			return nil, err
+		}
+		switch typ {
+		case 't':
+			types = append([]byte(nil), body...)
+		case 'T', 'n':
+			return types, nil
+		case 'E':
+			return nil, refused(body)
+		}
+	}
+}
+
 // failure is an error of the client's own statement, met while looking into it.
 type failure struct{ body []byte }
 

@@ -22,9 +22,16 @@ type portal struct {
 	*prepared
 	formats []uint16
 	plan    *plan
-	held    rowQueue // rows beyond the client's max_rows, already run
-	done    bool     // it has run; what is left is held
+	// params are the values of its Bind with their formats, and statement the
+	// client's own it is bound to: for a probe; nil where there is none.
+	params    []byte
+	statement string
+	held      rowQueue // rows beyond the client's max_rows, already run
+	done      bool     // it has run; what is left is held
 }
+
+// maxProbed bounds the parameters kept for a probe, in bytes.
+const maxProbed = 1 << 20
 
 func (p *portal) close() { p.held.close() }
 
@@ -105,7 +112,10 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	po := &portal{prepared: p, formats: formats}
+	po := &portal{prepared: p, formats: formats, statement: stmt}
+	if s.rules.holds && len(params) <= maxProbed {
+		po.params = append([]byte{}, params...)
+	}
 	if p.st.route != routeCapture && p.st.route != routeCount {
 		s.portals[name] = po
 		w.Forward()

@@ -2,16 +2,151 @@ package guard
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/sqlparse"
 )
 
 // foresee judges a statement with a plan before it runs, as far as that can be
-// told. errFailed: it is refused, and the client told.
+// told: by its kind, and where it is to be held by a count of its rows that
+// locks none and stops just over the limit. p is the portal it is bound to, nil
+// for a simple Query. errFailed: it is refused, and the client told.
 func (r *run) foresee(ctx context.Context, p *portal) error {
 	var tables []*catalog.Table
 	if r.plan.target != nil {
 		tables = append(tables, r.plan.target)
 	}
-	return r.permit(ctx, tables)
+	if err := r.permit(ctx, tables); err != nil {
+		return err
+	}
+	max := r.enough()
+	if max == 0 || p != nil && p.params == nil {
+		return nil
+	}
+	probe, err := r.st.Probe(r.plan.capture, max)
+	if errors.Is(err, sqlparse.ErrProbe) {
+		return nil // it is held when it has run
+	}
+	if err != nil {
+		return err
+	}
+	counts, err := r.look(ctx, p, probe)
+	if e := (*serverError)(nil); errors.As(err, &e) { // as the statement itself would have failed
+		if err := r.w.Reply('E', withoutPosition(e.body)); err != nil {
+			return err
+		}
+		return errFailed
+	}
+	if err != nil || counts == nil {
+		return err
+	}
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	return r.expect(ctx, counts, max)
+}
+
+// enough is how many rows a probe has to find, 0 if there is nothing to probe for.
+func (r *run) enough() int64 {
+	if !r.capturing() {
+		return 0
+	}
+	var sum int64
+	seen := map[string]bool{}
+	for _, st := range r.plan.steps {
+		rule := r.s.rules.ruleFor(st.table)
+		if seen[rule.Name] || rule.Mode != policy.Hold {
+			continue
+		}
+		seen[rule.Name] = true
+		for _, limit := range []int64{rule.Statement, rule.Transaction} {
+			if limit != policy.Unlimited {
+				sum = max(sum, limit+1)
+			}
+		}
+		for _, w := range rule.Windows {
+			sum = max(sum, w.Rows+1)
+		}
+	}
+	return sum
+}
+
+// look runs a probe: how many rows each step has. nil: it must not be run.
+func (r *run) look(ctx context.Context, p *portal, probe sqlparse.Probe) (map[int]int64, error) {
+	if ok, err := r.harmless(ctx, probe.Functions); err != nil || !ok {
+		return nil, err
+	}
+	w := r.w
+	types, bind := []byte(nil), bindText(private, private)
+	if p != nil {
+		var err error
+		if types, err = parameterTypes(ctx, w, p.statement); err != nil {
+			return nil, err
+		}
+		bind = joinBind(private, private, p.params, nil)
+	}
+	sendStatement(w, probe.SQL, types, bind)
+	w.Send('H', nil)
+	rows, err := receiveQuery(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[int]int64{}
+	for _, row := range rows {
+		step, err := strconv.Atoi(text(row[0]))
+		if err != nil {
+			return nil, fmt.Errorf("%w: probe", errMalformed)
+		}
+		if counts[step], err = strconv.ParseInt(text(row[1]), 10, 64); err != nil {
+			return nil, fmt.Errorf("%w: probe", errMalformed)
+		}
+	}
+	return counts, nil
+}
+
+// harmless reports whether a probe sees what the statement will see, and calls
+// nothing that must not be called twice.
+func (r *run) harmless(ctx context.Context, functions []string) (bool, error) {
+	oids := make([]string, len(r.plan.steps))
+	for i, st := range r.plan.steps {
+		oids[i] = strconv.FormatUint(uint64(st.table.OID), 10)
+	}
+	names := make([]string, len(functions))
+	for i, f := range functions {
+		names[i] = literal(f)
+	}
+	rows, err := lookup{w: r.w}.Query(ctx, "SELECT (EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY["+strings.Join(oids, ",")+"]::pg_catalog.oid[]) AND pg_catalog.row_security_active(c.oid))"+
+		" OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE pg_catalog.lower(p.proname::pg_catalog.text) OPERATOR(pg_catalog.=) ANY (ARRAY["+strings.Join(names, ",")+"]::pg_catalog.text[]) AND p.provolatile OPERATOR(pg_catalog.=) 'v'))::pg_catalog.text")
+	return err == nil && len(rows) == 1 && text(rows[0][0]) == "false", err
+}
+
+// expect judges what a probe has found, as if it were gone.
+func (r *run) expect(ctx context.Context, counts map[int]int64, max int64) error {
+	rm := &r.s.tx.removals
+	var sum int64
+	for i, st := range r.plan.steps {
+		if counts[i] == 0 {
+			continue
+		}
+		sum += counts[i]
+		root := st.table.Root()
+		rm.tables[rm.table(journal.Table{Schema: root.Schema, Name: root.Name, OID: root.OID, Via: st.via, Key: st.key, Old: st.old, KeysCaptured: true})].Rows += counts[i]
+	}
+	removed := r.since()
+	r.probing, r.atLeast = true, sum >= max
+	defer func() { r.probing, r.atLeast = false, false }()
+	v := r.judge(removed)
+	if v.rule == nil || v.rule.Mode != policy.Hold {
+		return r.s.tx.rewind(r.mark)
+	}
+	if err := r.decide(ctx, v, removed); err != nil {
+		return err
+	}
+	return r.s.tx.rewind(r.mark)
 }

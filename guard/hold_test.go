@@ -3,6 +3,7 @@ package guard_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -160,4 +161,27 @@ func TestHold_AnAllowanceAnswersAhead(t *testing.T) {
 		e.grant(journal.Allowance{Rows: 100})
 		passes(t, c, "DELETE FROM orders WHERE id <= 5")
 	})
+}
+
+// While a statement waits that a probe could tell of, other sessions can lock its rows.
+func TestHold_BeforeItLocksAnything(t *testing.T) {
+	for mode, m := range modes {
+		for _, sql := range []string{"DELETE FROM orders WHERE id <= 5", "DELETE FROM orders", "DELETE FROM tree WHERE id = 1", "TRUNCATE plain",
+			"DELETE FROM payments p USING orders o WHERE o.id = p.order_id", "WITH x AS (SELECT 1) DELETE FROM orders WHERE kind = 'test'"} {
+			t.Run(mode+"/"+sql, func(t *testing.T) {
+				e := newEnv(t, holdPolicy(), shop)
+				h := e.startHeld(m, nil, sql)
+				w := e.waiting()
+				other := connect(t, e.direct, pgx.QueryExecModeExec)
+				passes(t, other, "SET lock_timeout = '1ms'")
+				for _, table := range []string{"orders", "payments", "refunds", "tree", "plain"} {
+					passes(t, other, fmt.Sprintf("SELECT FROM %s FOR UPDATE", table))
+				}
+				e.decide(w.ID, journal.Granted, "")
+				if err := <-h.done; err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+	}
 }

@@ -65,10 +65,14 @@ func (l lookup) Query(ctx context.Context, sql string) ([][]*string, error) {
 }
 
 // sendQuery queues a query of rowback's own, without Sync or Flush.
-func sendQuery(w proxy.Wire, sql string) {
+func sendQuery(w proxy.Wire, sql string) { sendStatement(w, sql, nil, bindText(private, private)) }
+
+// sendStatement is sendQuery with parameters: types as in Parse, bind the whole
+// body of Bind.
+func sendStatement(w proxy.Wire, sql string, types, bind []byte) {
 	w.Send('C', target('S', private)) // left over if an earlier exchange failed
-	w.Send('P', parseBody(private, sql, nil))
-	w.Send('B', bindText(private, private))
+	w.Send('P', parseBody(private, sql, types))
+	w.Send('B', bind)
 	w.Send('E', executeBody(private))
 	w.Send('C', target('P', private))
 	w.Send('C', target('S', private))

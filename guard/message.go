@@ -240,6 +240,17 @@ func joinBind(portal, statement string, params []byte, formats []uint16) []byte 
 	return b
 }
 
+// withoutPosition is an ErrorResponse body without its position (P), which
+// counts in rowback's own text.
+func withoutPosition(body []byte) []byte {
+	var e pgproto3.ErrorResponse
+	if err := e.Decode(body); err != nil {
+		return body
+	}
+	e.Position = 0
+	return errorBody(&e)
+}
+
 // withoutContext is an ErrorResponse body without its context field (W): that
 // names rowback's own query.
 func withoutContext(body []byte) []byte {

@@ -20,6 +20,7 @@ type plan struct {
 	view     *view
 	encoding string
 	target   *catalog.Table // nil: not in the snapshot
+	capture  sqlparse.Capture
 	captured sqlparse.Captured
 	steps    []step
 	touched  []uint32
@@ -124,6 +125,7 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 		}
 		c.ClientColumns = int(p.fields[0])<<8 | int(p.fields[1])
 	}
+	p.capture = c
 	p.captured, err = st.Capture(c)
 	switch {
 	case errors.Is(err, sqlparse.ErrShape), errors.Is(err, sqlparse.ErrKeyType):

@@ -38,6 +38,9 @@ type run struct {
 	answered map[string]*journal.Allowed
 	taken    map[uint32]bool // tables whose rows were noted beforehand (TRUNCATE, DROP)
 
+	probing bool // it is judged by what a probe has found, before it runs
+	atLeast bool // … and there may be more
+
 	end  byte   // 'C' CommandComplete, 's' PortalSuspended, 'I' EmptyQueryResponse, 'E' ErrorResponse
 	tag  []byte // body of end
 	mark savepoint

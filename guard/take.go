@@ -32,7 +32,7 @@ func (r *run) take(ctx context.Context) (bool, error) {
 		r.st.why, r.taken = why, nil
 		return true, nil
 	}
-	if r.s.rules.sheet.Any(func(x *policy.Rule) bool { return x.Mode == policy.Hold }) {
+	if r.s.rules.holds {
 		if err := r.ahead(ctx, tables); err != nil {
 			return false, err
 		}

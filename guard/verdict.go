@@ -61,7 +61,7 @@ func (r *run) judge(statement []journal.Table) verdict {
 		if _, done := r.answered[sh.rule.Name]; done {
 			continue
 		}
-		if v := r.s.judgeShare(sh, statement); v.rule != nil && (worst.rule == nil || severity(v.rule.Mode) > severity(worst.rule.Mode)) {
+		if v := r.judgeShare(sh, statement); v.rule != nil && (worst.rule == nil || severity(v.rule.Mode) > severity(worst.rule.Mode)) {
 			worst = v
 		}
 	}
@@ -80,7 +80,8 @@ func severity(m policy.Mode) int {
 	return 0
 }
 
-func (s *session) judgeShare(sh share, statement []journal.Table) verdict {
+func (r *run) judgeShare(sh share, statement []journal.Table) verdict {
+	s := r.s
 	rule := sh.rule
 	n := counted(rule, sh.statement)
 	if rule.Mode == policy.Off || n <= 0 {
@@ -89,6 +90,9 @@ func (s *session) judgeShare(sh share, statement []journal.Table) verdict {
 	// Windows first: whatever the verdict, what is under way counts for others.
 	crowded := s.j.windows.reserve(s.j.o.Now(), s.tx, rule, s.rules.subject, sh.tx, s.tx.removals.pardoned[rule.Name])
 	words := tensed(rule, sh.statement)
+	if r.atLeast {
+		words.remove += " at least"
+	}
 	of := func(tables, all []journal.Table) string {
 		if len(tables) == len(all) {
 			return rowsOf(tables)
@@ -97,10 +101,10 @@ func (s *session) judgeShare(sh share, statement []journal.Table) verdict {
 	}
 	switch {
 	case over(n, rule.Statement):
-		return verdict{rule: rule, share: sh.statement, limit: rule.Statement,
+		return verdict{rule: rule, share: sh.statement, limit: rule.Statement, atLeast: r.atLeast,
 			what: fmt.Sprintf("%s %s, limit %d%s", words.remove, of(sh.statement, statement), rule.Statement, by(rule))}
 	case over(counted(rule, sh.tx)-s.tx.removals.pardoned[rule.Name], rule.Transaction):
-		return verdict{rule: rule, share: sh.tx, limit: rule.Transaction,
+		return verdict{rule: rule, share: sh.tx, limit: rule.Transaction, atLeast: r.atLeast,
 			what: fmt.Sprintf("%s the rows %s by this transaction to %s, limit %d%s", words.bring, words.removed, rowsOf(sh.tx), rule.Transaction, by(rule))}
 	case crowded != "":
 		return verdict{rule: rule, share: sh.statement, limit: policy.Unlimited, what: fmt.Sprintf("%s %s: %s%s", words.remove, rowsOf(sh.statement), crowded, by(rule))}

@@ -26,7 +26,7 @@ func (w *wire) Pause(ctx context.Context, every time.Duration, done func(context
 	w.flush()
 	r := w.r
 	r.mu.Lock()
-	r.pausing, r.canceled = true, false
+	r.pausing = true
 	r.mu.Unlock()
 	defer func() {
 		r.mu.Lock()
@@ -89,11 +89,12 @@ func (w *wire) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// interrupt ends the pause that the session is in, and reports whether it is in one.
+// interrupt ends the pause that the session is in, or is about to begin, and
+// reports whether it is in one.
 func (r *relay) interrupt() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.pausing {
+	if r.held {
 		r.canceled = true
 		r.cond.Broadcast()
 	}

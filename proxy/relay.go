@@ -52,7 +52,7 @@ type relay struct {
 	// scan belong to the client-reading goroutine.
 	parked bool
 	// pausing: a Session waits for something else than the two peers; canceled: a
-	// cancel request has ended that.
+	// cancel request has come since held.
 	pausing, canceled bool
 	serverErr         error // why no more can be read from the server
 	draining          bool

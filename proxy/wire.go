@@ -109,6 +109,9 @@ func (w *wire) Quiesce(ctx context.Context) (failed bool, err error) {
 		case ctx.Err() != nil:
 			return false, ctx.Err()
 		case r.answeredLocked():
+			if !r.held {
+				r.canceled = false
+			}
 			w.held, r.held = true, true
 			return r.pend.discarding, nil
 		case r.pend.copyIn:
