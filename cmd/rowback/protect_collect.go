@@ -19,6 +19,7 @@ import (
 
 func newProtectCollectCommand(s *settings) *cobra.Command {
 	var again bool
+	var forget time.Duration
 	cmd := &cobra.Command{
 		Use:   "collect",
 		Short: "Brings what the triggers recorded into the journal",
@@ -28,9 +29,13 @@ Nothing comes in twice. A running proxy with a control connection does this by
 itself, and so do 'rowback log' and 'rowback restore' where a production server
 is configured.`,
 		Example: `  rowback protect collect --production postgres://postgres@db.internal/shop
+  rowback protect collect --forget 2160h
   rowback log --output json | jq 'select(.proxy == "in-database")'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if forget < 0 {
+				return usageError(errors.New("--forget is below zero"))
+			}
 			j, err := journal.Open(cmd.Context(), s.Journal, journal.Options{})
 			if errors.Is(err, journal.ErrShared) {
 				return usageError(err)
@@ -40,7 +45,7 @@ is configured.`,
 			}
 			defer func() { err = errors.Join(err, j.Close()) }()
 			return withProduction(cmd.Context(), s, connectTime, func(ctx context.Context, conn *pgx.Conn) error {
-				done, err := protect.Collect(ctx, catalog.FromConn(conn), j, protect.CollectOptions{Journal: journalName(s.Journal), Again: again})
+				done, err := protect.Collect(ctx, catalog.FromConn(conn), j, protect.CollectOptions{Journal: journalName(s.Journal), Again: again, Forget: forget})
 				if errors.Is(err, protect.ErrUnmarked) {
 					fmt.Fprintf(cmd.ErrOrStderr(), "rowback: %v\n", err)
 				} else if err != nil {
@@ -54,6 +59,7 @@ is configured.`,
 			})
 		},
 	}
+	cmd.Flags().DurationVar(&forget, "forget", 0, "then remove from the database what this journal has and is older than `AGE`, such as 2160h")
 	cmd.Flags().BoolVar(&again, "again", false, "look also at what this journal has collected before (it was lost, say)")
 	return cmd
 }

@@ -54,6 +54,7 @@ Exit codes: 0 done; 4 a privilege is missing; 2 wrong request; 1 failed.`,
 	f.StringVar(&o.mode, "mode", "", "what happens over it: `block|alert` (default: as it is; for new tables the setting mode)")
 	f.StringVar(&o.drops, "drops", "auto", "watch DROP by an event trigger: `auto|on|off`")
 	f.StringVar(&o.Proxy, "proxy-role", "", "let `ROLE`, that of the proxy's control connection, read what it needs")
+	f.BoolVar(&o.NewSecret, "new-secret", false, "make a new secret for the proxy's tickets: dumps of the database hold the old one")
 	f.DurationVar(&o.LockTimeout, "lock-timeout", 5*time.Second, "longest `WAIT` for a table")
 	f.BoolVar(&o.DryRun, "dry-run", false, "print the SQL and change nothing")
 	return cmd

@@ -23,6 +23,9 @@ type CollectOptions struct {
 	Journal string
 	// Again looks also at what is marked already.
 	Again bool
+	// Forget removes from the database what this journal has and is older; 0: nothing.
+	// Only the schema's owner may.
+	Forget time.Duration
 	// Spill is where many keys are kept meanwhile ("": os.TempDir()).
 	Spill string
 }
@@ -53,6 +56,9 @@ func Collect(ctx context.Context, q catalog.Querier, j journal.Journal, o Collec
 	}
 	for {
 		more, err := c.batch(ctx)
+		if err == nil && !more && o.Forget > 0 && c.unmarked == nil {
+			err = c.forget(ctx)
+		}
 		if err != nil || !more {
 			return c.done, errors.Join(err, c.unmarked)
 		}
@@ -160,7 +166,7 @@ func (c *collector) keys(ctx context.Context, to *journal.Keys, r record, table 
 	const chunks = 20
 	var n int64
 	for offset := 0; ; offset += chunks {
-		rows, err := c.q.Query(ctx, fmt.Sprintf("SELECT pg_catalog.array_to_json(k.keys) FROM rowback.evidence_key k WHERE k.evidence = %d ORDER BY k.ctid LIMIT %d OFFSET %d", r.id, chunks, offset))
+		rows, err := c.q.Query(ctx, fmt.Sprintf("SELECT pg_catalog.array_to_json(k.keys) FROM rowback.evidence_key k WHERE k.evidence = %d ORDER BY k.id LIMIT %d OFFSET %d", r.id, chunks, offset))
 		if err != nil {
 			return err
 		}
@@ -199,6 +205,13 @@ func (c *collector) mark(ctx context.Context, t transaction) {
 	if err != nil {
 		c.unmarked = fmt.Errorf("%w: %w", ErrUnmarked, err)
 	}
+}
+
+// forget removes old records with their keys.
+func (c *collector) forget(ctx context.Context) error {
+	old := fmt.Sprintf("e.collected @> ARRAY[%s] AND e.at < now() - %d * interval '1 second'", literal(c.o.Journal), int64(c.o.Forget.Seconds()))
+	_, err := c.q.Query(ctx, "WITH d AS (DELETE FROM rowback.evidence e WHERE "+old+" RETURNING e.id) DELETE FROM rowback.evidence_key k USING d WHERE k.evidence = d.id")
+	return err
 }
 
 func text(s *string) string {

@@ -180,6 +180,23 @@ func TestCollect_KeysOfEveryKind(t *testing.T) {
 	}
 }
 
+// What is forgotten is old, and in this journal.
+func TestCollect_ForgetsWhatIsOldAndCollected(t *testing.T) {
+	l := newLab(t, shop)
+	l.install(protect.InstallOptions{Tables: []string{"orders"}})
+	l.exec("DELETE FROM refunds WHERE id = 1", "DELETE FROM refunds WHERE id = 2", "UPDATE rowback.evidence SET at = at - interval '2 days' WHERE id = 1")
+	a, b := l.journal(), l.journal()
+	l.collect(a, protect.CollectOptions{Journal: "a", Forget: 72 * time.Hour})
+	equal(t, "evidence", l.evidence(), []string{"public.refunds direct 1 1", "public.refunds direct 1 1"})
+	l.exec("UPDATE rowback.evidence SET collected = '{}'")
+	l.collect(b, protect.CollectOptions{Journal: "b"})
+	l.exec("UPDATE rowback.evidence SET at = at - interval '2 days'", "DELETE FROM refunds WHERE id = 3", "UPDATE rowback.evidence SET at = at - interval '2 days' WHERE id = 3")
+	l.collect(b, protect.CollectOptions{Journal: "b", Forget: 24 * time.Hour})
+	if got := l.query("SELECT (SELECT count(*) FROM rowback.evidence), (SELECT count(*) FROM rowback.evidence_key)"); got[0] != "0|0" || len(entries(t, b)) != 3 {
+		t.Errorf("%v", got)
+	}
+}
+
 // A standby, or a role that may only read, brings the evidence in all the same.
 func TestCollect_WithoutTheRightToMark(t *testing.T) {
 	l := newLab(t, shop)

@@ -30,6 +30,23 @@
 // A statement that came through the proxy is the proxy's to judge: it carries a
 // ticket (see Ticket), and the triggers leave it alone.
 //
+// # What the proxy does
+//
+// For each database, over its control connection and on its timer: read Secret
+// (again each time: it may be made anew), and Collect. Without a control
+// connection, or a secret, it does nothing, and the triggers count beside it.
+//
+// For each session, in what it sends before a guarded statement, in the same
+// transaction: evaluate SessionSQL, once, and again in every transaction where a
+// pooler stands between (the answer then changes); and SetTicket(Ticket(secret,
+// session)). Both are expressions, and fit into the reading of the counters. After
+// the statement, with the second reading: SetTicket(""), so that what the proxy
+// does not judge is judged by the triggers. Where the statement fails, or its
+// savepoint is rolled back, the server takes the ticket back by itself; triggers
+// that are deferred to COMMIT must be made to fire before the second reading. A
+// statement that the proxy lets through uncounted (mode off for it) goes without
+// a ticket, unless the proxy is to allow it.
+//
 // # Promises
 //
 // Evidence commits or vanishes with the transaction that it is evidence of.
@@ -58,6 +75,9 @@
 //     DETACH PARTITION takes no rows away and is not looked at.
 //   - Owners of a table may disable its triggers; the owner of the schema and
 //     superusers may do what they like.
+//   - A dump of the database holds the secret: whoever has it can make tickets
+//     (InstallOptions.NewSecret makes them worthless).
+//   - Evidence stays in the database until CollectOptions.Forget or a purge.
 //   - Foreign tables cannot be guarded, nor partitioned tables that have one.
 //   - The ticket needs a schema whose owner may see every session's start: a
 //     superuser, or a member of pg_read_all_stats. Without that the triggers

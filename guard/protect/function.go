@@ -28,7 +28,7 @@ func (f function) sql() string {
 		tag = tag[:len(tag)-1] + "_$"
 	}
 	return "CREATE OR REPLACE FUNCTION rowback." + f.name + "() RETURNS trigger\n" +
-		"LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS " + tag + f.body + tag
+		"LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET plan_cache_mode = force_generic_plan AS " + tag + f.body + tag
 }
 
 // Prefixes of the names of such functions.

@@ -75,6 +75,12 @@ func (p *planner) install(ctx context.Context, o InstallOptions) error {
 	if err := p.grant(ctx, o.Proxy); err != nil {
 		return err
 	}
+	if o.NewSecret && p.version > 0 {
+		p.add("UPDATE rowback.secret SET secret = " + newSecret)
+	}
+	if err := p.published(ctx); err != nil {
+		return err
+	}
 	if p.version != Version {
 		p.add(fmt.Sprintf("UPDATE rowback.version SET version = %d", Version))
 	}
@@ -82,6 +88,23 @@ func (p *planner) install(ctx context.Context, o InstallOptions) error {
 		p.note("role %s may not see when other sessions began (pg_read_all_stats): deletes through the proxy will be counted by the triggers too", p.role)
 	}
 	return nil
+}
+
+// published warns of publications that the guard's own tables fall under: a
+// subscriber without those tables stops.
+func (p *planner) published(ctx context.Context) error {
+	if p.version > 0 {
+		return nil
+	}
+	rows, err := p.conn.Query(ctx, "SELECT pubname FROM pg_publication WHERE puballtables ORDER BY 1")
+	if err != nil {
+		return err
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if len(names) > 0 {
+		p.note("publication %s is FOR ALL TABLES and takes in schema rowback: its subscribers need these tables too (pg_dump -s -n rowback), before anything is deleted", strings.Join(names, ", "))
+	}
+	return err
 }
 
 // ask is the tables asked for, and how each is to be guarded.

@@ -160,3 +160,22 @@ func TestDelete_OfNothingLeavesNothing(t *testing.T) {
 	}
 	equal(t, "evidence", l.evidence(), nil)
 }
+
+// The key's columns are found by their place: where that has changed, no key is
+// better than a wrong one, and the DELETE goes on.
+func TestDelete_AfterTheKeyHasChangedIsCountedWithoutKeys(t *testing.T) {
+	for _, change := range []string{"DROP COLUMN a", "RENAME id TO nr", "ALTER id TYPE bigint"} {
+		l := newLab(t, "CREATE TABLE x (a int, b int, id int PRIMARY KEY, c int); INSERT INTO x SELECT i, -i, 100 + i FROM generate_series(1, 9) i")
+		l.install(protect.InstallOptions{Tables: []string{"x"}})
+		c := l.connect("postgres")
+		for _, sql := range []string{"DELETE FROM x WHERE b = -1", "ALTER TABLE x DROP COLUMN c", "DELETE FROM x WHERE b = -2", "ALTER TABLE x " + change, "DELETE FROM x WHERE b = -3"} {
+			if err := try(c, sql); err != nil {
+				t.Fatalf("%s: %v", sql, err)
+			}
+		}
+		equal(t, change, l.evidence(), []string{"public.x direct 1 1", "public.x direct 1 1", "public.x direct 1"})
+		l.install(protect.InstallOptions{})
+		l.exec("DELETE FROM x WHERE b = -4", "TRUNCATE x")
+		equal(t, change, l.query("SELECT keys FROM rowback.evidence_key ORDER BY id"), []string{"{{101}}", "{{102}}", "{{104}}", "{{105},{106},{107},{108},{109}}"})
+	}
+}

@@ -56,7 +56,11 @@ type InstallOptions struct {
 	Drops     Drops
 	// Proxy is the role of the proxy's control connection: it is let read the
 	// secret, and read and mark the evidence. "": nobody.
-	Proxy       string
+	Proxy string
+	// NewSecret makes the tickets of the old one worthless, as after a dump of the
+	// database, which holds it, has got about. Proxies read the new one by
+	// themselves; until then the triggers count beside them.
+	NewSecret   bool
 	LockTimeout time.Duration // longest wait for a table's lock; 0: the session's
 	DryRun      bool          // plan only
 }

@@ -74,3 +74,13 @@ func TestInheritance_ChildrenCountAndKeysOfMixedRowsAreNotGuessed(t *testing.T) 
 	l.exec("DELETE FROM a WHERE id = 1", "DELETE FROM c WHERE id = 2")
 	equal(t, "evidence", l.evidence(), []string{"public.a direct 3", "public.c direct 1 1"})
 }
+
+// A partition without triggers, two levels down, is counted by one of the tables above it.
+func TestPartitions_UncoveredOnesCountOnceInTruncate(t *testing.T) {
+	l := newLab(t, partitioned, "DELETE FROM events WHERE day = 15")
+	l.install(protect.InstallOptions{Tables: []string{"events"}, Threshold: 100})
+	l.exec("CREATE TABLE events_2b PARTITION OF events_2 FOR VALUES IN (15)", "INSERT INTO events SELECT 'x', 15, i FROM generate_series(2000, 2006) i")
+	refused(t, try(l.connect("postgres"), "TRUNCATE events"), "297 rows (events 297)")
+	l.exec("DELETE FROM events_2a WHERE id > 100", "TRUNCATE events_2")
+	equal(t, "evidence", l.evidence(), []string{"public.events direct 62 62", "public.events truncate 7 7", "public.events truncate 28 28"})
+}

@@ -53,6 +53,11 @@ func TestTicket_LetsTheProxyDecideInThisSessionOnly(t *testing.T) {
 			t.Errorf("%s: %v", sql, err)
 		}
 	}
+	l.install(protect.InstallOptions{NewSecret: true})
+	refused(t, with(ticket, "DELETE FROM orders"), "limit 10")
+	if err := try(c, "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
 	if protect.Ticket(secret, "123 ") != "" || protect.Ticket("", "1 1") != "" {
 		t.Error("a ticket for half a session")
 	}

@@ -14,6 +14,9 @@ const Version = 1
 // schema is where all of it is.
 const schema = "rowback"
 
+// newSecret is 244 random bits of the server's own; its text tells nothing.
+const newSecret = "pg_catalog.replace(pg_catalog.concat(pg_catalog.gen_random_uuid(), pg_catalog.gen_random_uuid()), '-', '')"
+
 // migrations[i] brings the tables of version i to version i+1.
 var migrations = [][]string{{
 	`CREATE SCHEMA rowback`,
@@ -25,8 +28,7 @@ var migrations = [][]string{{
 )`,
 	`INSERT INTO rowback.version (version, installation) VALUES (0, pg_catalog.gen_random_uuid()::pg_catalog.text)`,
 	`CREATE TABLE rowback.secret (secret text NOT NULL)`,
-	// 244 random bits of the server's own; the text of this statement tells nothing.
-	`INSERT INTO rowback.secret (secret) SELECT pg_catalog.replace(pg_catalog.concat(pg_catalog.gen_random_uuid(), pg_catalog.gen_random_uuid()), '-', '')`,
+	`INSERT INTO rowback.secret (secret) VALUES (` + newSecret + `)`,
 	`CREATE TABLE rowback.evidence (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	xid xid8 NOT NULL,
@@ -52,10 +54,11 @@ var migrations = [][]string{{
 )`,
 	`CREATE INDEX evidence_xid ON rowback.evidence (xid, id)`,
 	`CREATE TABLE rowback.evidence_key (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	evidence bigint NOT NULL,
 	keys text[] NOT NULL -- up to 1000 keys, each an array
 )`,
-	`CREATE INDEX evidence_key_evidence ON rowback.evidence_key (evidence)`,
+	`CREATE INDEX evidence_key_evidence ON rowback.evidence_key (evidence, id)`,
 }}
 
 // netTrigger fires at COMMIT, for what nothing has judged before.

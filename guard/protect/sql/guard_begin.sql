@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION rowback.guard_begin() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $rowback$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET plan_cache_mode = force_generic_plan AS $rowback$
 -- BEFORE DELETE.
 BEGIN
 	IF NOT rowback.guard_ticket() THEN

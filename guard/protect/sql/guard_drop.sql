@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION rowback.guard_drop() RETURNS event_trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $rowback$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET plan_cache_mode = force_generic_plan AS $rowback$
 -- Tables that are being dropped are out of the catalog already: their triggers, dropped
 -- with them, tell whether they were guarded, and only the statistics how many rows they held.
 DECLARE

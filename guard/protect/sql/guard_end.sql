@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION rowback.guard_end() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $rowback$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET plan_cache_mode = force_generic_plan AS $rowback$
 -- AFTER TRUNCATE: all tables of the statement have been counted.
 BEGIN
 	IF NOT rowback.guard_ticket() THEN
