@@ -12,10 +12,13 @@ func (e *examination) restore(ctx context.Context) {
 	if e.production == nil || e.recovery == nil {
 		return
 	}
-	out, err := recovery.Foresee(ctx, e.production, e.recovery)
+	out, err := recovery.Foresee(ctx, e.production, e.recovery, e.o.Restore)
 	if err != nil {
 		e.fail("restore", "", "%v", err)
 		return
+	}
+	if len(out.Config) > 0 {
+		e.add(Check{Name: "restore", Status: Fail, List: out.Config, Seen: "the configuration of restores does not fit the databases", Mend: "mend the key restore in the configuration"})
 	}
 	list := func(name string, status Status, items []string, seen, mend string) {
 		if len(items) > 0 {

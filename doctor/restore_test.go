@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/recovery"
 )
 
 func TestRestore_TablesThatWouldFail(t *testing.T) {
@@ -37,4 +38,10 @@ func TestRestore_TriggersAndPrivileges(t *testing.T) {
 	r := look(t, o)
 	r.expect(t, "privileges", Fail, "GRANT INSERT ON")
 	r.expect(t, "triggers", Warn, "session_replication_role")
+}
+
+func TestRestore_ConfigurationDoesNotFit(t *testing.T) {
+	o := healthy(t)
+	o.Restore = &recovery.Config{Tables: []recovery.TableConfig{{Name: "nowhere"}}}
+	look(t, o).expect(t, "restore", Fail, "nowhere")
 }

@@ -24,6 +24,7 @@ type Options struct {
 
 	TLSCert, TLSKey, TLSClientCA string // PEM files, "" if none
 
+	Restore    *recovery.Config // of restores; nil: none
 	Alerts     alert.Config
 	TestAlerts bool // send each sink a test
 

@@ -8,11 +8,13 @@ import (
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
 )
 
 // Outlook is what a restore begun now would run into, whatever the deletion.
 type Outlook struct {
 	Tables   int      // of production whose rows could be asked for
+	Config   []string // what is wrong with the configuration of restores
 	Missing  []string // tables that the recovery database lacks
 	Unfit    []string // why rows of a table could not be restored
 	Keyless  []string // tables without an identity key: their rows cannot be told apart
@@ -25,9 +27,17 @@ type Outlook struct {
 
 // Foresee looks at every table of production as a restore would, and at the
 // recovery database's side of it. Nothing is written. Whether rows are in the
-// recovery database it does not ask.
-func Foresee(ctx context.Context, production, recovery *Session) (*Outlook, error) {
-	r := &restore{production: production.side, recovery: recovery.side, byOID: map[uint32]*table{}}
+// recovery database it does not ask. Neither session may be in a transaction.
+func Foresee(ctx context.Context, production, recovery *Session, config *Config) (out *Outlook, err error) {
+	r := &restore{o: Options{Config: config}, production: production.side, recovery: recovery.side, byOID: map[uint32]*table{}}
+	if err := recovery.Snapshot(ctx); err != nil { // the configuration's SQL is tried in it
+		return nil, err
+	}
+	defer func() {
+		if endErr := r.recovery.exec(ctx, "ROLLBACK"); err == nil {
+			err = endErr
+		}
+	}()
 	for _, s := range []*side{r.production, r.recovery} {
 		if s.catalog == nil {
 			if err := s.load(ctx); err != nil {
@@ -35,10 +45,16 @@ func Foresee(ctx context.Context, production, recovery *Session) (*Outlook, erro
 			}
 		}
 	}
-	out := &Outlook{}
+	out = &Outlook{}
+	var refusal *Refusal
+	if err := r.configure(r.o.config()); errors.As(err, &refusal) {
+		out.Config = refusal.Problems
+	} else if err != nil {
+		return nil, err
+	}
 	var tables []*catalog.Table
 	for _, t := range r.production.catalog.Tables {
-		if (t.Kind == 'r' || t.Kind == 'p') && !t.Partition && !t.Temporary {
+		if (t.Kind == 'r' || t.Kind == 'p') && !t.Partition && !t.Temporary && r.skipped(&journal.Table{Schema: t.Schema, Name: t.Name}) == nil {
 			tables = append(tables, t)
 		}
 	}
@@ -53,7 +69,7 @@ func Foresee(ctx context.Context, production, recovery *Session) (*Outlook, erro
 func (r *restore) foreseeTables(ctx context.Context, tables []*catalog.Table, out *Outlook) error {
 	var both, copies []*catalog.Table
 	for _, t := range tables {
-		if b := r.recovery.catalog.Lookup(t.Schema, t.Name); b != nil {
+		if b, err := r.backupTable(t); err == nil {
 			both, copies = append(both, t), append(copies, b)
 		} else {
 			out.Missing = append(out.Missing, display(t))
@@ -76,10 +92,15 @@ func (r *restore) foreseeTables(ctx context.Context, tables []*catalog.Table, ou
 			out.Keyless = append(out.Keyless, display(t))
 			continue
 		}
-		if _, err := r.table(ctx, t, nil); err != nil {
-			if ctx.Err() != nil || sqlState(err) != "" {
-				return err
-			}
+		_, err := r.table(ctx, t, nil)
+		var refusal *Refusal
+		switch {
+		case err == nil:
+		case errors.As(err, &refusal) && refusal.Kind == Usage:
+			out.Config = append(out.Config, refusal.Problems...)
+		case ctx.Err() != nil || sqlState(err) != "":
+			return err
+		default:
 			out.Unfit = append(out.Unfit, err.Error())
 		}
 	}

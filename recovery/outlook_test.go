@@ -6,10 +6,11 @@ import (
 	"testing"
 
 	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/internal/yamlstrict"
 )
 
 // outlook of a restore from one database into another, as a user of both.
-func outlook(t *testing.T, user string, live, backup []string) *Outlook {
+func outlook(t *testing.T, user string, config *Config, live, backup []string) *Outlook {
 	t.Helper()
 	c := pgtest.Shared(t)
 	open := func(name, database string) *Session {
@@ -21,7 +22,7 @@ func outlook(t *testing.T, user string, live, backup []string) *Outlook {
 		return s
 	}
 	p, r := pgtest.Database(t, live...), pgtest.Database(t, backup...)
-	out, err := Foresee(t.Context(), open("production", p), open("recovery", r))
+	out, err := Foresee(t.Context(), open("production", p), open("recovery", r), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +32,7 @@ func outlook(t *testing.T, user string, live, backup []string) *Outlook {
 func TestForesee_SaysWhatEveryTableWouldRunInto(t *testing.T) {
 	const shared = `CREATE TABLE fine (id int PRIMARY KEY, v text); CREATE TABLE bare (v text);
 		CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (9);`
-	out := outlook(t, "postgres",
+	out := outlook(t, "postgres", nil,
 		[]string{shared + `
 			CREATE TABLE newer (id int PRIMARY KEY);
 			CREATE TABLE rekeyed (id int, code int, PRIMARY KEY (id));
@@ -63,12 +64,38 @@ func TestForesee_SaysWhichPrivilegesAreMissing(t *testing.T) {
 	pgtest.Exec(t, pgtest.Shared(t).URL("postgres"), "CREATE ROLE outlooker LOGIN")
 	t.Cleanup(func() { pgtest.Exec(t, pgtest.Shared(t).URL("postgres"), "DROP ROLE outlooker") })
 	const table = "CREATE TABLE t (id int PRIMARY KEY);"
-	out := outlook(t, "outlooker", []string{table + "GRANT SELECT ON t TO outlooker"}, []string{table})
+	out := outlook(t, "outlooker", nil, []string{table + "GRANT SELECT ON t TO outlooker"}, []string{table})
 	text := strings.Join(out.Denied, "\n")
 	if len(out.Denied) != 2 || !strings.Contains(text, "production: a privilege is missing: GRANT INSERT") || !strings.Contains(text, "recovery: a privilege is missing: GRANT SELECT") {
 		t.Errorf("%q", out.Denied)
 	}
 	if !strings.Contains(out.Loud, "session_replication_role") || out.LoudMend == "" {
 		t.Errorf("%q, %q", out.Loud, out.LoudMend)
+	}
+}
+
+// What the configuration renames, fills in or leaves out is not missing; what it
+// gets wrong is said.
+func TestForesee_KnowsTheConfiguration(t *testing.T) {
+	config := func(text string) *Config {
+		n, err := yamlstrict.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := ParseConfig(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	live := []string{"CREATE TABLE bills (id int PRIMARY KEY, must int NOT NULL); CREATE TABLE cache (id int PRIMARY KEY)"}
+	backup := []string{"CREATE TABLE invoices (id int PRIMARY KEY)"}
+	out := outlook(t, "postgres", config("tables: {bills: {from: invoices, columns: {must: \"0\"}}, cache: {skip: true}}"), live, backup)
+	if out.Tables != 1 || len(out.Missing)+len(out.Unfit)+len(out.Config) > 0 {
+		t.Errorf("%+v", out)
+	}
+	out = outlook(t, "postgres", config("tables: {bills: {from: invoices, columns: {must: nonsense}}, nowhere: {where: \"true\"}, cache: {skip: true}}"), live, backup)
+	if text := strings.Join(out.Config, "\n"); len(out.Config) != 2 || !strings.Contains(text, "nonsense") || !strings.Contains(text, "nowhere") {
+		t.Errorf("%q", out.Config)
 	}
 }

@@ -40,12 +40,16 @@ func runDoctor(cmd *cobra.Command, s *settings, test bool) error {
 	if err != nil {
 		return err
 	}
+	restore, err := s.restore()
+	if err != nil {
+		return err
+	}
 	report, err := doctor.Run(cmd.Context(), doctor.Options{
 		ConfigFile: s.ConfigFile, Policy: s.rules, Listen: s.Listen,
 		Upstream: connString(s.Upstream), Redacted: redact(s.Upstream), Control: namesUser(s.Upstream),
 		Production: connString(s.Production), Recovery: connString(s.Recovery), Journal: s.Journal, Admin: s.Admin,
 		TLSCert: s.TLSCert, TLSKey: s.TLSKey, TLSClientCA: s.TLSClientCA,
-		Alerts: sinks, TestAlerts: test,
+		Restore: restore, Alerts: sinks, TestAlerts: test,
 	})
 	if printErr := printAs(cmd.OutOrStdout(), s.Output, report); printErr != nil {
 		return errors.Join(err, printErr)
