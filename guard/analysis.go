@@ -107,7 +107,7 @@ func (v *view) route(st sqlparse.Statement) (route, string) {
 	case sqlparse.Truncate:
 		return routeTake, ""
 	case sqlparse.Drop:
-		if st.Uncountable == "" {
+		if st.Uncountable == "" || len(st.Schemas) > 0 || len(st.Owners) > 0 {
 			return routeTake, ""
 		}
 		if st.OutsideTransaction {

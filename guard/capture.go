@@ -21,6 +21,14 @@ func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
 		return 0, fmt.Errorf("%w: tableoid of a captured row", errMalformed)
 	}
 	st := r.plan.steps[n]
+	if r.plan.soft && string(cols[len(cols)-1]) != "t" { // changed, not marked
+		if r.direct++; r.plan.updates {
+			t := st.table.Root()
+			rm := &r.s.tx.removals
+			rm.tables[rm.table(journal.Table{Schema: t.Schema, Name: t.Name, OID: t.OID, Via: journal.Update})].Rows++
+		}
+		return n, nil
+	}
 	values, err := r.values(cols[2 : 2+len(st.key)+len(st.old)])
 	if err != nil {
 		return 0, err

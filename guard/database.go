@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/sqlparse"
@@ -22,6 +23,8 @@ type database struct {
 	view atomic.Pointer[view]
 	// loading is held by the session that loads the catalog.
 	loading sync.Mutex
+	// collected belongs to Judge.Run.
+	collected time.Time
 
 	// mu guards what is below.
 	mu     sync.Mutex
@@ -29,12 +32,13 @@ type database struct {
 	why    map[string]string // why a doubt stays, as logged last
 }
 
-// view is a catalog snapshot with what is derived from it. Immutable, but for its cache.
+// view is a catalog snapshot with what is derived from it. Immutable, but for its cache and secret.
 type view struct {
-	snap  *catalog.Snapshot
-	names *sqlparse.Names // Reach.Names
-	first *sqlparse.Names // Reach.Reads and the words of what writes: without one the other names do not matter
-	cache cache
+	snap   *catalog.Snapshot
+	names  *sqlparse.Names // Reach.Names
+	first  *sqlparse.Names // Reach.Reads and the words of what writes: without one the other names do not matter
+	cache  cache
+	secret secret
 }
 
 func newView(snap *catalog.Snapshot) *view {
@@ -45,7 +49,7 @@ func newView(snap *catalog.Snapshot) *view {
 	for _, w := range writingWords {
 		first[w] = "writes"
 	}
-	return &view{snap: snap, names: sqlparse.NewNames(snap.Reach.Names), first: sqlparse.NewNames(first), cache: cache{byText: map[string]*analysis{}}}
+	return &view{snap: snap, secret: secret{installed: isInstalled(snap)}, names: sqlparse.NewNames(snap.Reach.Names), first: sqlparse.NewNames(first), cache: cache{byText: map[string]*analysis{}}}
 }
 
 // doubt hands an entry over to be settled before the next judged message of any session.

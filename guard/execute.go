@@ -103,6 +103,7 @@ func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) err
 	w.Forward()
 	w.Send('H', nil)
 	_, err := answers(ctx, w, judged{Statement: p.st.Statement}, w.Reply)
+	s.finished(ctx, err != nil)
 	if err != nil {
 		return unlessFailed(err)
 	}

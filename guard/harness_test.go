@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/guard"
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/internal/pgtest"
@@ -34,6 +35,7 @@ type env struct {
 	journal  journal.Journal
 	judge    *guard.Judge // of the proxy started last
 	clock    clock
+	control  func(context.Context, string) (catalog.Querier, func(), error)
 	metrics  *guard.Metrics
 	alerts   *guard.Alerts // nil: none
 	logs     logged
@@ -68,7 +70,7 @@ func (e *env) start(p policy.Policy, j journal.Journal) (stop func()) {
 	if e.metrics == nil {
 		e.metrics = guard.NewMetrics()
 	}
-	judge, err := guard.New(t.Context(), guard.Options{Policy: p, Journal: j, Proxy: "test", Logger: logger, Metrics: e.metrics, Alerts: e.alerts, Now: e.clock.now})
+	judge, err := guard.New(t.Context(), guard.Options{Policy: p, Journal: j, Proxy: "test", Logger: logger, Metrics: e.metrics, Alerts: e.alerts, Now: e.clock.now, Control: e.control})
 	if err != nil {
 		t.Fatal(err)
 	}

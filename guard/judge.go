@@ -98,6 +98,7 @@ func (j *Judge) Run(ctx context.Context) {
 	for {
 		for _, d := range j.all() {
 			j.settleByControl(ctx, d)
+			j.collect(ctx, d)
 		}
 		select {
 		case <-ctx.Done():

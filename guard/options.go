@@ -15,11 +15,13 @@ type Options struct {
 	Policy  policy.Policy
 	Journal journal.Journal
 	Proxy   string // this proxy's instance id, for the entries
-	Spill   string // directory for captured keys too many for memory; "" is os.TempDir()
-	Alerts  *Alerts
-	Metrics *Metrics
-	Logger  *slog.Logger
-	Now     func() time.Time
+	// JournalName is what package protect knows the journal by; "" is Proxy.
+	JournalName string
+	Spill       string // directory for captured keys too many for memory; "" is os.TempDir()
+	Alerts      *Alerts
+	Metrics     *Metrics
+	Logger      *slog.Logger
+	Now         func() time.Time
 	// Control opens a connection of rowback's own to a database, for settling
 	// entries in doubt; nil: it is left to the sessions. The returned function
 	// closes it.

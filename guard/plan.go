@@ -35,6 +35,8 @@ type plan struct {
 	blind map[uint32]string
 	// signature, as SQL, is depends while the catalog is as the plan has it.
 	signature, depends string
+	// soft: an UPDATE; only the rows that it marks as deleted count, unless updates do as well.
+	soft, updates bool
 	// foreign is the target's OID if rows may leave a foreign table.
 	foreign uint32
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/guard/protect"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 	"github.com/rowback/rowback/sqlparse"
@@ -56,14 +57,25 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	}
 	var timer meter
 	timer.begin()
+	ticket, err := r.s.ticket(ctx, r.w)
+	if err != nil {
+		return r.fault(err)
+	}
 	q := r.countsQuery()
+	if ticket != "" {
+		sendQuery(r.w, "SELECT "+ticket)
+	}
 	sendQuery(r.w, q)
 	send()
 	if !r.st.CopyIn { // inside COPY FROM STDIN the server takes nothing else
-		sendQuery(r.w, q)
+		r.sendAfter(q, ticket)
 	}
 	r.w.Send('H', nil)
-	var err error
+	if ticket != "" {
+		if _, err := receiveQuery(ctx, r.w); err != nil {
+			return r.fault(err)
+		}
+	}
 	if r.before, err = receiveCounts(ctx, r.w); err != nil {
 		return r.fault(err)
 	}
@@ -73,11 +85,16 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	}
 	timer.counters()
 	if r.st.CopyIn {
-		sendQuery(r.w, q)
+		r.sendAfter(q, ticket)
 		r.w.Send('H', nil)
 	}
 	if r.after, err = receiveCounts(ctx, r.w); err != nil {
 		return r.fault(err)
+	}
+	if ticket != "" {
+		if _, err := receiveQuery(ctx, r.w); err != nil {
+			return r.fault(err)
+		}
 	}
 	timer.end(r.s.j.o.Metrics, r.route())
 	if r.renamed() || r.outdated() {
@@ -88,6 +105,14 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 		return r.s.refuse(ctx, r.w, changedError())
 	}
 	return r.verdict(ctx)
+}
+
+// sendAfter sends the counters' second reading, and takes the ticket back.
+func (r *run) sendAfter(q, ticket string) {
+	sendQuery(r.w, q)
+	if ticket != "" {
+		sendQuery(r.w, "SELECT "+protect.SetTicket(""))
+	}
 }
 
 // renamed reports whether the statement's target is not the one that it was

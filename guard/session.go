@@ -26,8 +26,11 @@ type session struct {
 	// prepared tells when stmts is to be made anew.
 	prepared listing
 	portals  map[string]*portal // portals bound to them, by name
-	tx       *transaction       // nil: nothing removed in the open transaction
-	pending  *journal.Entry     // durable, its transaction's end not yet seen; nil: none
+	// process is protect.SessionSQL's, "" before it was asked.
+	process string
+	tx      *transaction   // nil: nothing removed in the open transaction
+	pending *journal.Entry // durable, its transaction's end not yet seen; nil: none
+	outside *journal.Entry // see vouchForNothing
 
 	clean    bool // nothing was sent since the last Sync
 	wasClean bool // clean, before the message under judgement

@@ -3,6 +3,8 @@ package guard
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -134,7 +136,38 @@ func (r *run) targets(ctx context.Context) (tables []*catalog.Table, temporary b
 			add(t)
 		}
 	}
-	return tables, temporary, nil
+	more, err := r.belonging(ctx)
+	for _, t := range more {
+		add(t)
+	}
+	return tables, temporary, err
+}
+
+// belonging are the tables that go with the schemas or owners that are dropped.
+// What else goes, the counters' second reading tells.
+func (r *run) belonging(ctx context.Context) (tables []*catalog.Table, err error) {
+	owned := map[uint32]bool{}
+	if len(r.st.Owners) > 0 {
+		rows, err := lookup{w: r.w}.Query(ctx, "SELECT c.oid::pg_catalog.text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles o ON o.oid OPERATOR(pg_catalog.=) c.relowner"+
+			" WHERE c.relkind IN ('r', 'p') AND o.rolname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (ARRAY["+strings.Join(r.st.Owners, ",")+"]::pg_catalog.text[])")
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			o, err := strconv.ParseUint(text(row[0]), 10, 32)
+			if err != nil {
+				return nil, err
+			}
+			owned[uint32(o)] = true
+		}
+	}
+	for _, o := range slices.Sorted(maps.Keys(r.s.view.snap.Tables)) {
+		t := r.s.view.snap.Tables[o]
+		if (t.Kind == 'r' || t.Kind == 'p') && !t.Temporary && (owned[o] || slices.Contains(r.st.Schemas, t.Schema)) {
+			tables = append(tables, t)
+		}
+	}
+	return tables, nil
 }
 
 // hidden names the first table that the session's user may not read in full.

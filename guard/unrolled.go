@@ -127,6 +127,7 @@ func (u *unrolled) plain(ctx context.Context, st judged) error {
 		u.complete(typ, body)
 		return nil
 	})
+	u.s.finished(ctx, err != nil)
 	if err == nil {
 		u.s.changed(st)
 	}

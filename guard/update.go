@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
+	"github.com/rowback/rowback/sqlparse"
 )
 
 // planUpdate plans an UPDATE of p.target: passed, if its rule does not count
@@ -31,8 +33,24 @@ func (s *session) planUpdate(ctx context.Context, w proxy.Wire, st judged, p *pl
 		p.count = "the table has no primary key or unique not-null key"
 		return nil
 	}
-	p.count = "an UPDATE that marks rows as deleted"
-	return nil
+	reached := catalog.Step{Table: t, Parent: -1}
+	unreadable, err := s.unreadable(ctx, w, []catalog.Step{reached})
+	if err != nil {
+		return err
+	}
+	if unreadable[t.OID] {
+		p.count = s.mayNotRead(t)
+		return nil
+	}
+	p.capture = sqlparse.Capture{HexText: p.encoding != "UTF8", Steps: []sqlparse.Step{captureStep(reached)}, Soft: typed(t, soft)}
+	p.captured, err = st.Capture(p.capture)
+	if errors.Is(err, sqlparse.ErrShape) || errors.Is(err, sqlparse.ErrKeyType) {
+		p.count, err = err.Error(), nil
+	}
+	marked := newStep(reached)
+	marked.via = journal.SoftDelete
+	p.steps, p.soft, p.updates = []step{marked}, true, rule.Updates
+	return err
 }
 
 // softly are the columns by which an UPDATE marks rows as deleted, by a rule.

@@ -34,6 +34,11 @@ func classifyDrop(n *pg.DropStmt) Statement {
 		if cascade {
 			s.Verb, s.Uncountable = Drop, describe(n)
 		}
+		if cascade && n.RemoveType == pg.ObjectType_OBJECT_SCHEMA {
+			for _, o := range n.Objects {
+				s.Schemas = append(s.Schemas, nameOfList(o).Name)
+			}
+		}
 	}
 	s.Cascade = cascade && s.Verb == Drop
 	return s
@@ -47,8 +52,15 @@ func classifyDropLike(node *pg.Node) Statement {
 		var roles []string
 		for _, r := range n.DropOwnedStmt.Roles {
 			name := r.GetRoleSpec().GetRolename()
-			if name == "" {
+			switch {
+			case name != "":
+				s.Owners = append(s.Owners, "'"+strings.ReplaceAll(name, "'", "''")+"'")
+			case r.GetRoleSpec().GetRoletype() == pg.RoleSpecType_ROLESPEC_SESSION_USER:
 				name = "the current user"
+				s.Owners = append(s.Owners, "SESSION_USER")
+			default:
+				name = "the current user"
+				s.Owners = append(s.Owners, "CURRENT_USER")
 			}
 			roles = append(roles, name)
 		}

@@ -50,6 +50,10 @@ type Statement struct {
 	// names what, for people.
 	Uncountable string
 
+	// Schemas and Owners: DROP SCHEMA … CASCADE, DROP OWNED: whose tables go. An
+	// owner is an SQL expression of a role's name. Uncountable is set as well.
+	Schemas, Owners []string
+
 	// OutsideTransaction: the server runs it in a transaction of its own only, so
 	// it cannot be judged between execution and commit (DROP DATABASE).
 	OutsideTransaction bool

@@ -105,7 +105,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 			return usageError(err)
 		}
 		v.judge, err = guard.New(ctx, guard.Options{
-			Policy: s.rules, Journal: j, Control: control, Proxy: name, Spill: s.Journal, Alerts: v.alerts, Metrics: metrics, Logger: logger,
+			Policy: s.rules, Journal: j, Control: control, Proxy: name, JournalName: journalName(s.Journal), Spill: s.Journal, Alerts: v.alerts, Metrics: metrics, Logger: logger,
 		})
 		if err != nil {
 			return err

@@ -1,0 +1,108 @@
+package guard
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/guard/protect"
+	"github.com/rowback/rowback/proxy"
+)
+
+// secret is what tickets for the triggers in a database are made of; see
+// package protect. It is read over a control connection, once for a view.
+type secret struct {
+	installed bool // the triggers' schema is in the catalog
+
+	// mu guards the rest.
+	mu    sync.Mutex
+	text  string
+	tried time.Time
+}
+
+// collectEvery is how often what the triggers recorded is brought into the journal.
+const collectEvery = 30 * time.Second
+
+func isInstalled(snap *catalog.Snapshot) bool {
+	for _, t := range snap.Tables {
+		if t.Schema == "rowback" && t.Name == "secret" {
+			return true
+		}
+	}
+	return false
+}
+
+// secretOf is the secret of the triggers in the session's database, "" if there
+// are none or it cannot be read: then they count beside the proxy.
+func (j *Judge) secretOf(ctx context.Context, db *database, v *view) string {
+	x := &v.secret
+	if !x.installed || j.o.Control == nil {
+		return ""
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.text != "" || j.o.Now().Sub(x.tried) < collectEvery {
+		return x.text
+	}
+	x.tried = j.o.Now()
+	q, closeConn, err := j.o.Control(ctx, db.name)
+	if err == nil {
+		defer closeConn()
+		x.text, _, err = protect.Secret(ctx, q)
+	}
+	if err != nil && ctx.Err() == nil {
+		j.o.Logger.Warn("the triggers in the database count beside the proxy: their secret cannot be read", "database", db.name, "error", err)
+	}
+	return x.text
+}
+
+// ticket is an expression that lets the triggers leave a statement to the proxy, "" if
+// there is none. Only after Quiesce.
+func (s *session) ticket(ctx context.Context, w proxy.Wire) (string, error) {
+	secret := s.j.secretOf(ctx, s.db, s.view)
+	if secret == "" {
+		return "", nil
+	}
+	if s.process == "" {
+		var err error
+		if s.process, err = one(ctx, lookup{w: w}, "SELECT "+protect.SessionSQL); err != nil {
+			return "", err
+		}
+	}
+	t := protect.Ticket(secret, s.process)
+	if t == "" {
+		return "", nil
+	}
+	return protect.SetTicket(t), nil
+}
+
+// collect brings what the triggers in a database have recorded into the journal.
+func (j *Judge) collect(ctx context.Context, db *database) {
+	v := db.view.Load()
+	if v == nil || !v.secret.installed || j.o.Control == nil || j.o.Now().Sub(db.collected) < collectEvery {
+		return
+	}
+	db.collected = j.o.Now()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	q, closeConn, err := j.o.Control(ctx, db.name)
+	if err == nil {
+		defer closeConn()
+		var got protect.Collected
+		got, err = protect.Collect(ctx, q, j.o.Journal, protect.CollectOptions{Journal: cmp.Or(j.o.JournalName, j.o.Proxy), Spill: j.o.Spill})
+		if text, ok, serr := protect.Secret(ctx, q); serr == nil && ok { // it may have been renewed
+			v.secret.mu.Lock()
+			v.secret.text = text
+			v.secret.mu.Unlock()
+		}
+		if got.Entries > 0 {
+			j.o.Logger.Warn("rows were removed past the proxy", "database", db.name, "entries", got.Entries, "rows", got.Rows)
+		}
+	}
+	if err != nil && ctx.Err() == nil && !errors.Is(err, protect.ErrUnmarked) && db.explain("collect", err.Error()) {
+		j.o.Logger.Warn("what the triggers in the database recorded cannot be collected", "database", db.name, "error", err)
+	}
+}

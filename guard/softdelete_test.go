@@ -1,0 +1,36 @@
+package guard_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowback/rowback/journal"
+)
+
+func TestSoftDelete_CountsAsDelete(t *testing.T) {
+	r := free("soft")
+	r.SoftDelete, r.Statement = []string{"deleted_at", "is_deleted"}, 20
+	setup := `ALTER TABLE plain ADD deleted_at timestamptz, ADD is_deleted bool DEFAULT false`
+	eachForm(t, ruled(r), []string{shop, setup}, func(t *testing.T, e *env, c *pgx.Conn) {
+		refused(t, c, "UPDATE plain SET deleted_at = now()", "UPDATE would remove 100 rows (plain 100), limit 20")
+		refused(t, c, "UPDATE plain SET is_deleted = id > 50", "50 rows")
+		refused(t, c, "UPDATE plain p SET a = '', is_deleted = true FROM orders o WHERE o.id = p.id RETURNING p.*", "100 rows")
+		passes(t, c, "UPDATE plain SET deleted_at = NULL, is_deleted = false")
+		passes(t, c, "UPDATE plain SET a = 'x'")
+		passes(t, c, "UPDATE plain SET is_deleted = id <= 20")
+		es := e.entries(journal.Filter{Outcome: journal.Committed})
+		if len(es) != 1 || es[0].Rows != 20 || len(es[0].Tables) != 1 {
+			t.Fatalf("entries %+v", es)
+		}
+		if tb := es[0].Tables[0]; tb.Via != journal.SoftDelete || !tb.KeysCaptured || tb.Rows != 20 {
+			t.Errorf("table %+v", tb)
+		}
+		if n := len(e.journalled()); n != 20 {
+			t.Errorf("%d keys", n)
+		}
+		if n := countRows(t, e, "SELECT count(*) FROM plain WHERE is_deleted"); n != 20 {
+			t.Errorf("%d rows are marked", n)
+		}
+	})
+}
