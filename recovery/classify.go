@@ -103,12 +103,16 @@ func (r *restore) prune(ctx context.Context) error {
 	for len(todo) > 0 {
 		e := todo[0]
 		todo = todo[1:]
-		n, err := r.production.affect(ctx, fmt.Sprintf(`
-			WITH d AS (DELETE FROM %[1]s c WHERE %[2]s RETURNING *)
-			INSERT INTO %[3]s (%[4]s, rowback_class, rowback_reason) SELECT %[4]s, '%[5]s', %[6]s FROM d c`,
-			e.child.in, r.orphaned(e.ref.applies("c"), e.ref.values("c"), e.ref, true), e.child.left, list("", e.child.columns), classParent, r.orphanReason(e.ref)))
-		if err != nil {
-			return err
+		n := int64(0)
+		for _, why := range []string{r.orphaned(e.ref.values("c"), e.ref), r.stayed(e.ref.values("c"), e.ref)} {
+			out, err := r.production.affect(ctx, fmt.Sprintf(`
+				WITH d AS (DELETE FROM %[1]s c WHERE %[2]s AND %[3]s RETURNING *)
+				INSERT INTO %[4]s (%[5]s, rowback_class, rowback_reason) SELECT %[5]s, '%[6]s', %[7]s FROM d c`,
+				e.child.in, e.ref.applies("c"), why, e.child.left, list("", e.child.columns), classParent, r.orphanReason(e.ref)))
+			if err != nil {
+				return err
+			}
+			n += out
 		}
 		if n == 0 {
 			continue

@@ -34,7 +34,7 @@ func (r *restore) collectParent(ctx context.Context, child *table, ref reference
 	}
 	// Rows that are in production already need no parents of ours.
 	sql := fmt.Sprintf("SELECT DISTINCT %s FROM %s c WHERE NOT EXISTS (SELECT FROM %s l WHERE %s) AND %s",
-		texts("c", ref.Columns), child.in, only(child.live), equal("l", child.key, "c", child.key), r.orphaned(ref.applies("c"), ref.values("c"), ref, false))
+		texts("c", ref.Columns), child.in, only(child.live), equal("l", child.key, "c", child.key), ref.applies("c")+" AND "+r.orphaned(ref.values("c"), ref))
 	if n, err := r.production.number(ctx, "SELECT count(*) FROM ("+sql+" LIMIT 1) x"); err != nil || n == 0 {
 		return 0, err
 	}
@@ -98,23 +98,35 @@ func (r *restore) parentTable(ctx context.Context, live *catalog.Table) (*table,
 	return t, r.makeStaging(ctx, t)
 }
 
-// orphaned is the condition that a row which ref applies to, and whose referring
+// orphaned is the condition that a row that ref applies to, and whose referring
 // columns have these values, refers to a parent that is neither in production
-// nor staged. With stayed, a staged parent that had to stay out counts as gone
-// even if another live row took its value.
-func (r *restore) orphaned(applies string, values []string, ref reference, stayed bool) string {
+// nor staged: two anti-joins.
+func (r *restore) orphaned(values []string, ref reference) string {
 	is := ref.refers("p", values)
 	gone := fmt.Sprintf("NOT EXISTS (SELECT FROM %s p WHERE %s)", only(ref.Parent), is)
-	if parent := r.byOID[ref.Parent.Root().OID]; parent != nil && parent.hasAll(ref.ParentColumns) {
-		if !parent.done { // else those that came back are live by now
-			gone += fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s p WHERE %s)", parent.in, is)
-		}
-		if stayed {
-			gone = fmt.Sprintf("(%s OR EXISTS (SELECT FROM %s p WHERE %s AND p.rowback_class IN ('%s', '%s')))",
-				gone, parent.left, is, classConflict, classParent)
-		}
+	if parent := r.staged(ref); parent != nil && !parent.done { // else those that came back are live by now
+		gone += fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s p WHERE %s)", parent.in, is)
 	}
-	return applies + " AND " + gone
+	return gone
+}
+
+// stayed is the condition that it refers to a staged parent that had to stay
+// out, even if another live row took the value; false if none is staged. Apart
+// from orphaned: joined by OR, neither would be a join to the planner.
+func (r *restore) stayed(values []string, ref reference) string {
+	parent := r.staged(ref)
+	if parent == nil {
+		return "false"
+	}
+	return fmt.Sprintf("EXISTS (SELECT FROM %s p WHERE %s AND p.rowback_class IN ('%s', '%s'))", parent.left, ref.refers("p", values), classConflict, classParent)
+}
+
+// staged is the parent table of ref, if it takes part; else nil.
+func (r *restore) staged(ref reference) *table {
+	if parent := r.byOID[ref.Parent.Root().OID]; parent != nil && parent.hasAll(ref.ParentColumns) {
+		return parent
+	}
+	return nil
 }
 
 // allNotNull is the condition that none of the values is null.

@@ -26,7 +26,7 @@ func (r *restore) classifyLink(ctx context.Context, l *link, newer []*link) erro
 			WHEN %[8]s THEN '%[9]s' WHEN NOT (%[10]s) THEN '%[11]s' WHEN %[12]s THEN '%[13]s' ELSE '%[14]s' END
 		FROM %[1]s y LEFT JOIN %[15]s l ON %[16]s WHERE x.ctid = y.ctid`,
 		l.staged, restored, linkRow, superseded, linkNewer, quote(l.key[0]), linkGone,
-		l.isWhole("y"), linkWhole, l.stillCut("y", d), linkMoved, r.orphaned(allNotNull(l.targets("y")), l.targets("y"), l.ref, true), linkAlone, linkCut,
+		l.isWhole("y"), linkWhole, l.stillCut("y", d), linkMoved, fmt.Sprintf("%s AND (%s OR %s)", allNotNull(l.targets("y")), r.orphaned(l.targets("y"), l.ref), r.stayed(l.targets("y"), l.ref)), linkAlone, linkCut,
 		only(l.live), equal("l", l.key, "y", l.keys())))
 }
 

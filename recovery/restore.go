@@ -148,6 +148,9 @@ func (r *restore) stage(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.index(ctx); err != nil {
+		return err
+	}
 	return r.collectLarge(ctx)
 }
 

@@ -68,6 +68,42 @@ func (r *restore) settle(ctx context.Context, t *table) error {
 		t.in, list("", t.columns), strings.Join(values, ", "), t.land, t.land))
 }
 
+// index makes staged rows quick to find by their key, and by what references
+// of other staged rows go by, and gives the planner their figures: without them
+// it takes large tables for small ones.
+func (r *restore) index(ctx context.Context) error {
+	for _, t := range r.tables {
+		by := [][]string{t.key}
+		for _, child := range r.tables {
+			for _, ref := range child.references() {
+				if p := r.staged(ref); p == t && t.detail.uniqueOn(ref.ParentColumns) {
+					by = append(by, ref.ParentColumns)
+				}
+			}
+		}
+		made := map[string]bool{}
+		for _, name := range []string{t.in, t.left} {
+			for _, columns := range by {
+				if at := name + list("", columns); !made[at] {
+					made[at] = true
+					if err := r.production.exec(ctx, fmt.Sprintf("CREATE INDEX ON %s (%s)", name, list("", columns))); err != nil {
+						return err
+					}
+				}
+			}
+			if err := r.production.exec(ctx, "ANALYZE "+name); err != nil {
+				return err
+			}
+		}
+	}
+	for _, l := range r.links {
+		if err := r.production.exec(ctx, "ANALYZE "+l.staged); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // dedupe leaves one staged row a key: several entries, or one entry in which a
 // row was deleted twice, may ask for the same row. The last one stays.
 func (r *restore) dedupe(ctx context.Context, name string, key []string) (int64, error) {

@@ -53,6 +53,9 @@ func (u *undo) stage(ctx context.Context) error {
 		if _, err := u.dedupe(ctx, t.in, t.key); err != nil {
 			return err
 		}
+		if err := u.production.exec(ctx, fmt.Sprintf("CREATE INDEX ON %s (%s); ANALYZE %[1]s", t.in, list("", t.key))); err != nil {
+			return err
+		}
 	}
 	return nil
 }
