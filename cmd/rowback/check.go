@@ -32,6 +32,13 @@ func newCheckCommand(s *settings) *cobra.Command {
   sequences      those that will hand out values which their column has
   your queries   'checks' in the configuration file: what a query returns is wrong
 
+In the file:
+
+  checks:
+    - name: paid orders have a payment
+      query: SELECT id FROM orders o WHERE paid AND NOT EXISTS (SELECT FROM payments WHERE order_id = o.id)
+      limit: 20    # rows listed; all are counted
+
 All is read from the tables themselves, past the indexes, so damaged ones hide
 nothing; on a large database that takes its time. Nothing is written or locked.
 
@@ -60,7 +67,7 @@ func runCheck(cmd *cobra.Command, s *settings, o checkOptions, args []string) er
 	}
 	stderr := cmd.ErrOrStderr()
 	report, err := check.Run(cmd.Context(), check.Options{
-		Name: name, URL: url, Tables: o.tables, Limit: o.limit,
+		Name: name, URL: url, Tables: o.tables, Queries: s.checks, Limit: o.limit,
 		Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
 	})
 	if err != nil {

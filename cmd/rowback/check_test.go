@@ -39,6 +39,28 @@ func TestCheck_CommandLine(t *testing.T) {
 			t.Errorf("%v: %s", err, text)
 		}
 	}
+	for text, c := range map[string]struct {
+		code int
+		says string
+	}{
+		"checks:\n- name: low\n  query: SELECT id FROM orders WHERE id < 6\n  limit: 1\n": {exitProblems, `"name":"low","status":"problem","problems":2`},
+		"checks:\n- {name: none, query: SELECT id FROM orders WHERE id < 0}\n":            {exitDone, `"name":"none","status":"ok"`},
+		"checks:\n- {name: x}\n":                                  {exitUsage, "rowback.yaml:2: a check needs a name and a query"},
+		"checks:\n- {name: x, sql: SELECT 1}\n":                   {exitUsage, `rowback.yaml:2: unknown check "sql"`},
+		"checks:\n- {name: x, query: a}\n- {name: x, query: b}\n": {exitUsage, "two checks of the name"},
+		"checks:\n- {name: x, query: SELECT 1, limit: -1}\n":      {exitUsage, "limit must be"},
+	} {
+		if err := os.WriteFile("rowback.yaml", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := runWith(t, env, "check", "--output", "json")
+		if r.check(t, c.code, ""); !strings.Contains(r.stdout+r.stderr, c.says) {
+			t.Errorf("%s: no %q in %s%s", text, c.says, r.stdout, r.stderr)
+		}
+	}
+	if err := os.Remove("rowback.yaml"); err != nil {
+		t.Fatal(err)
+	}
 	runWith(t, env, "check", "--table", "nowhere").check(t, exitUsage, "nowhere does not exist")
 	runWith(t, env, "check", "mysql://x").check(t, exitUsage, "not a postgres URL")
 	runWith(t, env, "check", "127.0.0.1:1").check(t, exitFailed, "cannot connect")

@@ -7,6 +7,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/recovery/check"
 )
 
 // settings are what several commands are told alike. They hold the defaults
@@ -33,6 +34,8 @@ type settings struct {
 	// rules is what all of mode, threshold, uncaptured, uncountable, defaults and
 	// rules come to. Mode and Threshold are those of its default.
 	rules policy.Policy
+
+	checks []check.Query // the user's own, for check and backup verify
 
 	alertsNode  *yaml.Node // the value of alerts in the file, nil if none; see alerts
 	restoreNode *yaml.Node // likewise; see restore
@@ -116,6 +119,9 @@ func (s *settings) load(flags *pflag.FlagSet) error {
 	}
 	if err == nil {
 		err = s.readPolicy(file)
+	}
+	if err == nil {
+		err = s.readChecks(file)
 	}
 	s.alertsNode = file["alerts"].node
 	s.restoreNode = file["restore"].node

@@ -14,7 +14,7 @@ import (
 
 // structured are the keys whose values are lists or mappings. They have no flag
 // and no environment variable.
-var structured = []string{"alerts", "defaults", "restore", "rules"}
+var structured = []string{"alerts", "checks", "defaults", "restore", "rules"}
 
 // line is a value in the configuration file.
 type line struct {
