@@ -28,7 +28,7 @@ var updateCases = []testCase{
 	{sql: `INSERT INTO log VALUES (1) ON CONFLICT DO NOTHING`, want: "Plain"},
 	{sql: `MERGE INTO c USING p ON c.id = p.id WHEN MATCHED THEN UPDATE SET p_id = 1`, want: "Plain updates"},
 	{sql: `MERGE INTO n USING p ON n.id = p.id WHEN NOT MATCHED THEN INSERT VALUES (p.id + 10)`, want: "Plain"},
-	{sql: `MERGE INTO c USING p ON c.p_id = p.id WHEN MATCHED AND p.id = 1 THEN DELETE WHEN MATCHED THEN UPDATE SET p_id = 3`, want: "Merge updates", rows: 2},
+	{sql: `MERGE INTO c USING p ON c.p_id = p.id WHEN MATCHED AND p.id = 1 THEN DELETE WHEN MATCHED THEN UPDATE SET p_id = 3`, want: "Merge c updates", rows: 2},
 	{sql: `WITH d AS (DELETE FROM c RETURNING *) UPDATE p SET v = 'x' FROM d WHERE p.id = d.p_id`, want: "Nested updates", rows: 3},
 	{sql: `COPY (UPDATE p SET v = 'x' RETURNING id) TO STDOUT`, want: "Plain updates"},
 	{sql: `CREATE TABLE copied AS WITH u AS (UPDATE p SET v = 'x' RETURNING id) SELECT * FROM u`, want: "Plain updates ddl names"},

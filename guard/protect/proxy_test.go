@@ -10,6 +10,7 @@ import (
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/guard/protect"
 	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
@@ -20,7 +21,7 @@ import (
 func (l *lab) proxied() (*pgx.Conn, journal.Journal) {
 	l.t.Helper()
 	j := l.journal()
-	judge, err := guard.New(l.t.Context(), guard.Options{Policy: guard.Policy{Mode: guard.Alert, Limit: 1000, Uncaptured: guard.Allow, Uncountable: guard.Refuse}, Journal: j, Proxy: "test"})
+	judge, err := guard.New(l.t.Context(), guard.Options{Policy: policy.Uniform(policy.Alert, 1000), Journal: j, Proxy: "test"})
 	if err != nil {
 		l.t.Fatal(err)
 	}
