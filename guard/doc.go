@@ -69,6 +69,18 @@
 // seen by that DELETE, which then fails with SQLSTATE 40001 and is to be run
 // again; the rest (a function's body) within Options.Refresh.
 //
-// FunctionCall messages for functions that may delete are refused in block mode
-// and go through unseen in alert mode; so does DROP DATABASE, with a log line.
+// DROP DATABASE is refused in block mode; where it goes through, its entry has no
+// numbers. A FunctionCall of a function that may delete is run as a SELECT.
+//
+// # Rules
+//
+// What is judged, and how, is package policy's to say: for each table that loses
+// rows the rule that it falls under (verdict.go). Windows are kept in memory and
+// begun from the journal (window.go). Where a rule holds, the statement waits in
+// its session while the journal is asked for an answer (hold.go); before it runs,
+// if a probe can tell (foresee.go). Whose leave a transaction had is in its entry.
+// What an allowance gave to a transaction that the proxy did not live to see
+// rolled back stays used.
+//
+// Temporary tables are not judged.
 package guard
