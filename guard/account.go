@@ -43,6 +43,7 @@ func (r *run) account() {
 		}
 	}
 	r.foreign()
+	r.temporary()
 }
 
 // vanished notes a table whose rows went without being counted.
@@ -129,6 +130,23 @@ func (r *run) steps() []step {
 	}
 	return r.plan.steps
 }
+
+// temporary adds what left a temporary table, where its rule judges those: their
+// counters are not read, the tag says how many.
+func (r *run) temporary() {
+	name := r.st.Target.Name
+	if r.plan == nil || !r.plan.temporary || r.st.Update != nil || !r.s.rules.sheet.Rule(tempSchema, name).Temporary {
+		return
+	}
+	var n int64
+	if _, err := fmt.Sscanf(r.commandTag(), "DELETE %d", &n); err == nil && n > 0 {
+		rm := &r.s.tx.removals
+		rm.tables[rm.table(journal.Table{Schema: tempSchema, Name: name, OID: r.before.target, Via: journal.Direct, Why: "a temporary table"})].Rows += n
+	}
+}
+
+// tempSchema is how temporary tables are named, whichever schema of the session's they are in.
+const tempSchema = "pg_temp"
 
 // foreign adds what left foreign tables, which the server's counters leave out:
 // the tag says how many.

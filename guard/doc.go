@@ -82,5 +82,6 @@
 // What an allowance gave to a transaction that the proxy did not live to see
 // rolled back stays used.
 //
-// Temporary tables are not judged.
+// Temporary tables are not judged, unless a rule asks for it: then DELETE
+// is, by its tag, without keys.
 package guard

@@ -30,6 +30,8 @@ type plan struct {
 	// statement is counted, over touched (or all) tables.
 	count string
 	pass  bool // not guarded: a temporary table
+	// temporary: a table of the session's own, which a rule may judge all the same.
+	temporary bool
 	// blind holds tables reached whose keys cannot be captured while the others'
 	// can, by OID: why. They are counted.
 	blind map[uint32]string
@@ -69,14 +71,21 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	p.target = target
 	if target == nil { // it does not exist, or is newer than the snapshot
 		p.all, p.count = true, "the table is not in rowback's catalog snapshot"
+		if s.rules.temporary {
+			is, err := one(ctx, lookup{w: w}, "SELECT relpersistence FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass("+literal(regclass(st.Target))+")")
+			if err != nil {
+				return nil, err
+			}
+			p.temporary = is == "t"
+		}
 		return p, nil
 	}
 	if st.Update != nil {
 		return p, s.planUpdate(ctx, w, st, p)
 	}
 	if target.Temporary {
-		p.pass = len(target.Triggers) == 0
-		p.all, p.count = true, "a temporary table with triggers"
+		p.pass = len(target.Triggers) == 0 && !s.rules.temporary
+		p.all, p.count, p.temporary = true, "a temporary table", s.rules.temporary
 		return p, nil
 	}
 	p.touched, p.all = s.view.snap.Touched(target)

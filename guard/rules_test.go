@@ -195,3 +195,20 @@ func TestWindows_ManySmallOnes(t *testing.T) {
 		refused(t, again, "DELETE FROM plain WHERE id <= 16", "11 within")
 	})
 }
+
+func TestRules_TemporaryTablesWhereTheyCount(t *testing.T) {
+	r := free("temp")
+	r.Temporary, r.Statement = true, 10
+	p := ruled(r)
+	eachForm(t, p, []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		passes(t, c, "CREATE TEMP TABLE x AS SELECT generate_series(1, 100) id")
+		refused(t, c, "DELETE FROM x", "100 rows", "limit 10")
+		passes(t, c, "DELETE FROM x WHERE id <= 10")
+		r.Temporary = false
+		if err := e.judge.SetPolicy(t.Context(), ruled(r)); err != nil {
+			t.Fatal(err)
+		}
+		passes(t, c, "DELETE FROM x")
+		r.Temporary = true
+	})
+}

@@ -17,7 +17,9 @@ type rules struct {
 	off     bool // nothing in this session is judged, whatever it calls itself
 	updates bool // an UPDATE may count
 	columns bool // DROP COLUMN may be refused
-	holds   bool // a statement may be held
+	// temporary: temporary tables may count.
+	temporary bool
+	holds     bool // a statement may be held
 }
 
 // renew brings the session's rules up to the policy in force. Cheap when nothing has changed.
@@ -41,6 +43,7 @@ func (r *rules) set(p *policy.Policy, who policy.Subject) {
 		return x.Mode != policy.Off && (x.Updates || len(x.SoftDelete) > 0 || x.Refuses(policy.Update))
 	})
 	r.holds = r.sheet.Any(func(x *policy.Rule) bool { return x.Mode == policy.Hold })
+	r.temporary = r.sheet.Any(func(x *policy.Rule) bool { return x.Mode != policy.Off && x.Temporary })
 	r.columns = r.sheet.Any(func(x *policy.Rule) bool { return x.Mode != policy.Off && x.Refuses(policy.DropColumn) })
 	// A name that the session may change at any time decides nothing here.
 	r.off = !r.sheet.Any(func(x *policy.Rule) bool { return x.Mode != policy.Off })
