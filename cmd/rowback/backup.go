@@ -18,7 +18,7 @@ func newBackupCommand(s *settings) *cobra.Command {
 		Example: `  rowback backup load shop.dump --server postgres://recovery.internal/postgres --jobs 4
   rowback backup verify shop.dump --server postgres://recovery.internal/postgres`,
 	}
-	cmd.AddCommand(newBackupLoadCommand(s))
+	cmd.AddCommand(newBackupLoadCommand(s), newBackupVerifyCommand(s))
 	return cmd
 }
 

@@ -48,3 +48,25 @@ func TestBackupLoad_CommandLine(t *testing.T) {
 	delete(env, "ROWBACK_RECOVERY")
 	runWith(t, env, "backup", "load", dump).check(t, exitUsage, "--server")
 }
+
+func TestBackupVerify_CommandLine(t *testing.T) {
+	env, _, id := restoreEnv(t)
+	dump := dumpOf(t, env["ROWBACK_RECOVERY"])
+	for _, args := range [][]string{{dump}, {"recovery"}, {env["ROWBACK_RECOVERY"]}} {
+		r := runWith(t, env, append([]string{"backup", "verify"}, args...)...)
+		if r.check(t, exitDone, ""); !strings.Contains(r.stdout, "Usable") || !strings.Contains(r.stdout, id) {
+			t.Errorf("%v: %s", args, r.stdout)
+		}
+	}
+	r := runWith(t, env, "backup", "verify", "recovery", "--max-age", "2d", "--output", "json")
+	r.check(t, exitProblems, "not usable")
+	var report struct {
+		Problems []string
+		Entries  []struct{ Keys, Present int }
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || len(report.Problems) != 1 || len(report.Entries) != 1 || report.Entries[0].Present != 3 {
+		t.Errorf("%v: %s", err, r.stdout)
+	}
+	runWith(t, env, "backup", "verify", "recovery", "--max-age", "soon").check(t, exitUsage, "--max-age")
+	runWith(t, env, "backup", "verify", "nothing").check(t, exitUsage, "no such file")
+}

@@ -47,11 +47,13 @@ type archive struct {
 
 // contents is the archive's own table of contents.
 type contents struct {
-	tables     []string // schema.name as it prints them, that have data
-	from       string   // version of the server it is from
+	tables     []string    // schema.name as it prints them, that have data
+	made       [][2]string // tables: schema, name
+	from       string      // version of the server it is from
 	dumpedWith string
 }
 
+var tableMade = regexp.MustCompile(`^\d+; 1259 \d+ TABLE (\S+) (.+) \S+$`)
 var tableData = regexp.MustCompile(`^\d+; \d+ \d+ TABLE DATA (.+) \S+$`)
 
 func (a archive) contents(ctx context.Context) (contents, error) {
@@ -62,6 +64,9 @@ func (a archive) contents(ctx context.Context) (contents, error) {
 	}
 	for line := range strings.Lines(string(out)) {
 		line = strings.TrimSuffix(line, "\n")
+		if m := tableMade.FindStringSubmatch(line); m != nil && !strings.HasPrefix(m[1]+" ", "DATA ") && m[1] != "ATTACH" {
+			c.made = append(c.made, [2]string{m[1], m[2]})
+		}
 		if m := tableData.FindStringSubmatch(line); m != nil {
 			c.tables = append(c.tables, m[1])
 		}
