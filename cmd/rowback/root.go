@@ -55,6 +55,7 @@ Exit codes:
 		newDenyCommand(s),
 		newDiffCommand(s),
 		newDoctorCommand(s),
+		newDrillCommand(s),
 		newGraphCommand(s),
 		newLogCommand(s),
 		newProtectCommand(s),

@@ -58,7 +58,7 @@ func inspect(path string) (dump, error) {
 	defer f.Close()
 	start := make([]byte, 8192)
 	n, err := io.ReadFull(f, start)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return d, recovery.Refuse(recovery.Usage, fmt.Sprintf("%s cannot be read as a dump: %v", path, err))
 	}
 	start = start[:n]

@@ -1,0 +1,113 @@
+package drill
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rowback/rowback/internal/pgtest"
+)
+
+var program string // rowback, built from this tree
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "rowback-drill-test-")
+	if err == nil {
+		program = filepath.Join(dir, "rowback")
+		var out []byte
+		if out, err = exec.Command("go", "build", "-buildvcs=false", "-o", program, "github.com/rowback/rowback/cmd/rowback").CombinedOutput(); err != nil {
+			err = fmt.Errorf("go build: %w\n%s", err, out)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := pgtest.Run(m, pgtest.Options{Unsafe: true})
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// dumped is the dump of a database that sql makes.
+func dumped(t *testing.T, sql string) string {
+	t.Helper()
+	c := pgtest.Shared(t)
+	path := filepath.Join(t.TempDir(), "dump")
+	if out, err := c.Command(t.Context(), "pg_dump", "-Fc", "-f", path, c.URL(pgtest.Database(t, sql))).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return path
+}
+
+const shopSQL = `
+	CREATE TABLE customers (id int PRIMARY KEY, name text);
+	CREATE TABLE orders (id serial PRIMARY KEY, customer int REFERENCES customers ON DELETE CASCADE, note text);
+	CREATE TABLE items (o int REFERENCES orders ON DELETE CASCADE, n int, PRIMARY KEY (o, n));
+	CREATE TABLE notes (id int PRIMARY KEY, o int REFERENCES orders ON DELETE SET NULL);
+	INSERT INTO customers SELECT i, 'c' || i FROM generate_series(1, 500) i;
+	INSERT INTO orders (customer, note) SELECT 1 + i % 500, repeat('x', i % 50) FROM generate_series(1, 5000) i;
+	INSERT INTO items SELECT i, n FROM generate_series(1, 5000) i, generate_series(1, 4) n;
+	INSERT INTO notes SELECT i, i FROM generate_series(1, 700) i`
+
+func TestRun_EveryRoundIsRestored(t *testing.T) {
+	r, err := Run(t.Context(), Options{Dump: dumped(t, shopSQL), Program: program, Rounds: 8, Seed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed, removed := map[string]int{}, int64(0)
+	for _, x := range r.Rounds {
+		killed[x.Kill]++
+		removed += x.Removed
+		if !x.OK || x.Lost != 0 || x.Restored != x.Removed {
+			t.Errorf("%+v", x)
+		}
+	}
+	if !r.Passed() || r.RPO != 0 || killed[killProxy] != 2 || killed[killServer] != 2 {
+		t.Errorf("%+v", r)
+	}
+	// The worst is everything that cascades from the customers.
+	if first := r.Rounds[0]; first.Kind != "worst" || first.Removed != 500+5000+20000 {
+		t.Errorf("%+v", first)
+	}
+}
+
+// What a trigger does beside the deletion is not undone: the drill must say so.
+func TestRun_FindsWhatARestoreDoesNotUndo(t *testing.T) {
+	r, err := Run(t.Context(), Options{Dump: dumped(t, `
+		CREATE TABLE totals (id int PRIMARY KEY, n int); INSERT INTO totals VALUES (1, 100);
+		CREATE TABLE things (id int PRIMARY KEY); INSERT INTO things SELECT generate_series(1, 100);
+		CREATE FUNCTION less() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE totals SET n = n - 1; RETURN OLD; END $$;
+		CREATE TRIGGER less AFTER DELETE ON things FOR EACH ROW EXECUTE FUNCTION less()`), Program: program, Rounds: 1, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := r.Rounds[0]
+	if r.Passed() || x.Table != "public.things" || x.Restored != 100 || x.Changed != 1 {
+		t.Errorf("%+v", r)
+	}
+	var text, page, doc bytes.Buffer
+	r.WriteText(&text)
+	if err := r.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.WriteJSON(&doc); err != nil || !json.Valid(doc.Bytes()) {
+		t.Errorf("%v: %s", err, doc.String())
+	}
+	for _, out := range []string{text.String(), page.String()} {
+		if !strings.Contains(out, "1 row not as before") || !strings.Contains(out, "public.things") {
+			t.Errorf("%s", out)
+		}
+	}
+}
+
+func TestRun_NothingToRehearseOn(t *testing.T) {
+	_, err := Run(t.Context(), Options{Dump: dumped(t, "CREATE TABLE t (id int)"), Program: program, Rounds: 1})
+	if err == nil || !strings.Contains(err.Error(), "nothing to rehearse") {
+		t.Errorf("%v", err)
+	}
+}
