@@ -22,11 +22,11 @@ demo: ## a whole incident on two throwaway clusters: block, alert, restore, veri
 
 test: ## every test, on real PostgreSQL
 	@sh scripts/bootstrap test
-	$(GO) test $(BUILD) -timeout 30m ./...
+	$(GO) test $(BUILD) -timeout 60m ./...
 
 race: ## every test under the race detector
 	@sh scripts/bootstrap test
-	$(GO) test $(BUILD) -race -timeout 60m ./...
+	$(GO) test $(BUILD) -race -timeout 120m ./...
 
 soak: ## kill proxy and server under load for SOAK (10m) each, compare with the truth
 	@sh scripts/bootstrap test
