@@ -32,7 +32,7 @@ func (r *run) allowance(ctx context.Context, v verdict, removed []journal.Table)
 			continue
 		}
 		use := s.tx.using(a, s.j.o.Now())
-		err := s.j.o.Journal.Use(ctx, a.ID, use, s.tx.removals.under(a.ID)+need, s.j.o.Now())
+		err := s.j.o.Journal.Use(ctx, a.ID, use, s.tx.removals.under(a.ID)+r.drawn[a.ID]+need, s.j.o.Now())
 		switch {
 		case errors.Is(err, journal.ErrSpent), errors.Is(err, journal.ErrNotFound):
 			continue
@@ -41,6 +41,10 @@ func (r *run) allowance(ctx context.Context, v verdict, removed []journal.Table)
 			s.j.o.Logger.Error("an allowance could not be used", "id", a.ID, "error", err)
 			continue
 		}
+		if r.drawn == nil {
+			r.drawn = map[string]int64{}
+		}
+		r.drawn[a.ID] += need
 		return &journal.Allowed{By: a.By, How: "allowance", ID: a.ID, Reason: a.Reason}, nil
 	}
 	return nil, nil

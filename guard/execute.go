@@ -96,7 +96,7 @@ func (p *portal) more(w proxy.Wire, max int) error {
 
 // executePlain executes a portal that needs no judging now, and notes what it changed.
 func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) error {
-	if !p.st.DDL && !p.st.ChangesNames && !p.st.Prepares {
+	if !p.st.DDL && !p.st.ChangesNames && !p.st.Prepares && s.outside == nil {
 		w.Forward()
 		return nil
 	}

@@ -129,7 +129,6 @@ func (u *unrolled) call(ctx context.Context, r *run, f function, arguments []byt
 		return nil
 	}
 	err := r.bracket(ctx, func() {
-		u.w.Send('C', target('P', callPortal)) // of an earlier one in this transaction
 		u.w.Send('P', parseBody(private, f.sql, f.types))
 		u.w.Send('B', joinBind(callPortal, private, params, []uint16{format}))
 		u.w.Send('E', executeBody(callPortal))
@@ -138,5 +137,11 @@ func (u *unrolled) call(ctx context.Context, r *run, f function, arguments []byt
 		return err
 	}
 	u.complete('V', result)
-	return nil
+	u.w.Send('C', target('P', callPortal))
+	u.w.Send('H', nil)
+	for {
+		if typ, _, err := u.w.Receive(ctx); err != nil || typ == '3' {
+			return err
+		}
+	}
 }

@@ -30,6 +30,9 @@ func (l *listing) seen(name []byte, v *view) {
 	}
 }
 
+// forget: there may be statements that were never judged as they are now to be.
+func (l *listing) forget() { *l = listing{named: true, text: true, anonymous: true} }
+
 // outdated reports whether a Bind is to be looked at first.
 func (l *listing) outdated(v *view) bool {
 	return l.text || l.named && l.view != v || l.anonymous && l.unnamed != v

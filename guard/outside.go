@@ -14,7 +14,7 @@ import (
 func (s *session) vouchForNothing(ctx context.Context, w proxy.Wire, st judged) error {
 	rule := s.rules.strict()
 	e := s.entry(journal.InDoubt)
-	e.Alert, e.Rule = verbOf(st)+" removed an unknown number of rows: "+st.why, rule.Name
+	e.Alert, e.Rule = verbOf(st)+" may have removed rows that nobody could count: "+st.why, rule.Name
 	var one removals
 	one.add(st.Text, "")
 	e.Statements = one.statements

@@ -90,7 +90,7 @@ func (s *session) entry(o journal.Outcome) *journal.Entry {
 	now := s.j.o.Now().UTC()
 	return &journal.Entry{
 		ID: journal.NewID(now), Time: now, Kind: journal.Deletion, Outcome: o,
-		Database: s.info.Database, User: s.info.User, Application: s.info.Application, Client: s.info.Client,
+		Database: s.info.Database, User: s.info.User, Application: s.rules.subject.Application, Client: s.info.Client,
 		Proxy: s.j.o.Proxy,
 	}
 }

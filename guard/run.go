@@ -39,6 +39,9 @@ type run struct {
 	answered map[string]*journal.Allowed
 	taken    map[uint32]bool // tables whose rows were noted beforehand (TRUNCATE, DROP)
 
+	// drawn is how many rows it takes of each allowance, by ID, until pardon notes them.
+	drawn map[string]int64
+
 	probing bool // it is judged by what a probe has found, before it runs
 	atLeast bool // … and there may be more
 
@@ -149,7 +152,7 @@ func (r *run) begin(ctx context.Context) error {
 
 func (r *run) countsQuery() string {
 	if r.plan == nil {
-		return countsQuery(sqlparse.Name{}, "NULL", nil, true, r.st.UpdatesInside && r.st.Update == nil && r.s.rules.updates)
+		return countsQuery(sqlparse.Name{}, "NULL", nil, true, r.s.rules.updates && r.updatesUnseen())
 	}
 	signature := "NULL"
 	if r.plan.signature != "" {

@@ -16,6 +16,8 @@ type session struct {
 	db    *database
 	info  proxy.Info
 	rules rules
+	// asleep: nothing was judged, and so nothing noted; see wake.
+	asleep bool
 
 	// view in force; private while a transaction that changed the catalog is
 	// open, else the database's.
@@ -48,13 +50,18 @@ type session struct {
 
 // Wants implements proxy.Session.
 func (s *session) Wants(typ byte, body []byte) bool {
-	if s.renew(); s.rules.off && s.tx == nil {
-		return false
-	}
 	s.wasClean = s.clean
 	s.clean = typ == 'Q' || typ == 'S' || typ == 'F'
 	if s.wasClean {
 		s.exchange++
+	}
+	s.renew()
+	if s.rules.off && s.tx == nil {
+		s.asleep = true
+		return false
+	}
+	if s.asleep {
+		return true
 	}
 	switch typ {
 	case 'Q':
@@ -141,6 +148,11 @@ func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []by
 
 func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []byte) error {
 	s.introduce(w)
+	if s.asleep {
+		if awake, err := s.wake(ctx, w); err != nil || !awake {
+			return err
+		}
+	}
 	if typ != 'S' && s.stale() {
 		switch err := s.refresh(ctx, w); {
 		case errors.Is(err, errFailed): // the client has been told

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 
@@ -25,15 +26,48 @@ type rules struct {
 // renew brings the session's rules up to the policy in force. Cheap when nothing has changed.
 func (s *session) renew() {
 	if p := s.j.rules.Load(); p != s.rules.of {
-		s.rules.set(p, s.rules.subject)
+		s.adopt(p)
 	}
+}
+
+// adopt puts a policy in force for the session. What was prepared when other
+// statements mattered is to be looked at again.
+func (s *session) adopt(p *policy.Policy) {
+	updates, columns := s.rules.updates, s.rules.columns
+	s.rules.set(p, s.rules.subject)
+	if s.rules.updates && !updates || s.rules.columns && !columns {
+		s.prepared.forget()
+	}
+}
+
+// wake begins to judge a session in which nothing was: at the first message
+// outside any transaction; one under way goes on as it began. What is prepared
+// on the server is not known yet. false: the message has been forwarded.
+func (s *session) wake(ctx context.Context, w proxy.Wire) (bool, error) {
+	failed, err := w.Quiesce(ctx)
+	if err != nil {
+		return false, err
+	}
+	if failed || !s.wasClean || w.TxStatus() != 'I' {
+		w.Forward()
+		return false, nil
+	}
+	s.asleep, s.block = false, 0
+	s.epoch++
+	clear(s.stmts)
+	for name, p := range s.portals { // they ended with their transaction
+		p.close()
+		delete(s.portals, name)
+	}
+	s.prepared.forget()
+	return true, nil
 }
 
 // introduce notes how the session calls itself now.
 func (s *session) introduce(w proxy.Wire) {
 	if name := w.Parameter("application_name"); name != s.rules.subject.Application {
 		s.rules.subject.Application = name
-		s.rules.set(s.j.rules.Load(), s.rules.subject)
+		s.adopt(s.j.rules.Load())
 	}
 }
 

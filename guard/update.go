@@ -75,8 +75,10 @@ func (r *rules) ruleFor(t *catalog.Table) *policy.Rule {
 
 // updates adds the rows that an UPDATE changed, where its rule counts them.
 func (r *run) updates() {
-	if r.st.Update == nil || r.capturing() {
+	if r.updatesUnseen() {
 		r.updatesInside()
+	}
+	if r.st.Update == nil || r.capturing() {
 		return
 	}
 	t := r.target
@@ -101,11 +103,16 @@ func (r *run) updates() {
 		if r.plan != nil {
 			want.Why = r.plan.count
 		}
-	case !rule.Updates:
+	case !rule.Updates || r.st.Update.Others: // … are in the counters
 		return
 	}
 	rm := &r.s.tx.removals
 	rm.tables[rm.table(want)].Rows += n
+}
+
+// updatesUnseen: rows are changed by other statements than one whose tag tells how many.
+func (r *run) updatesUnseen() bool {
+	return r.st.UpdatesInside && (r.st.Update == nil || r.st.Update.Others)
 }
 
 // updatesInside adds the rows that statements inside another one changed.
@@ -114,7 +121,7 @@ func (r *run) updatesInside() {
 	for o, after := range r.after.tables {
 		n := after.updated - r.before.tables[o].updated
 		t := r.s.view.snap.Tables[o]
-		if n <= 0 || t == nil || r.st.Update != nil {
+		if n <= 0 || t == nil {
 			continue
 		}
 		if rule := r.s.rules.ruleFor(t); rule.Updates && rule.Mode != policy.Off {
