@@ -13,7 +13,7 @@ import (
 // refuses, and a condition that it requires. tables are those it is aimed at.
 // errFailed: it is refused, and the client told.
 func (r *run) permit(ctx context.Context, tables []*catalog.Table) error {
-	verb := policyVerb(r.st)
+	verb := policy.VerbOf(r.st.Statement)
 	for _, t := range tables {
 		root := t.Root()
 		if err := r.permitIn(ctx, r.s.rules.sheet.Rule(root.Schema, root.Name), verb, t); err != nil {
@@ -21,14 +21,14 @@ func (r *run) permit(ctx context.Context, tables []*catalog.Table) error {
 		}
 	}
 	if len(tables) == 0 {
-		return r.permitIn(ctx, r.s.rules.sheet.Rule("", ""), verb, nil)
+		return r.permitIn(ctx, r.s.rules.refusing(verb), verb, nil)
 	}
 	return nil
 }
 
 // aim resolves what a statement without a plan names, and permits it.
 func (r *run) aim(ctx context.Context) error {
-	verb := policyVerb(r.st)
+	verb := policy.VerbOf(r.st.Statement)
 	if verb == "" || verb != policy.Update && !r.s.rules.sheet.Any(func(x *policy.Rule) bool { return x.Refuses(verb) }) {
 		return nil
 	}
@@ -87,31 +87,6 @@ func (r *run) conditional() bool {
 		return r.st.Update.Where
 	}
 	return r.st.Where
-}
-
-// policyVerb is the kind of a statement in the policy's terms, "" for others.
-func policyVerb(st judged) policy.Verb {
-	switch {
-	case st.Update != nil:
-		return policy.Update
-	case st.Detach:
-		return policy.Detach
-	case st.DropsColumn:
-		return policy.DropColumn
-	}
-	switch st.Verb {
-	case sqlparse.Delete:
-		return policy.Delete
-	case sqlparse.Truncate:
-		return policy.Truncate
-	case sqlparse.Drop:
-		return policy.Drop
-	case sqlparse.Merge:
-		return policy.Merge
-	case sqlparse.Do, sqlparse.Call:
-		return policy.Call
-	}
-	return ""
 }
 
 // hasRows reports whether a table, or one below it, holds any row that this user sees.

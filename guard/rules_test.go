@@ -145,7 +145,7 @@ func TestRules_WhereRequired(t *testing.T) {
 
 func TestRules_RefusedVerbs(t *testing.T) {
 	r := free("no")
-	r.Refuse = []policy.Verb{policy.Truncate, policy.Drop, policy.DropColumn, policy.Detach, policy.Merge, policy.Call}
+	r.Match.Tables, r.Refuse = []string{"plain", "parted", "empty"}, []policy.Verb{policy.Truncate, policy.Drop, policy.DropColumn, policy.Detach, policy.Merge, policy.Call}
 	setup := `CREATE TABLE parted (id int) PARTITION BY LIST (id); CREATE TABLE part1 PARTITION OF parted FOR VALUES IN (1);
 		CREATE TABLE empty (id int, x int); CREATE PROCEDURE p() LANGUAGE sql AS 'DELETE FROM plain WHERE id = 1'`
 	eachForm(t, ruled(r), []string{shop, setup}, func(t *testing.T, e *env, c *pgx.Conn) {
@@ -168,6 +168,20 @@ func TestRules_FractionOfTheTable(t *testing.T) {
 		refused(t, c, "DELETE FROM plain WHERE id <= 20", "10 rows (plain 10)", "11.1% of plain", "limit 10%")
 		passes(t, c, "DELETE FROM tree WHERE id IN (30, 31)") // few
 		refused(t, c, "DELETE FROM orders WHERE id <= 11", "11% of orders")
+	})
+}
+
+func TestRules_ARefusedDeleteIsFoundInsideOthers(t *testing.T) {
+	r := free("no deletes")
+	r.Match.Tables, r.Refuse = []string{"plain"}, []policy.Verb{policy.Delete}
+	eachForm(t, ruled(r), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		for _, sql := range []string{
+			"DELETE FROM plain WHERE id = 1", "WITH d AS (DELETE FROM plain WHERE id = 1 RETURNING id) SELECT * FROM d",
+			"EXPLAIN ANALYZE DELETE FROM plain WHERE id = 1", "COPY (DELETE FROM plain WHERE id = 1 RETURNING id) TO STDOUT",
+		} {
+			refused(t, c, sql, "is refused")
+		}
+		passes(t, c, "DELETE FROM tree WHERE id = 31")
 	})
 }
 

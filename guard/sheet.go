@@ -99,6 +99,19 @@ func (r *rules) strict() *policy.Rule {
 	return r.sheet.Rule("", "")
 }
 
+// refusing is the rule for a statement of a kind that says of no table that it
+// is aimed at it: the first by which it could be refused, else the one without a table.
+func (r *rules) refusing(verb policy.Verb) *policy.Rule {
+	var found *policy.Rule
+	if r.sheet.Any(func(x *policy.Rule) bool {
+		found = x
+		return x.Mode != policy.Off && x.Refuses(verb)
+	}) {
+		return found
+	}
+	return r.sheet.Rule("", "")
+}
+
 func refuses(m policy.Mode) bool { return m == policy.Block || m == policy.Hold }
 
 // subjectOf is a session in the policy's terms.

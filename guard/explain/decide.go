@@ -52,7 +52,7 @@ func (x *explainer) stop(r *policy.Rule, why string) {
 
 // forbidden says why a rule stops a statement whatever it removes, "" if it does not.
 func forbidden(st sqlparse.Statement, r *policy.Rule) string {
-	switch v := verb(st); {
+	switch v := policy.VerbOf(st); {
 	case v == policy.DropColumn && r.Refuses(v):
 		return fmt.Sprintf("the rule %q refuses %s where the table has rows", r.Name, v)
 	case v != "" && r.Refuses(v):

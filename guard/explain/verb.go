@@ -1,9 +1,6 @@
 package explain
 
-import (
-	"github.com/rowback/rowback/guard/policy"
-	"github.com/rowback/rowback/sqlparse"
-)
+import "github.com/rowback/rowback/sqlparse"
 
 // kind is what a statement is, for people.
 func kind(st sqlparse.Statement) string {
@@ -36,31 +33,6 @@ func kind(st sqlparse.Statement) string {
 		return "text that cannot be parsed"
 	}
 	return "statement"
-}
-
-// verb is the statement's kind in the policy's terms, "" for others.
-func verb(st sqlparse.Statement) policy.Verb {
-	switch {
-	case st.Update != nil:
-		return policy.Update
-	case st.Detach:
-		return policy.Detach
-	case st.DropsColumn:
-		return policy.DropColumn
-	}
-	switch st.Verb {
-	case sqlparse.Delete:
-		return policy.Delete
-	case sqlparse.Truncate:
-		return policy.Truncate
-	case sqlparse.Drop:
-		return policy.Drop
-	case sqlparse.Merge:
-		return policy.Merge
-	case sqlparse.Do, sqlparse.Call:
-		return policy.Call
-	}
-	return ""
 }
 
 // plain: by its text it removes and changes nothing that a rule may be about.
