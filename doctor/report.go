@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/rowback/rowback/guard/explain"
 )
 
 // Status is how a check ended.
@@ -28,7 +30,8 @@ type Check struct {
 
 // Report is what Run found, in the order in which it looked.
 type Report struct {
-	Checks []Check `json:"checks"`
+	Checks []Check              `json:"checks"`
+	Rules  *explain.Explanation `json:"rules,omitempty"` // that a statement falls under, if one was asked for
 }
 
 func (r *Report) add(c Check) { r.Checks = append(r.Checks, c) }
@@ -55,7 +58,7 @@ func (r *Report) Count(s Status) (n int) {
 	return n
 }
 
-// WriteJSON writes {"checks":[…],"ok":n,"warn":n,"fail":n}.
+// WriteJSON writes {"checks":[…],"rules":{…},"ok":n,"warn":n,"fail":n}.
 func (r *Report) WriteJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
@@ -90,6 +93,10 @@ func (r *Report) WriteText(w io.Writer) {
 		if c.Mend != "" {
 			fmt.Fprintf(w, "%s→ %s\n", indent, hanging(c.Mend, indent+"  "))
 		}
+	}
+	if r.Rules != nil {
+		fmt.Fprint(w, "\nrules ")
+		r.Rules.WriteText(w)
 	}
 	fmt.Fprintf(w, "\n%d ok, %d to look at, %d that will fail\n", r.Count(OK), r.Count(Warn), r.Count(Fail))
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/rowback/rowback/guard/explain"
 	"github.com/rowback/rowback/guard/policy"
@@ -13,10 +14,18 @@ import (
 	"github.com/rowback/rowback/sqlparse"
 )
 
-// explainOptions are the flags of `rowback allow explain`.
+// explainOptions are the flags that say whose statement it would be.
 type explainOptions struct {
 	user, database, application, client string
 	tables                              []string
+}
+
+func (o *explainOptions) addFlags(f *pflag.FlagSet, when string) {
+	f.StringVar(&o.user, "user", "", when+"as database user `NAME`")
+	f.StringVar(&o.database, "database", "", when+"in database `NAME` (default: that of the connection)")
+	f.StringVar(&o.application, "application", "", when+"from a client with application_name `NAME`")
+	f.StringVar(&o.client, "client", "127.0.0.1", when+"from a client at `IP`, or local for a unix socket")
+	f.StringArrayVar(&o.tables, "table", nil, when+"it removes from `TABLE` (name or schema.name), as you know; may be repeated")
 }
 
 func newAllowExplainCommand(s *settings) *cobra.Command {
@@ -36,30 +45,33 @@ would remove only running it shows.`,
   rowback allow explain --user gdpr --database shop --client 10.0.0.7 "DELETE FROM customers"
   rowback allow explain --table orders --output json "SELECT purge_old_orders()"`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return runAllowExplain(cmd, s, o, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			out, err := explained(cmd, s, o, args[0])
+			if err != nil {
+				return err
+			}
+			return printAs(cmd.OutOrStdout(), s.Output, out)
+		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&o.user, "user", "", "as database user `NAME`")
-	f.StringVar(&o.database, "database", "", "in database `NAME` (default: that of the connection)")
-	f.StringVar(&o.application, "application", "", "from a client with application_name `NAME`")
-	f.StringVar(&o.client, "client", "127.0.0.1", "from a client at `IP`, or local for a unix socket")
-	f.StringArrayVar(&o.tables, "table", nil, "it removes from `TABLE` (name or schema.name), as you know; may be repeated")
+	o.addFlags(cmd.Flags(), "")
 	return cmd
 }
 
-func runAllowExplain(cmd *cobra.Command, s *settings, o explainOptions, sql string) error {
+// explained is what the rules say of sql; without the catalog, after a word on
+// stderr, where that cannot be read.
+func explained(cmd *cobra.Command, s *settings, o explainOptions, sql string) (*explain.Explanation, error) {
 	ask := explain.Options{Policy: s.rules, SQL: sql, Subject: policy.Subject{Database: o.database, User: o.user, Application: o.application}}
 	if o.client != "local" {
 		address, err := netip.ParseAddr(o.client)
 		if err != nil {
-			return usageError(fmt.Errorf("--client: %q is no IP address; give one, or local for a unix socket", o.client))
+			return nil, usageError(fmt.Errorf("--client: %q is no IP address; give one, or local for a unix socket", o.client))
 		}
 		ask.Subject.Address = address
 	}
 	for _, t := range o.tables {
 		schema, name := journal.SplitName(t)
 		if name == "" {
-			return usageError(errors.New("--table is empty"))
+			return nil, usageError(errors.New("--table is empty"))
 		}
 		ask.Tables = append(ask.Tables, sqlparse.Name{Schema: schema, Name: name})
 	}
@@ -73,11 +85,8 @@ func runAllowExplain(cmd *cobra.Command, s *settings, o explainOptions, sql stri
 		}
 	}
 	out, err := explain.Explain(cmd.Context(), ask)
-	if err != nil {
-		return err
+	if err == nil && len(out.Statements) == 0 {
+		err = usageError(errors.New("the text holds no statement"))
 	}
-	if len(out.Statements) == 0 {
-		return usageError(errors.New("the text holds no statement"))
-	}
-	return printAs(cmd.OutOrStdout(), s.Output, out)
+	return out, err
 }

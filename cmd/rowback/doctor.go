@@ -9,8 +9,15 @@ import (
 	"github.com/rowback/rowback/doctor"
 )
 
+// doctorOptions are the flags of `rowback doctor`.
+type doctorOptions struct {
+	alert bool
+	sql   string // whose rules are asked for; "" : none
+	whose explainOptions
+}
+
 func newDoctorCommand(s *settings) *cobra.Command {
-	alerts := false
+	var o doctorOptions
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Checks all that a proxy and a restore need, and says the mend",
@@ -19,23 +26,36 @@ privileges, the journal, certificates, the admin endpoint and the alerts, and at
 every table of production as a restore would: what would fail tonight is said
 today, with the mend. Nothing is changed.
 
+With --sql it also says which rules that statement falls under, and what they
+would do, as "rowback allow explain" does; the statement is not run.
+
 Run it where the proxy runs, as the user that the proxy runs as.
 
 Exit codes: 0 all is well, or there are warnings only (!); 3 something will fail
 (✗); 2 the configuration cannot be read; 1 failed.`,
 		Example: `  rowback doctor
   rowback doctor --alert
+  rowback doctor --sql "DELETE FROM orders WHERE is_test" --user gdpr
   rowback doctor --config /etc/rowback/rowback.yaml --output json
   rowback doctor --production postgres://restorer@db.internal/shop --recovery postgres://restorer@recovery.internal/shop`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd, s, alerts) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd, s, o) },
 	}
 	s.addProxyFlags(cmd.Flags())
-	cmd.Flags().BoolVar(&alerts, "alert", false, "send a test through every alert sink")
+	cmd.Flags().BoolVar(&o.alert, "alert", false, "send a test through every alert sink")
+	cmd.Flags().StringVar(&o.sql, "sql", "", "say which rules `SQL` falls under")
+	o.whose.addFlags(cmd.Flags(), "with --sql: ")
 	return cmd
 }
 
-func runDoctor(cmd *cobra.Command, s *settings, test bool) error {
+func runDoctor(cmd *cobra.Command, s *settings, o doctorOptions) error {
+	if o.sql == "" {
+		for _, name := range []string{"user", "database", "application", "client", "table"} {
+			if cmd.Flags().Changed(name) {
+				return usageError(fmt.Errorf("--%s says whose statement it is: give the statement with --sql", name))
+			}
+		}
+	}
 	sinks, err := s.alerts()
 	if err != nil {
 		return err
@@ -49,8 +69,13 @@ func runDoctor(cmd *cobra.Command, s *settings, test bool) error {
 		Upstream: connString(s.Upstream), Redacted: redact(s.Upstream), Control: namesUser(s.Upstream),
 		Production: connString(s.Production), Recovery: connString(s.Recovery), Journal: s.Journal, Admin: s.Admin,
 		TLSCert: s.TLSCert, TLSKey: s.TLSKey, TLSClientCA: s.TLSClientCA,
-		Restore: restore, Alerts: sinks, TestAlerts: test,
+		Restore: restore, Alerts: sinks, TestAlerts: o.alert,
 	})
+	if o.sql != "" && err == nil {
+		if report.Rules, err = explained(cmd, s, o.whose, o.sql); err != nil {
+			return err
+		}
+	}
 	if printErr := printAs(cmd.OutOrStdout(), s.Output, report); printErr != nil {
 		return errors.Join(err, printErr)
 	}

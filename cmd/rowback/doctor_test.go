@@ -29,3 +29,30 @@ func TestDoctor_ExitCodes(t *testing.T) {
 	write(t, "rowback.yaml", "alerts: [{slack: \"${NOT_SET}\"}]\n")
 	runWith(t, env, "doctor").check(t, exitUsage, "NOT_SET")
 }
+
+// The doctor shows which rule a statement falls under, with the words of allow explain.
+func TestDoctor_RulesOfAStatement(t *testing.T) {
+	inDirectory(t)
+	write(t, "rowback.yaml", "rules:\n- {name: gdpr, users: [gdpr], tables: [orders], mode: hold, threshold: 5000}\n")
+	env := map[string]string{"ROWBACK_UPSTREAM": "127.0.0.1:1", "ROWBACK_ADMIN": "off"}
+	for user, want := range map[string]string{"gdpr": "rule gdpr (user gdpr", "app": "rule default"} {
+		r := runWith(t, env, "doctor", "--sql", "DELETE FROM orders", "--user", user)
+		r.check(t, exitProblems, "checks failed")
+		if !strings.Contains(r.stdout, "rules for user "+user) || !strings.Contains(r.stdout, want) {
+			t.Error(r.stdout)
+		}
+	}
+	r := runWith(t, env, "doctor", "--sql", "DELETE FROM orders", "--user", "gdpr", "--output", "json")
+	var report struct {
+		Rules struct {
+			Statements []struct {
+				Tables []struct{ Table, Rule string }
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || len(report.Rules.Statements) != 1 || report.Rules.Statements[0].Tables[0].Rule != "gdpr" {
+		t.Errorf("%v: %s", err, r.stdout)
+	}
+	runWith(t, env, "doctor", "--user", "gdpr").check(t, exitUsage, "--sql")
+	runWith(t, env, "doctor", "--sql", ";").check(t, exitUsage, "no statement")
+}
