@@ -23,9 +23,7 @@ func TestReadme_EveryCommandRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newReadme(t)
-	for _, block := range blocks(string(text), "yaml") {
-		r.write("rowback.yaml", r.local(block))
-	}
+	r.write("rowback.yaml", r.local(strings.Join(blocks(string(text), "yaml"), "")))
 	commands := 0
 	for _, block := range blocks(string(text), "sh") {
 		for line := range strings.Lines(block) {
