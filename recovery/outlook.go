@@ -54,7 +54,7 @@ func Foresee(ctx context.Context, production, recovery *Session, config *Config)
 	}
 	var tables []*catalog.Table
 	for _, t := range r.production.catalog.Tables {
-		if (t.Kind == 'r' || t.Kind == 'p') && !t.Partition && !t.Temporary && r.skipped(&journal.Table{Schema: t.Schema, Name: t.Name}) == nil {
+		if HoldsRows(t) && r.skipped(&journal.Table{Schema: t.Schema, Name: t.Name}) == nil {
 			tables = append(tables, t)
 		}
 	}

@@ -21,7 +21,7 @@ func (v *verification) newest(ctx context.Context) error {
 	v.o.Progress.Start("looking for the newest row", 0)
 	tables := make([]*catalog.Table, 0, len(v.catalog.Tables))
 	for _, t := range v.catalog.Tables {
-		if (t.Kind == 'r' || t.Kind == 'p') && !t.Partition && !t.Temporary {
+		if recovery.HoldsRows(t) {
 			tables = append(tables, t)
 		}
 	}

@@ -56,6 +56,17 @@ func (r *VerifyReport) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
+// old is an age in the units that people use for backups.
+func old(age time.Duration) string {
+	switch {
+	case age < time.Hour:
+		return recovery.Plural(int64(age/time.Minute), "minute")
+	case age < 48*time.Hour:
+		return recovery.Plural(int64(age/time.Hour), "hour")
+	}
+	return recovery.Plural(int64(age/(24*time.Hour)), "day")
+}
+
 // WriteText prints the report for people.
 func (r *VerifyReport) WriteText(w io.Writer) {
 	if r.Dump != nil {
@@ -68,7 +79,7 @@ func (r *VerifyReport) WriteText(w io.Writer) {
 		fmt.Fprintf(w, "%s\n", r.Database)
 	}
 	if n := r.Newest; n != nil {
-		fmt.Fprintf(w, "newest row: %s, %v old (%s of %s)\n", n.Time.Format(time.RFC3339), time.Duration(n.Age)*time.Second, n.Column, n.Table)
+		fmt.Fprintf(w, "newest row: %s, %s old (%s of %s)\n", n.Time.Format(time.RFC3339), old(time.Duration(n.Age)*time.Second), n.Column, n.Table)
 	}
 	if len(r.Entries) > 0 {
 		cells := [][]string{{"deletion", "keys", "in this backup"}}

@@ -174,7 +174,7 @@ func (r *run) match() error {
 		wanted[display(t.Root())] = true
 	}
 	for _, b := range r.recovery.catalog.Tables {
-		if b.Kind != 'r' && b.Kind != 'p' || b.Temporary || b.Partition || len(r.o.Tables) > 0 && !wanted[display(b)] {
+		if !wanted[display(b)] && (len(r.o.Tables) > 0 || !recovery.HoldsRows(b)) {
 			continue
 		}
 		p := &pair{backup: b, live: r.production.catalog.Lookup(b.Schema, b.Name), count: Count{Schema: b.Schema, Table: b.Name}}

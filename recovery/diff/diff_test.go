@@ -300,3 +300,16 @@ func TestRun_OneSnapshotOnEachSide(t *testing.T) {
 		t.Errorf("%+v", report)
 	}
 }
+
+// What protect keeps in the database is evidence: that it differs from the backup is no loss.
+func TestDiff_LeavesEvidenceAlone(t *testing.T) {
+	l := newLab(t, "CREATE TABLE a (id int PRIMARY KEY)", "CREATE SCHEMA rowback", "CREATE TABLE rowback.entries (id int PRIMARY KEY)",
+		"INSERT INTO a VALUES (1)", "INSERT INTO rowback.entries VALUES (1)")
+	l.exec("DELETE FROM rowback.entries")
+	r := l.diff(Options{})
+	l.is(r, "a", "1 1 0 0 0 0 0")
+	if len(r.Tables) != 1 {
+		t.Errorf("%+v", r.Tables)
+	}
+	l.is(l.diff(Options{Tables: []string{"rowback.entries"}}), "entries", "1 0 1 0 0 0 0")
+}

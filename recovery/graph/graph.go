@@ -65,7 +65,7 @@ func Build(s *catalog.Snapshot, o Options) (*Graph, error) {
 	}
 	if asked == nil {
 		for _, t := range s.Tables {
-			if drawn(t) && !t.Partition {
+			if recovery.HoldsRows(t) {
 				b.table(t)
 			}
 		}
