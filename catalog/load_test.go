@@ -40,6 +40,17 @@ ALTER TABLE second ENABLE ALWAYS TRIGGER tr2;
 CREATE RULE r AS ON DELETE TO joined DO INSTEAD NOTHING;
 `
 
+// Of a type that has no binary form, however deep it lies.
+func TestLoad_TextualTypes(t *testing.T) {
+	conn := database(t, `CREATE DOMAIN acl AS aclitem; CREATE TYPE pair AS (a int, b acl[]); CREATE TYPE fine AS (a int, b text[]); CREATE TABLE r (a aclitem); CREATE TYPE span AS RANGE (subtype = pair);
+		CREATE TABLE t (a aclitem, b aclitem[], c acl, d pair, e pair[], f r, g r[], h span, i int, j text[], k fine, l int4range, m gtsvector, n jsonb)`)
+	for _, c := range lookup(t, load(t, conn), "t").Columns {
+		if want := c.Name <= "h" || c.Name == "m"; c.Textual != want {
+			t.Errorf("%s %s: %v", c.Name, c.Type, c.Textual)
+		}
+	}
+}
+
 func TestLoad_Tables(t *testing.T) {
 	conn := database(t, loadFixture)
 	s := load(t, conn)

@@ -26,7 +26,10 @@ type loader struct {
 	uses      []use
 }
 
-type dataType struct{ name, base string }
+type dataType struct {
+	name, base string
+	textual    bool
+}
 
 func newLoader(database, fingerprint string) *loader {
 	return &loader{
@@ -58,7 +61,7 @@ func (l *loader) document(kind, text string) error {
 	case "relation":
 		l.relation(d)
 	case "type":
-		l.types[[2]string{strconv.Itoa(int(d.number(0))), strconv.Itoa(int(d.number(1)))}] = dataType{d.text(2), d.text(3)}
+		l.types[[2]string{strconv.Itoa(int(d.number(0))), strconv.Itoa(int(d.number(1)))}] = dataType{d.text(2), d.text(3), d.flag(4)}
 	case "sequence":
 		l.sequence(d)
 	case "key":
@@ -116,7 +119,7 @@ func (l *loader) column(text string) error {
 		return nil // made between two queries: the next fingerprint differs
 	}
 	typ := l.types[[2]string{f[2], f[3]}]
-	c := Column{Name: l.intern(f[7]), Type: typ.name, BaseType: typ.base, NotNull: f[4] == "t", Generated: f[5] != "-"}
+	c := Column{Name: l.intern(f[7]), Type: typ.name, BaseType: typ.base, Textual: typ.textual, NotNull: f[4] == "t", Generated: f[5] != "-"}
 	if f[5] == "v" {
 		l.virtual[t] = true
 	}

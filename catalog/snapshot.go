@@ -60,9 +60,11 @@ type Column struct {
 	Type      string // format_type with typmod, for people and for casts
 	BaseType  string // typname of the type, domains resolved: "int8", "timestamptz"
 	NotNull   bool
-	Generated bool   // GENERATED ALWAYS AS … STORED (or virtual)
-	Identity  byte   // 'a' always, 'd' by default, 0 none
-	Sequence  string // quoted schema.name of the sequence it owns (serial, identity), "" if none
+	Generated bool // GENERATED ALWAYS AS … STORED (or virtual)
+	Identity  byte // 'a' always, 'd' by default, 0 none
+	// Textual: the type has no binary form, or holds one that has none: only its text says what it is.
+	Textual  bool
+	Sequence string // quoted schema.name of the sequence it owns (serial, identity), "" if none
 }
 
 // Trigger is one non-internal trigger.

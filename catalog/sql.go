@@ -24,6 +24,7 @@ var versions = []struct {
 	since        int
 	newer, elder string
 }{
+	{140000, "r.rngmultitypid", "NULL::pg_catalog.oid"},
 	{140000, "pg_catalog.pg_get_function_sqlbody(p.oid)", "NULL"},
 	{150000, "pg_catalog.array_to_string(k.confdelsetcols, ' ')", "NULL"},
 	{180000, "AND k.conenforced", ""},
@@ -85,7 +86,7 @@ SELECT 'type', pg_catalog.json_build_array(k.atttypid::pg_catalog.int8, k.atttyp
 	CASE WHEN n.nspname <> 'pg_catalog' AND pg_catalog.pg_type_is_visible(e.oid)
 		THEN pg_catalog.quote_ident(n.nspname) || '.' ELSE '' END || pg_catalog.format_type(
 		k.atttypid, k.atttypmod),
-	b.base)::pg_catalog.text
+	b.base, x.oid IS NOT NULL)::pg_catalog.text
 FROM (SELECT DISTINCT a.atttypid, a.atttypmod
 	FROM pg_catalog.pg_attribute a
 	JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
@@ -99,7 +100,26 @@ JOIN (WITH RECURSIVE d (oid, base) AS (
 		SELECT p.oid, p.typname FROM pg_catalog.pg_type p WHERE p.typtype <> 'd'
 		UNION ALL
 		SELECT p.oid, d.base FROM pg_catalog.pg_type p JOIN d ON p.typbasetype = d.oid WHERE p.typtype = 'd')
-	SELECT d.oid, d.base FROM d) b ON b.oid = k.atttypid`
+	SELECT d.oid, d.base FROM d) b ON b.oid = k.atttypid
+LEFT JOIN (WITH RECURSIVE part (inner_type, outer_type) AS (
+		SELECT p.typbasetype, p.oid FROM pg_catalog.pg_type p WHERE p.typtype = 'd'
+		UNION ALL
+		SELECT p.typelem, p.oid FROM pg_catalog.pg_type p WHERE p.typcategory = 'A' AND p.typelem <> 0
+		UNION ALL
+		SELECT r.rngsubtype, r.rngtypid FROM pg_catalog.pg_range r
+		UNION ALL
+		SELECT r.rngsubtype, r.rngmultitypid FROM pg_catalog.pg_range r
+		UNION ALL
+		SELECT a.atttypid, c.reltype FROM pg_catalog.pg_class c
+		JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum >= 1 AND NOT a.attisdropped
+		LEFT JOIN (SELECT DISTINCT CASE WHEN u.typelem <> 0 THEN u.typelem ELSE u.oid END AS oid FROM pg_catalog.pg_attribute ua
+			JOIN pg_catalog.pg_type u ON u.oid = ua.atttypid WHERE ua.atttypid >= 16384) used ON used.oid = c.reltype
+		WHERE c.relkind = 'c' OR used.oid IS NOT NULL),
+	x (oid) AS (
+		SELECT p.oid FROM pg_catalog.pg_type p WHERE p.typtype <> 'p' AND p.typsend::pg_catalog.oid = 0::pg_catalog.oid
+		UNION
+		SELECT part.outer_type FROM part JOIN x ON part.inner_type = x.oid)
+	SELECT x.oid FROM x) x ON x.oid = k.atttypid`
 
 // Domains and free-standing composite types, by name: what their constraints
 // call is called wherever a value of the type is made.

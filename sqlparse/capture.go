@@ -44,8 +44,9 @@ type Step struct {
 	SelfColumns   []string  // referencing columns of the self-reference
 	SelfCompare   []Compare
 	Key           []KeyColumn
-	Old           []KeyColumn // SET NULL / SET DEFAULT: link columns whose old values are wanted
-	NextColumns   []string    // further columns to carry; those that later steps join on are found without
+	Old           []KeyColumn   // SET NULL / SET DEFAULT: link columns whose old values are wanted
+	Image         []ImageColumn // of rows that go: their columns, to be returned whole; nil: not wanted
+	NextColumns   []string      // further columns to carry; those that later steps join on are found without
 }
 
 // Compare is how a foreign key compares a pair of columns (referenced,
@@ -64,7 +65,8 @@ type KeyColumn struct{ Name, Type string }
 // Its result columns are the client's own (ClientColumns many, unknown to this
 // package: everything before the last Width columns), then Width text columns:
 // the step index, the row's tableoid, then the step's Key and Old values,
-// padded with NULL; with Soft the mark comes last. After an UPDATE all are the new
+// padded with NULL; with Image the row's image (see ImageExpr; NULL where its step has
+// none) comes last, or with Soft the mark. After an UPDATE all are the new
 // values, and the tableoid is of the partition where the row is now. With
 // Wrapped, rows of other steps have NULL for all client columns and the command
 // tag is SELECT n; otherwise the tag is still DELETE n (UPDATE n, never Wrapped).
@@ -76,6 +78,9 @@ type Captured struct {
 	SQL     string
 	Width   int
 	Wrapped bool
+	// Image: the last column holds images. Best asked for in binary format, as the
+	// others may be: a text's two formats are the same.
+	Image bool
 	// SelfStep is the index under which rows of the target's table come that
 	// the statement does not name but their own table's foreign key pulls
 	// along. Their values are those of Steps[0]. They are not the client's.
@@ -121,11 +126,17 @@ func (s Statement) Capture(c Capture) (Captured, error) {
 	for _, step := range c.Steps {
 		w.width = max(w.width, 2+len(step.Key)+len(step.Old))
 	}
-	out := Captured{Width: w.width, SelfStep: len(c.Steps)}
+	out := Captured{Width: w.width, SelfStep: len(c.Steps), Image: w.images()}
+	if out.Image {
+		out.Width++
+	}
 	if g.single() {
 		values, err := w.values(0, c.Steps[0], func(column string) string { return s.qualified(c, column) })
 		if err != nil {
 			return Captured{}, err
+		}
+		if out.Image {
+			values = append(values, imageExpr(c.Steps[0].Image, c.HexText, func(column string) string { return s.qualified(c, column) }))
 		}
 		out.SQL = s.returning(values)
 		return out, nil

@@ -79,6 +79,13 @@ func checkCapture(t *testing.T, conn *pgx.Conn, s *shape) checked {
 		t.Fatalf("%v\n%s", err, sql)
 	}
 	bare := results[0]
+	whole := s.rand.IntN(2) == 0
+	images := map[string]string{}
+	for i := range steps {
+		if whole && len(steps[i].Old) == 0 {
+			steps[i].Image = tables[i].images()
+		}
+	}
 	capture := Capture{Steps: steps, ClientColumns: len(described.Fields), HexText: s.rand.IntN(3) == 0}
 	captured, err := statement.Capture(capture)
 	if errors.Is(err, ErrKeyType) && strings.Contains(err.Error(), "money") {
@@ -88,6 +95,12 @@ func checkCapture(t *testing.T, conn *pgx.Conn, s *shape) checked {
 		t.Fatalf("%v\n%s\n%+v", err, sql, steps)
 	}
 	before, linksBefore := snapshot(t, conn, s)
+	for _, table := range s.tables {
+		sql := fmt.Sprintf("SELECT %s, %s FROM %s x", ImageExpr("x", table.images(), capture.HexText), s.keyTexts(t, table), table.qualified())
+		for _, row := range run(t, conn, sql)[0].Rows {
+			images[table.name+":"+values(t, row[1:], false)] = string(row[0])
+		}
+	}
 	result := run(t, conn, captured.SQL)[0]
 	after, linksAfter := snapshot(t, conn, s)
 
@@ -120,6 +133,12 @@ func checkCapture(t *testing.T, conn *pgx.Conn, s *shape) checked {
 			line += " lost " + strings.Join(names(step.Old), ",") + values(t, ours[2+len(step.Key):][:len(step.Old)], capture.HexText)
 		}
 		got = append(got, line)
+		if captured.Image != whole {
+			t.Fatalf("images: %v", captured.Image)
+		}
+		if image := ours[len(ours)-1]; whole && len(step.Old) == 0 && string(image) != images[line] {
+			t.Errorf("step %d, image of %s: %q, want %q", index, line, image, images[line])
+		}
 		if index == 0 {
 			client = append(client, fmt.Sprintf("%q", clientPart))
 		} else if slices.ContainsFunc(clientPart, func(v []byte) bool { return v != nil }) {
@@ -141,6 +160,26 @@ func checkCapture(t *testing.T, conn *pgx.Conn, s *shape) checked {
 		t.Errorf("wrapped %v, tag %s", captured.Wrapped, result.CommandTag)
 	}
 	return checked{removed: len(want) - cut, direct: len(client), cut: cut, wrapped: captured.Wrapped}
+}
+
+// images are all columns of a table; two in three with a form of their own.
+func (t *shapeTable) images() (out []ImageColumn) {
+	for i, k := range t.key {
+		out = append(out, ImageColumn{Name: k.Name, Text: i == 1})
+	}
+	return append(out, ImageColumn{Name: "v", Text: len(t.links) > 0})
+}
+
+func (s *shape) keyTexts(t *testing.T, table *shapeTable) string {
+	var list []string
+	for _, k := range table.key {
+		text, err := keyText("x."+quoteIdent(k.Name), k.Type)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, text)
+	}
+	return strings.Join(list, ", ")
 }
 
 // randomDelete avoids "=", which an evil search_path redefines.

@@ -92,6 +92,11 @@ func newGraph(steps []Step) (*graph, error) {
 	for i := range g.cuts {
 		g.cuts[i].node = tables[Name{g.cuts[i].step.Schema, g.cuts[i].step.Table}]
 	}
+	for _, n := range g.nodes {
+		if n.late() {
+			n.carry("ctid")
+		}
+	}
 	g.carryAll()
 	if err := g.sort(); err != nil {
 		return nil, err

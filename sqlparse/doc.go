@@ -12,6 +12,8 @@
 //     what does not parse is Unknown, never Plain.
 //   - Statement.Capture (capture.go, cascade.go, print.go): the DELETE with its
 //     cascades, written as one statement that also returns every key.
+//   - ImageExpr (image.go): an expression for a whole row, in its types' own binary
+//     forms, which Capture can return as well.
 //   - Statement.Probe (probe.go, pieces.go): a SELECT that counts beforehand, up
 //     to a limit, what a DELETE or UPDATE would remove or change.
 //

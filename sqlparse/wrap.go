@@ -35,11 +35,18 @@ func (w *writer) wrap(s Statement) (sql string, shift int, err error) {
 	for i := range w.ClientColumns {
 		client = append(client, "c"+strconv.Itoa(i+1))
 	}
-	fmt.Fprintf(&w.sql, "WITH d(%s) AS (", strings.Join(append(slices.Clone(client), aliases(target.columns)...), ", "))
+	own := append(slices.Clone(client), aliases(target.columns)...)
+	if target.inline() {
+		own = append(own, "i")
+	}
+	fmt.Fprintf(&w.sql, "WITH d(%s) AS (", strings.Join(own, ", "))
 	shift = w.sql.Len() // all of it ASCII
 	var columns []string
 	for _, c := range append([]string{"tableoid"}, target.columns...) {
 		columns = append(columns, s.qualified(w.Capture, c))
+	}
+	if target.inline() {
+		columns = append(columns, imageExpr(target.step.Image, w.HexText, func(c string) string { return s.qualified(w.Capture, c) }))
 	}
 	w.sql.WriteString(s.returning(columns) + "\n)")
 	for _, n := range w.nodes {
@@ -100,19 +107,43 @@ func (w *writer) node(n *node) {
 		rows = fmt.Sprintf("WITH RECURSIVE r(%s) AS ((%s) UNION %s) SELECT %s FROM r", list, rows, w.follow(n, "r", n.self), list)
 	}
 	if n.index != 0 {
+		if n.inline() {
+			list += ", i"
+		}
 		fmt.Fprintf(&w.sql, ",\ns%d(%s) AS (%s)", n.index, list, rows)
 		return
 	}
-	fmt.Fprintf(&w.sql, ",\ns0(%s) AS (%s EXCEPT SELECT %s FROM d)", list, rows, list)
+	if n.late() && len(n.step.Key) > 0 {
+		w.except(n, rows)
+	} else {
+		fmt.Fprintf(&w.sql, ",\ns0(%s) AS (%s EXCEPT SELECT %s FROM d)", list, rows, list)
+	}
 	if n.parent {
 		fmt.Fprintf(&w.sql, ",\na0(%s) AS (SELECT %s FROM d UNION ALL SELECT %s FROM s0)", list, list, list)
 	}
 }
 
+// except writes s0 where the rows' places are wanted, too. A place is no part of
+// what tells them from d's: a row that another transaction has just changed has
+// two, the one that the snapshot sees and the one that was deleted.
+func (w *writer) except(n *node, rows string) {
+	at, list := n.alias("ctid"), aliasList(n.columns)
+	var same, chosen []string
+	for _, a := range aliases(n.columns) {
+		if a == at {
+			chosen = append(chosen, "pg_catalog.min("+a+"::pg_catalog.text)::pg_catalog.tid")
+			continue
+		}
+		same, chosen = append(same, a), append(chosen, a)
+	}
+	fmt.Fprintf(&w.sql, ",\ns0(%[1]s) AS (SELECT %[2]s FROM (SELECT %[1]s, 0 AS o FROM (%[3]s) r(%[1]s) UNION ALL SELECT %[1]s, 1 FROM d) u GROUP BY %[4]s HAVING pg_catalog.max(o) OPERATOR(pg_catalog.=) 0)",
+		list, strings.Join(chosen, ", "), rows, strings.Join(same, ", "))
+}
+
 // cut writes the CTE of the rows whose link a foreign key cuts.
 func (w *writer) cut(c cut) {
 	columns := cutColumns(c.step)
-	rows := w.rows(c.step, columns, c.edge.from.cte(), []edge{c.edge})
+	rows := w.rows(c.step, columns, "", c.edge.from.cte(), []edge{c.edge})
 	if c.node != nil {
 		removed := []string{"t"}
 		for _, col := range columns {
@@ -135,6 +166,15 @@ func cutColumns(s Step) []string {
 
 // follow selects a node's rows that reference the rows of a CTE.
 func (w *writer) follow(n *node, from string, edges []edge) string {
+	image := ""
+	if n.index != 0 && n.inline() {
+		image = ImageExpr("y", n.step.Image, w.HexText)
+	}
+	return w.rows(w.followed(n), n.columns, image, from, edges)
+}
+
+// followed is the step that n's rows are found by.
+func (w *writer) followed(n *node) Step {
 	step := n.step
 	if n.index == 0 {
 		step.Only = false
@@ -142,15 +182,18 @@ func (w *writer) follow(n *node, from string, edges []edge) string {
 			step.Only = step.Only || s.Only && s.Schema == step.Schema && s.Table == step.Table
 		}
 	}
-	return w.rows(step, n.columns, from, edges)
+	return step
 }
 
-// rows selects columns of the step's table where one of the edges holds. All
-// edges start at the same CTE.
-func (w *writer) rows(step Step, columns []string, from string, edges []edge) string {
+// rows selects columns of the step's table, and an expression over its row y (""
+// for none), where one of the edges holds. All edges start at the same CTE.
+func (w *writer) rows(step Step, columns []string, image, from string, edges []edge) string {
 	var list []string
 	for _, c := range append([]string{"tableoid"}, columns...) {
 		list = append(list, "y."+quoteIdent(c))
+	}
+	if image != "" {
+		list = append(list, image)
 	}
 	var any []string
 	for _, e := range edges {
@@ -190,7 +233,8 @@ func (w *writer) report(client []string) error {
 		nothing[i] = "NULL"
 	}
 	word := "\n"
-	branch := func(index int, step Step, client, columns []string, from string) error {
+	images := w.images()
+	branch := func(index int, step Step, client, columns []string, image, from string) error {
 		values, err := w.values(index, step, func(column string) string {
 			if column == "tableoid" {
 				return "t"
@@ -200,28 +244,41 @@ func (w *writer) report(client []string) error {
 		if err != nil {
 			return err
 		}
+		if images {
+			values = append(values, image)
+		}
 		w.sql.WriteString(word + "SELECT " + strings.Join(append(slices.Clone(client), values...), ", ") + " FROM " + from)
 		word = "\nUNION ALL "
 		return nil
 	}
 	target := w.nodes[0]
-	if err := branch(0, target.step, client, target.columns, "d"); err != nil {
+	image := noImage
+	if target.inline() {
+		image = "i"
+	}
+	if err := branch(0, target.step, client, target.columns, image, "d"); err != nil {
 		return err
 	}
 	for _, n := range w.nodes {
-		index := n.index
+		index, from, image := n.index, "s"+strconv.Itoa(n.index), noImage
 		if n == target {
 			if len(n.self) == 0 {
 				continue
 			}
 			index = len(w.Steps)
 		}
-		if err := branch(index, n.step, nothing, n.columns, "s"+strconv.Itoa(n.index)); err != nil {
+		switch {
+		case n.late():
+			from, image = w.fetched(n, from), "x.i"
+		case n.inline():
+			image = "i"
+		}
+		if err := branch(index, n.step, nothing, n.columns, image, from); err != nil {
 			return err
 		}
 	}
 	for _, c := range w.cuts {
-		if err := branch(c.index, c.step, nothing, cutColumns(c.step), "o"+strconv.Itoa(c.index)); err != nil {
+		if err := branch(c.index, c.step, nothing, cutColumns(c.step), noImage, "o"+strconv.Itoa(c.index)); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,69 @@
+package sqlparse
+
+import "strings"
+
+// ImageColumn is a column of a row's image.
+type ImageColumn struct {
+	Name string
+	// Text: the column's text is kept in UTF-8, not its type's binary form: there
+	// is none, or it depends on the session's encoding.
+	Text bool
+}
+
+// ImageExpr is an expression for a row's image, a bytea: its columns as
+// record_send writes them (the number of columns; of each its type's OID, its
+// length or -1 for NULL, and its bytes; all numbers are int32 in network order).
+// qualifier is the table's alias as SQL. Binary forms do not depend on the
+// session's DateStyle, extra_float_digits or bytea_output; the text within them is
+// in its client_encoding. recode: that is not UTF8, so the columns with Text
+// come as bytea in UTF-8.
+func ImageExpr(qualifier string, columns []ImageColumn, recode bool) string {
+	return imageExpr(columns, recode, func(column string) string { return qualifier + "." + quoteIdent(column) })
+}
+
+func imageExpr(columns []ImageColumn, recode bool, name func(string) string) string {
+	fields := make([]string, len(columns))
+	for i, c := range columns {
+		fields[i] = name(c.Name)
+		if c.Text {
+			fields[i] = "(" + fields[i] + ")::pg_catalog.text"
+		}
+		if c.Text && recode {
+			fields[i] = "pg_catalog.convert_to(" + fields[i] + ", 'UTF8')"
+		}
+	}
+	return "pg_catalog.record_send(ROW(" + strings.Join(fields, ", ") + "))"
+}
+
+const noImage = "NULL::pg_catalog.bytea"
+
+// images: any step wants its rows' images.
+func (w *writer) images() bool {
+	for _, s := range w.Steps {
+		if len(s.Image) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// inline: the image travels in the node's CTE beside the row's values. Where rows
+// come in several ways, that would have the server compare images, in memory for a
+// recursion: there the row is found again by its place, in the snapshot that all
+// parts of the statement see.
+func (n *node) inline() bool {
+	return len(n.step.Image) > 0 && (n.index == 0 || len(n.self) == 0 && len(n.in) == 1)
+}
+
+// late: the image is fetched when the rows are reported.
+func (n *node) late() bool { return len(n.step.Image) > 0 && (len(n.self) > 0 || len(n.in) > 1) }
+
+// fetched is a CTE of n's rows with their images i, fetched late.
+func (w *writer) fetched(n *node, from string) string {
+	only := ""
+	if w.followed(n).Only {
+		only = "ONLY "
+	}
+	return from + " p, LATERAL (SELECT " + ImageExpr("y", n.step.Image, w.HexText) + " AS i FROM " + only + quoteName(n.step.Schema, n.step.Table) +
+		" AS y WHERE y.ctid OPERATOR(pg_catalog.=) p." + n.alias("ctid") + " AND y.tableoid OPERATOR(pg_catalog.=) p.t OFFSET 0) x"
+}
