@@ -16,6 +16,25 @@
 // It does not decide anything: guard writes records, recovery and the command
 // line read them.
 //
+// # Images
+//
+// Where the policy asks for it an entry also holds the image of each row: the
+// whole row as it was (Image). They are kept apart from the keys, in one run of
+// bytes that is cut into blocks of 256 KiB, so that a row of a gigabyte costs no
+// more memory than itself, and ten million small ones that of a block: up to
+// 4 MiB of packed blocks stay in memory while a transaction is gathered, the rest
+// is in a temporary file without a name.
+//
+// With Options.Key images are encrypted (AES-256-GCM, a key for each entry by
+// HKDF) before they leave memory, that temporary file included. Blocks are sealed
+// before their entry has an ID, and may be sealed again after a rolled-back
+// savepoint: so what is proved with each is the number of its set and its own
+// number in it, nonces are random, and one more seal ties the set, with its number
+// of rows and blocks, to the entry's ID. Rows name their tables under the seal.
+// Keys, statements and names stay readable without the key. Where there is a key,
+// images are never written without it; older ones stay as they are. A lost key
+// cannot be replaced: its images are lost.
+//
 // # Approvals
 //
 // The journal is also where people let deletions go over the limits, and

@@ -70,6 +70,9 @@ func (j *embedded) Append(ctx context.Context, e *Entry, keys *Keys) error {
 		if keys.highest >= len(e.Tables) {
 			return fmt.Errorf("journal: keys of table %d, but the entry has %d", keys.highest, len(e.Tables))
 		}
+		if err := j.fits(e, keys); err != nil {
+			return err
+		}
 	}
 	stored := *e
 	stored.Time = e.Time.UTC()
@@ -94,6 +97,9 @@ func (j *embedded) Append(ctx context.Context, e *Entry, keys *Keys) error {
 			if _, err := s.insert.touched.ExecContext(ctx, t.Name, t.Schema, no); err != nil {
 				return err
 			}
+		}
+		if err := s.insertImages(ctx, no, e.ID, keys); err != nil {
+			return err
 		}
 		return s.insertBlocks(ctx, no, keys)
 	})

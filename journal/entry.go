@@ -90,7 +90,19 @@ type Table struct {
 	KeysCaptured bool     `json:"keys_captured"`
 	Why          string   `json:"why,omitempty"`         // why keys were not captured
 	Key          []Column `json:"key_columns,omitempty"` // identity columns, in order
+	RowsCaptured bool     `json:"rows_captured"`         // whole: there is an image of every row
+	WhyNoRows    string   `json:"why_no_rows,omitempty"` // why rows were not captured where the policy asks for it
 	Old          []Column `json:"old_columns,omitempty"` // Via SetNull/SetDef: the link's columns, whose old values follow the key
+	// Columns of the images, in order, if RowsCaptured. Generated columns are not kept.
+	Columns  []ImageColumn `json:"row_columns,omitempty"`
+	Excluded []string      `json:"excluded_columns,omitempty"` // those that the policy keeps out of the images
+}
+
+// ImageColumn is a column of the images of a table's rows.
+type ImageColumn struct {
+	Name string `json:"name"`
+	Type string `json:"type"`           // as Column's
+	Text bool   `json:"text,omitempty"` // kept as text, not in its type's binary form
 }
 
 // Column names a column and its type as PostgreSQL prints it (format_type).

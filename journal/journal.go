@@ -31,11 +31,15 @@ type Filter struct {
 // journal/journaltest. All methods are safe for concurrent use.
 type Journal interface {
 	Approvals
-	// Append stores e and the rows of keys (nil: none) and returns when both
+	// Append stores e and the rows and images of keys (nil: none) and returns when both
 	// are durable, or an error and nothing is stored. It sets nothing in e:
 	// the caller gave ID and Time (see NewID). keys stays the caller's. Once
 	// writing has begun, cancelling ctx no longer stops it.
 	Append(ctx context.Context, e *Entry, keys *Keys) error
+	// Gather makes an empty gathering of keys and images that spills to dir ("":
+	// os.TempDir()), for this journal: with its key images are encrypted before
+	// they leave memory. The caller closes it.
+	Gather(dir string) *Keys
 	// Settle records how an entry's transaction ended. Settling an entry that
 	// is not InDoubt is an error unless the outcome is the same. The outcome
 	// survives the end of the process, but is made durable only by the next
@@ -49,6 +53,10 @@ type Journal interface {
 	// Rows yields every captured row of an entry, grouped by nothing, in the
 	// order of capture. Constant memory.
 	Rows(ctx context.Context, id string) iter.Seq2[Row, error]
+	// Images yields the image of every row of an entry that has one, in the order
+	// of capture, each in memory of its own: that of one image and a block is all
+	// that is held. ErrSealed: they need another key, or one.
+	Images(ctx context.Context, id string) iter.Seq2[Image, error]
 	// Ping makes a write durable that changes nothing, to tell whether Append could.
 	Ping(ctx context.Context) error
 	Close() error

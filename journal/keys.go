@@ -18,11 +18,12 @@ const (
 
 var errStaleMark = errors.New("journal: mark of other keys, or forgotten by an earlier rewind")
 
-// Keys gathers the captured rows of one transaction before they are appended.
-// Up to a limit they stay in memory (compressed), beyond it they spill to a
+// Keys gathers the captured rows of one transaction before they are appended:
+// their keys and, where these are wanted, their images, each in an order of its own.
+// Up to a limit each stays in memory (compressed), beyond it they spill to a
 // temporary file. Not safe for concurrent use.
 //
-// The zero value is not usable: NewKeys.
+// The zero value is not usable: Journal.Gather, or NewKeys for keys alone.
 type Keys struct {
 	blocks  []extent // closed blocks, in order
 	store   spill    // holds their bytes
@@ -30,6 +31,8 @@ type Keys struct {
 	opened  int      // rows in open
 	rows    int64    // rows in all
 	highest int      // highest Row.Table seen, -1 if none
+
+	images imageStream
 }
 
 // extent is where a closed block lies in the spill.
@@ -47,6 +50,7 @@ type Mark struct {
 	opened  int // rows in those
 	rows    int64
 	highest int
+	images  imageMark
 }
 
 // NewKeys makes an empty gathering that spills to dir ("": os.TempDir()).
@@ -54,7 +58,7 @@ func NewKeys(dir string) *Keys {
 	if dir == "" {
 		dir = os.TempDir()
 	}
-	return &Keys{store: spill{dir: dir}, highest: -1}
+	return &Keys{store: spill{dir: dir}, highest: -1, images: imageStream{store: spill{dir: dir}, highest: -1}}
 }
 
 // Add appends one row; its values are copied. After an error the row is not
@@ -91,7 +95,7 @@ func (k *Keys) Len() int64 { return k.rows }
 
 // Mark returns the present end.
 func (k *Keys) Mark() Mark {
-	return Mark{k, len(k.blocks), len(k.open), k.opened, k.rows, k.highest}
+	return Mark{k, len(k.blocks), len(k.open), k.opened, k.rows, k.highest, k.images.mark()}
 }
 
 // Rewind forgets every row added since m. A mark stays good until a rewind to
@@ -114,7 +118,7 @@ func (k *Keys) Rewind(m Mark) error {
 		return errStaleMark
 	}
 	k.open, k.opened, k.rows, k.highest = k.open[:m.open], m.opened, m.rows, m.highest
-	return nil
+	return k.images.rewind(m.images)
 }
 
 // Rows yields the rows in order.
@@ -170,5 +174,6 @@ func (k *Keys) unpackBlock(b extent) ([]byte, error) {
 // Close frees the memory and the temporary file.
 func (k *Keys) Close() error {
 	k.blocks, k.open, k.opened, k.rows, k.highest = nil, nil, 0, 0, -1
-	return k.store.close()
+	k.images.blocks, k.images.open, k.images.count, k.images.highest = nil, nil, 0, -1
+	return errors.Join(k.store.close(), k.images.store.close())
 }

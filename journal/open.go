@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -20,6 +21,9 @@ type Options struct {
 	// Reader: reading is enough. A journal that exists and may not be written is
 	// opened all the same, and refuses to be written: ErrReadOnly.
 	Reader bool
+	// Key of KeySize bytes that images of rows are encrypted with, and read; nil:
+	// they are not encrypted. Keys of rows never are.
+	Key []byte
 	// Logger gets what an operator should know; nil: nothing.
 	Logger *slog.Logger
 }
@@ -35,6 +39,9 @@ func Open(ctx context.Context, location string, o Options) (Journal, error) {
 	}
 	if strings.HasPrefix(location, "postgres://") || strings.HasPrefix(location, "postgresql://") {
 		return nil, ErrShared
+	}
+	if o.Key != nil && len(o.Key) != KeySize {
+		return nil, fmt.Errorf("journal: a key of %d bytes; it takes %d", len(o.Key), KeySize)
 	}
 	if location == "" {
 		return nil, errors.New("journal: no location given; name a directory")

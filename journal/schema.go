@@ -86,6 +86,25 @@ CREATE TABLE IF NOT EXISTS hold (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS hold_state ON hold (state, time);
 `,
+	`
+-- The images of an entry's rows: how many rows in how many blocks, and, if they are
+-- encrypted, with which key, under which number, and the proof that they are this
+-- entry's.
+CREATE TABLE IF NOT EXISTS image_set (
+	entry       INTEGER PRIMARY KEY REFERENCES entry ON DELETE CASCADE,
+	rows        INTEGER NOT NULL,
+	blocks      INTEGER NOT NULL,
+	key_name    TEXT NOT NULL, -- '' for none
+	set_id      BLOB NOT NULL,
+	bond        BLOB NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS image (
+	entry       INTEGER NOT NULL REFERENCES entry ON DELETE CASCADE,
+	no          INTEGER NOT NULL,
+	data        BLOB NOT NULL,
+	UNIQUE (entry, no)
+) STRICT;
+`,
 }
 
 // migrate brings the schema to this version, in one transaction, or refuses.

@@ -104,6 +104,9 @@ func TestReader_Version1(t *testing.T) {
 	if all, err := j.Allowances(t.Context(), time.Time{}); err != nil || len(all) != 0 {
 		t.Errorf("allowances: %v, %v", all, err)
 	}
+	for i, err := range j.Images(t.Context(), "01KG9YS7KV4X2GB5HJ32FWSZZR") {
+		t.Errorf("an image: %v, %v", i, err)
+	}
 	if all, err := j.Holds(t.Context(), ""); err != nil || len(all) != 0 {
 		t.Errorf("holds: %v, %v", all, err)
 	}
