@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -61,30 +60,15 @@ func (j *embedded) failed(s *store, err error) error {
 }
 
 func (j *embedded) Append(ctx context.Context, e *Entry, keys *Keys) error {
-	if e.ID == "" || e.Time.IsZero() {
-		return errors.New("journal: an entry needs an ID and a time")
-	}
-	var count int64
-	if keys != nil {
-		count = keys.Len()
-		if keys.highest >= len(e.Tables) {
-			return fmt.Errorf("journal: keys of table %d, but the entry has %d", keys.highest, len(e.Tables))
-		}
-		if err := j.fits(e, keys); err != nil {
-			return err
-		}
-	}
-	stored := *e
-	stored.Time = e.Time.UTC()
-	body, err := json.Marshal(stored)
+	body, count, err := EncodeEntry(e, keys, j.options.Key)
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return err
 	}
 	return j.submit(ctx, false, func(ctx context.Context, s *store) error {
 		result, err := s.insert.entry.ExecContext(ctx, e.ID, e.Time.UnixNano(), e.Kind, e.Outcome,
 			e.Database, e.User, e.Application, e.Proxy, e.Rows, count, body)
 		if isUnique(err) {
-			return exists(anEntry, e.ID)
+			return exists(AnEntry, e.ID)
 		}
 		if err != nil {
 			return err
@@ -106,15 +90,12 @@ func (j *embedded) Append(ctx context.Context, e *Entry, keys *Keys) error {
 }
 
 func (s *store) insertBlocks(ctx context.Context, entry int64, keys *Keys) error {
-	if keys == nil {
-		return nil
-	}
 	n := 0
-	for data, info := range keys.packed() {
-		if info.err != nil {
-			return info.err
+	for b, err := range keys.Blocks() {
+		if err != nil {
+			return err
 		}
-		if _, err := s.insert.block.ExecContext(ctx, entry, n, info.rows, data); err != nil {
+		if _, err := s.insert.block.ExecContext(ctx, entry, n, b.Rows, b.Data); err != nil {
 			return err
 		}
 		n++
@@ -123,10 +104,8 @@ func (s *store) insertBlocks(ctx context.Context, entry int64, keys *Keys) error
 }
 
 func (j *embedded) Settle(ctx context.Context, id string, o Outcome) error {
-	switch o {
-	case Committed, RolledBack, Blocked, InDoubt:
-	default:
-		return fmt.Errorf("journal: %q is no outcome", o)
+	if err := CheckOutcome(o); err != nil {
+		return err
 	}
 	return j.submit(ctx, true, func(ctx context.Context, s *store) error {
 		result, err := s.settle.ExecContext(ctx, o, id)
@@ -147,7 +126,7 @@ func (s *store) whyNotSettled(ctx context.Context, id string) error {
 	}
 	defer rows.Close()
 	if !rows.Next() {
-		return errors.Join(rows.Err(), notFound(anEntry, id))
+		return errors.Join(rows.Err(), notFound(AnEntry, id))
 	}
 	var is Outcome
 	if err := rows.Scan(&is); err != nil {

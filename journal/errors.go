@@ -14,7 +14,7 @@ var (
 	ErrUnreadable = errors.New("journal cannot be read")
 	ErrNewer      = errors.New("journal was written by a newer rowback")
 	ErrForeign    = errors.New("not a rowback journal")
-	ErrShared     = errors.New("a shared journal in PostgreSQL is not supported by this version: give a directory as the journal")
+	ErrShared     = errors.New("this journal is in PostgreSQL: package journals opens it")
 )
 
 // Any time.

@@ -3,9 +3,6 @@ package journal
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"time"
 )
 
@@ -15,26 +12,15 @@ type querier interface {
 }
 
 func (j *embedded) Grant(ctx context.Context, a *Allowance) error {
-	switch err := errors.Join(validTime("an allowance", a.Time), validTime("an allowance's end", a.Expires)); {
-	case a.ID == "":
-		return errors.New("journal: an allowance needs an ID")
-	case a.Rows <= 0:
-		return errors.New("journal: an allowance needs a number of rows above zero")
-	case err != nil:
-		return err
-	}
-	fresh := *a
-	fresh.Time, fresh.Expires = a.Time.UTC(), a.Expires.UTC()
-	fresh.Revoked, fresh.RevokedBy, fresh.Uses = time.Time{}, "", nil
-	body, err := json.Marshal(fresh)
+	body, err := EncodeAllowance(a)
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return err
 	}
 	return j.submit(ctx, false, func(ctx context.Context, s *store) error {
 		_, err := s.write.ExecContext(ctx, "INSERT INTO allowance (id, time, expires, rows, once, body) VALUES (?, ?, ?, ?, ?, ?)",
 			a.ID, a.Time.UnixNano(), a.Expires.UnixNano(), a.Rows, a.Once, body)
 		if isUnique(err) {
-			return exists(anAllowance, a.ID)
+			return exists(AnAllowance, a.ID)
 		}
 		return err
 	})
@@ -63,17 +49,14 @@ func (j *embedded) Revoke(ctx context.Context, id, by string, at time.Time) (*Al
 	}
 	var revoked Allowance
 	err := j.submit(ctx, false, func(ctx context.Context, s *store) (err error) {
-		revoked, err = lookup(anAllowance, id, func(a Allowance) string { return a.ID }, func(where string, args ...any) ([]Allowance, error) {
+		revoked, err = lookup(AnAllowance, id, func(a Allowance) string { return a.ID }, func(where string, args ...any) ([]Allowance, error) {
 			return readAllowances(ctx, s.write, where+" ORDER BY id LIMIT 2", args...)
 		})
 		if err != nil || !revoked.Revoked.IsZero() {
 			return err
 		}
-		revoked.Revoked, revoked.RevokedBy = at.UTC(), by
-		stored := revoked
-		stored.Uses = nil
-		body, err := json.Marshal(stored)
-		if err != nil {
+		var body []byte
+		if body, revoked, err = EncodeRevoked(revoked, by, at); err != nil {
 			return err
 		}
 		_, err = s.write.ExecContext(ctx, "UPDATE allowance SET revoked = 1, body = ? WHERE id = ?", body, revoked.ID)
@@ -103,17 +86,9 @@ func readAllowances(ctx context.Context, q querier, where string, args ...any) (
 		if err := rows.Scan(&id, &body, &uses); err != nil {
 			return nil, err
 		}
-		var a Allowance
-		var stored []struct {
-			ID         string
-			Time, Rows int64
-		}
-		if err := errors.Join(json.Unmarshal(body, &a), json.Unmarshal(uses, &stored)); err != nil {
-			return nil, fmt.Errorf("%w: allowance %s: %w", ErrDamaged, id, err)
-		}
-		a.Uses = make([]Use, len(stored))
-		for i, u := range stored {
-			a.Uses[i] = Use{ID: u.ID, Time: time.Unix(0, u.Time).UTC(), Rows: u.Rows}
+		a, err := DecodeAllowance(id, body, uses)
+		if err != nil {
+			return nil, err
 		}
 		out = append(out, a)
 	}

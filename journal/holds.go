@@ -2,31 +2,20 @@ package journal
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 )
 
 func (j *embedded) Hold(ctx context.Context, h *Hold) error {
-	switch err := errors.Join(validTime("a hold", h.Time), validTime("a hold's end", h.Expires)); {
-	case h.ID == "":
-		return errors.New("journal: a hold needs an ID")
-	case err != nil:
-		return err
-	}
-	fresh := *h
-	fresh.Time, fresh.Expires = h.Time.UTC(), h.Expires.UTC()
-	fresh.State, fresh.By, fresh.Reason, fresh.Decided = Waiting, "", "", time.Time{}
-	body, err := json.Marshal(fresh)
+	body, err := EncodeHold(h)
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return err
 	}
 	return j.submit(ctx, false, func(ctx context.Context, s *store) error {
 		_, err := s.write.ExecContext(ctx, "INSERT INTO hold (id, time, state, body) VALUES (?, ?, ?, ?)",
 			h.ID, h.Time.UnixNano(), Waiting, body)
 		if isUnique(err) {
-			return exists(aHold, h.ID)
+			return exists(AHold, h.ID)
 		}
 		return err
 	})
@@ -51,7 +40,7 @@ func (j *embedded) Holds(ctx context.Context, state HoldState) ([]Hold, error) {
 func (j *embedded) HoldByID(ctx context.Context, id string) (*Hold, error) {
 	s := j.store.Load()
 	if !s.hasApprovals() {
-		return nil, notFound(aHold, id)
+		return nil, notFound(AHold, id)
 	}
 	h, err := findHold(ctx, s.read, id)
 	if err != nil {
@@ -61,12 +50,7 @@ func (j *embedded) HoldByID(ctx context.Context, id string) (*Hold, error) {
 }
 
 func (j *embedded) Decide(ctx context.Context, id string, state HoldState, by, reason string, at time.Time) (*Hold, error) {
-	switch state {
-	case Granted, Denied, Expired, Left:
-	default:
-		return nil, fmt.Errorf("journal: %q is no decision", state)
-	}
-	if err := validTime("a decision", at); err != nil {
+	if err := CheckDecision(state, at); err != nil {
 		return nil, err
 	}
 	var h Hold
@@ -79,20 +63,14 @@ func (j *embedded) Decide(ctx context.Context, id string, state HoldState, by, r
 			}
 			return refusal
 		}
-		if h.State != Waiting {
-			refusal = fmt.Errorf("%w: %s is %s", ErrDecided, h.ID, h.State)
-			return nil
+		var body []byte
+		if h, body, refusal = h.Decide(state, by, reason, at); body == nil {
+			if errors.Is(refusal, ErrDecided) {
+				return nil
+			}
+			return refusal
 		}
-		h.State, h.By, h.Reason, h.Decided = state, by, reason, at.UTC()
-		if (state == Granted || state == Denied) && !at.Before(h.Expires) {
-			h.State, h.By, h.Reason, h.Decided = Expired, "", "", h.Expires
-			refusal = fmt.Errorf("%w: %s expired at %s", ErrDecided, h.ID, h.Expires.Format(time.RFC3339))
-		}
-		body, err := json.Marshal(h)
-		if err != nil {
-			return err
-		}
-		_, err = s.write.ExecContext(ctx, "UPDATE hold SET state = ?, body = ? WHERE id = ?", h.State, body, h.ID)
+		_, err := s.write.ExecContext(ctx, "UPDATE hold SET state = ?, body = ? WHERE id = ?", h.State, body, h.ID)
 		return err
 	})
 	switch {
@@ -105,7 +83,7 @@ func (j *embedded) Decide(ctx context.Context, id string, state HoldState, by, r
 }
 
 func findHold(ctx context.Context, q querier, id string) (Hold, error) {
-	return lookup(aHold, id, func(h Hold) string { return h.ID }, func(where string, args ...any) ([]Hold, error) {
+	return lookup(AHold, id, func(h Hold) string { return h.ID }, func(where string, args ...any) ([]Hold, error) {
 		return readHolds(ctx, q, where+" ORDER BY id LIMIT 2", args...)
 	})
 }
@@ -124,9 +102,9 @@ func readHolds(ctx context.Context, q querier, where string, args ...any) ([]Hol
 		if err := rows.Scan(&id, &body); err != nil {
 			return nil, err
 		}
-		var h Hold
-		if err := json.Unmarshal(body, &h); err != nil {
-			return nil, fmt.Errorf("%w: hold %s: %w", ErrDamaged, id, err)
+		h, err := DecodeHold(id, body)
+		if err != nil {
+			return nil, err
 		}
 		out = append(out, h)
 	}

@@ -6,15 +6,6 @@ import (
 	"time"
 )
 
-// noun is what a kind of thing in the journal is called.
-type noun struct{ one, many string }
-
-var (
-	anEntry     = noun{"journal entry", "journal entries"}
-	anAllowance = noun{"allowance", "allowances"}
-	aHold       = noun{"hold", "holds"}
-)
-
 // lookupError is ErrNotFound, ErrAmbiguous or ErrExists in words that fit the thing.
 type lookupError struct {
 	is   error
@@ -24,33 +15,23 @@ type lookupError struct {
 func (e *lookupError) Error() string { return e.text }
 func (e *lookupError) Unwrap() error { return e.is }
 
-func notFound(n noun, id string) error {
+func notFound(n Noun, id string) error {
 	return &lookupError{ErrNotFound, fmt.Sprintf("no such %s: %q", n.one, id)}
 }
 
-func exists(n noun, id string) error {
+func exists(n Noun, id string) error {
 	return &lookupError{ErrExists, fmt.Sprintf("%s exists already: %s", n.one, id)}
 }
 
-// lookup finds the one thing with this ID or unique prefix. read returns what a
-// condition selects, in order of their IDs and no more than two.
-func lookup[T any](n noun, id string, idOf func(T) string, read func(where string, args ...any) ([]T, error)) (T, error) {
-	var none T
-	found, err := read("id = ?", id)
-	if err == nil && len(found) == 0 && id != "" {
+// lookup is Lookup for SQLite: read returns what a condition selects.
+func lookup[T any](n Noun, id string, idOf func(T) string, read func(where string, args ...any) ([]T, error)) (T, error) {
+	return Lookup(n, id, idOf, func(prefix bool) ([]T, error) {
+		if !prefix {
+			return read("id = ?", id)
+		}
 		where, args := Filter{ID: id}.where()
-		found, err = read(where, args...)
-	}
-	switch {
-	case err != nil:
-		return none, err
-	case len(found) == 0:
-		return none, notFound(n, id)
-	case len(found) > 1:
-		return none, &lookupError{ErrAmbiguous, fmt.Sprintf("several %s start with this ID: %q, among them %s and %s",
-			n.many, id, idOf(found[0]), idOf(found[1]))}
-	}
-	return found[0], nil
+		return read(where, args...)
+	})
 }
 
 // validTime refuses times that the file cannot hold: they would be read back as others.

@@ -3,8 +3,6 @@ package journal
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"fmt"
 	"iter"
 	"strings"
 )
@@ -23,7 +21,7 @@ type found struct {
 
 const entryColumns = "no, id, time, outcome, keys, body"
 
-func scanEntry(rows *sql.Rows) (found, error) {
+func scAnEntry(rows *sql.Rows) (found, error) {
 	var f found
 	var id string
 	var outcome Outcome
@@ -31,19 +29,9 @@ func scanEntry(rows *sql.Rows) (found, error) {
 	if err := rows.Scan(&f.no, &id, &f.time, &outcome, &f.keys, &body); err != nil {
 		return f, err
 	}
-	f.entry = new(Entry)
-	if err := json.Unmarshal(body, f.entry); err != nil {
-		return f, fmt.Errorf("%w: entry %s: %w", ErrDamaged, id, err)
-	}
-	f.entry.Outcome = outcome
-	// Empty lists stay lists in JSON.
-	if f.entry.Statements == nil {
-		f.entry.Statements = []Statement{}
-	}
-	if f.entry.Tables == nil {
-		f.entry.Tables = []Table{}
-	}
-	return f, nil
+	var err error
+	f.entry, err = DecodeEntry(id, body, outcome)
+	return f, err
 }
 
 func (j *embedded) query(ctx context.Context, text string, args ...any) ([]found, error) {
@@ -55,7 +43,7 @@ func (j *embedded) query(ctx context.Context, text string, args ...any) ([]found
 	defer rows.Close()
 	var out []found
 	for rows.Next() {
-		f, err := scanEntry(rows)
+		f, err := scAnEntry(rows)
 		if err != nil {
 			return nil, j.failed(s, err)
 		}
@@ -69,7 +57,7 @@ func (j *embedded) query(ctx context.Context, text string, args ...any) ([]found
 
 // find looks an entry up by its whole ID or a unique prefix.
 func (j *embedded) find(ctx context.Context, id string) (found, error) {
-	return lookup(anEntry, id, func(f found) string { return f.entry.ID }, func(where string, args ...any) ([]found, error) {
+	return lookup(AnEntry, id, func(f found) string { return f.entry.ID }, func(where string, args ...any) ([]found, error) {
 		return j.query(ctx, "SELECT "+entryColumns+" FROM entry WHERE "+where+" ORDER BY id LIMIT 2", args...)
 	})
 }

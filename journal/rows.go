@@ -4,35 +4,17 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"iter"
 )
 
 func (j *embedded) Rows(ctx context.Context, id string) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		f, err := j.find(ctx, id)
-		left := f.keys
-		for n := 0; err == nil && left > 0; n++ {
-			var raw []byte
-			if raw, err = j.block(ctx, f, n); err != nil {
-				break
-			}
-			for row, bad := range rawRows(raw) {
-				if left--; left < 0 || row.Table >= len(f.entry.Tables) {
-					bad = errBadBlock
-				}
-				if bad != nil {
-					err = fmt.Errorf("%w: entry %s, block %d", bad, f.entry.ID, n)
-					break
-				}
-				if !yield(row, nil) {
-					return
-				}
-			}
-		}
 		if err != nil {
 			yield(Row{}, err)
+			return
 		}
+		ReadRows(f.entry, f.keys, func(n int) ([]byte, error) { return j.block(ctx, f, n) })(yield)
 	}
 }
 
@@ -44,10 +26,10 @@ func (j *embedded) block(ctx context.Context, f found, n int) ([]byte, error) {
 	var data []byte
 	err := s.read.QueryRowContext(ctx, "SELECT data FROM block WHERE entry = ? AND no = ?", f.no, n).Scan(&data)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("%w: entry %s lacks block %d of its keys", ErrDamaged, f.entry.ID, n)
+		return nil, LacksBlock(f.entry.ID, n)
 	}
 	if err != nil {
 		return nil, j.failed(s, err)
 	}
-	return unpack(data)
+	return data, nil
 }

@@ -4,17 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 )
 
-// account is what decides whether an allowance can be used, as the writer's
-// transaction sees it.
+// account is an allowance's, as the writer's transaction sees it.
 type account struct {
-	no, expires, rows int64
-	once, revoked     bool
-	used, uses        int64 // by all transactions
-	mine, mineUses    int64 // of these, by the one that asks: rows, and 1 or 0
+	no int64
+	Account
 }
 
 // readAccount returns nil where there is no such allowance.
@@ -22,34 +18,15 @@ func (s *store) readAccount(ctx context.Context, id, use string) (*account, erro
 	var a account
 	err := s.write.QueryRowContext(ctx, `SELECT a.no, a.expires, a.rows, a.once, a.revoked, a.used, a.uses, coalesce(u.rows, 0), u.id IS NOT NULL
 		FROM allowance a LEFT JOIN allowance_use u ON u.allowance = a.no AND u.id = ?2 WHERE a.id = ?1`, id, use).
-		Scan(&a.no, &a.expires, &a.rows, &a.once, &a.revoked, &a.used, &a.uses, &a.mine, &a.mineUses)
+		Scan(&a.no, &a.Expires, &a.Rows, &a.Once, &a.Revoked, &a.Used, &a.Uses, &a.Mine, &a.MineUses)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	return &a, err
 }
 
-// refuses says why rows cannot be used at a time; nil: they can.
-func (a *account) refuses(id string, rows int64, at time.Time) error {
-	left := a.rows - (a.used - a.mine)
-	switch {
-	case a.revoked:
-		return fmt.Errorf("%w: %s was revoked", ErrSpent, id)
-	case at.UnixNano() >= a.expires:
-		return fmt.Errorf("%w: %s expired at %s", ErrSpent, id, time.Unix(0, a.expires).UTC().Format(time.RFC3339))
-	case a.once && a.uses > a.mineUses:
-		return fmt.Errorf("%w: %s was for one transaction, and another one has used it", ErrSpent, id)
-	case rows > left:
-		return fmt.Errorf("%w: %s has %d of %d rows left, and %d are needed", ErrSpent, id, left, a.rows, rows)
-	}
-	return nil
-}
-
 func (j *embedded) Use(ctx context.Context, id, use string, rows int64, at time.Time) error {
-	switch err := validTime("a use", at); {
-	case use == "" || rows < 0:
-		return errors.New("journal: a use needs an ID and a number of rows not below zero")
-	case err != nil:
+	if err := CheckUse(use, rows, at); err != nil {
 		return err
 	}
 	// A refusal writes nothing, so it need not fail the transaction that others'
@@ -62,10 +39,10 @@ func (j *embedded) Use(ctx context.Context, id, use string, rows int64, at time.
 			return err
 		}
 		if a == nil {
-			refusal = notFound(anAllowance, id)
+			refusal = notFound(AnAllowance, id)
 			return nil
 		}
-		if refusal = a.refuses(id, rows, at); refusal != nil {
+		if refusal = a.Refuses(id, rows, at); refusal != nil {
 			return nil
 		}
 		_, err = s.write.ExecContext(ctx, `INSERT INTO allowance_use (allowance, id, time, rows) VALUES (?, ?, ?, ?)
@@ -73,7 +50,7 @@ func (j *embedded) Use(ctx context.Context, id, use string, rows int64, at time.
 		if err != nil {
 			return err
 		}
-		return s.account(ctx, a.no, rows-a.mine, 1-a.mineUses)
+		return s.account(ctx, a.no, rows-a.Mine, 1-a.MineUses)
 	})
 	if err != nil {
 		return err
@@ -84,13 +61,13 @@ func (j *embedded) Use(ctx context.Context, id, use string, rows int64, at time.
 func (j *embedded) Unuse(ctx context.Context, id, use string) error {
 	return j.submit(ctx, true, func(ctx context.Context, s *store) error {
 		a, err := s.readAccount(ctx, id, use)
-		if err != nil || a == nil || a.mineUses == 0 {
+		if err != nil || a == nil || a.MineUses == 0 {
 			return err
 		}
 		if _, err := s.write.ExecContext(ctx, "DELETE FROM allowance_use WHERE allowance = ? AND id = ?", a.no, use); err != nil {
 			return err
 		}
-		return s.account(ctx, a.no, -a.mine, -1)
+		return s.account(ctx, a.no, -a.Mine, -1)
 	})
 }
 

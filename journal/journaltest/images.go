@@ -10,7 +10,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/journal/journals"
+	"github.com/rowback/rowback/journal/pgjournal"
 )
 
 // testImages gathers images of all sizes, with rewinds at random, and reads back
@@ -69,7 +73,7 @@ func testImages(t *testing.T, location NewLocation) {
 
 func openWith(t *testing.T, location string, key []byte) journal.Journal {
 	t.Helper()
-	j, err := journal.Open(t.Context(), location, journal.Options{Key: key})
+	j, err := journals.Open(t.Context(), location, journal.Options{Key: key})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,9 +144,12 @@ func testImagesSealed(t *testing.T, location NewLocation) {
 	}
 }
 
-// holds: a file below dir has the text in it.
+// holds: a file below dir, or a stored image, has the text in it.
 func holds(t *testing.T, dir string, text []byte) (found bool) {
 	t.Helper()
+	if pgjournal.IsURL(dir) {
+		return holdsImage(t, dir, text)
+	}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -152,6 +159,19 @@ func holds(t *testing.T, dir string, text []byte) (found bool) {
 		return err
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func holdsImage(t *testing.T, url string, text []byte) (found bool) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	if err := c.QueryRow(t.Context(), "SELECT bool_or(position($1 IN data) > 0) FROM "+pgjournal.Schema+".image", text).Scan(&found); err != nil {
 		t.Fatal(err)
 	}
 	return found

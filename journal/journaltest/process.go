@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/journal/journals"
 )
 
 const (
@@ -42,7 +43,7 @@ func Child() {
 func child(role, location string) error {
 	const rows = 30_000 // several blocks
 	ctx := context.Background()
-	j, err := journal.Open(ctx, location, journal.Options{})
+	j, err := journals.Open(ctx, location, journal.Options{})
 	if err != nil {
 		return err
 	}

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/journal/journals"
 )
 
 // NewLocation returns the location of a journal that does not exist yet or is empty.
 type NewLocation func(t *testing.T) string
 
-// Run runs the suite on journals opened with journal.Open.
+// Run runs the suite on journals opened with journals.Open.
 func Run(t *testing.T, location NewLocation) {
 	for _, test := range []struct {
 		name string
@@ -51,7 +52,7 @@ func Run(t *testing.T, location NewLocation) {
 
 func open(t *testing.T, location string) journal.Journal {
 	t.Helper()
-	j, err := journal.Open(t.Context(), location, journal.Options{})
+	j, err := journals.Open(t.Context(), location, journal.Options{})
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/journal/journals"
 )
 
 func testUse(t *testing.T, location NewLocation) {
@@ -159,7 +160,7 @@ const useRole = "use "
 // on until it is spent, and prints a line for each time.
 func useChild(id, location string) error {
 	ctx := context.Background()
-	j, err := journal.Open(ctx, location, journal.Options{})
+	j, err := journals.Open(ctx, location, journal.Options{})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,218 @@
+package pgjournal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rowback/rowback/journal"
+)
+
+const (
+	connectTimeout = 3 * time.Second
+	openTimeout    = 15 * time.Second
+	lockTimeout    = 10 * time.Second
+	// tryTimeout bounds one attempt at a write; perByte is added for what it sends.
+	tryTimeout = 10 * time.Second
+	perByte    = time.Second / (1 << 20)
+	// patience is how long a write is tried again where the server is not there.
+	patience = 5 * time.Second
+)
+
+// notConfirmed marks, in a connection's CustomData, that the server has not
+// waited for its synchronous standby.
+const notConfirmed = "rowback: not confirmed"
+
+var errNotConfirmed = errors.New("the server did not wait for its synchronous standby")
+
+// unconfirmed: the server says that it committed, but did not wait for its
+// standby (SyncRepWaitForLSN: its only warnings).
+func unconfirmed(n *pgconn.Notice) bool {
+	return n.Severity == "WARNING" && (n.Routine == "SyncRepWaitForLSN" || n.Code == "57P01")
+}
+
+// write does a write, again if need be, for as long as patience allows. again
+// tells do that an attempt before may have been stored. size is about how many
+// bytes it sends. Cancelling ctx stops it only before it has begun.
+func (j *shared) write(ctx context.Context, size int64, do func(ctx context.Context, c *pgx.Conn, again bool) error) error {
+	if err := j.usable(ctx); err != nil {
+		return err
+	}
+	if j.readOnly {
+		return fmt.Errorf("%w: %s; use a role with the right to write schema %s, on the primary", journal.ErrReadOnly, j.where, Schema)
+	}
+	again, renewed := false, false
+	began := time.Now()
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		err := j.attempt(ctx, size, func(ctx context.Context, c *pgx.Conn) error { return do(ctx, c, again) })
+		if err == nil {
+			return nil
+		}
+		if isMissing(err) && !renewed { // somebody dropped it: evidence from now on is better than none
+			renewed = true
+			if err := j.renew(ctx); err != nil {
+				return j.explain(err)
+			}
+			continue
+		}
+		transient, maybe := fate(err)
+		again = again || maybe
+		if !transient || time.Since(began) > patience || j.closing.Load() || ctx.Err() != nil && !again {
+			if again {
+				err = fmt.Errorf("%w; whether it was stored is not known", err)
+			}
+			return j.explain(err)
+		}
+		j.pool.Reset() // the other connections lead to the same server
+		time.Sleep(wait)
+	}
+}
+
+func (j *shared) attempt(ctx context.Context, size int64, do func(context.Context, *pgx.Conn) error) error {
+	limit := tryTimeout + time.Duration(size)*perByte
+	waiting, cancel := context.WithTimeout(ctx, limit)
+	c, err := j.pool.Acquire(waiting)
+	cancel()
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	begun, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	marks := c.Conn().PgConn().CustomData()
+	delete(marks, notConfirmed)
+	if err = do(begun, c.Conn()); err == nil && marks[notConfirmed] != nil {
+		return errNotConfirmed
+	}
+	return err
+}
+
+// read does a read: once more if the connection turns out to be dead.
+func (j *shared) read(ctx context.Context, do func(ctx context.Context, c *pgx.Conn) error) error {
+	if err := j.usable(ctx); err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		err := j.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return do(ctx, c.Conn()) })
+		if err == nil {
+			return nil
+		}
+		if transient, _ := fate(err); !transient || try == 2 || ctx.Err() != nil {
+			return j.explain(err)
+		}
+		j.pool.Reset()
+	}
+}
+
+// usable: it is open, and the caller still wants it.
+func (j *shared) usable(ctx context.Context) error {
+	if j.closing.Load() {
+		return journal.ErrClosed
+	}
+	return ctx.Err()
+}
+
+// renew makes the schema again.
+func (j *shared) renew(ctx context.Context) error {
+	err := j.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+		_, err := migrate(ctx, c.Conn(), j.where)
+		return err
+	})
+	if err == nil {
+		j.options.Logger.Warn("the journal was removed while in use; a new one was begun", "journal", j.where)
+	}
+	return err
+}
+
+// fate says of a failed attempt whether another one may do better, and whether
+// what it was to store may be stored all the same.
+func fate(err error) (transient, maybe bool) {
+	var answer *pgconn.PgError
+	var connect *pgconn.ConnectError
+	switch {
+	case errors.Is(err, errNotConfirmed):
+		return true, true
+	case errors.As(err, &connect):
+		// A server that says no to a login says no again; one that starts up does not.
+		return !errors.As(err, &answer) || transientState(answer.Code), false
+	case errors.As(err, &answer):
+		// An error that comes with the connection's end may follow a commit.
+		return transientState(answer.Code), answer.Severity == "FATAL" || answer.Severity == "PANIC"
+	case errors.Is(err, pgx.ErrNoRows), errors.Is(err, ErrNotDurable), errors.Is(err, journal.ErrDamaged):
+		return false, false
+	case isRefusal(err):
+		return false, false
+	}
+	return true, !pgconn.SafeToRetry(err)
+}
+
+func transientState(code string) bool {
+	switch code {
+	case "57P01", "57P02", "57P03", // shut down, crashed, starting up
+		"25006",          // no longer a primary
+		"40001", "40P01", // somebody was in the way
+		"53300": // too many connections
+		return true
+	}
+	return code[:2] == "08"
+}
+
+// isMissing: the schema or a table is not there.
+func isMissing(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && (answer.Code == "42P01" || answer.Code == "3F000")
+}
+
+// isRefusal: the error is the journal's own word, not the server's.
+func isRefusal(err error) bool {
+	for _, is := range []error{journal.ErrExists, journal.ErrSettled, journal.ErrNotFound, journal.ErrAmbiguous, journal.ErrDecided, journal.ErrSpent} {
+		if errors.Is(err, is) {
+			return true
+		}
+	}
+	return false
+}
+
+func isUnique(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && answer.Code == "23505"
+}
+
+// explain turns the server's error into what is wrong and what to do. Other errors pass.
+func (j *shared) explain(err error) error {
+	if j.closing.Load() {
+		return journal.ErrClosed
+	}
+	var answer *pgconn.PgError
+	var connect *pgconn.ConnectError
+	switch {
+	case errors.As(err, &answer):
+		return j.explainState(answer, err)
+	case errors.As(err, &connect):
+		return fmt.Errorf("journal: %s cannot be reached: %w", j.where, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("journal: %s did not answer in time: %w", j.where, err)
+	}
+	return err
+}
+
+func (j *shared) explainState(answer *pgconn.PgError, err error) error {
+	switch answer.Code {
+	case "53100":
+		return fmt.Errorf("%w: %s: %w", journal.ErrFull, j.where, err)
+	case "42501":
+		return fmt.Errorf("%w: %s: %w; use a role that owns schema %s, or grant it CREATE on the database once", journal.ErrReadOnly, j.where, err, Schema)
+	case "25006":
+		return fmt.Errorf("%w: %s is a standby, or set to read only; name the primary, or all hosts with target_session_attrs=read-write", journal.ErrReadOnly, j.where)
+	case "XX001", "XX002":
+		return fmt.Errorf("%w: %s: %w", journal.ErrDamaged, j.where, err)
+	case "42P01", "3F000":
+		return fmt.Errorf("%w: %s has no schema %s any more", journal.ErrGone, j.where, Schema)
+	}
+	return fmt.Errorf("journal: %s: %w", j.where, err)
+}
