@@ -9,10 +9,13 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/journal/journals"
 )
 
 // written makes a journal with these entries in o's directory.
@@ -139,4 +142,39 @@ func TestTLS(t *testing.T) {
 	look(t, o).expect(t, "TLS", Fail, o.TLSClientCA+" ended")
 	_, o.TLSKey = certificate(t, now, now.Add(day))
 	look(t, o).expect(t, "TLS", Fail, "cannot load")
+}
+
+// A shared journal: its server has to keep what it confirms.
+func TestJournal_Shared(t *testing.T) {
+	o, c := healthy(t), pgtest.Shared(t) // fsync is off there
+	o.Journal = c.URL(pgtest.Database(t))
+	r := look(t, o)
+	r.expect(t, "journal server", Fail, "fsync is off")
+	r.expect(t, "journal server", Warn, "production's own")
+	o.Journal = "postgres://u:SECRET@127.0.0.1:1/db"
+	r = look(t, o)
+	r.expect(t, "journal", Fail, "127.0.0.1:1/db cannot be reached")
+	for _, c := range r.Checks {
+		if strings.Contains(c.Seen, "SECRET") {
+			t.Error("a password is shown")
+		}
+	}
+
+	durable, err := pgtest.Start(t.Context(), pgtest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer durable.Stop()
+	o.Journal = durable.URL("postgres")
+	r = look(t, o)
+	r.expect(t, "journal server", OK, "durable, without a standby")
+	r.expect(t, "journal", OK, "the proxy begins one")
+	j, err := journals.Open(t.Context(), o.Journal, journal.Options{Proxy: "p1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	r = look(t, o)
+	r.expect(t, "journal server", OK, "1 proxy has it open")
+	r.expect(t, "journal", OK, "no entries yet")
 }

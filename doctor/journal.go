@@ -10,13 +10,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/journal/journals"
+	"github.com/rowback/rowback/journal/pgjournal"
 )
 
 // asProxy is the mend of a journal's permissions.
@@ -24,14 +25,14 @@ const asProxy = "run this as the user that the proxy runs as; that user must own
 
 // journal: evidence can be kept, there is room for it, and what it holds is settled.
 func (e *examination) journal(ctx context.Context) {
-	local := !strings.Contains(e.o.Journal, "://")
-	if local && !e.journalDirectory() {
+	shared := pgjournal.IsURL(e.o.Journal)
+	if shared && !e.sharedJournal(ctx) || !shared && !e.journalDirectory() {
 		return
 	}
-	j, err := journal.Open(ctx, e.o.Journal, journal.Options{MustExist: true, Reader: true})
+	j, err := journals.Open(ctx, e.o.Journal, journal.Options{MustExist: true, Reader: true})
 	switch {
-	case local && errors.Is(err, journal.ErrNoJournal):
-		e.ok("journal", "%s holds none yet; the proxy begins one", e.o.Journal)
+	case errors.Is(err, journal.ErrNoJournal):
+		e.ok("journal", "%s holds none yet; the proxy begins one", journals.Name(e.o.Journal))
 		return
 	case err != nil:
 		e.fail("journal", "", "%v", err) // its errors name the mend
@@ -178,7 +179,7 @@ func (e *examination) journalEntries(ctx context.Context, j journal.Journal) {
 			break
 		}
 	}
-	e.ok("journal", "%s, %s", e.o.Journal, last)
+	e.ok("journal", "%s, %s", journals.Name(e.o.Journal), last)
 	var doubt []string
 	for entry, err := range j.Entries(ctx, journal.Filter{Outcome: journal.InDoubt}) {
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rowback/rowback/guard/alert"
 	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/journal/pgjournal"
 	"github.com/rowback/rowback/recovery"
 )
 
@@ -40,8 +41,9 @@ type examination struct {
 	Report
 	o Options
 
-	production, recovery *recovery.Session // nil unless they could be opened
-	seenDatabases        []string          // that the journal's newest entries name
+	production, recovery *recovery.Session      // nil unless they could be opened
+	seenDatabases        []string               // that the journal's newest entries name
+	journalServer        *pgjournal.Examination // of a shared journal that could be reached
 }
 
 // Run makes every check; its own error is that ctx ended.
@@ -56,7 +58,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	defer e.close()
 	for _, look := range []func(context.Context){
 		e.configuration, e.rules, e.upstream, e.control, e.journal, e.tls, e.admin,
-		e.productionDatabase, e.ruleNames, e.recoveryDatabase, e.restore, e.alerts,
+		e.productionDatabase, e.journalApart, e.ruleNames, e.recoveryDatabase, e.restore, e.alerts,
 	} {
 		look(ctx)
 		if ctx.Err() != nil {

@@ -64,11 +64,7 @@ The journal says what is allowed: give the one that the proxy writes.`,
 
 // openApprovals opens the journal that a proxy writes; reader: it need not be written.
 func openApprovals(ctx context.Context, s *settings, reader bool) (journal.Journal, error) {
-	j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: true, Reader: reader})
-	if errors.Is(err, journal.ErrShared) {
-		return nil, usageError(err)
-	}
-	return j, err
+	return s.openJournal(ctx, journal.Options{MustExist: true, Reader: reader})
 }
 
 // approvalError says what to do about an ID that names nothing, or several.

@@ -127,7 +127,7 @@ func TestAllow_ErrorsGrantNothing(t *testing.T) {
 		{"01JY2M --once", exitUsage, "--once is for an allowance"},
 		{"01JY2M 01JY2N", exitUsage, "accepts at most 1 arg"},
 		{"--rows 1 --journal missing", exitFailed, "there is no journal here"},
-		{"--rows 1 --journal postgres://u:SECRET@h/db", exitUsage, "give a directory"},
+		{"--rows 1 --journal postgres://u:SECRET@127.0.0.1:1/db", exitFailed, "cannot be reached"},
 	} {
 		r := runWith(t, env, append([]string{"allow"}, strings.Fields(c.args)...)...)
 		r.check(t, c.code, c.stderr)

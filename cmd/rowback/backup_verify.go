@@ -70,7 +70,7 @@ func runBackupVerify(cmd *cobra.Command, s *settings, o backupVerifyOptions, arg
 		}
 		options.Dump, options.Server = args[0], connString(o.server)
 	}
-	j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: true, Reader: true})
+	j, err := s.openJournal(ctx, journal.Options{MustExist: true, Reader: true})
 	switch {
 	case err == nil:
 		defer func() { err = errors.Join(err, j.Close()) }()

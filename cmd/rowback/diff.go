@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/journal/journals"
 	"github.com/rowback/rowback/recovery"
 	"github.com/rowback/rowback/recovery/diff"
 )
@@ -72,12 +73,10 @@ func runDiff(cmd *cobra.Command, s *settings, o diffOptions, tables []string) (e
 	if options.Where, err = conditions(o.where); err != nil {
 		return err
 	}
-	j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: true, Reader: true})
+	j, err := s.openJournal(ctx, journal.Options{MustExist: true, Reader: true})
 	switch {
 	case errors.Is(err, journal.ErrNoJournal) && len(o.incidents) == 0:
-		fmt.Fprintf(stderr, "rowback: there is no journal at %s: deletions on record cannot be told from others\n", s.Journal)
-	case errors.Is(err, journal.ErrShared):
-		return usageError(err)
+		fmt.Fprintf(stderr, "rowback: there is no journal at %s: deletions on record cannot be told from others\n", journals.Name(s.Journal))
 	case err != nil:
 		return err
 	default:

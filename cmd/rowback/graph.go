@@ -95,10 +95,7 @@ func runGraph(cmd *cobra.Command, s *settings, o graphOptions, tables []string) 
 
 // journalEntry is the one entry with this ID or unique prefix.
 func (s *settings) journalEntry(ctx context.Context, id string) (*journal.Entry, error) {
-	j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: true, Reader: true})
-	if errors.Is(err, journal.ErrShared) {
-		return nil, usageError(err)
-	}
+	j, err := s.openJournal(ctx, journal.Options{MustExist: true, Reader: true})
 	if err != nil {
 		return nil, err
 	}

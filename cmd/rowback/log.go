@@ -64,10 +64,7 @@ func runLog(cmd *cobra.Command, s *settings, o logOptions, filter journal.Filter
 	case one && filter.ID == "":
 		return usageError(errors.New("the ID is empty"))
 	}
-	j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: true, Reader: true})
-	if errors.Is(err, journal.ErrShared) {
-		return usageError(err)
-	}
+	j, err := s.openJournal(ctx, journal.Options{MustExist: true, Reader: true})
 	if err != nil {
 		return err
 	}

@@ -192,7 +192,7 @@ func TestLog_Errors(t *testing.T) {
 		{[]string{"--min-rows", "-1"}, exitUsage, "below zero"},
 		{[]string{"--limit", "-1"}, exitUsage, "below zero"},
 		{[]string{"--output", "xml"}, exitUsage, "output: \"xml\" is none of text, json"},
-		{[]string{"--journal", "postgres://u:SECRET@h/db"}, exitUsage, "give a directory"},
+		{[]string{"--journal", "postgres://u:SECRET@127.0.0.1:1/db"}, exitFailed, "cannot be reached"},
 		{[]string{"--user", "nobody"}, exitDone, "no entry matches"},
 	} {
 		r := runWith(t, env, append([]string{"log"}, c.args...)...)

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,16 +34,13 @@ is configured.`,
 			if forget < 0 {
 				return usageError(errors.New("--forget is below zero"))
 			}
-			j, err := journal.Open(cmd.Context(), s.Journal, journal.Options{})
-			if errors.Is(err, journal.ErrShared) {
-				return usageError(err)
-			}
+			j, err := s.openJournal(cmd.Context(), journal.Options{})
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, j.Close()) }()
 			return withProduction(cmd.Context(), s, connectTime, func(ctx context.Context, conn *pgx.Conn) error {
-				done, err := protect.Collect(ctx, catalog.FromConn(conn), j, protect.CollectOptions{Journal: journalName(s.Journal), Again: again, Forget: forget})
+				done, err := protect.Collect(ctx, catalog.FromConn(conn), j, protect.CollectOptions{Journal: s.journalName(j), Again: again, Forget: forget})
 				if errors.Is(err, protect.ErrUnmarked) {
 					fmt.Fprintf(cmd.ErrOrStderr(), "rowback: %v\n", err)
 				} else if err != nil {
@@ -64,16 +59,6 @@ is configured.`,
 	return cmd
 }
 
-// journalName names a journal in the database: by host, since a path alone may
-// be another one elsewhere.
-func journalName(dir string) string {
-	host, _ := os.Hostname()
-	if abs, err := filepath.Abs(dir); err == nil {
-		dir = abs
-	}
-	return host + ":" + dir
-}
-
 // collectTime bounds collecting on the way to something else.
 const collectTime = 30 * time.Second
 
@@ -87,7 +72,7 @@ func collectFirst(cmd *cobra.Command, s *settings, j journal.Journal) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), collectTime)
 	defer cancel()
 	err := withProduction(ctx, s, 3*time.Second, func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := protect.Collect(ctx, catalog.FromConn(conn), j, protect.CollectOptions{Journal: journalName(s.Journal)})
+		_, err := protect.Collect(ctx, catalog.FromConn(conn), j, protect.CollectOptions{Journal: s.journalName(j)})
 		return err
 	})
 	if err != nil && cmd.Context().Err() == nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/rowback/rowback/guard"
 	"github.com/rowback/rowback/guard/alert"
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/journal/journals"
 	"github.com/rowback/rowback/proxy"
 )
 
@@ -85,7 +86,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		_, _ = rand.Read(id) // never fails
 		host, _ := os.Hostname()
 		name := host + "-" + hex.EncodeToString(id)
-		j, err := journal.Open(ctx, s.Journal, journal.Options{Proxy: name, Logger: logger})
+		j, err := s.openJournal(ctx, journal.Options{Proxy: name, Logger: logger})
 		if err != nil {
 			return err
 		}
@@ -105,7 +106,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 			return usageError(err)
 		}
 		v.judge, err = guard.New(ctx, guard.Options{
-			Policy: s.rules, Journal: j, Control: control, Proxy: name, JournalName: journalName(s.Journal), Spill: s.Journal, Alerts: v.alerts, Metrics: metrics, Logger: logger,
+			Policy: s.rules, Journal: j, Control: control, Proxy: name, JournalName: s.journalName(j), Spill: s.journalDirectory(), Alerts: v.alerts, Metrics: metrics, Logger: logger,
 		})
 		if err != nil {
 			return err
@@ -139,7 +140,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 func (v *serving) announce(s *settings) {
 	what := []any{"version", thisBuild().Version, "upstream", redact(s.Upstream)}
 	if s.guards() {
-		what = append(what, "journal", s.Journal)
+		what = append(what, "journal", journals.Name(s.Journal))
 	}
 	if s.ConfigFile != "" {
 		what = append(what, "configuration", s.ConfigFile)

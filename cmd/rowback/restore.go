@@ -118,10 +118,7 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 	// A file of keys needs the journal only to put the restore on record.
 	byFile := o.keys != "" || o.fromDiff != ""
 	if !byFile || !o.dryRun {
-		j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: !byFile, Reader: o.dryRun})
-		if errors.Is(err, journal.ErrShared) {
-			return usageError(err)
-		}
+		j, err := s.openJournal(ctx, journal.Options{MustExist: !byFile, Reader: o.dryRun})
 		if err != nil {
 			return err
 		}

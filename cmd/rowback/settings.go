@@ -72,7 +72,7 @@ func (s *settings) all() []setting {
 	return []setting{
 		{name: "listen", text: &s.Listen, usage: "where clients connect: `ADDR` is host:port or a socket directory"},
 		{name: "upstream", text: &s.Upstream, common: true, usage: "production server behind the proxy: host:port or a postgres `URL`"},
-		{name: "journal", text: &s.Journal, common: true, usage: "the journal, a `DIRECTORY`"},
+		{name: "journal", text: &s.Journal, common: true, usage: "the journal: a directory, or the postgres `URL` of one that several proxies share"},
 		{name: "mode", text: &s.Mode, usage: "what happens over a threshold: `block|hold|alert|off`"},
 		{name: "threshold", number: &s.Threshold, usage: "`ROWS` that one statement, and one transaction, may remove, cascades included"},
 		{name: "admin", text: &s.Admin, usage: "`ADDR` of metrics, health and API, or off"},

@@ -138,9 +138,11 @@ func isPostgresURL(value string) bool {
 func checkJournal(value string) error {
 	switch {
 	case value == "":
-		return errors.New("is empty; give a directory")
+		return errors.New("is empty; give a directory or a postgres URL")
 	case strings.Contains(value, "://") && !isPostgresURL(value):
 		return errors.New("is neither a directory nor a postgres URL")
+	case isPostgresURL(value):
+		return checkServer(value)
 	}
 	return nil
 }

@@ -18,10 +18,7 @@ func runUndo(cmd *cobra.Command, s *settings, o restoreOptions, ids []string) (e
 	if err != nil {
 		return err
 	}
-	j, err := journal.Open(ctx, s.Journal, journal.Options{MustExist: true, Reader: o.dryRun})
-	if errors.Is(err, journal.ErrShared) {
-		return usageError(err)
-	}
+	j, err := s.openJournal(ctx, journal.Options{MustExist: true, Reader: o.dryRun})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,14 @@ import (
 	"github.com/rowback/rowback/journal/pgjournal"
 )
 
+// Name is a location for people: of a URL its hosts and database, no more.
+func Name(location string) string {
+	if pgjournal.IsURL(location) {
+		return pgjournal.Name(location)
+	}
+	return location
+}
+
 // Open opens the journal at location. See journal.Open and pgjournal.Open.
 func Open(ctx context.Context, location string, o journal.Options) (journal.Journal, error) {
 	if pgjournal.IsURL(location) {

@@ -20,13 +20,18 @@ const (
 	// tryTimeout bounds one attempt at a write; perByte is added for what it sends.
 	tryTimeout = 10 * time.Second
 	perByte    = time.Second / (1 << 20)
-	// patience is how long a write is tried again where the server is not there.
-	patience = 5 * time.Second
+	// patience is how long a write is tried again where the server is not there;
+	// moreIfLost is added where it may have been stored: that is worth knowing.
+	patience   = 10 * time.Second
+	moreIfLost = 10 * time.Second
 )
 
 // notConfirmed marks, in a connection's CustomData, that the server has not
 // waited for its synchronous standby.
 const notConfirmed = "rowback: not confirmed"
+
+// ErrUnknown: a write failed, and may have been stored all the same.
+var ErrUnknown = errors.New("whether it was stored is not known")
 
 var errNotConfirmed = errors.New("the server did not wait for its synchronous standby")
 
@@ -40,11 +45,8 @@ func unconfirmed(n *pgconn.Notice) bool {
 // tells do that an attempt before may have been stored. size is about how many
 // bytes it sends. Cancelling ctx stops it only before it has begun.
 func (j *shared) write(ctx context.Context, size int64, do func(ctx context.Context, c *pgx.Conn, again bool) error) error {
-	if err := j.usable(ctx); err != nil {
+	if err := j.mayWrite(ctx); err != nil {
 		return err
-	}
-	if j.readOnly {
-		return fmt.Errorf("%w: %s; use a role with the right to write schema %s, on the primary", journal.ErrReadOnly, j.where, Schema)
 	}
 	again, renewed := false, false
 	began := time.Now()
@@ -62,9 +64,13 @@ func (j *shared) write(ctx context.Context, size int64, do func(ctx context.Cont
 		}
 		transient, maybe := fate(err)
 		again = again || maybe
-		if !transient || time.Since(began) > patience || j.closing.Load() || ctx.Err() != nil && !again {
+		limit := patience
+		if again {
+			limit += moreIfLost
+		}
+		if !transient || time.Since(began) > limit || j.closing.Load() || ctx.Err() != nil && !again {
 			if again {
-				err = fmt.Errorf("%w; whether it was stored is not known", err)
+				err = fmt.Errorf("%w; %w", err, ErrUnknown)
 			}
 			return j.explain(err)
 		}
@@ -84,9 +90,15 @@ func (j *shared) attempt(ctx context.Context, size int64, do func(context.Contex
 	defer c.Release()
 	begun, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	marks := c.Conn().PgConn().CustomData()
+	return confirmed(c.Conn(), func() error { return do(begun, c.Conn()) })
+}
+
+// confirmed does a write, and fails where the server did not wait for its standby.
+func confirmed(c *pgx.Conn, do func() error) error {
+	marks := c.PgConn().CustomData()
 	delete(marks, notConfirmed)
-	if err = do(begun, c.Conn()); err == nil && marks[notConfirmed] != nil {
+	err := do()
+	if err == nil && marks[notConfirmed] != nil {
 		return errNotConfirmed
 	}
 	return err
@@ -115,6 +127,16 @@ func (j *shared) usable(ctx context.Context) error {
 		return journal.ErrClosed
 	}
 	return ctx.Err()
+}
+
+func (j *shared) mayWrite(ctx context.Context) error {
+	if err := j.usable(ctx); err != nil {
+		return err
+	}
+	if j.readOnly {
+		return fmt.Errorf("%w: %s; use a role with the right to write schema %s, on the primary", journal.ErrReadOnly, j.where, Schema)
+	}
+	return nil
 }
 
 // renew makes the schema again.
@@ -181,38 +203,4 @@ func isRefusal(err error) bool {
 func isUnique(err error) bool {
 	var answer *pgconn.PgError
 	return errors.As(err, &answer) && answer.Code == "23505"
-}
-
-// explain turns the server's error into what is wrong and what to do. Other errors pass.
-func (j *shared) explain(err error) error {
-	if j.closing.Load() {
-		return journal.ErrClosed
-	}
-	var answer *pgconn.PgError
-	var connect *pgconn.ConnectError
-	switch {
-	case errors.As(err, &answer):
-		return j.explainState(answer, err)
-	case errors.As(err, &connect):
-		return fmt.Errorf("journal: %s cannot be reached: %w", j.where, err)
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("journal: %s did not answer in time: %w", j.where, err)
-	}
-	return err
-}
-
-func (j *shared) explainState(answer *pgconn.PgError, err error) error {
-	switch answer.Code {
-	case "53100":
-		return fmt.Errorf("%w: %s: %w", journal.ErrFull, j.where, err)
-	case "42501":
-		return fmt.Errorf("%w: %s: %w; use a role that owns schema %s, or grant it CREATE on the database once", journal.ErrReadOnly, j.where, err, Schema)
-	case "25006":
-		return fmt.Errorf("%w: %s is a standby, or set to read only; name the primary, or all hosts with target_session_attrs=read-write", journal.ErrReadOnly, j.where)
-	case "XX001", "XX002":
-		return fmt.Errorf("%w: %s: %w", journal.ErrDamaged, j.where, err)
-	case "42P01", "3F000":
-		return fmt.Errorf("%w: %s has no schema %s any more", journal.ErrGone, j.where, Schema)
-	}
-	return fmt.Errorf("journal: %s: %w", j.where, err)
 }

@@ -125,6 +125,15 @@ func (j *shared) config(url string) (*pgxpool.Config, error) {
 	return config, nil
 }
 
+// Name is a URL's hosts and database, for people.
+func Name(url string) string {
+	c, err := pgconn.ParseConfig(url)
+	if err != nil {
+		return "a postgres URL that cannot be used"
+	}
+	return where(c)
+}
+
 // where names a database for people.
 func where(c *pgconn.Config) string {
 	var hosts []string

@@ -5,7 +5,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
+
+// pingTimeout bounds a Ping: sessions wait for it.
+const pingTimeout = 3 * time.Second
 
 // pingAgain is for how long the answer of a Ping that failed stands: sessions ask
 // one after the other, and each question may take until connecting times out.
@@ -14,7 +18,7 @@ const pingAgain = 500 * time.Millisecond
 // Ping writes durably when this was, once: it does not wait for a server that is
 // not there.
 func (j *shared) Ping(ctx context.Context) error {
-	if err := j.usable(ctx); err != nil {
+	if err := j.mayWrite(ctx); err != nil {
 		return err
 	}
 	j.mu.Lock()
@@ -23,15 +27,19 @@ func (j *shared) Ping(ctx context.Context) error {
 	if why != nil && time.Since(failed) < pingAgain {
 		return why
 	}
-	ping := func(ctx context.Context, c *pgx.Conn) error { return touch(ctx, c, j.options.Proxy) }
-	err := j.attempt(ctx, 0, ping)
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	ping := func(c *pgxpool.Conn) error {
+		return confirmed(c.Conn(), func() error { return touch(ctx, c.Conn(), j.options.Proxy) })
+	}
+	err := j.pool.AcquireFunc(ctx, ping)
 	if transient, _ := fate(err); err != nil && transient && ctx.Err() == nil {
 		j.pool.Reset() // it may have been the end of an old connection
-		err = j.attempt(ctx, 0, ping)
+		err = j.pool.AcquireFunc(ctx, ping)
 	}
 	if err != nil && isMissing(err) {
 		if err = j.renew(ctx); err == nil {
-			err = j.attempt(ctx, 0, ping)
+			err = j.pool.AcquireFunc(ctx, ping)
 		}
 	}
 	err = j.explain(err)

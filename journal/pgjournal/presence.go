@@ -95,14 +95,16 @@ func (j *shared) holdLock(ctx context.Context) (*pgx.Conn, error) {
 	return c, nil
 }
 
+const aliveNames = `SELECT DISTINCT p.name FROM proxy p JOIN pg_catalog.pg_locks l ON l.locktype = 'advisory' AND l.granted
+	AND l.classid = $1::bigint::oid AND l.objid = p.no::oid AND l.objsubid = 2
+	AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`
+
 // Alive implements journal.Fleet.
 func (j *shared) Alive(ctx context.Context) (map[string]bool, error) {
 	alive := map[string]bool{}
 	err := j.read(ctx, func(ctx context.Context, c *pgx.Conn) error {
 		clear(alive)
-		rows, err := c.Query(ctx, `SELECT p.name FROM proxy p JOIN pg_catalog.pg_locks l ON l.locktype = 'advisory' AND l.granted
-			AND l.classid = $1::bigint::oid AND l.objid = p.no::oid AND l.objsubid = 2
-			AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`, int64(presenceClass))
+		rows, err := c.Query(ctx, aliveNames, int64(presenceClass))
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,67 @@
+package pgjournal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// explain turns the server's error into what is wrong and what to do. Other errors pass.
+func (j *shared) explain(err error) error {
+	if j.closing.Load() {
+		return journal.ErrClosed
+	}
+	var answer *pgconn.PgError
+	var connect *pgconn.ConnectError
+	switch {
+	case errors.As(err, &answer):
+		return j.explainState(answer, err)
+	case errors.As(err, &connect):
+		return &unreachable{j.where, err}
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("journal: %s did not answer in time: %w", j.where, err)
+	}
+	return err
+}
+
+func (j *shared) explainState(answer *pgconn.PgError, err error) error {
+	switch answer.Code {
+	case "53100":
+		return fmt.Errorf("%w: %s: %w", journal.ErrFull, j.where, err)
+	case "42501":
+		return fmt.Errorf("%w: %s: %w; use a role that owns schema %s, or grant it CREATE on the database once", journal.ErrReadOnly, j.where, err, Schema)
+	case "25006":
+		return fmt.Errorf("%w: %s is a standby, or set to read only; name the primary, or all hosts with target_session_attrs=read-write", journal.ErrReadOnly, j.where)
+	case "XX001", "XX002":
+		return fmt.Errorf("%w: %s: %w", journal.ErrDamaged, j.where, err)
+	case "42P01", "3F000":
+		return fmt.Errorf("%w: %s has no schema %s any more", journal.ErrGone, j.where, Schema)
+	}
+	return fmt.Errorf("journal: %s: %w", j.where, err)
+}
+
+// unreachable is a failed connection. pgconn's own text tells every address with
+// and without TLS, on lines of their own.
+type unreachable struct {
+	where string
+	err   error
+}
+
+func (e *unreachable) Unwrap() error { return e.err }
+
+func (e *unreachable) Error() string {
+	var reasons []string
+	for line := range strings.Lines(e.err.Error()) {
+		line = strings.TrimSpace(line)
+		if !strings.HasSuffix(line, ":") && !slices.Contains(reasons, line) {
+			reasons = append(reasons, line)
+		}
+	}
+	return fmt.Sprintf("journal: %s cannot be reached; see that it runs, and that the URL is right: %s", e.where, strings.Join(reasons, "; "))
+}
