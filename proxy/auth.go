@@ -30,45 +30,47 @@ const (
 )
 
 // authenticate relays the authentication exchange in lock-step, up to
-// AuthenticationOk. GSSAPI and SSPI have no fixed order of turns: there it
-// returns at once, and the relay's startup phase does the rest.
-func (r *relay) authenticate(ctx context.Context) error {
+// AuthenticationOk (true). GSSAPI and SSPI have no fixed order of turns: there
+// it returns at once (false), and the relay's startup phase does the rest.
+func (r *relay) authenticate(ctx context.Context) (passed bool, err error) {
 	for {
 		typ, body, size, err := r.sin.frame(maxAuthMessage)
 		if err != nil {
-			return errors.Join(errServerGone, err)
+			return false, errors.Join(errServerGone, err)
 		}
 		switch typ {
 		case 'R':
 			if len(body) < 4 {
-				return protocolError("the server sent an invalid authentication request")
+				return false, protocolError("the server sent an invalid authentication request")
 			}
 			kind := binary.BigEndian.Uint32(body)
 			if kind == authSASL {
 				if err := r.sasl(ctx, body, size); err != nil {
-					return err
+					return false, err
 				}
 				continue
 			}
 			if err := r.passToClient(size); err != nil {
-				return err
+				return false, err
 			}
 			switch kind {
-			case authOK, authGSS, authGSSContinue, authSSPI:
-				return nil
+			case authOK:
+				return true, nil
+			case authGSS, authGSSContinue, authSSPI:
+				return false, nil
 			case authCleartext, authMD5, authSASLContinue:
 				if err := r.passPassword(); err != nil {
-					return err
+					return false, err
 				}
 			case authSASLFinal:
 			default:
-				return &clientError{code: codeUnsupported, message: fmt.Sprintf("authentication method %d of the server cannot pass the proxy", kind)}
+				return false, &clientError{code: codeUnsupported, message: fmt.Sprintf("authentication method %d of the server cannot pass the proxy", kind)}
 			}
 		case 'E':
-			return errors.Join(errServerSaidWhy, r.passToClient(size))
+			return false, errors.Join(errServerSaidWhy, r.passToClient(size))
 		default: // NegotiateProtocolVersion, notices
 			if err := r.passToClient(size); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}

@@ -9,8 +9,8 @@
 // # Promises
 //
 // What no Session touches is forwarded byte for byte and in order. Memory per
-// session is bounded: a read buffer each way, and beyond that one message where a
-// Session must see it whole; who does not read stops who writes. Memory follows
+// session is bounded: a read buffer each way while bytes are under way, and beyond that
+// one message where a Session must see it whole; who does not read stops who writes. Memory follows
 // what was sent, not the length that a header claims. A cancel request reaches
 // the server process that the client was connected to. A malformed message ends
 // its own session only. After Serve has returned no goroutine is left.
@@ -18,12 +18,22 @@
 // # A session
 //
 // serveConn reads the first packets (startup.go), relay.open finds a server
-// (open.go), relay.authenticate relays the exchange in lock-step (auth.go). Then
-// two goroutines relay, one for each direction (relay_client.go, relay_server.go),
-// around what the server still has to answer (pending.go). A Session runs in the
-// client-reading goroutine. While it takes the server's messages (wire.go), the
-// server-reading goroutine is parked and the other one reads both connections,
-// so that long results cost no switch of goroutines.
+// (open.go), relay.authenticate relays the exchange in lock-step (auth.go). From
+// then on its two directions are relayed apart (relay_client.go, relay_server.go),
+// around what the server still has to answer (pending.go).
+//
+// A session whose connections are plain is put on a loop (onloop.go): one
+// goroutine with an epoll descriptor of its own for many sessions (loop_linux.go),
+// into whose buffer it reads and out of which it writes at once. It is told of
+// edges, so no read finds nothing, and a message costs one read and one write; a
+// quiet session has neither goroutine nor buffer. What has to wait (a Session's exchange,
+// a peer that reads slowly) goes on in a goroutine of that direction until there is
+// nothing to read. A session with TLS on a side, or waiting for GSSAPI tokens,
+// has two goroutines for good.
+//
+// A Session runs in a goroutine that reads the client; Wants alone runs on the
+// loop. While it takes the server's messages (wire.go), nobody else reads them, so
+// that long results cost no switch of goroutines.
 //
 // Replication connections are relayed without a Session.
 //

@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net"
+	"sync"
 )
 
 const (
@@ -17,6 +18,25 @@ type inbuf struct {
 	conn net.Conn
 	buf  []byte
 	r, w int
+	lent bool // buf is somebody else's
+}
+
+// buffers are of size bufferSize.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+// take is memory for a read buffer.
+func take(size int) []byte {
+	if size > bufferSize {
+		return make([]byte, size)
+	}
+	return buffers.Get().(*[bufferSize]byte)[:]
+}
+
+// giveBack is for memory that nothing refers to any more.
+func giveBack(b []byte) {
+	if len(b) == bufferSize {
+		buffers.Put((*[bufferSize]byte)(b))
+	}
 }
 
 func newInbuf(c net.Conn) *inbuf { return &inbuf{conn: c, buf: make([]byte, bufferSize)} }
@@ -26,7 +46,16 @@ func (b *inbuf) bytes() []byte { return b.buf[b.r:b.w] }
 // fill reads once. It moves or grows the buffer only when it is full, so the
 // memory taken follows what was really sent, not the length a header claims.
 func (b *inbuf) fill() error {
+	b.room()
+	n, err := b.conn.Read(b.buf[b.w:])
+	return b.filled(n, err)
+}
+
+// room makes room for a read.
+func (b *inbuf) room() {
 	switch {
+	case len(b.buf) < bufferSize:
+		b.own()
 	case b.r > 0 && len(b.buf) > bufferSize && b.w-b.r < bufferSize: // give a grown buffer back
 		small := make([]byte, bufferSize)
 		b.w = copy(small, b.bytes())
@@ -42,7 +71,16 @@ func (b *inbuf) fill() error {
 		b.w = copy(grown, b.buf[b.r:b.w])
 		b.buf, b.r = grown, 0
 	}
-	n, err := b.conn.Read(b.buf[b.w:])
+}
+
+// tryFill is fill, but does not wait: errAgain says that it would have to.
+func (b *inbuf) tryFill() error {
+	b.room()
+	n, err := b.conn.(*sock).tryRead(b.buf[b.w:])
+	return b.filled(n, err)
+}
+
+func (b *inbuf) filled(n int, err error) error {
 	b.w += n
 	if n > 0 {
 		return nil

@@ -111,19 +111,18 @@ func hungUp(c net.Conn) bool {
 		}
 		c = under.NetConn()
 	}
-	sc, ok := c.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return true
-	}
 	gone := false
-	err = raw.Control(func(fd uintptr) {
+	look := func(fd uintptr) {
 		p := []unix.PollFd{{Fd: int32(fd), Events: pollHangup}}
 		n, err := unix.Poll(p, 0)
 		gone = err == nil && n > 0 && p[0].Revents&(pollHangup|unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0
-	})
-	return gone || err != nil
+	}
+	switch c := c.(type) {
+	case *sock:
+		return c.descriptor(look) != nil || gone
+	case syscall.Conn:
+		raw, err := c.SyscallConn()
+		return err != nil || raw.Control(look) != nil || gone
+	}
+	return false
 }

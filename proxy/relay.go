@@ -3,18 +3,23 @@ package proxy
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"net"
 	"sync"
 	"time"
 )
 
-// relay is one client joined to one server. Two goroutines work on it: one
-// reads the client (and runs the Session), one reads the server. Both write
-// through at once what they read, so neither holds more than its read buffer,
-// and a peer that does not read stops the other side's reads.
+// relay is one client joined to one server. Each direction has somebody who
+// reads it (the client's also runs the Session) and writes through at once what
+// was read, so it holds no more than its read buffer, and a peer that does not read
+// stops the other side's reads. Two goroutines do this where a side is under
+// TLS; all other sessions are on a loop (onloop.go).
 type relay struct {
 	srv    *Server
+	ctx    context.Context // of the session
+	log    *slog.Logger
+	unhook func() bool // undoes what the end of ctx does
 	info   Info
 	start  []byte // the startup packet, as it came
 	client net.Conn
@@ -23,7 +28,11 @@ type relay struct {
 	clientTLS bool
 	ep        endpoint // what server is connected to
 
-	// Owned by the client-reading goroutine.
+	// On a loop: it, and the two directions.
+	loop               *loop
+	toServer, toClient direction
+
+	// Owned by who reads the client.
 	cin        *inbuf
 	end        int    // cin.buf[cin.r:end] is to be forwarded with the next write
 	types      []byte // message types begun in it
@@ -33,7 +42,7 @@ type relay struct {
 	judge      Session
 	wire       wire
 
-	// Owned by the server-reading goroutine; by the other one while parked.
+	// Owned by who reads the server; by who reads the client while parked.
 	sin  *inbuf
 	scan serverScan
 
@@ -56,28 +65,62 @@ type relay struct {
 	pausing, canceled bool
 	serverErr         error // why no more can be read from the server
 	draining          bool
+	ended             bool  // on a loop: nobody works on it, and nobody will
 	cause             error // why the session ends; the first reason stays
 	clientBad         bool  // a message to the client was cut short: nothing can be said any more
 }
 
-// serve runs a session whose client has sent its startup packet, and returns
-// why it ended. The caller closes the client's connection.
-func (r *relay) serve(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() { r.stop(errShutdown) })()
+// serve runs a session whose client has sent its startup packet. It returns
+// when the session has ended, or is on a loop (then true).
+func (r *relay) serve(ctx context.Context) bool {
+	r.ctx = ctx
+	r.unhook = context.AfterFunc(ctx, func() { r.stop(errShutdown) })
 	err := r.open(ctx)
+	passed := false
 	if err == nil {
-		err = r.authenticate(ctx)
+		passed, err = r.authenticate(ctx)
+	}
+	if passed && err == nil {
+		err = r.greet()
+	}
+	if passed && err == nil {
+		var settled bool
+		if settled, err = r.settle(); settled {
+			r.settled(err)
+			return true
+		}
 	}
 	if err == nil {
 		err = r.run(ctx)
 	}
 	r.stop(err)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.cause
+	r.close()
+	return false
 }
 
-// run relays an authenticated session until it ends.
+// close says and logs why the session has ended. Nobody works on it any more.
+func (r *relay) close() {
+	if r.judge != nil {
+		r.judge.Close()
+	}
+	r.unhook()
+	r.mu.Lock()
+	cause := r.cause
+	r.mu.Unlock()
+	r.srv.leave(r)
+	r.say(cause)
+	if !r.isReady() {
+		r.srv.refused.Add(1)
+	}
+	switch {
+	case errors.Is(cause, errTerminated), errors.Is(cause, errClientGone), errors.Is(cause, errShutdown):
+		r.log.Debug("session ended", "reason", cause)
+	default:
+		r.log.Warn("session ended", "error", cause)
+	}
+}
+
+// run relays an authenticated session by two goroutines until it ends.
 func (r *relay) run(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
@@ -87,9 +130,6 @@ func (r *relay) run(ctx context.Context) error {
 	err := r.relayClient(ctx)
 	r.stop(err)
 	<-done
-	if r.judge != nil {
-		r.judge.Close()
-	}
 	return err
 }
 
@@ -114,6 +154,26 @@ func (r *relay) stopLocked(err error) {
 		r.server.Close()
 	}
 	r.client.SetDeadline(time.Unix(1, 0))
+	r.endLocked()
+}
+
+// nextRead reads once into b. On a loop it does not wait: it leaves the
+// direction to the loop (errResting), or finds that there was nothing (errAgain).
+func (r *relay) nextRead(b *inbuf, d *direction) error {
+	if r.loop == nil {
+		return b.fill()
+	}
+	r.mu.Lock()
+	held := d == &r.toClient && r.held
+	r.mu.Unlock()
+	if !held && !b.small() { // not to be moved about
+		return b.fill()
+	}
+	b.keep()
+	if r.rest(d) {
+		return errResting
+	}
+	return b.tryFill()
 }
 
 // setReady ends the startup phase.

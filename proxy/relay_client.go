@@ -15,21 +15,34 @@ func (r *relay) relayClient(ctx context.Context) error {
 	if err := r.waitReady(); err != nil {
 		return err
 	}
-	if r.srv.o.Judge != nil && !r.info.Replication {
+	r.begin(ctx)
+	size, err := r.scanClient()
+	return r.relayMessages(ctx, size, err)
+}
+
+// judged reports whether the session is to have a judge.
+func (r *relay) judged() bool { return r.srv.o.Judge != nil && !r.info.Replication }
+
+// begin makes the session's judge.
+func (r *relay) begin(ctx context.Context) {
+	if r.judge == nil && r.judged() {
 		r.judge = r.srv.o.Judge.Session(ctx, r.info)
 	}
+}
+
+// relayMessages goes on from what scanClient said. On a loop it returns
+// errResting when there is nothing to do.
+func (r *relay) relayMessages(ctx context.Context, size int, err error) error {
 	for {
-		for {
-			size, err := r.scanClient()
-			if err != nil {
-				return errors.Join(err, r.flushRun())
-			}
-			if size == 0 {
-				break
-			}
+		switch {
+		case err != nil:
+			return errors.Join(err, r.flushRun())
+		case size > 0:
 			if err := r.message(ctx, size); err != nil {
 				return err
 			}
+			size, err = r.scanClient()
+			continue
 		}
 		if err := r.flushRun(); err != nil {
 			return err
@@ -37,10 +50,19 @@ func (r *relay) relayClient(ctx context.Context) error {
 		if r.terminated && r.skip == 0 {
 			return errTerminated
 		}
-		if err := r.cin.fill(); err != nil {
-			return clientRead(err)
+		if err = r.nextRead(r.cin, &r.toServer); err == errResting {
+			return err // what is read is somebody else's now
 		}
 		r.end = r.cin.r
+		switch err {
+		case nil:
+			r.begin(ctx)
+			size, err = r.scanClient()
+		case errAgain:
+			err = nil
+		default:
+			err = clientRead(err)
+		}
 	}
 }
 

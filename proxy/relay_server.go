@@ -55,34 +55,73 @@ func (s *serverScan) next(b []byte) (n int, typ byte, body []byte, err error) {
 }
 
 // relayServer forwards what the server sends until the session ends.
-func (r *relay) relayServer() error {
+func (r *relay) relayServer() error { return r.relayAnswers(r.scanServer()) }
+
+// relayAnswers goes on from what scanServer said. On a loop it returns
+// errResting when there is nothing to do.
+func (r *relay) relayAnswers(n int, err error) error {
 	for {
-		n, err := r.scanServer()
 		if n > 0 {
-			err = errors.Join(err, r.writeClient(r.sin.buf[r.sin.r:r.sin.r+n]))
+			writeErr := r.writeClient(r.sin.buf[r.sin.r : r.sin.r+n])
 			r.sin.r += n
 			r.relayed()
+			if writeErr != nil {
+				err = errors.Join(err, writeErr)
+			}
 		}
-		if err != nil {
+		if err != nil && err != errHeld {
 			return r.serverEnded(err)
 		}
-		if err := r.sin.fill(); err != nil {
-			return r.serverEnded(errors.Join(errServerGone, err))
+		n = 0
+		switch err = r.nextRead(r.sin, &r.toClient); err {
+		case nil, errAgain:
+			n, err = r.scanServer()
+		case errResting:
+			return err
+		default:
+			err = errors.Join(errServerGone, err)
 		}
 	}
 }
 
-// scanServer waits while a Session has the server's messages; then it takes
-// note of all that is in the buffer, and returns how much of it goes to the client.
+// greet forwards what the server sends up to its first ReadyForQuery.
+func (r *relay) greet() error {
+	for {
+		n, err := r.scanServer()
+		if n > 0 {
+			err = errors.Join(err, r.passToClient(n))
+			r.relayed()
+		}
+		if err == nil && !r.isReady() {
+			if err = r.sin.fill(); err != nil {
+				err = errors.Join(errServerGone, err)
+			}
+		}
+		if err != nil {
+			return r.serverEnded(err)
+		}
+		if r.isReady() {
+			return nil
+		}
+	}
+}
+
+// scanServer takes note of all that is in the buffer, and returns how much of
+// it goes to the client. While a Session has the server's messages it waits; on
+// a loop it returns errHeld.
 func (r *relay) scanServer() (n int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for r.held && r.cause == nil {
+		if r.loop != nil {
+			r.toClient.unseen = true
+			return 0, errHeld
+		}
 		r.parked = true
 		r.cond.Broadcast()
 		r.cond.Wait()
 	}
-	r.parked = false
+	r.parked, r.toClient.unseen = false, false
 	if r.cause != nil || r.serverErr != nil {
 		return 0, errors.Join(r.serverErr, errEnded)
 	}

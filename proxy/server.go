@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,9 @@ type Server struct {
 	stopNew  context.CancelFunc // ends connections that have not sent their startup packet; likewise
 	done     chan struct{}      // closed when Serve has returned
 	conns    sync.WaitGroup     // one for each accepted connection
+
+	loops []*loop // of sessions without TLS; none but on Linux
+	turn  atomic.Uint64
 
 	sessions                    atomic.Int64
 	accepted, refused, canceled atomic.Uint64
@@ -78,9 +82,23 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() { s.closeListener() })
 	defer stop()
+	for range max(1, runtime.GOMAXPROCS(0)/2) { // the other half is for servers, Sessions and TLS
+		if l, err := newLoop(); err == nil {
+			s.loops = append(s.loops, l)
+			defer l.close()
+		}
+	}
 	err := s.accept(ctx, starting)
 	s.conns.Wait()
 	return errors.Join(err, s.closeListener())
+}
+
+// loop is where the next session goes; nil: nowhere.
+func (s *Server) loop() *loop {
+	if len(s.loops) == 0 {
+		return nil
+	}
+	return s.loops[s.turn.Add(1)%uint64(len(s.loops))]
 }
 
 func (s *Server) accept(ctx, starting context.Context) error {
@@ -92,8 +110,9 @@ func (s *Server) accept(ctx, starting context.Context) error {
 			s.accepted.Add(1)
 			s.conns.Add(1)
 			go func() {
-				defer s.conns.Done()
-				s.serveConn(ctx, starting, c)
+				if !s.serveConn(ctx, starting, c) {
+					s.conns.Done()
+				}
 			}()
 			continue
 		case errors.Is(err, net.ErrClosed):
@@ -110,8 +129,9 @@ func (s *Server) accept(ctx, starting context.Context) error {
 	}
 }
 
-// serveConn handles one connection from its first byte to its end, and closes it.
-func (s *Server) serveConn(ctx, starting context.Context, c net.Conn) {
+// serveConn handles one connection from its first byte to its end, and closes
+// it; unless it becomes a session on a loop (then true).
+func (s *Server) serveConn(ctx, starting context.Context, c net.Conn) bool {
 	defer c.Close()
 	log := s.o.Logger.With("client", clientAddr(c))
 	c.SetDeadline(time.Now().Add(s.o.StartupTimeout))
@@ -126,14 +146,14 @@ func (s *Server) serveConn(ctx, starting context.Context, c net.Conn) {
 		if !errors.Is(err, errClientGone) {
 			log.Warn("connection refused", "error", err)
 		}
-		return
+		return false
 	}
 	defer first.conn.Close()
 	if first.cancel != nil {
 		if err := s.cancel(ctx, first.cancel); err != nil {
 			log.Warn("cancel request failed", "error", err)
 		}
-		return
+		return false
 	}
-	s.serveSession(ctx, first, log)
+	return s.serveSession(ctx, first, log)
 }

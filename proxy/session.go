@@ -2,13 +2,12 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 )
 
 // serveSession connects a client that has sent its startup packet to a server
-// and relays the session to its end. It closes the server's connection.
-func (s *Server) serveSession(ctx context.Context, g greeting, log *slog.Logger) {
+// and relays the session to its end, unless that goes on on a loop (then true).
+func (s *Server) serveSession(ctx context.Context, g greeting, log *slog.Logger) bool {
 	r := &relay{
 		srv: s, start: g.packet, client: g.conn, clientTLS: g.tls,
 		cin: newInbuf(g.conn), scan: serverScan{max: s.o.MaxMessage}, params: map[string]string{},
@@ -21,22 +20,14 @@ func (s *Server) serveSession(ctx context.Context, g greeting, log *slog.Logger)
 	if r.info.Database == "" {
 		r.info.Database = r.info.User
 	}
-	log = log.With("user", r.info.User, "database", r.info.Database)
-	err := s.enter(r)
-	if err == nil {
-		err = r.serve(ctx)
+	r.log = log.With("user", r.info.User, "database", r.info.Database)
+	if err := s.enter(r); err != nil {
+		r.unhook = func() bool { return false }
+		r.stop(err)
+		r.close()
+		return false
 	}
-	s.leave(r)
-	r.say(err)
-	if !r.isReady() {
-		s.refused.Add(1)
-	}
-	switch {
-	case errors.Is(err, errTerminated), errors.Is(err, errClientGone), errors.Is(err, errShutdown):
-		log.Debug("session ended", "reason", err)
-	default:
-		log.Warn("session ended", "error", err)
-	}
+	return r.serve(ctx)
 }
 
 // enter admits a session.

@@ -169,6 +169,7 @@ func (w *wire) release() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w.held, r.held, r.parked = false, false, false
+	r.releasedLocked()
 	if r.pend.idle() {
 		r.checkDrainLocked()
 	}

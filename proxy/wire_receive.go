@@ -68,7 +68,15 @@ func (w *wire) drop() {
 func (w *wire) owns() bool {
 	w.r.mu.Lock()
 	defer w.r.mu.Unlock()
-	return w.r.parked
+	return w.r.parkedLocked()
+}
+
+// parkedLocked reports whether nobody else reads the server.
+func (r *relay) parkedLocked() bool {
+	if r.loop != nil {
+		return r.held && !r.toClient.busy
+	}
+	return r.parked
 }
 
 // await waits until the server has sent something and its reading goroutine is
@@ -78,7 +86,7 @@ func (w *wire) await(ctx context.Context) error {
 	r := w.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for !r.parked {
+	for !r.parkedLocked() {
 		switch {
 		case r.serverErr != nil:
 			return r.serverErr

@@ -1,0 +1,114 @@
+package proxy
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// loop waits for many connections in one goroutine, and moves what goes through
+// without a look. A quiet session costs no goroutine and no buffer, a message one
+// read and one write; with many sessions one wait serves several messages.
+type loop struct {
+	epoll, bell int
+
+	mu     sync.Mutex
+	socks  map[int32]*sock
+	closed bool
+	done   chan struct{}
+}
+
+// watched is what the loop is told of.
+const watched = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+
+// batch is how many connections one wait reports at most.
+const batch = 128
+
+func newLoop() (*loop, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err == nil {
+		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, bell, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(bell)})
+	}
+	if err != nil {
+		_, _ = unix.Close(epoll), unix.Close(bell)
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	l := &loop{epoll: epoll, bell: bell, socks: map[int32]*sock{}, done: make(chan struct{})}
+	go l.run()
+	return l, nil
+}
+
+// watch begins to report on s.
+func (l *loop) watch(s *sock) error {
+	l.mu.Lock()
+	l.socks[int32(s.fd)] = s
+	l.mu.Unlock()
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, s.fd, &unix.EpollEvent{Events: watched, Fd: int32(s.fd)}))
+}
+
+// change adds to what is watched for, and reports at once if that is so.
+func (l *loop) change(s *sock, more uint32) error {
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, s.fd, &unix.EpollEvent{Events: watched | more, Fd: int32(s.fd)}))
+}
+
+// forget is before the descriptor is closed.
+func (l *loop) forget(s *sock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.socks, int32(s.fd))
+}
+
+func (l *loop) run() {
+	defer close(l.done)
+	var (
+		buf    = make([]byte, 2*bufferSize)
+		events [batch]unix.EpollEvent
+		socks  [batch]*sock
+	)
+	for {
+		n, err := rawPoll(l.epoll, events[:])
+		if n == 0 && err == nil {
+			n, err = unix.EpollWait(l.epoll, events[:], -1)
+		}
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			panic(os.NewSyscallError("epoll_wait", err)) // no argument of it can be wrong
+		}
+		l.mu.Lock()
+		closed := l.closed
+		for i := range max(n, 0) {
+			socks[i] = l.socks[events[i].Fd] // nil: the bell, or closed meanwhile
+		}
+		l.mu.Unlock()
+		if closed {
+			return
+		}
+		woken := false
+		for i := range max(n, 0) {
+			if s := socks[i]; s != nil {
+				s.event(events[i].Events)
+				woken = !s.session.advance(s, buf) || woken
+				socks[i] = nil
+			}
+		}
+		if woken { // they go on here, rather than wait for this thread to come back
+			runtime.Gosched()
+		}
+	}
+}
+
+// close ends the loop; no session is on it any more.
+func (l *loop) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	_, _ = unix.Write(l.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	<-l.done
+	_, _ = unix.Close(l.epoll), unix.Close(l.bell)
+}

@@ -1,0 +1,87 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A session that has nothing to do costs no goroutine, whatever it did before.
+func TestLoop_QuietSessionsHaveNoGoroutine(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("there are loops on Linux only")
+	}
+	s := serve(t, Options{Judge: judgeFunc(exchangeAndForward)})
+	before := runtime.NumGoroutine()
+	const sessions = 30
+	for range sessions {
+		c := connect(t, proxyURL(s, "postgres"))
+		if _, err := c.Exec(t.Context(), "SELECT 1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the goroutines of quiet sessions to end", func() bool { return runtime.NumGoroutine() < before+sessions/3 })
+	if n := s.Stats().Sessions; n != sessions {
+		t.Errorf("%d sessions are left", n)
+	}
+}
+
+// Loop and goroutines take turns at random: long and short, both ways, judged
+// and not, and nothing is lost, doubled or swapped.
+func TestLoop_TakesTurnsWithGoroutines(t *testing.T) {
+	judge := judgeFunc(func(ctx context.Context, w Wire, typ byte, body []byte) error {
+		switch len(body) % 4 {
+		case 0:
+			return exchangeAndForward(ctx, w, typ, body)
+		case 1:
+			return quiesceAndForward(ctx, w, typ, body)
+		}
+		w.Forward()
+		return nil
+	})
+	s := serve(t, Options{Judge: some{judge}})
+	var clients sync.WaitGroup
+	for i := range 8 {
+		clients.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(i), 0))
+			ctx := t.Context()
+			c, err := pgx.Connect(ctx, proxyURL(s, "postgres"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close(context.Background())
+			for n := range 60 {
+				text := strings.Repeat(fmt.Sprint(i, n), r.IntN(1<<r.IntN(17)))
+				repeat := r.IntN(1 << r.IntN(6))
+				var got string
+				modes := []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol}
+				if err := c.QueryRow(ctx, "SELECT repeat($1::text, $2::int)", modes[r.IntN(3)], text, repeat).Scan(&got); err != nil {
+					t.Error(err)
+					return
+				}
+				if got != strings.Repeat(text, repeat) {
+					t.Errorf("client %d: answer %d is another's, or damaged: %d bytes, want %d", i, n, len(got), len(text)*repeat)
+				}
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// some is a judge that wants some messages, by their length.
+type some struct{ Judge }
+
+func (j some) Session(ctx context.Context, i Info) Session { return someOf{j.Judge.Session(ctx, i)} }
+
+type someOf struct{ Session }
+
+func (s someOf) Wants(typ byte, body []byte) bool {
+	return len(body)%3 == 0 && (typ == 'P' || typ == 'Q')
+}
