@@ -16,8 +16,12 @@ func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
 	if tx == nil || !s.evident(tx.removals) {
 		return nil, nil
 	}
+	if tx.counting.err != nil {
+		return nil, tx.counting.err
+	}
 	e := s.entry(journal.InDoubt)
 	e.XID, e.Server = tx.xid, tx.server
+	e.Server.SystemID = s.db.server.get()
 	e.Statements, e.Tables, e.Rows = tx.removals.statements, tx.removals.tables, tx.removals.rows
 	e.Alert, e.Rule, e.Allowed = tx.removals.over, tx.removals.rule, tx.removals.allowed
 	if err := s.j.o.Journal.Append(ctx, e, tx.keys); err != nil {

@@ -23,6 +23,8 @@ type database struct {
 	view atomic.Pointer[view]
 	// loading is held by the session that loads the catalog.
 	loading sync.Mutex
+	// server is what the database's server is known by.
+	server serverID
 	// collected belongs to Judge.Run.
 	collected time.Time
 

@@ -25,6 +25,7 @@ type Judge struct {
 	health  health
 	rules   atomic.Pointer[policy.Policy]
 	windows *windows
+	fleet   journal.Fleet // nil: the journal is this proxy's alone
 }
 
 // SetPolicy replaces the policy; statements under way keep the old one. The
@@ -53,9 +54,13 @@ func New(ctx context.Context, o Options) (*Judge, error) {
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics()
 	}
+	fleet, _ := o.Journal.(journal.Fleet)
 	o.Journal = metered{o.Journal, o.Metrics}
 	o.Metrics.Guarding.Set(1)
-	j := &Judge{o: o, databases: map[string]*database{}, windows: newWindows()}
+	j := &Judge{o: o, databases: map[string]*database{}, windows: newWindows(), fleet: fleet}
+	if fleet != nil {
+		j.windows.fleet = newFleetWindows(fleet, j.journalFailed)
+	}
 	if err := j.SetPolicy(ctx, o.Policy); err != nil {
 		return nil, err
 	}
@@ -69,9 +74,16 @@ func New(ctx context.Context, o Options) (*Judge, error) {
 
 // doubt takes the entries of a kind that the journal has in doubt into care.
 func (j *Judge) doubt(ctx context.Context, kind journal.Kind) error {
+	mine, err := j.cares(ctx)
+	if err != nil {
+		return err
+	}
 	for e, err := range j.o.Journal.Entries(ctx, journal.Filter{Outcome: journal.InDoubt, Kind: kind}) {
 		if err != nil {
 			return err
+		}
+		if !mine(e) {
+			continue
 		}
 		j.o.Metrics.pending.entry(e.ID, e.Time)
 		j.database(e.Database).doubt(e.ID)
@@ -112,6 +124,7 @@ func (j *Judge) Run(ctx context.Context) {
 		if err := j.doubt(ctx, journal.Restore); err != nil && ctx.Err() == nil {
 			j.o.Logger.Warn("restores in doubt are not settled", "error", err)
 		}
+		j.keepFleet(ctx)
 	}
 }
 

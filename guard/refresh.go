@@ -26,6 +26,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	}
 	q := lookup{w: w, own: s.wasClean && w.TxStatus() == 'I'}
 	if q.own {
+		s.db.server.ask(ctx, q)
 		s.j.settle(ctx, s.db, lookup{w: w, own: true, first: probeSettings})
 	}
 	if s.db.view.Load() == nil {

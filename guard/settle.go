@@ -24,14 +24,16 @@ func (j *Judge) settle(ctx context.Context, db *database, q catalog.Querier) {
 		j.o.Logger.Warn("entries stay in doubt", "entries", len(doubts), "database", db.name, "error", err)
 		return
 	}
+	db.server.ask(ctx, q)
 	for _, id := range doubts {
-		outcome, err := j.settleOne(ctx, q, id, run)
+		outcome, err := j.settleOne(ctx, q, id, run, db.server.get())
 		if err == nil && outcome != journal.InDoubt {
 			err = j.o.Journal.Settle(ctx, id, outcome)
 		}
 		switch {
-		case errors.Is(err, journal.ErrSettled), errors.Is(err, journal.ErrNotFound):
+		case errors.Is(err, journal.ErrSettled), errors.Is(err, journal.ErrNotFound), errors.Is(err, errElsewhere):
 			db.settled(id)
+			j.o.Metrics.pending.settled(id)
 		case err != nil && ctx.Err() != nil:
 			return
 		case err != nil:
@@ -45,15 +47,21 @@ func (j *Judge) settle(ctx context.Context, db *database, q catalog.Querier) {
 	}
 }
 
+// errElsewhere: the entry is of a database of this name on another server.
+var errElsewhere = errors.New("its server is another one")
+
 // settleOne is InDoubt while the transaction is still open (or prepared), and
 // an error if its end cannot be told.
-func (j *Judge) settleOne(ctx context.Context, q catalog.Querier, id string, run time.Time) (journal.Outcome, error) {
+func (j *Judge) settleOne(ctx context.Context, q catalog.Querier, id string, run time.Time, server string) (journal.Outcome, error) {
 	e, err := j.o.Journal.Entry(ctx, id)
 	if err != nil {
 		return "", err
 	}
 	if e.Outcome != journal.InDoubt {
 		return e.Outcome, nil
+	}
+	if e.Server.SystemID != "" && server != "" && e.Server.SystemID != server {
+		return "", errElsewhere
 	}
 	xid, err := strconv.ParseUint(e.XID, 10, 64)
 	if err != nil {

@@ -23,7 +23,8 @@ type transaction struct {
 	start    savepoint // nothing removed yet
 	// uses are the allowances it has tried to take rows of, by ID. Savepoints do
 	// not take them back; see session.settleUses.
-	uses map[string]use
+	uses     map[string]use
+	counting counting // in windows that a fleet shares
 }
 
 // use is a transaction's part of an allowance, and under which name.

@@ -21,6 +21,8 @@ type windows struct {
 	byKey  map[string]*window
 	inside map[*transaction]map[string]bool // the windows that a transaction is in
 	swept  time.Time
+
+	fleet *fleetWindows // where the journal counts; nil: here
 }
 
 // window is one count: of one rule's window, and one combination of what it counts apart by.
@@ -49,6 +51,13 @@ func (ws *windows) reserve(now time.Time, tx *transaction, rule *policy.Rule, wh
 	if len(rule.Windows) == 0 {
 		return ""
 	}
+	if ws.fleet != nil {
+		shares := make([]map[string]int64, len(rule.Windows))
+		for i := range shares {
+			shares[i] = windowShares(rule, i, who, tables, pardoned)
+		}
+		return ws.fleet.reserve(now, tx, rule, shares)
+	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	ws.sweep(now)
@@ -70,6 +79,10 @@ func (ws *windows) reserve(now time.Time, tx *transaction, rule *policy.Rule, wh
 
 // end takes a transaction out; committed: its rows stay counted.
 func (ws *windows) end(now time.Time, tx *transaction, committed bool) {
+	if ws.fleet != nil {
+		ws.fleet.end(tx, committed)
+		return
+	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	for key := range ws.inside[tx] {
@@ -84,6 +97,9 @@ func (ws *windows) end(now time.Time, tx *transaction, committed bool) {
 
 // replay counts what the journal says was removed before this proxy started.
 func (ws *windows) replay(ctx context.Context, j journal.Journal, p *policy.Policy, now time.Time) error {
+	if ws.fleet != nil {
+		return ws.fleet.replay(ctx, j, p, now)
+	}
 	var longest time.Duration
 	for _, r := range append([]policy.Rule{p.Default}, p.Rules...) {
 		for _, w := range r.Windows {

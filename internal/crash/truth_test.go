@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/journal/journals"
 )
 
 // pollTime bounds the wait for something that must come about.
@@ -39,7 +40,7 @@ func query[T any](t *testing.T, url, sql string) []T {
 func compare(t *testing.T, direct, through, dir string) int {
 	t.Helper()
 	ctx := context.Background()
-	j, err := journal.Open(ctx, dir, journal.Options{MustExist: true})
+	j, err := journals.Open(ctx, dir, journal.Options{MustExist: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,7 +143,7 @@ const unuseAllowance = `WITH gone AS (
 ) UPDATE allowance x SET used = x.used - gone.rows, uses = x.uses - 1 FROM gone WHERE x.no = gone.allowance`
 
 func (j *shared) Unuse(ctx context.Context, id, use string) error {
-	return j.write(ctx, 0, func(ctx context.Context, c *pgx.Conn, _ bool) error {
+	return j.writeBriefly(ctx, func(ctx context.Context, c *pgx.Conn) error {
 		var b pgx.Batch
 		b.Queue(lockAllowance, clean(id))
 		b.Queue(unuseAllowance, clean(id), clean(use))

@@ -24,6 +24,8 @@ const (
 	// moreIfLost is added where it may have been stored: that is worth knowing.
 	patience   = 10 * time.Second
 	moreIfLost = 10 * time.Second
+	// brief is patience with what can be made up for later: a client waits.
+	brief = 2 * time.Second
 )
 
 // notConfirmed marks, in a connection's CustomData, that the server has not
@@ -45,6 +47,15 @@ func unconfirmed(n *pgconn.Notice) bool {
 // tells do that an attempt before may have been stored. size is about how many
 // bytes it sends. Cancelling ctx stops it only before it has begun.
 func (j *shared) write(ctx context.Context, size int64, do func(ctx context.Context, c *pgx.Conn, again bool) error) error {
+	return j.writeFor(ctx, patience, moreIfLost, size, do)
+}
+
+// writeBriefly is write for what is not evidence.
+func (j *shared) writeBriefly(ctx context.Context, do func(ctx context.Context, c *pgx.Conn) error) error {
+	return j.writeFor(ctx, brief, 0, 0, func(ctx context.Context, c *pgx.Conn, _ bool) error { return do(ctx, c) })
+}
+
+func (j *shared) writeFor(ctx context.Context, patience, moreIfLost time.Duration, size int64, do func(ctx context.Context, c *pgx.Conn, again bool) error) error {
 	if err := j.mayWrite(ctx); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (j *shared) Settle(ctx context.Context, id string, o journal.Outcome) error
 	if err := journal.CheckOutcome(o); err != nil {
 		return err
 	}
-	return j.write(ctx, 0, func(ctx context.Context, c *pgx.Conn, _ bool) error {
+	return j.writeBriefly(ctx, func(ctx context.Context, c *pgx.Conn) error {
 		done, err := c.Exec(ctx, "UPDATE entry SET outcome = $1 FROM "+relaxed+" WHERE id = $2 AND outcome IN ('in_doubt', $1)", string(o), clean(id))
 		if err != nil || done.RowsAffected() > 0 {
 			return err

@@ -181,3 +181,16 @@ func TestAlive(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func number(t *testing.T, url, sql string) (n int64) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err == nil {
+		err = conn.QueryRow(t.Context(), sql).Scan(&n)
+		conn.Close(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

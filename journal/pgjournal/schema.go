@@ -126,6 +126,30 @@ CREATE TABLE proxy (
 	name        text COLLATE "C" NOT NULL UNIQUE,
 	seen        timestamptz NOT NULL
 );
+
+-- What transactions under way have removed, for windows: see journal.Fleet. per
+-- is in seconds, and part of the key: how finely the past is kept hangs on it.
+CREATE TABLE count_pending (
+	rule        text COLLATE "C" NOT NULL,
+	key         text COLLATE "C" NOT NULL,
+	per         double precision NOT NULL,
+	tx          text COLLATE "C" NOT NULL,
+	proxy       text COLLATE "C" NOT NULL,
+	rows        bigint NOT NULL,
+	at          timestamptz NOT NULL,
+	PRIMARY KEY (rule, key, per, tx)
+);
+CREATE INDEX count_pending_tx ON count_pending (tx);
+
+-- And those that have ended, by the end of the part of the window that they are in.
+CREATE TABLE count_past (
+	rule        text COLLATE "C" NOT NULL,
+	key         text COLLATE "C" NOT NULL,
+	per         double precision NOT NULL,
+	upto        timestamptz NOT NULL,
+	rows        bigint NOT NULL,
+	PRIMARY KEY (rule, key, per, upto)
+);
 `,
 }
 
