@@ -17,7 +17,8 @@ type Options struct {
 	// with n 0 at its beginning, so that counters start from there.
 	Delivered func(sink string, r Result, n int)
 	Proxy     string        // who tells, in a test; "" is the host's name
-	Backoff   time.Duration // before the second try, doubled after each; default 500ms
+	Backoff   time.Duration // before the second try, doubled after each up to a minute; default 500ms
+	GiveUp    time.Duration // how long a notice is tried for; default 1h
 	Grace     time.Duration // what is still tried once Run is told to end; default 5s
 	Queue     int           // notices that a sink holds; default 256
 }
@@ -55,6 +56,9 @@ func New(c Config, o Options) *Alerter {
 	}
 	if o.Backoff == 0 {
 		o.Backoff = 500 * time.Millisecond
+	}
+	if o.GiveUp == 0 {
+		o.GiveUp = time.Hour
 	}
 	if o.Grace == 0 {
 		o.Grace = 5 * time.Second

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	attempts = 8
-	// longest bounds the wait between two tries, also one that is asked for.
-	longest = 5 * time.Minute
+	// longest bounds the wait between two tries; longestAsked one that is asked for.
+	longest      = time.Minute
+	longestAsked = 5 * time.Minute
 )
 
 // expiredError: a hold's answer is no longer waited for.
@@ -18,25 +18,41 @@ type expiredError struct{}
 
 func (expiredError) Error() string { return "nobody could be told before the statement's time was up" }
 
-// deliver tries until it succeeds, but once only after ctx has ended, and not at
-// all after last has.
+// deliver tries once. What may do better later is put behind the others, and all
+// wait: a sink that is down is down for all of them, and one that it cannot
+// take must not be in the others' way. After ctx has ended nothing is put off.
 func (l *lane) deliver(ctx, last context.Context, n Notice) {
-	backoff := l.o.Backoff
-	for attempt := 1; ; attempt++ {
-		s := l.sink.Load() // it may have been replaced since
-		err := s.try(last, &n)
-		if err == nil || attempt == attempts || ctx.Err() != nil || !passing(err) {
-			l.ended(s, &n, err)
-			return
-		}
-		timer := time.NewTimer(wait(backoff, err))
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
-		backoff *= 2
+	s := l.sink.Load() // it may have been replaced since
+	err := s.try(last, &n)
+	if n.tried.IsZero() {
+		n.tried = time.Now()
 	}
+	switch {
+	case err == nil:
+		l.backoff, l.again, l.fresh = 0, time.Time{}, false
+	case ctx.Err() == nil && passing(err) && time.Since(n.tried) < l.o.GiveUp && len(l.late) < l.o.Queue:
+		l.backoff = min(max(2*l.backoff, l.o.Backoff), longest)
+		l.again = time.Now().Add(wait(l.backoff, err))
+		l.late = append(l.late, n)
+		return
+	}
+	l.ended(s, &n, err)
+}
+
+// next delivers the next notice that waits: in turn one that was tried in vain
+// and one that was not.
+func (l *lane) next(ctx, last context.Context) {
+	if l.fresh = !l.fresh; !l.fresh {
+		select {
+		case n := <-l.queue:
+			l.deliver(ctx, last, n)
+			return
+		default:
+		}
+	}
+	n := l.late[0]
+	l.late = l.late[1:]
+	l.deliver(ctx, last, n)
 }
 
 // wait is a backoff with jitter, so that proxies that were cut off together do
@@ -46,7 +62,7 @@ func wait(backoff time.Duration, err error) time.Duration {
 	if refused := (*refusedError)(nil); errors.As(err, &refused) {
 		d = max(d, refused.after)
 	}
-	return min(d, longest)
+	return min(d, longestAsked)
 }
 
 // passing reports whether a second try may do better.

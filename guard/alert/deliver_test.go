@@ -1,7 +1,10 @@
 package alert
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -35,20 +38,47 @@ func TestDeliver_TriesAgainWhatMayPass(t *testing.T) {
 }
 
 func TestDeliver_GivesUp(t *testing.T) {
-	for status, tries := range map[int]int{503: attempts, 400: 1, 404: 1, 302: 1} {
+	for status, again := range map[int]bool{503: true, 400: false, 404: false, 302: false} {
 		r := failing(t, status, 1000, "Location", "/elsewhere")
-		a := run(t, Options{}, hook("w", r))
+		a := run(t, Options{GiveUp: 50 * time.Millisecond}, hook("w", r))
 		a.Entry(blocked("u"))
 		a.wait(t, "w failed", 1)
-		if len(r.got) != tries {
-			t.Errorf("%d: %d tries, want %d", status, len(r.got), tries)
+		if len(r.got) > 1 != again {
+			t.Errorf("%d: %d tries", status, len(r.got))
 		}
 	}
 }
 
+// While a sink is down nothing is given up: it gets all when it is back.
+func TestDeliver_AllWaitForASinkThatIsDown(t *testing.T) {
+	r := failing(t, 503, 4)
+	a := run(t, Options{}, hook("w", r))
+	for i := range 30 {
+		a.Entry(blocked(fmt.Sprint("u", i)))
+	}
+	a.wait(t, "w sent", 30)
+	if len(r.got) != 34 || a.count("w failed") != 0 {
+		t.Errorf("%d tries, %d failed", len(r.got), a.count("w failed"))
+	}
+}
+
+// A notice that the sink cannot take is not in the way of others.
+func TestDeliver_OthersGoPastWhatFails(t *testing.T) {
+	r := newReceiver(t, func(w http.ResponseWriter, q *http.Request) {
+		if body, _ := io.ReadAll(q.Body); bytes.Contains(body, []byte("poison")) {
+			w.WriteHeader(500)
+		}
+	})
+	a := run(t, Options{}, hook("w", r))
+	for _, user := range []string{"poison", "b", "c", "d"} {
+		a.Entry(blocked(user))
+	}
+	a.wait(t, "w sent", 3)
+}
+
 func TestDeliver_NobodyListens(t *testing.T) {
 	r := newReceiver(t, nil)
-	a := run(t, Options{}, hook("w", r))
+	a := run(t, Options{GiveUp: time.Millisecond}, hook("w", r))
 	r.Close()
 	a.Entry(blocked("u"))
 	a.wait(t, "w failed", 1)
@@ -58,7 +88,7 @@ func TestDeliver_TimeOut(t *testing.T) {
 	r := stuck(t)
 	s := hook("w", r)
 	s.Timeout = time.Millisecond
-	a := run(t, Options{}, s)
+	a := run(t, Options{GiveUp: time.Millisecond}, s)
 	a.Entry(blocked("u"))
 	a.wait(t, "w failed", 1)
 }
@@ -89,7 +119,7 @@ func TestWait_HonoursRetryAfter(t *testing.T) {
 	if d := wait(time.Millisecond, s.masked(err)); d != 7*time.Second {
 		t.Errorf("waits %s", d)
 	}
-	if d := wait(time.Millisecond, &refusedError{after: 24 * time.Hour}); d != longest {
+	if d := wait(time.Millisecond, &refusedError{after: 24 * time.Hour}); d != longestAsked {
 		t.Errorf("waits %s", d)
 	}
 	for range 100 {

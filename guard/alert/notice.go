@@ -33,7 +33,8 @@ type Notice struct {
 	More     int
 	MoreRows int64
 
-	id, proxy string // of a test
+	tried     time.Time // first
+	id, proxy string    // of a test
 }
 
 // ofEntry is the notice about an entry, which may go on to be changed by its owner.

@@ -19,8 +19,8 @@ type outlet struct {
 
 func newOutlet(o *Options) *outlet {
 	out := &outlet{o: o, retired: make(chan struct{}), repeats: newRepeats()}
-	out.urgent = lane{out, make(chan Notice, o.Queue), nil}
-	out.ordinary = lane{out, make(chan Notice, o.Queue), out.repeats}
+	out.urgent = lane{outlet: out, queue: make(chan Notice, o.Queue)}
+	out.ordinary = lane{outlet: out, queue: make(chan Notice, o.Queue), repeats: out.repeats}
 	return out
 }
 
@@ -47,11 +47,16 @@ func (o *outlet) tell(n Notice) {
 	}
 }
 
-// lane is one queue of an outlet, delivered in order.
+// lane is one queue of an outlet, delivered in order as long as the sink takes all.
 type lane struct {
 	*outlet
 	queue   chan Notice
 	repeats *repeats // of this lane; nil: each notice is told
+
+	late    []Notice      // tried in vain, to be tried again
+	backoff time.Duration // doubled with each failure, 0 after a success
+	again   time.Time     // not to be tried before
+	fresh   bool          // the next one to be tried is to be one from the queue
 }
 
 // run delivers until ctx ends or the outlet is retired, and then what is left.
@@ -62,9 +67,17 @@ func (l *lane) run(ctx, last context.Context) {
 	}
 	for {
 		due := l.due(ctx, last)
+		queue, again := l.queue, (<-chan time.Time)(nil)
+		if d := time.Until(l.again); d > 0 {
+			queue, again = nil, time.After(d)
+		} else if len(l.late) > 0 {
+			l.next(ctx, last)
+			continue
+		}
 		select {
-		case n := <-l.queue:
+		case n := <-queue:
 			l.deliver(ctx, last, n)
+		case <-again:
 		case <-due:
 		case <-wake:
 		case <-l.retired:
@@ -107,6 +120,13 @@ func (l *lane) rest(ctx, last context.Context) {
 			for _, n := range l.repeats.all() {
 				l.deliver(ctx, last, n)
 			}
+		}
+		for len(l.late) > 0 {
+			select {
+			case <-time.After(time.Until(l.again)):
+			case <-ctx.Done():
+			}
+			l.next(ctx, last)
 		}
 		return
 	}
