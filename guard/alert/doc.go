@@ -7,8 +7,9 @@
 // statements, which wait behind nothing else. Telling it never blocks: a full
 // queue drops the notice, and counts it.
 //
-// A delivery that fails for a reason that may pass is tried again for about a
-// minute, later where the other side says so (Retry-After). Notices alike (database, user,
+// A delivery that fails for a reason that may pass is tried again, for an hour; between
+// tries, all that is queued for that sink waits, for a minute at most, or as long as the
+// other side says (Retry-After). Notices alike (database, user,
 // rule, tables, outcome) within a sink's repeat time are told as one, the last,
 // which says how many it stands for. Holds are always told.
 //
