@@ -6,10 +6,10 @@ VCS     := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false
 BUILD   := -buildvcs=$(VCS)
 export CGO_ENABLED = 1
 
-.PHONY: help build demo test race soak lint fuzz bench big
+.PHONY: help build demo test race soak lint fuzz bench bench-quick big
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/rowback
 	@sh scripts/bootstrap build
@@ -42,11 +42,16 @@ fuzz: ## each fuzz target for FUZZTIME (10m)
 	@sh scripts/bootstrap run
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh scripts/fuzz
 
-bench: ## rowback against a direct connection and raw COPY, as ratios (BENCH_SECONDS a side, BENCH_CASE=regexp)
-	@sh scripts/bootstrap run
+bench: ## rowback against direct connections, pgbouncer and raw COPY, as ratios (BENCH_SECONDS a side, BENCH_CASE=regexp)
+	@sh scripts/bootstrap bench
 	$(GO) build $(BUILD) -o bin/rowback ./cmd/rowback
 	$(GO) run $(BUILD) ./internal/bench -case '$(BENCH_CASE)'
 	$(GO) test $(BUILD) -run '^$$' -bench 'Scan_Select|Wants' ./sqlparse ./guard
+
+bench-quick: ## the same in about two minutes: the cases that say most, one round
+	@sh scripts/bootstrap bench
+	$(GO) build $(BUILD) -o bin/rowback ./cmd/rowback
+	BENCH_ROUNDS=1 $(GO) run $(BUILD) ./internal/bench -case 'prepared -c 16|in a pipeline|[0-9] rows'
 
 big: ## restore ROWS (10000000) rows while others write: time, memory, and how long these waited
 	@sh scripts/bootstrap test

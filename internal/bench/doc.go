@@ -1,5 +1,5 @@
-// Bench measures rowback against its peer, the same work done without it, in
-// turn in one process tree, and prints ratios: `make bench`.
+// Bench measures rowback against its peer, the same work done straight or through
+// pgbouncer, in turn in one process tree, and prints ratios: `make bench`.
 //
 // Each case runs for several rounds, both sides in every round and in changing
 // order, so that what else the machine does meets both alike. A ratio belongs

@@ -23,6 +23,7 @@ type lab struct {
 	dir          string
 	server       *pgtest.Cluster
 	block, alert *proxyProcess
+	bouncer      *proxyProcess
 	made         map[string]bool // data sets, by name
 }
 
@@ -46,14 +47,17 @@ func newLab(ctx context.Context, o options) (_ *lab, err error) {
 		return nil, err
 	}
 	// A checkpoint in one side's turn and not in the other's would be noise.
-	settings := []string{"max_wal_size=8GB", "checkpoint_timeout=1h", "autovacuum=off", "shared_buffers=512MB"}
+	settings := []string{"max_wal_size=8GB", "max_connections=300", "checkpoint_timeout=1h", "autovacuum=off", "shared_buffers=512MB"}
 	if l.server, err = pgtest.Start(ctx, pgtest.Options{Settings: settings}); err != nil {
 		return nil, err
 	}
 	if l.block, err = l.startProxy(ctx, "block"); err != nil {
 		return nil, err
 	}
-	l.alert, err = l.startProxy(ctx, "alert")
+	if l.alert, err = l.startProxy(ctx, "alert"); err != nil {
+		return nil, err
+	}
+	l.bouncer, err = l.startBouncer(ctx)
 	return l, err
 }
 
@@ -63,6 +67,9 @@ func (l *lab) close() error {
 		if p != nil {
 			errs = append(errs, p.stop())
 		}
+	}
+	if l.bouncer != nil {
+		_ = l.bouncer.stop() // told to end at once, it says that it failed
 	}
 	if l.server != nil {
 		errs = append(errs, l.server.Stop())
@@ -123,9 +130,9 @@ func (l *lab) url(database string, through *proxyProcess) string {
 	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", through.addr, database)
 }
 
-// proxyTime is the processor time that the proxies have used.
-func (l *lab) proxyTime() time.Duration {
-	return processorTime(l.block.process.PID()) + processorTime(l.alert.process.PID())
+// times is the processor time that the peer's proxy, and ours, have used.
+func (l *lab) times() (peer, ours time.Duration) {
+	return processorTime(l.bouncer.process.PID()), processorTime(l.block.process.PID()) + processorTime(l.alert.process.PID())
 }
 
 // connected runs f with a connection.

@@ -55,7 +55,7 @@ func run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, l.close()) }()
 	t := newTable(os.Stdout)
 	t.heading(o)
-	for _, b := range slices.Concat(selects(l), deletes(l), pipelines(l), incidents(l)) {
+	for _, b := range slices.Concat(selects(l), updates(l), deletes(l), pipelines(l), incidents(l)) {
 		if !o.only.MatchString(b.name) {
 			continue
 		}

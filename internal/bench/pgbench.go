@@ -63,15 +63,37 @@ func (l *lab) pgbenchTables(ctx context.Context) error {
 // selects are reads by key, which the guard has nothing to do with: pgbench -S.
 func selects(l *lab) []*bench {
 	var cases []*bench
+	add := func(peer string, between *proxyProcess, protocol string, clients int) {
+		cases = append(cases, &bench{
+			name: fmt.Sprintf("SELECT by key, -M %s -c %d", protocol, clients), peer: peer, setup: l.pgbenchTables,
+			measure: func(ctx context.Context, ours bool) (sample, error) {
+				through := between
+				if ours {
+					through = l.block
+				}
+				return l.pgbench(ctx, through, clients, "-S", "-M", protocol)
+			},
+		})
+	}
 	for _, protocol := range []string{"simple", "prepared"} {
-		for _, clients := range []int{1, 16} {
-			cases = append(cases, &bench{
-				name: fmt.Sprintf("SELECT by key, -M %s -c %d", protocol, clients), peer: "direct", setup: l.pgbenchTables,
-				measure: func(ctx context.Context, ours bool) (sample, error) {
-					return l.pgbench(ctx, l.through(ours), clients, "-S", "-M", protocol)
-				},
-			})
+		for _, clients := range []int{1, 16, 100} {
+			add("pgbouncer", l.bouncer, protocol, clients)
 		}
+		add("direct", nil, protocol, 16)
 	}
 	return cases
+}
+
+// updates are pgbench's own transactions, TPC-B: BEGIN, four statements that write, a read, END.
+func updates(l *lab) []*bench {
+	return []*bench{{
+		name: "pgbench TPC-B, -M prepared -c 16", peer: "pgbouncer", setup: l.pgbenchTables,
+		measure: func(ctx context.Context, ours bool) (sample, error) {
+			through := l.bouncer
+			if ours {
+				through = l.block
+			}
+			return l.pgbench(ctx, through, 16, "-M", "prepared")
+		},
+	}}
 }

@@ -18,8 +18,8 @@ type bench struct {
 	// before prepares a round, untimed; nil for nothing.
 	before func(ctx context.Context, round int) error
 
-	direct, ours []sample
-	cpu          time.Duration // of the proxy, in all of our samples
+	peers, ours       []sample
+	peersCPU, oursCPU time.Duration // of the proxies, in all samples
 }
 
 // sample is one measurement: how much was done in what time.
@@ -51,18 +51,19 @@ func (b *bench) run(ctx context.Context, l *lab) error {
 }
 
 func (b *bench) side(ctx context.Context, l *lab, ours bool) error {
-	before := l.proxyTime()
+	peerBefore, oursBefore := l.times()
 	s, err := b.measure(ctx, ours)
 	switch {
 	case err != nil:
 		return err
 	case s.done == 0 || s.took <= 0:
 		return fmt.Errorf("nothing was done in %v", s.took)
-	case !ours:
-		b.direct = append(b.direct, s)
-	default:
-		b.ours = append(b.ours, s)
-		b.cpu += l.proxyTime() - before
+	}
+	peerAfter, oursAfter := l.times()
+	if ours {
+		b.ours, b.oursCPU = append(b.ours, s), b.oursCPU+oursAfter-oursBefore
+	} else {
+		b.peers, b.peersCPU = append(b.peers, s), b.peersCPU+peerAfter-peerBefore
 	}
 	return nil
 }
@@ -71,19 +72,19 @@ func (b *bench) side(ctx context.Context, l *lab, ours bool) error {
 func (b *bench) ratios() []float64 {
 	var r []float64
 	for i, s := range b.ours {
-		r = append(r, s.rate()/b.direct[i].rate())
+		r = append(r, s.rate()/b.peers[i].rate())
 	}
 	slices.Sort(r)
 	return r
 }
 
-// cpuEach is the proxy's processor time for each thing done.
-func (b *bench) cpuEach() time.Duration {
+// each is a proxy's processor time for each thing done.
+func each(cpu time.Duration, samples []sample) time.Duration {
 	n := 0
-	for _, s := range b.ours {
+	for _, s := range samples {
 		n += s.done
 	}
-	return b.cpu / time.Duration(n)
+	return cpu / time.Duration(n)
 }
 
 // rate is the middle one of several.
