@@ -7,8 +7,8 @@ import (
 )
 
 // foreignKey: name, child, parent, columns, parent columns, on delete, on update,
-// set columns, deferrable, deferred, validated, match, and, for pairs of columns
-// that are not compared by pg_catalog's "=": number, operator, collation.
+// set columns, deferrable, deferred, validated, match, then, for pairs of columns
+// that are not compared by pg_catalog's "=": number, operator, collation; period.
 func (l *loader) foreignKey(d document) error {
 	child, parent := l.snapshot.Tables[d.oid(1)], l.snapshot.Tables[d.oid(2)]
 	if child == nil || parent == nil {
@@ -25,7 +25,7 @@ func (l *loader) foreignKey(d document) error {
 		Name: d.text(0), Child: child, Parent: parent,
 		Columns: l.columnNames(child, lists[0]), ParentColumns: l.columnNames(parent, lists[1]),
 		OnDelete: Action(d.char(5)), OnUpdate: Action(d.char(6)), OnDeleteSet: l.columnNames(child, lists[2]),
-		Deferrable: d.flag(8), Deferred: d.flag(9), Validated: d.flag(10), MatchFull: d.char(11) == 'f',
+		Deferrable: d.flag(8), Deferred: d.flag(9), Validated: d.flag(10), MatchFull: d.char(11) == 'f', Period: d.flag(13),
 	}
 	unusual := d.list(12)
 	for i, u := range unusual {

@@ -27,7 +27,7 @@ func (l *loader) key(d document) error {
 	}
 	k.usable = !slices.ContainsFunc(k.columns, func(n int) bool {
 		c := l.columnAt(t, n)
-		return c == nil || !c.NotNull
+		return c == nil || !c.NotNull || c.Unproved
 	})
 	// A deferrable unique index promises nothing within a transaction; the
 	// primary key, if deferrable, is still better than no key.

@@ -99,6 +99,9 @@ func TestLoad_ForeignKeys(t *testing.T) {
 		Columns: []string{"y", "x"}, ParentColumns: []string{"a b", "Größe €"}, OnDelete: SetNull, OnUpdate: Cascade, OnDeleteSet: []string{"x"},
 		Deferrable: true, Deferred: true, Validated: true, MatchFull: true,
 	}
+	if !setsColumns(t) {
+		want.OnDeleteSet = nil
+	}
 	if !reflect.DeepEqual(*fk, want) {
 		t.Errorf("fk: %+v", fk)
 	}
@@ -160,7 +163,7 @@ func TestLoad_TemporaryTables(t *testing.T) {
 // in an odd or hostile session with one of an ordinary session.
 func TestLoad_WhateverTheSession(t *testing.T) {
 	ctx := context.Background()
-	name := pgtest.Database(t, loadFixture+reachFixture+`
+	name := pgtest.Database(t, understood(t, []string{loadFixture + reachFixture + `
 		CREATE TABLE own (id int, f text DEFAULT 'x' || E'\\'); CREATE VIEW vw AS SELECT purge();
 		CREATE FUNCTION q() RETURNS void LANGUAGE sql BEGIN ATOMIC DELETE FROM victim; END;
 		CREATE SCHEMA evil; GRANT ALL ON SCHEMA evil TO PUBLIC;
@@ -172,7 +175,7 @@ func TestLoad_WhateverTheSession(t *testing.T) {
 		CREATE OPERATOR evil.= (LEFTARG = "char", RIGHTARG = "char", FUNCTION = evil.no); CREATE OPERATOR evil.<> (LEFTARG = "char", RIGHTARG = "char", FUNCTION = evil.no);
 		CREATE FUNCTION evil.no(text, text) RETURNS text LANGUAGE sql AS 'SELECT (1/0)::text';
 		CREATE OPERATOR evil.|| (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.no);
-		DROP ROLE IF EXISTS nobody_in_particular; CREATE ROLE nobody_in_particular LOGIN;`)
+		DROP ROLE IF EXISTS nobody_in_particular; CREATE ROLE nobody_in_particular LOGIN;`})...)
 	t.Cleanup(func() { pgtest.Exec(t, pgtest.Shared(t).URL("postgres"), "DROP ROLE IF EXISTS nobody_in_particular") })
 	want := load(t, connect(t, pgtest.Shared(t).URL(name)))
 	for _, setting := range []string{

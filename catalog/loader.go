@@ -100,7 +100,7 @@ func (l *loader) relation(d document) {
 	}
 }
 
-// column: table, number, type, modifier, not null, generated, identity, name.
+// column: table, number, type, modifier, not null (t, f, u: not validated), generated, identity, name.
 func (l *loader) column(text string) error {
 	f := strings.SplitN(text, " ", 8)
 	if len(f) != 8 {
@@ -119,7 +119,7 @@ func (l *loader) column(text string) error {
 		return nil // made between two queries: the next fingerprint differs
 	}
 	typ := l.types[[2]string{f[2], f[3]}]
-	c := Column{Name: l.intern(f[7]), Type: typ.name, BaseType: typ.base, Textual: typ.textual, NotNull: f[4] == "t", Generated: f[5] != "-"}
+	c := Column{Name: l.intern(f[7]), Type: typ.name, BaseType: typ.base, Textual: typ.textual, NotNull: f[4] != "f", Unproved: f[4] == "u", Generated: f[5] != "-"}
 	if f[5] == "v" {
 		l.virtual[t] = true
 	}

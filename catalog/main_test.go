@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"regexp"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -14,7 +15,31 @@ func TestMain(m *testing.M) { pgtest.Main(m, pgtest.Options{Unsafe: true}) }
 // database makes a database and connects to it as the superuser.
 func database(tb testing.TB, sql ...string) *pgx.Conn {
 	tb.Helper()
-	return connect(tb, pgtest.Shared(tb).URL(pgtest.Database(tb, sql...)))
+	return connect(tb, pgtest.Shared(tb).URL(pgtest.Database(tb, understood(tb, sql)...)))
+}
+
+var (
+	setNullOf  = regexp.MustCompile(`SET NULL \(\w+\)`)
+	atomicBody = regexp.MustCompile(`BEGIN ATOMIC (.*?;) END`)
+)
+
+// setsColumns: the server knows ON DELETE SET NULL (columns).
+func setsColumns(tb testing.TB) bool { tb.Helper(); return pgtest.Shared(tb).Version() >= 15 }
+
+// understood is the fixtures' SQL without what the server does not know.
+func understood(tb testing.TB, sql []string) []string {
+	tb.Helper()
+	if setsColumns(tb) {
+		return sql
+	}
+	out := make([]string, len(sql))
+	for i, s := range sql {
+		out[i] = setNullOf.ReplaceAllString(s, "SET NULL")
+		if pgtest.Shared(tb).Version() < 14 {
+			out[i] = atomicBody.ReplaceAllString(out[i], "AS '$1'")
+		}
+	}
+	return out
 }
 
 func connect(tb testing.TB, url string) *pgx.Conn {

@@ -3,6 +3,7 @@ package catalog
 // reachCase is one way in which a statement may, or seems to, delete from victim.
 type reachCase struct {
 	name, setup, statement      string
+	since                       int    // the PostgreSQL that has it; 0: all
 	harmless                    bool   // the server deletes nothing
 	names, reads, uncountable   string // must be in Reach
 	absent, notReads, countable string // must not be
@@ -15,8 +16,8 @@ var reachCases = []reachCase{
 	// Functions and procedures.
 	{name: "PL/pgSQL", statement: "SELECT purge()", names: "purge purge_trigger", reads: "purge", countable: "purge", absent: "harmless victim t"},
 	{name: "SQL", setup: "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'DELETE FROM victim WHERE id < 3'", statement: "SELECT f()", names: "f", countable: "f"},
-	{name: "SQL atomic", setup: "CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC DELETE FROM victim; END", statement: "SELECT f()", names: "f", countable: "f"},
-	{name: "RETURN expression", setup: "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN purge()", statement: "SELECT f()", names: "f"},
+	{name: "SQL atomic", since: 14, setup: "CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC DELETE FROM victim; END", statement: "SELECT f()", names: "f", countable: "f"},
+	{name: "RETURN expression", since: 14, setup: "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN purge()", statement: "SELECT f()", names: "f"},
 	{name: "call chain", setup: `CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT purge()'; CREATE FUNCTION g() RETURNS int LANGUAGE plpgsql AS $$BEGIN RETURN f(); END$$`,
 		statement: "SELECT g()", names: "f g", countable: "f g"},
 	{name: "quoted name", setup: `CREATE SCHEMA "Ünï"; CREATE FUNCTION "Ünï"."Aufräumen"() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$;
@@ -29,7 +30,7 @@ var reachCases = []reachCase{
 	{name: "DO in a body", setup: "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DO 'BEGIN PERFORM purge(); END'; RETURN 1; END$$", statement: "SELECT f()", names: "f", uncountable: "f"},
 	{name: "created within", setup: `CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN CREATE FUNCTION late() RETURNS bigint LANGUAGE sql AS 'WITH d AS (DELETE FROM victim RETURNING 1) SELECT count(*) FROM d'; PERFORM late(); RETURN 1; END$$`,
 		statement: "SELECT f()", names: "f", uncountable: "f"},
-	{name: "MERGE", setup: "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN MERGE INTO victim USING t ON t.id = victim.id WHEN MATCHED THEN DELETE; RETURN 1; END$$",
+	{name: "MERGE", since: 15, setup: "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN MERGE INTO victim USING t ON t.id = victim.id WHEN MATCHED THEN DELETE; RETURN 1; END$$",
 		statement: "SELECT f()", names: "f", countable: "f"},
 	{name: "data-modifying WITH", setup: "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS 'WITH d AS (DELETE FROM victim RETURNING 1) SELECT count(*) FROM d'", statement: "SELECT f()", names: "f"},
 	{name: "default argument", setup: "CREATE FUNCTION f(x int DEFAULT purge()) RETURNS int LANGUAGE sql AS 'SELECT x'", statement: "SELECT f()", names: "f"},

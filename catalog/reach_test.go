@@ -6,15 +6,18 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rowback/rowback/internal/pgtest"
 )
 
-// reachFixture is there for every case: victim has ten rows.
+// reachFixture is there for every case: victim has ten rows. REFRESH and the like run
+// with a search_path of pg_catalog alone since PostgreSQL 17: names carry their schema.
 const reachFixture = `
 CREATE TABLE victim (id int PRIMARY KEY, v int);
 INSERT INTO victim SELECT i, i FROM generate_series(1, 10) i;
 CREATE TABLE t (id int PRIMARY KEY, v int);
 INSERT INTO t VALUES (1, 1), (2, 2);
-CREATE FUNCTION purge() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$;
+CREATE FUNCTION purge() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM public.victim; RETURN 1; END$$;
 CREATE FUNCTION purge_trigger() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM purge(); RETURN coalesce(NEW, OLD); END$$;
 CREATE FUNCTION harmless() RETURNS int LANGUAGE sql AS 'SELECT count(*)::int FROM victim';
 `
@@ -26,6 +29,7 @@ func TestReach(t *testing.T) {
 	conn := database(t, reachFixture)
 	for _, c := range reachCases {
 		t.Run(c.name, func(t *testing.T) {
+			pgtest.Since(t, c.since, "it")
 			defer run(t, conn, "ROLLBACK")
 			run(t, conn, "BEGIN;"+c.setup)
 			s := load(t, conn)

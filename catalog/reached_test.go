@@ -31,6 +31,10 @@ func TestReached(t *testing.T) {
 		CREATE TABLE half (a int, b int, FOREIGN KEY (a, b) REFERENCES pair ON DELETE SET NULL (b));
 		CREATE TABLE one_leaf (id int REFERENCES parted_1 ON DELETE CASCADE);
 		CREATE TABLE heir (id int REFERENCES tree ON DELETE CASCADE); CREATE TABLE heir_child () INHERITS (heir);`))
+	set := "b"
+	if !setsColumns(t) {
+		set = "a,b"
+	}
 	for _, c := range []struct {
 		table string
 		only  bool
@@ -46,7 +50,7 @@ func TestReached(t *testing.T) {
 		{table: "parted_1", steps: []string{"parted_1", "under.parted>parted_1", "one_leaf.id>parted_1"}},
 		{table: "two", unfit: "more than one foreign key", steps: []string{"two self p"}},
 		{table: "tree", unfit: "inheritance", steps: []string{"tree", "heir.id>tree", "tree.p>tree sets p"}},
-		{table: "pair", steps: []string{"pair", "half.a,b>pair sets b"}},
+		{table: "pair", steps: []string{"pair", "half.a,b>pair sets " + set}},
 		{table: "x", cycle: true, steps: []string{"x", "y.x>x"}},
 		{table: "base", unfit: "inheritance", steps: []string{"base"}},
 		{table: "base", only: true, steps: []string{"base"}},

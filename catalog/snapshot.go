@@ -59,9 +59,10 @@ type Column struct {
 	Name      string
 	Type      string // format_type with typmod, for people and for casts
 	BaseType  string // typname of the type, domains resolved: "int8", "timestamptz"
-	NotNull   bool
-	Generated bool // GENERATED ALWAYS AS … STORED (or virtual)
-	Identity  byte // 'a' always, 'd' by default, 0 none
+	NotNull   bool   // takes no NULL
+	Unproved  bool   // NOT NULL NOT VALID (PG 18): rows from before it may hold NULLs
+	Generated bool   // GENERATED ALWAYS AS … STORED (or virtual)
+	Identity  byte   // 'a' always, 'd' by default, 0 none
 	// Textual: the type has no binary form, or holds one that has none: only its text says what it is.
 	Textual  bool
 	Sequence string // quoted schema.name of the sequence it owns (serial, identity), "" if none
@@ -100,6 +101,9 @@ type ForeignKey struct {
 	Deferred      bool // INITIALLY DEFERRED
 	Validated     bool
 	MatchFull     bool
+	// Period: the last column is a range that the ranges of several parents may
+	// make up (PG 18). Compare has its operator as &&.
+	Period bool
 	// Compare says how pairs of columns are compared; nil: all by pg_catalog's
 	// "=", in the collation that both columns have.
 	Compare []Comparison

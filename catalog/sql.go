@@ -28,6 +28,8 @@ var versions = []struct {
 	{140000, "pg_catalog.pg_get_function_sqlbody(p.oid)", "NULL"},
 	{150000, "pg_catalog.array_to_string(k.confdelsetcols, ' ')", "NULL"},
 	{180000, "AND k.conenforced", ""},
+	{180000, "k.conperiod", "false"},
+	{180000, "(SELECT NOT v.convalidated FROM pg_catalog.pg_constraint v WHERE v.conrelid = a.attrelid AND v.contype = 'n' AND v.conkey[1] = a.attnum)", "false"},
 }
 
 // query composes one query from parts, each yielding two columns (kind,
@@ -68,7 +70,8 @@ AND (c.relpersistence <> 't' OR c.relnamespace = pg_catalog.pg_my_temp_schema())
 
 // A column's document is plain text, its name last: there are many of them.
 const columnsSQL = `
-SELECT 'column', pg_catalog.concat_ws(' ', a.attrelid, a.attnum, a.atttypid, a.atttypmod, a.attnotnull,
+SELECT 'column', pg_catalog.concat_ws(' ', a.attrelid, a.attnum, a.atttypid, a.atttypmod,
+	CASE WHEN NOT a.attnotnull THEN 'f' WHEN (SELECT NOT v.convalidated FROM pg_catalog.pg_constraint v WHERE v.conrelid = a.attrelid AND v.contype = 'n' AND v.conkey[1] = a.attnum) THEN 'u' ELSE 't' END,
 	CASE WHEN a.attgenerated = '' THEN '-' ELSE a.attgenerated::pg_catalog.text END,
 	CASE WHEN a.attidentity = '' THEN '-' ELSE a.attidentity::pg_catalog.text END,
 	a.attname)
@@ -161,17 +164,20 @@ SELECT 'foreign key', pg_catalog.json_build_array(k.conname, k.conrelid::pg_cata
 	 JOIN pg_catalog.pg_attribute y ON y.attrelid = k.confrelid AND y.attnum = k.confkey[u.i]
 	 LEFT JOIN pg_catalog.pg_collation c ON c.oid = y.attcollation AND y.attcollation <> x.attcollation
 	 LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = c.collnamespace
-	 WHERE n.nspname <> 'pg_catalog' OR o.oprname <> '=' OR c.oid IS NOT NULL))::pg_catalog.text
+	 WHERE n.nspname <> 'pg_catalog' OR o.oprname <> '=' OR c.oid IS NOT NULL),
+	k.conperiod)::pg_catalog.text
 FROM pg_catalog.pg_constraint k
 WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid >= 16384 AND k.confrelid >= 16384 AND k.conenforced`
 
+// Before PostgreSQL 15 the copies that partitions get of their root's triggers
+// pass for the server's own, as those of foreign keys always do.
 const triggersSQL = `
 SELECT 'trigger', pg_catalog.json_build_array(t.oid::pg_catalog.int8, t.tgrelid::pg_catalog.int8, t.tgname, t.tgenabled, t.tgtype,
 	t.tgfoid::pg_catalog.int8, n.nspname, p.proname, t.tgdeferrable)::pg_catalog.text
 FROM pg_catalog.pg_trigger t
 JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-WHERE NOT t.tgisinternal`
+WHERE NOT t.tgisinternal OR (t.tgparentid <> 0 AND t.tgfoid >= 16384)`
 
 // Whether a rule deletes is read off its stored tree: pg_get_ruledef runs a query
 // of its own, with operators of the session's search_path. In the tree 4 is

@@ -60,7 +60,7 @@ func (r *restore) present(ctx context.Context, t *table) error {
 // exclusion constraint. Expressions and predicates are the index's own, over
 // unqualified column names, so each is evaluated in a query over one table.
 func (r *restore) conflicts(ctx context.Context, t *table, a arbiter) error {
-	if a.plain && a.on(t.key) || !t.hasAll(a.columns) {
+	if a.plain && !a.overlaps && a.on(t.key) || !t.hasAll(a.columns) {
 		return nil // what cannot be seen here is seen by ON CONFLICT and by the count after it
 	}
 	names := positions("u", len(a.expressions))

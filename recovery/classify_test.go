@@ -3,6 +3,8 @@ package recovery
 import (
 	"strings"
 	"testing"
+
+	"github.com/rowback/rowback/internal/pgtest"
 )
 
 // reasons are the report's unrestored rows: "table key" to reason.
@@ -78,6 +80,9 @@ func TestClasses(t *testing.T) {
 			schema := c.schema
 			if schema == "" {
 				schema = twoTables
+			}
+			if strings.Contains(schema, "NULLS NOT DISTINCT") {
+				pgtest.Since(t, 15, "NULLS NOT DISTINCT")
 			}
 			l := newLab(t, schema)
 			if c.beforeCopy != "" {

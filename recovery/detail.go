@@ -39,6 +39,7 @@ type arbiter struct {
 	predicate   string   // of a partial index, "" for none
 	columns     []string // all columns that expressions and predicate read
 	plain       bool     // a unique index on plain columns, not partial
+	overlaps    bool     // an exclusion constraint, or WITHOUT OVERLAPS: more than equal values exclude each other
 	deferrable  bool
 	nullsEqual  bool // NULLS NOT DISTINCT
 }
@@ -128,7 +129,7 @@ const arbitersSQL = `
 	        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0
 	        AND (d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid OR d.classid = 'pg_constraint'::regclass AND d.objid = con.oid)) END,
 	       (i.indexprs IS NULL AND i.indpred IS NULL AND i.indisunique)::text, coalesce(con.condeferrable, false)::text,
-	       coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false')
+	       coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false'), i.indisexclusion::text
 	FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 	LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u', 'x')
 	WHERE i.indrelid IN $tables AND i.indislive AND i.indisready AND (i.indisunique OR i.indisexclusion)
@@ -137,7 +138,7 @@ const arbitersSQL = `
 func (d *detail) addArbiter(v []string) {
 	a := arbiter{
 		name: v[0], expressions: strings.Split(v[1], "\x1f"), predicate: v[3], columns: strings.Split(v[4], "\x1f"),
-		plain: v[5] == "true", deferrable: v[6] == "true", nullsEqual: v[7] == "true",
+		plain: v[5] == "true", deferrable: v[6] == "true", nullsEqual: v[7] == "true", overlaps: v[8] == "true",
 	}
 	if v[2] != "" {
 		a.operators = strings.Split(v[2], "\x1f")

@@ -28,6 +28,9 @@
 // production has since. The configuration (Config) mends most of it: it says what
 // has become of tables and columns, what columns get, and what stays out.
 //
+// A foreign key with PERIOD holds if live and restored parents cover the row's
+// range together; brought back on request is only a parent of just that range.
+//
 // A table with inheritance children is itself alone (ONLY): its rows, its keys,
 // its foreign keys. Children are tables of their own.
 //

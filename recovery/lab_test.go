@@ -26,13 +26,14 @@ type lab struct {
 	production, recovery string // URLs, of the superuser
 	journal              journal.Journal
 	conn                 *pgx.Conn // to production
+	story                []string  // what was run on production up to the backup
 }
 
 // newLab runs sql in a fresh production database. backup must be called before a restore.
 func newLab(t testing.TB, sql ...string) *lab {
 	t.Helper()
 	ctx := context.Background()
-	l := &lab{t: t, name: pgtest.Database(t, sql...)}
+	l := &lab{t: t, name: pgtest.Database(t, sql...), story: sql}
 	l.production = pgtest.Shared(t).URL(l.name)
 	j, err := journal.Open(ctx, t.TempDir(), journal.Options{})
 	if err != nil {
@@ -46,19 +47,30 @@ func newLab(t testing.TB, sql ...string) *lab {
 // backup copies production as it is now.
 func (l *lab) backup() *lab {
 	l.t.Helper()
-	c := pgtest.Shared(l.t)
+	c := pgtest.Recovery(l.t)
 	if l.conn != nil {
 		l.conn.Close(context.Background())
 		l.conn = nil
 	}
 	name := l.name + "_recovery"
-	pgtest.Exec(l.t, c.URL("postgres"), fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, l.name))
+	template := l.name
+	if c != pgtest.Shared(l.t) {
+		template = "template1"
+	}
+	pgtest.Exec(l.t, c.URL("postgres"), fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, template))
 	l.t.Cleanup(func() { pgtest.Exec(l.t, c.URL("postgres"), "DROP DATABASE "+name+" WITH (FORCE)") })
 	l.recovery = c.URL(name)
+	if c != pgtest.Shared(l.t) {
+		l.replay()
+	}
 	return l
 }
 
-func (l *lab) exec(sql ...string) { l.t.Helper(); l.on(l.production, sql...) }
+func (l *lab) exec(sql ...string) {
+	l.t.Helper()
+	l.on(l.production, sql...)
+	l.story = append(slices.Clip(l.story), sql...)
+}
 
 func (l *lab) on(url string, sql ...string) { l.t.Helper(); pgtest.Exec(l.t, url, sql...) }
 
@@ -266,10 +278,15 @@ func (l *lab) asRole(url, role string) string {
 // role makes an ordinary role that may do what a restore needs, in both databases.
 func (l *lab) role(grants ...string) string {
 	l.t.Helper()
-	c := pgtest.Shared(l.t)
 	role := l.name + "_role"
-	pgtest.Exec(l.t, c.URL("postgres"), "CREATE ROLE "+role+" LOGIN")
-	l.t.Cleanup(func() { pgtest.Exec(l.t, c.URL("postgres"), "DROP ROLE "+role) })
+	clusters := []*pgtest.Cluster{pgtest.Shared(l.t)}
+	if r := pgtest.Recovery(l.t); r != clusters[0] {
+		clusters = append(clusters, r)
+	}
+	for _, c := range clusters {
+		pgtest.Exec(l.t, c.URL("postgres"), "CREATE ROLE "+role+" LOGIN")
+		l.t.Cleanup(func() { pgtest.Exec(l.t, c.URL("postgres"), "DROP ROLE "+role) })
+	}
 	for _, url := range []string{l.production, l.recovery} {
 		for _, g := range grants {
 			pgtest.Exec(l.t, url, strings.ReplaceAll(g, "ROLE", role))

@@ -102,12 +102,11 @@ func (r *restore) parentTable(ctx context.Context, live *catalog.Table) (*table,
 // columns have these values, refers to a parent that is neither in production
 // nor staged: two anti-joins.
 func (r *restore) orphaned(values []string, ref reference) string {
-	is := ref.refers("p", values)
-	gone := fmt.Sprintf("NOT EXISTS (SELECT FROM %s p WHERE %s)", only(ref.Parent), is)
+	where := []string{only(ref.Parent)}
 	if parent := r.staged(ref); parent != nil && !parent.done { // else those that came back are live by now
-		gone += fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s p WHERE %s)", parent.in, is)
+		where = append(where, parent.in)
 	}
-	return gone
+	return ref.lacks(values, where...)
 }
 
 // stayed is the condition that it refers to a staged parent that had to stay

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
@@ -78,9 +79,27 @@ func (r reference) applies(alias string) string {
 	return out
 }
 
+// lacks is the condition that a row with these values in the referring columns
+// has no parent in any of the FROM items; of a foreign key with PERIOD, that the
+// ranges of the parents there leave some of its own range out.
+func (r reference) lacks(values []string, parents ...string) string {
+	out := make([]string, len(parents))
+	if !r.Period {
+		for i, parent := range parents {
+			out[i] = fmt.Sprintf("NOT EXISTS (SELECT FROM %s p WHERE %s)", parent, r.refers("p", values))
+		}
+		return strings.Join(out, " AND ")
+	}
+	last := len(values) - 1
+	for i, parent := range parents {
+		out[i] = fmt.Sprintf("SELECT p.%s AS rowback_range FROM %s p WHERE %s", quote(r.ParentColumns[last]), parent, r.refers("p", values))
+	}
+	return fmt.Sprintf("(SELECT range_agg(rowback_range) FROM (%s) p) @> %s IS NOT TRUE", strings.Join(out, " UNION ALL "), values[last])
+}
+
 // refers is the condition that a row with these values in the referring
 // columns refers to the parent row of alias p, compared as the foreign key
-// itself does.
+// itself does; of one with PERIOD, that it is one of the parents.
 func (r reference) refers(p string, values []string) string {
 	out := make([]string, len(values))
 	for i, v := range values {

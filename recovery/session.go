@@ -98,10 +98,10 @@ func FindTable(s *catalog.Snapshot, schema, name string) (*catalog.Table, error)
 	return find(s, schema, name)
 }
 
-// Refers is the SQL condition that values, of a row with foreign key fk, refer
-// to the parent row of alias p, compared as the foreign key itself does.
-func Refers(fk *catalog.ForeignKey, p string, values []string) string {
-	return reference{ForeignKey: fk}.refers(p, values)
+// Dangles is the SQL condition that values, of a row with foreign key fk, refer
+// to no parent, compared as the foreign key itself does.
+func Dangles(fk *catalog.ForeignKey, values []string) string {
+	return reference{ForeignKey: fk}.lacks(values, only(fk.Parent))
 }
 
 // Refuse is a Refusal as an error; nil without problems.

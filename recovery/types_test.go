@@ -3,8 +3,11 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rowback/rowback/internal/pgtest"
 )
 
 // everyType lists types with values that a careless hand would change.
@@ -32,6 +35,9 @@ var everyType = map[string][]string{
 	"ext.citext": {"'ÄbC'"}, "ext.hstore": {`'"a b"=>NULL, "c"=>"\"q\\"'`, "''"}, "ext.ltree": {"'a.b.c'", "''"}, "ext.lquery": {"'*.b{1,2}.c@|d'"}, "ext.cube": {"'(0.1,2),(3,4)'"}, "ext.isbn": {"'978-0-393-04002-9'"}, "ext.seg": {"'1.50 .. 2'"}, "ext.citext[]": {"'{A,a}'"},
 }
 
+// typeSince has the PostgreSQL that a type came with, where 13 has not got it.
+var typeSince = map[string]int{"int8multirange": 14, "nummultirange": 14, "numeric(10,-2)": 15}
+
 const typeSchema = `CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; CREATE EXTENSION hstore SCHEMA ext; CREATE EXTENSION ltree SCHEMA ext; CREATE EXTENSION cube SCHEMA ext; CREATE EXTENSION isn SCHEMA ext; CREATE EXTENSION seg SCHEMA ext;
 	CREATE TYPE mood AS ENUM ('sad', 'o''k'); CREATE DOMAIN pos AS int CHECK (VALUE > 0); CREATE TYPE pair AS (a int, b text); CREATE TYPE nested AS (p pair, m mood[], d pos); CREATE TYPE mine AS RANGE (subtype = numeric); CREATE DOMAIN boxed AS pair CHECK ((VALUE).a > 0)`
 
@@ -40,7 +46,15 @@ const typeSchema = `CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; CREAT
 func TestTypes_EveryOneBitForBit(t *testing.T) {
 	sql := []string{typeSchema}
 	n := 0
+	newest := min(pgtest.Shared(t).Version(), pgtest.Recovery(t).Version())
 	for kind, values := range everyType {
+		if newest < typeSince[kind] {
+			t.Logf("not run on PostgreSQL %d: %s came with %d", newest, kind, typeSince[kind])
+			continue
+		}
+		if newest < 14 && kind == "numeric" {
+			values = slices.DeleteFunc(slices.Clone(values), func(v string) bool { return strings.Contains(v, "Infinity") })
+		}
 		n++
 		for _, extra := range []string{"", ", e mood DEFAULT 'sad'"} {
 			table := fmt.Sprintf("v%d%s", n, map[bool]string{true: "t", false: ""}[extra != ""])
@@ -88,8 +102,8 @@ func (l *lab) bits() map[string]string {
 	defer s.conn.Close(context.Background())
 	for _, t := range userTables(s) {
 		form := "record_send(t)"
-		if strings.HasPrefix(t.Columns[1].Type, "aclitem") || strings.HasSuffix(t.Columns[1].Type, "seg") || strings.HasSuffix(t.Columns[1].Type, "isbn") || strings.HasSuffix(t.Columns[1].Type, "lquery") {
-			form = "convert_to(t::text, 'UTF8')" // no binary form
+		if t.Columns[1].Textual {
+			form = "convert_to(t::text, 'UTF8')"
 		}
 		rows, err := s.rows(context.Background(), fmt.Sprintf("SELECT md5(string_agg(encode(%s, 'hex'), ',' ORDER BY id)) FROM %s t", form, t.QuotedName()))
 		if err != nil {

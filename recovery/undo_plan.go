@@ -215,8 +215,8 @@ func (u *undo) verify(ctx context.Context) error {
 			return err
 		}
 		for _, ref := range u.referring(t) {
-			err := add(ref.title()+": "+display(ref.Child), fmt.Sprintf("SELECT count(*) FROM %s c JOIN %s g ON %s WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)",
-				only(ref.Child), t.left, ref.refers("g", ref.values("c")), ref.applies("c"), only(ref.Parent), ref.refers("p", ref.values("c"))), "%d rows refer to what was removed")
+			err := add(ref.title()+": "+display(ref.Child), fmt.Sprintf("SELECT count(*) FROM %s c JOIN %s g ON %s WHERE %s AND %s",
+				only(ref.Child), t.left, ref.refers("g", ref.values("c")), ref.applies("c"), ref.lacks(ref.values("c"), only(ref.Parent))), "%d rows refer to what was removed")
 			if err != nil {
 				return err
 			}

@@ -116,8 +116,8 @@ func (r *restore) verifyForeignKeys(ctx context.Context) ([]Check, error) {
 			continue
 		}
 		for _, ref := range t.allReferences() {
-			broken, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)",
-				t.inserted("c", ref), ref.applies("c"), only(ref.Parent), ref.refers("p", ref.values("c"))))
+			broken, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s AND %s",
+				t.inserted("c", ref), ref.applies("c"), ref.lacks(ref.values("c"), only(ref.Parent))))
 			if err != nil {
 				return out, err
 			}

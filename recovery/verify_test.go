@@ -13,9 +13,11 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
-func (l *lab) connect() *pgx.Conn {
+func (l *lab) connect() *pgx.Conn { l.t.Helper(); return l.dial(l.production) }
+
+func (l *lab) dial(url string) *pgx.Conn {
 	l.t.Helper()
-	conn, err := pgx.Connect(context.Background(), l.production)
+	conn, err := pgx.Connect(context.Background(), url)
 	if err != nil {
 		l.t.Fatal(err)
 	}

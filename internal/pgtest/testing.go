@@ -11,15 +11,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// shared is the cluster of one test binary: started when a test first asks for
+// lazily is a cluster of one test binary: started when a test first asks for
 // it, so that listing tests, or fuzzing what needs none, starts none.
-var shared struct {
+type lazily struct {
 	sync.Mutex
 	inMain  bool
 	options Options
 	cluster *Cluster
 	err     error // why it could not be started; it is not tried again
 }
+
+// shared is for most tests; backup for copies, where they are to live in
+// another version of PostgreSQL.
+var shared, backup lazily
 
 var serial atomic.Int64
 
@@ -30,13 +34,17 @@ func Main(m *testing.M, o Options) { os.Exit(Run(m, o)) }
 // Run is Main without the exit, for a TestMain that has more to do.
 func Run(m *testing.M, o Options) (code int) {
 	shared.inMain, shared.options = true, o
+	backup.inMain, backup.options = true, o
+	backup.options.BinDir = os.Getenv("PGBIN_RECOVERY")
 	code = m.Run()
-	if shared.cluster == nil {
-		return code
-	}
-	if err := shared.cluster.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = max(code, 1)
+	for _, l := range []*lazily{&shared, &backup} {
+		if l.cluster == nil {
+			continue
+		}
+		if err := l.cluster.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
 	}
 	return code
 }
@@ -44,18 +52,33 @@ func Run(m *testing.M, o Options) (code int) {
 // Shared is the package's cluster.
 func Shared(tb testing.TB) *Cluster {
 	tb.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if !shared.inMain {
+	return shared.get(tb)
+}
+
+// Recovery is the cluster for copies of databases: Shared, unless
+// $PGBIN_RECOVERY says that it is of another version.
+func Recovery(tb testing.TB) *Cluster {
+	tb.Helper()
+	if os.Getenv("PGBIN_RECOVERY") == "" {
+		return shared.get(tb)
+	}
+	return backup.get(tb)
+}
+
+func (l *lazily) get(tb testing.TB) *Cluster {
+	tb.Helper()
+	l.Lock()
+	defer l.Unlock()
+	if !l.inMain {
 		tb.Fatal("pgtest.Main does not run this package's tests")
 	}
-	if shared.cluster == nil && shared.err == nil {
-		shared.cluster, shared.err = Start(context.Background(), shared.options)
+	if l.cluster == nil && l.err == nil {
+		l.cluster, l.err = Start(context.Background(), l.options)
 	}
-	if shared.err != nil {
-		tb.Fatal(shared.err)
+	if l.err != nil {
+		tb.Fatal(l.err)
 	}
-	return shared.cluster
+	return l.cluster
 }
 
 // Database makes a fresh database in the shared cluster, dropped at the test's

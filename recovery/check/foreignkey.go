@@ -51,7 +51,7 @@ func (r *run) dangling(ctx context.Context, fk *catalog.ForeignKey, x *Result) e
 	}
 	values := aliased("c", fk.Columns)
 	set := strings.Join(values, " IS NOT NULL AND ") + " IS NOT NULL"
-	broken := fmt.Sprintf("%s AND NOT EXISTS (SELECT FROM %s p WHERE %s)", set, only(fk.Parent), recovery.Refers(fk, "p", values))
+	broken := set + " AND " + recovery.Dangles(fk, values)
 	if fk.MatchFull && len(values) > 1 { // all columns or none
 		broken = fmt.Sprintf("(%s) OR NOT (%s) AND (%s IS NOT NULL)", broken, set, strings.Join(values, " IS NOT NULL OR "))
 	}

@@ -215,7 +215,7 @@ func (p *pair) unfit() string {
 	for _, c := range p.live.Key {
 		if b := p.backup.Column(c); b == nil {
 			return "the backup lacks its key column " + c
-		} else if !b.NotNull {
+		} else if !b.NotNull || b.Unproved {
 			return "its key column " + c + " may be NULL in the backup"
 		}
 	}
