@@ -38,7 +38,7 @@ func dumped(t *testing.T, sql string) string {
 	t.Helper()
 	c := pgtest.Shared(t)
 	path := filepath.Join(t.TempDir(), "dump")
-	if out, err := c.Command(t.Context(), "pg_dump", "-Fc", "-f", path, c.URL(pgtest.Database(t, sql))).CombinedOutput(); err != nil {
+	if out, err := c.Client(t, "pg_dump", "-Fc", "-f", path, c.URL(pgtest.Database(t, sql))).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return path

@@ -42,7 +42,7 @@ func dumped(t *testing.T, database string, args ...string) string {
 	t.Helper()
 	c := pgtest.Shared(t)
 	path := filepath.Join(t.TempDir(), "dump")
-	if out, err := c.Command(t.Context(), "pg_dump", append(args, "--file="+path, c.URL(database))...).CombinedOutput(); err != nil {
+	if out, err := c.Client(t, "pg_dump", append(args, "--file="+path, c.URL(database))...).CombinedOutput(); err != nil {
 		t.Fatalf("pg_dump: %v\n%s", err, out)
 	}
 	return path
@@ -55,7 +55,10 @@ func loadIt(t *testing.T, o LoadOptions) (*Receipt, error) {
 	if o.Name == "" {
 		o.Name = strings.ToLower(fmt.Sprintf("load_%d_%.30s", os.Getpid(), strings.NewReplacer("/", "_", ",", "_").Replace(t.Name())))
 	}
-	o.Server, o.BinDir = c.URL("postgres"), c.BinDir
+	o.Server = c.URL("postgres")
+	if o.BinDir == "" {
+		o.BinDir = filepath.Dir(c.Client(t, "pg_restore").Path)
+	}
 	t.Cleanup(func() {
 		pgtest.Exec(t, c.URL("postgres"), "DROP DATABASE IF EXISTS "+pgx.Identifier{o.Name}.Sanitize()+" WITH (FORCE)")
 	})

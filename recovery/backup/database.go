@@ -54,6 +54,8 @@ type database struct {
 	server string // address of the server, to make and drop it
 	name   string
 	url    string
+
+	version int // the server's major version
 }
 
 // makeDatabase makes a database that nobody has; options are those of CREATE
@@ -64,6 +66,10 @@ func makeDatabase(ctx context.Context, server, name, options string) (*database,
 		return nil, err
 	}
 	defer s.Close()
+	version, err := s.Number(ctx, "SELECT current_setting('server_version_num')::int / 10000")
+	if err != nil {
+		return nil, err
+	}
 	create := "CREATE DATABASE " + pgx.Identifier{name}.Sanitize() + " WITH TEMPLATE = template0"
 	err = s.Exec(ctx, create+options)
 	var said *pgconn.PgError
@@ -76,7 +82,7 @@ func makeDatabase(ctx context.Context, server, name, options string) (*database,
 	if err != nil {
 		return nil, fmt.Errorf("creating database %s: %w", name, err)
 	}
-	return &database{server: server, name: name, url: into(server, name)}, nil
+	return &database{server: server, name: name, url: into(server, name), version: int(version)}, nil
 }
 
 // maintenance is a session from which databases are made: in the database that

@@ -10,7 +10,10 @@
 // database is marked read-only, and a receipt is kept: in the database's
 // comment, and as a line in the journal's directory.
 //
-// Archives (custom, directory, tar) need PostgreSQL's own pg_restore. Plain
+// Archives (custom, directory, tar) need PostgreSQL's own pg_restore: of those on
+// this machine the first that can read the archive, which may be newer than the
+// server. What a newer pg_dump writes for every server (a setting, statistics) is
+// left out where this one does not know it; what else it does not know, it says. Plain
 // dumps, gzipped or not, are read here; commands of psql in them are refused
 // but for those that pg_dump writes. Dumps of whole clusters are refused.
 package backup

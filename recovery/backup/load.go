@@ -78,6 +78,9 @@ func load(ctx context.Context, o LoadOptions) (_ *Receipt, db *database, err err
 		}()
 	}
 	if err != nil {
+		if db != nil && major(r.From) > db.version {
+			err = fmt.Errorf("%w (the dump is from PostgreSQL %s, the server is PostgreSQL %d: load it into one that is not older)", err, r.From, db.version)
+		}
 		return nil, db, fmt.Errorf("loading %s: %w", path, err)
 	}
 	if err := r.finish(ctx, db, o); err != nil {
@@ -110,12 +113,7 @@ func (r *Receipt) finish(ctx context.Context, db *database, o LoadOptions) error
 }
 
 func loadArchive(ctx context.Context, o LoadOptions, d dump, r *Receipt) (*database, error) {
-	program, err := findProgram(o.BinDir)
-	if err != nil {
-		return nil, err
-	}
-	a := archive{d, program}
-	list, err := a.contents(ctx)
+	a, list, err := openArchive(ctx, d, o.BinDir)
 	if err != nil {
 		return nil, err
 	}
@@ -128,12 +126,21 @@ func loadArchive(ctx context.Context, o LoadOptions, d dump, r *Receipt) (*datab
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"--dbname=" + into(address, o.Name), "--exit-on-error", "--verbose", "--no-password", "--no-owner", "--no-privileges",
+	args := []string{"--dbname=" + into(address, o.Name), "--verbose", "--no-password", "--no-owner", "--no-privileges",
 		"--no-tablespaces", "--no-publications", "--no-subscriptions", "--no-security-labels", "--no-comments"}
+	version := a.major(ctx)
+	if version <= db.version {
+		args = append(args, "--exit-on-error")
+	} // else it sets what the server does not know: follow tells that from errors
+	if version >= 18 {
+		args = append(args, "--no-statistics") // older servers lack the functions; all is analyzed in the end
+	}
 	if o.Jobs > 1 && d.format != Tar {
 		args = append(args, "--jobs="+strconv.Itoa(o.Jobs))
 	}
-	cmd := a.restore(ctx, env, args...)
+	restoring, stop := context.WithCancel(ctx)
+	defer stop()
+	cmd := a.restore(restoring, env, args...)
 	cmd.Cancel = func() error { return cmd.Process.Kill() }
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -142,28 +149,43 @@ func loadArchive(ctx context.Context, o LoadOptions, d dump, r *Receipt) (*datab
 	if err := cmd.Start(); err != nil {
 		return db, err
 	}
-	said := a.follow(stderr, len(list.tables), o.Progress)
-	if err := cmd.Wait(); err != nil {
+	said, harmless := a.follow(stderr, len(list.tables), o.Progress, stop)
+	if err := cmd.Wait(); err != nil && (said != "" || !harmless || ctx.Err() != nil) {
 		if ctx.Err() != nil {
 			return db, ctx.Err()
 		}
-		err := a.explain(err, said)
-		if list.from != "" {
-			err = fmt.Errorf("%w (the dump is from PostgreSQL %s)", err, list.from)
-		}
-		return db, err
+		return db, a.explain(err, said)
 	}
 	return db, nil
 }
 
+// newerSetting is an error that a newer pg_restore always makes on an older
+// server (17 on 16 and older), and goes on from; the command follows it.
+const (
+	newerSetting    = `unrecognized configuration parameter "transaction_timeout"`
+	newerSettingSet = "Command was: SET transaction_timeout"
+)
+
 // follow reads what pg_restore says up to its end: progress, and the errors,
-// which it returns.
-func (a archive) follow(stderr io.Reader, tables int, p *recovery.Progress) string {
+// which it returns. At the first one it calls stop. harmless: there were errors
+// that are none, and it got to its end.
+func (a archive) follow(stderr io.Reader, tables int, p *recovery.Progress, stop func()) (said string, harmless bool) {
 	var errs strings.Builder
 	lines := bufio.NewReader(stderr)
 	p.Start("making tables", 0)
+	setting := ""
 	for n := 0; ; {
 		line, err := lines.ReadString('\n')
+		if setting != "" && strings.HasPrefix(line, "Command was: ") && !strings.HasPrefix(line, newerSettingSet) {
+			errs.WriteString(setting) // a function's own, say
+			stop()
+		}
+		setting = ""
+		if strings.Contains(line, "error: ") && strings.Contains(line, newerSetting) {
+			setting = line
+			continue
+		}
+		harmless = harmless || strings.Contains(line, "warning: errors ignored on restore")
 		if _, table, ok := strings.Cut(line, "processing data for table "); ok {
 			n++
 			p.Start(fmt.Sprintf("loading %s (table %d of %d)", strings.TrimSpace(table), n, tables), 0)
@@ -173,9 +195,10 @@ func (a archive) follow(stderr io.Reader, tables int, p *recovery.Progress) stri
 		}
 		if strings.Contains(line, "error: ") && errs.Len() < 1<<14 {
 			errs.WriteString(line)
+			stop()
 		}
 		if err != nil {
-			return errs.String()
+			return errs.String(), harmless
 		}
 	}
 }

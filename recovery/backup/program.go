@@ -17,9 +17,9 @@ import (
 	"github.com/rowback/rowback/recovery"
 )
 
-// findProgram is the path of pg_restore: in dir or $PGBIN, else Debian's newest,
-// else where pg_config or PATH point.
-func findProgram(dir string) (string, error) {
+// findPrograms are the pg_restores on this machine: in dir or $PGBIN, then
+// Debian's, newest first, then where pg_config and PATH point.
+func findPrograms(dir string) (found []string, err error) {
 	debian, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	version := func(dir string) int {
 		n, _ := strconv.Atoi(strings.Split(dir, "/")[4])
@@ -32,17 +32,60 @@ func findProgram(dir string) (string, error) {
 	}
 	for _, d := range append(dirs, filepath.SplitList(os.Getenv("PATH"))...) {
 		path := filepath.Join(d, "pg_restore")
-		if info, err := os.Stat(path); d != "" && err == nil && !info.IsDir() {
-			return path, nil
+		if info, err := os.Stat(path); d != "" && err == nil && !info.IsDir() && !slices.Contains(found, path) {
+			found = append(found, path)
 		}
 	}
-	return "", recovery.Refuse(recovery.Usage, "pg_restore was not found: install PostgreSQL's client programs (Debian, Ubuntu: apt-get install postgresql-client), or set PGBIN to the directory that holds it")
+	if len(found) > 0 {
+		return found, nil
+	}
+	return nil, recovery.Refuse(recovery.Usage, "pg_restore was not found: install PostgreSQL's client programs (Debian, Ubuntu: apt-get install postgresql-client), or set PGBIN to the directory that holds it")
 }
 
 // archive is a dump that pg_restore reads.
 type archive struct {
 	dump
 	program string
+}
+
+// errNewer: the archive's format is newer than this pg_restore.
+var errNewer = errors.New("the dump was made by a newer pg_dump")
+
+// openArchive reads the table of contents with the first pg_restore that can.
+func openArchive(ctx context.Context, d dump, dir string) (archive, contents, error) {
+	programs, err := findPrograms(dir)
+	if err != nil {
+		return archive{}, contents{}, err
+	}
+	var first error
+	for _, program := range programs {
+		a := archive{d, program}
+		list, err := a.contents(ctx)
+		if err == nil {
+			return a, list, nil
+		}
+		if first == nil {
+			first = err
+		}
+		if !errors.Is(err, errNewer) {
+			break
+		}
+	}
+	return archive{}, contents{}, first
+}
+
+var majorVersion = regexp.MustCompile(`\d+`)
+
+// major is the first number in a version: 15 of "pg_restore (PostgreSQL) 15.4"; 0 for none.
+func major(version string) int {
+	n, _ := strconv.Atoi(majorVersion.FindString(version))
+	return n
+}
+
+// major is pg_restore's own version.
+func (a archive) major(ctx context.Context) int {
+	version, _ := exec.CommandContext(ctx, a.program, "--version").Output()
+	return major(string(version))
 }
 
 // contents is the archive's own table of contents.
@@ -102,7 +145,7 @@ func (a archive) explain(err error, stderr string) error {
 	}
 	if strings.Contains(text, "unsupported version") {
 		version, _ := exec.Command(a.program, "--version").Output()
-		text += fmt.Sprintf("; the dump was made by a newer pg_dump than this %s: install the newer client programs, or set PGBIN to their directory", strings.TrimSpace(string(version)))
+		return fmt.Errorf("pg_restore: %s; %w than this %s: install the newer client programs, or set PGBIN to their directory", text, errNewer, strings.TrimSpace(string(version)))
 	}
 	return fmt.Errorf("pg_restore: %s", text)
 }

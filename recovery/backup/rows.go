@@ -21,12 +21,7 @@ const unknownRows = -1
 func (v *verification) compare(ctx context.Context, r *Receipt) error {
 	counts := r.counts
 	if r.Format != Plain {
-		program, err := findProgram(v.o.BinDir)
-		if err != nil {
-			return err
-		}
-		a := archive{dump{path: r.Dump, format: r.Format}, program}
-		list, err := a.contents(ctx)
+		a, list, err := openArchive(ctx, dump{path: r.Dump, format: r.Format}, v.o.BinDir)
 		if err != nil {
 			return err
 		}

@@ -21,6 +21,7 @@ var (
 	dropped = regexp.MustCompile(`(?is)^(CREATE|ALTER|DROP|COMMENT ON|SECURITY LABEL .* ON) DATABASE\b|^(GRANT|REVOKE|ALTER DEFAULT PRIVILEGES)\b` +
 		`|^SET (default_tablespace|SESSION AUTHORIZATION)\b|^(CREATE|ALTER|DROP|COMMENT ON) (PUBLICATION|SUBSCRIPTION|EVENT TRIGGER|TABLESPACE|ROLE|USER|GROUP)\b`)
 	owner      = regexp.MustCompile(`(?is)^ALTER [^']* OWNER TO [^;]*;\s*$`)
+	statistics = regexp.MustCompile(`(?i)^SELECT \* FROM pg_catalog\.pg_restore_(relation|attribute)_stats\(`) // all is analyzed in the end
 	extComment = regexp.MustCompile(`(?is)^COMMENT ON EXTENSION\b`)
 	copyFrom   = regexp.MustCompile(`(?is)^COPY (.+?)(\s*\([^)]*\))? FROM stdin;\s*$`)
 	insertInto = regexp.MustCompile(`(?is)^INSERT INTO ((?:"(?:[^"]|"")*"|[^\s"(.]+)(?:\.(?:"(?:[^"]|"")*"|[^\s"(.]+))?)[\s(]`)
@@ -32,7 +33,7 @@ var (
 func treat(statement string) (treatment, string, error) {
 	text := strings.TrimSpace(comment.ReplaceAllString(statement, ""))
 	switch {
-	case dropped.MatchString(text), owner.MatchString(text), extComment.MatchString(text), session.MatchString(text):
+	case dropped.MatchString(text), owner.MatchString(text), extComment.MatchString(text), statistics.MatchString(text), session.MatchString(text):
 		return drop, "", nil
 	case program.MatchString(text):
 		return drop, "", fmt.Errorf("it reads or writes a file of the server, or runs a program: %.60s", text)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 func verify(t *testing.T, o VerifyOptions) *VerifyReport {
 	t.Helper()
 	c := pgtest.Shared(t)
-	o.Server, o.BinDir = c.URL("postgres"), c.BinDir
+	o.Server, o.BinDir = c.URL("postgres"), filepath.Dir(c.Client(t, "pg_restore").Path)
 	o.Now = func() time.Time { return time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC) }
 	r, err := Verify(t.Context(), o)
 	if err != nil {
