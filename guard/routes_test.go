@@ -27,6 +27,7 @@ import (
 type route struct {
 	name  string
 	setup string
+	since int        // the PostgreSQL that this came with; 0: all have it
 	sql   []string   // one Query each; in a second round one Parse, Bind, Execute, Sync each
 	raw   []messages // in place of sql: exchanges, each up to its ReadyForQuery
 
@@ -265,6 +266,9 @@ func status(answers []string) string {
 }
 
 func (l *lab) check(t *testing.T, r route) {
+	if v := l.cluster.Version(); v < r.since {
+		t.Skipf("not run on PostgreSQL %d: it came with %d", v, r.since)
+	}
 	rounds := map[string][]messages{"raw": r.raw}
 	if r.raw == nil {
 		rounds = map[string][]messages{"simple": nil, "extended": nil}
@@ -368,7 +372,7 @@ func TestRoutes(t *testing.T) {
 	for _, theme := range []struct {
 		name   string
 		routes []route
-	}{{"delete", deleteRoutes}, {"keys", keyRoutes}, {"nested", nestedRoutes}, {"function", functionRoutes}, {"whole tables", tableRoutes}, {"transaction", transactionRoutes}, {"wire", wireRoutes}, {"harmless", harmlessRoutes}} {
+	}{{"delete", deleteRoutes}, {"keys", keyRoutes}, {"nested", nestedRoutes}, {"function", functionRoutes}, {"whole tables", tableRoutes}, {"transaction", transactionRoutes}, {"wire", wireRoutes}, {"harmless", harmlessRoutes}, {"newer", newerRoutes}} {
 		t.Run(theme.name, func(t *testing.T) {
 			t.Parallel() // a lab each
 			l := newLab(t, shop, routesExtra)

@@ -27,6 +27,7 @@ type testCase struct {
 	reach string
 	// norun: not run on the fixture, and why.
 	norun string
+	since int // the PostgreSQL that has this syntax, where 13 has not
 }
 
 func cases() []testCase {

@@ -44,7 +44,7 @@ var keySessions = []string{
 	"RESET ALL",
 	"SET DateStyle = 'German, DMY'; SET TimeZone = 'Asia/Kathmandu'; SET IntervalStyle = sql_standard; SET bytea_output = escape; SET extra_float_digits = -15; SET standard_conforming_strings = off; SET search_path = evil, pg_catalog",
 	"SET DateStyle = 'SQL, MDY'; SET TimeZone = 'America/St_Johns'; SET IntervalStyle = postgres_verbose; SET extra_float_digits = 0; SET escape_string_warning = on; SET search_path = ''",
-	"SET DateStyle = 'Postgres, YMD'; SET TimeZone = 'posix/Australia/Lord_Howe'; SET IntervalStyle = iso_8601; SET search_path = evil, pg_catalog",
+	"SET DateStyle = 'Postgres, YMD'; SET TimeZone = 'Australia/Lord_Howe'; SET IntervalStyle = iso_8601; SET search_path = evil, pg_catalog",
 }
 
 // evil is a schema whose operators and functions would give other results.

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,7 +13,7 @@ import (
 
 const oddNames = `CREATE SCHEMA "Ünï.Sch ema"; CREATE TYPE "Ünï.Sch ema"."Mo'od" AS ENUM ('a b', '''q', 'x"y\');
 CREATE TABLE "Ünï.Sch ema"."Ta ""b'\$rowback$" ("Kéy 'x\" text, "user" int GENERATED ALWAYS AS IDENTITY, m "Ünï.Sch ema"."Mo'od", PRIMARY KEY ("Kéy 'x\", m));
-INSERT INTO "Ünï.Sch ema"."Ta ""b'\$rowback$" VALUES (E'a\'b"c\\d\n\t\r{},NULL', DEFAULT, 'x"y\'), ('', DEFAULT, '''q')`
+INSERT INTO "Ünï.Sch ema"."Ta ""b'\$rowback$" ("Kéy 'x\", m) VALUES (E'a\'b"c\\d\n\t\r{},NULL', 'x"y\'), ('', '''q')`
 
 func TestInstall_IsIdempotentAndRemoveLeavesTheSchemaAsItWas(t *testing.T) {
 	l := newLab(t, shop, partitioned, oddNames, "CREATE TABLE bag (x int); CREATE TABLE lone (id int PRIMARY KEY)")
@@ -84,7 +82,7 @@ func TestDryRun_IsWhatRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := pgtest.Shared(t)
-		cmd := exec.Command(filepath.Join(c.BinDir, "psql"), "-X", "-v", "ON_ERROR_STOP=1", "-d", c.URL(b.name))
+		cmd := c.Client(t, "psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", c.URL(b.name))
 		cmd.Stdin = &script
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -176,7 +174,7 @@ func equal(t *testing.T, what string, got, want []string) {
 func (l *lab) schema() string {
 	l.t.Helper()
 	c := pgtest.Shared(l.t)
-	out, err := exec.Command(filepath.Join(c.BinDir, "pg_dump"), "-s", "-d", c.URL(l.name)).CombinedOutput()
+	out, err := c.Client(l.t, "pg_dump", "-s", "-d", c.URL(l.name)).CombinedOutput()
 	if err != nil {
 		l.t.Fatalf("%v\n%s", err, out)
 	}
