@@ -6,7 +6,7 @@ VCS     := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false
 BUILD   := -buildvcs=$(VCS)
 export CGO_ENABLED = 1
 
-.PHONY: help build demo test race soak lint fuzz bench bench-quick big
+.PHONY: help build demo test versions race soak lint fuzz bench bench-quick big
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,12 @@ demo: ## a whole incident on two throwaway clusters: block, alert, restore, veri
 test: ## every test, on real PostgreSQL
 	@sh scripts/bootstrap test
 	$(GO) test $(BUILD) -timeout 60m ./...
+	@GO='$(GO)' TESTFLAGS='$(BUILD)' sh scripts/versions smoke
+
+versions: ## the tests of what talks to a server on PostgreSQL VERSIONS (13 … 18), then restores between PAIRS of them (13:18 …)
+	@sh scripts/bootstrap test
+	@GO='$(GO)' TESTFLAGS='$(BUILD)' sh scripts/versions run $(VERSIONS)
+	@GO='$(GO)' TESTFLAGS='$(BUILD)' sh scripts/versions mixed $(PAIRS)
 
 race: ## every test under the race detector
 	@sh scripts/bootstrap test
