@@ -45,7 +45,12 @@ func newFleet(t *testing.T, config string, sql ...string) *fleet {
 			t.Error(err)
 		}
 	})
-	f := &fleet{database: pgtest.Database(t, sql...), server: c, journal: c.URL("postgres"), config: filepath.Join(t.TempDir(), "rowback.yaml")}
+	return startFleet(t, config, c, c.URL("postgres"), sql...)
+}
+
+func startFleet(t *testing.T, config string, server *pgtest.Cluster, url string, sql ...string) *fleet {
+	t.Helper()
+	f := &fleet{database: pgtest.Database(t, sql...), server: server, journal: url, config: filepath.Join(t.TempDir(), "rowback.yaml")}
 	f.direct = pgtest.Shared(t).URL(f.database)
 	if err := os.WriteFile(f.config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,42 @@
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Standby makes a hot standby of a running cluster, which streams from it, and
+// starts it. To the primary its name is "standby". The caller must call Stop.
+func (c *Cluster) Standby(ctx context.Context) (*Cluster, error) {
+	s := &Cluster{BinDir: c.BinDir, cred: c.cred}
+	err := s.makeDir("")
+	if err == nil {
+		from := fmt.Sprintf("host=127.0.0.1 port=%d user=postgres application_name=standby", c.Port)
+		if out, failed := s.command(ctx, "pg_basebackup", "-D", s.data(), "-d", from, "-R", "-X", "stream", "-c", "fast").CombinedOutput(); failed != nil {
+			err = fmt.Errorf("pg_basebackup: %w\n%s", failed, out)
+		}
+	}
+	if err == nil {
+		err = s.moveSocket()
+	}
+	if err == nil {
+		err = s.firstRun(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+// moveSocket overrides what the primary's configuration says of its directory.
+func (c *Cluster) moveSocket() error {
+	f, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "unix_socket_directories='%s'\n", c.Dir)
+	return errors.Join(err, f.Close())
+}
