@@ -146,6 +146,11 @@ func LacksBlock(id string, n int) error {
 	return fmt.Errorf("%w: entry %s lacks block %d of its keys", ErrDamaged, id, n)
 }
 
+// IsDamage reports whether an error says that something stored is not what was written.
+func IsDamage(err error) bool {
+	return errors.Is(err, ErrDamaged) || errors.Is(err, errBadBlock) || errors.Is(err, errBadImage)
+}
+
 // CheckOutcome refuses what is no outcome.
 func CheckOutcome(o Outcome) error {
 	switch o {

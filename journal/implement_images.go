@@ -27,7 +27,7 @@ func NewGather(dir string, key []byte) *Keys {
 
 // fits refuses images that were not gathered for this entry, and a journal with this key.
 func fits(e *Entry, keys *Keys, key []byte) error {
-	if keys.images.count == 0 {
+	if keys.images.count == 0 || keys.stored != nil {
 		return nil
 	}
 	sealed := ""
@@ -58,6 +58,9 @@ func (k *Keys) ImageBlocks() iter.Seq2[[]byte, error] {
 func (k *Keys) ImageSet(id string, blocks int64) *ImageSet {
 	if k == nil || k.images.count == 0 {
 		return nil
+	}
+	if k.stored != nil {
+		return k.stored
 	}
 	set := ImageSet{Rows: k.images.count, Blocks: blocks, ID: []byte{}, Bond: []byte{}}
 	if x := k.images.seal; x != nil {

@@ -33,6 +33,7 @@ type Keys struct {
 	highest int      // highest Row.Table seen, -1 if none
 
 	images imageStream
+	stored *ImageSet // of images that were taken over; see AddStored
 }
 
 // extent is where a closed block lies in the spill.
@@ -174,6 +175,7 @@ func (k *Keys) unpackBlock(b extent) ([]byte, error) {
 // Close frees the memory and the temporary file.
 func (k *Keys) Close() error {
 	k.blocks, k.open, k.opened, k.rows, k.highest = nil, nil, 0, 0, -1
+	k.stored = nil
 	k.images.blocks, k.images.open, k.images.count, k.images.highest = nil, nil, 0, -1
 	return errors.Join(k.store.close(), k.images.store.close())
 }

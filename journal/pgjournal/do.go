@@ -203,7 +203,7 @@ func isMissing(err error) bool {
 
 // isRefusal: the error is the journal's own word, not the server's.
 func isRefusal(err error) bool {
-	for _, is := range []error{journal.ErrExists, journal.ErrSettled, journal.ErrNotFound, journal.ErrAmbiguous, journal.ErrDecided, journal.ErrSpent} {
+	for _, is := range []error{journal.ErrExists, journal.ErrSettled, journal.ErrNotFound, journal.ErrAmbiguous, journal.ErrDecided, journal.ErrSpent, journal.ErrInDoubt} {
 		if errors.Is(err, is) {
 			return true
 		}

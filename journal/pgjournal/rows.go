@@ -41,17 +41,19 @@ func (j *shared) Images(ctx context.Context, id string) iter.Seq2[journal.Image,
 			yield(journal.Image{}, err)
 			return
 		}
-		journal.ReadImages(r.entry, j.options.Key, set, func(n int) (data []byte, err error) {
-			err = j.read(ctx, func(ctx context.Context, c *pgx.Conn) error {
-				err := c.QueryRow(ctx, "SELECT data FROM image WHERE entry = $1 AND no = $2", r.no, n).Scan(&data)
-				if errors.Is(err, pgx.ErrNoRows) {
-					return journal.LacksImages(r.entry.ID, n)
-				}
-				return err
-			})
-			return data, err
-		})(yield)
+		journal.ReadImages(r.entry, j.options.Key, set, func(n int) ([]byte, error) { return j.imageBlock(ctx, r, n) })(yield)
 	}
+}
+
+func (j *shared) imageBlock(ctx context.Context, r record, n int) (data []byte, err error) {
+	err = j.read(ctx, func(ctx context.Context, c *pgx.Conn) error {
+		err := c.QueryRow(ctx, "SELECT data FROM image WHERE entry = $1 AND no = $2", r.no, n).Scan(&data)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return journal.LacksImages(r.entry.ID, n)
+		}
+		return err
+	})
+	return data, err
 }
 
 // imageSet is nil where an entry has none.

@@ -1,0 +1,100 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// Verified is what Verify has found.
+type Verified struct {
+	Entries int64     `json:"entries"`
+	Keys    int64     `json:"keys"`
+	Images  int64     `json:"images"`
+	Sealed  int64     `json:"sealed"` // entries whose images need another key, or one: they were not read
+	InDoubt int64     `json:"in_doubt"`
+	Damaged []Damaged `json:"damaged"`
+}
+
+// Damaged is something that is not what was stored.
+type Damaged struct {
+	ID    string `json:"id,omitempty"` // of the entry; "" for the journal as a whole
+	Error string `json:"error"`
+}
+
+// OK reports whether nothing is damaged.
+func (v *Verified) OK() bool { return len(v.Damaged) == 0 }
+
+// Verify reads every entry, and every block of keys and images. Its error is that
+// it could not; damage is in what it returns.
+func Verify(ctx context.Context, j journal.Journal) (*Verified, error) {
+	v := &Verified{Damaged: []Damaged{}}
+	if k, ok := j.(journal.Keeper); ok {
+		if err := v.note("", k.Check(ctx)); err != nil {
+			return nil, err
+		}
+		// One by one: a listing ends with the first that cannot be read.
+		for s, err := range k.Stored(ctx) {
+			if err != nil {
+				return nil, err
+			}
+			v.Entries++
+			if err := v.note(s.ID, v.entry(ctx, j, s.ID)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	_, err := j.Allowances(ctx, zero)
+	if err := v.note("", err); err != nil {
+		return nil, err
+	}
+	_, err = j.Holds(ctx, "")
+	return v, v.note("", err)
+}
+
+// note notes damage; other errors it returns.
+func (v *Verified) note(id string, err error) error {
+	if err == nil || !errors.Is(err, errCount) && !journal.IsDamage(err) {
+		return err
+	}
+	v.Damaged = append(v.Damaged, Damaged{id, err.Error()})
+	return nil
+}
+
+var errCount = errors.New("not as many keys as there should be")
+
+func (v *Verified) entry(ctx context.Context, j journal.Journal, id string) error {
+	e, err := j.Entry(ctx, id)
+	if err != nil {
+		return err
+	}
+	if e.Outcome == journal.InDoubt {
+		v.InDoubt++
+	}
+	have := make([]int64, len(e.Tables))
+	for r, err := range j.Rows(ctx, id) {
+		if err != nil {
+			return err
+		}
+		v.Keys++
+		have[r.Table]++
+	}
+	for i, t := range e.Tables {
+		if t.KeysCaptured && have[i] != t.Rows {
+			return fmt.Errorf("%w: %d of %s, which lost %d", errCount, have[i], journal.QuoteName(t.Schema, t.Name), t.Rows)
+		}
+	}
+	for _, err := range j.Images(ctx, id) {
+		if errors.Is(err, journal.ErrSealed) {
+			v.Sealed++
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		v.Images++
+	}
+	return nil
+}
