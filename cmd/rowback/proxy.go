@@ -113,6 +113,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		}
 		options.Judge = v.judge
 		beside.Go(func() { v.judge.Run(side) })
+		beside.Go(func() { keepJournal(side, j, s.limits(), logger) })
 	}
 	if v.server, err = proxy.New(options); err != nil {
 		return usageError(err)

@@ -57,6 +57,7 @@ Exit codes:
 		newDoctorCommand(s),
 		newDrillCommand(s),
 		newGraphCommand(s),
+		newJournalCommand(s),
 		newLogCommand(s),
 		newProtectCommand(s),
 		newProxyCommand(s),

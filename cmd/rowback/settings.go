@@ -13,17 +13,19 @@ import (
 // settings are what several commands are told alike. They hold the defaults
 // until load, which runs before any command; then they are valid.
 type settings struct {
-	ConfigFile string // the file read, "" if none
-	Listen     string // host:port, or a directory for a unix socket
-	Upstream   string // host:port[,host:port…], socket directory or postgres URL
-	Journal    string // directory, or a postgres URL
-	Mode       string // block, hold, alert or off
-	Threshold  int64  // rows one statement, and one transaction, may remove
-	Admin      string // host:port, "" if switched off
-	Production string // as Upstream; where restore writes
-	Recovery   string // as Upstream; "" if none
-	Output     string // text or json
-	Webhook    string // http(s) URL that alerts are posted to, "" if none
+	ConfigFile     string // the file read, "" if none
+	Listen         string // host:port, or a directory for a unix socket
+	Upstream       string // host:port[,host:port…], socket directory or postgres URL
+	Journal        string // directory, or a postgres URL
+	JournalKeep    string // how old entries become, such as 90d; "" : any age
+	JournalMaxSize string // bytes of all entries together, such as 50GB; "": any
+	Mode           string // block, hold, alert or off
+	Threshold      int64  // rows one statement, and one transaction, may remove
+	Admin          string // host:port, "" if switched off
+	Production     string // as Upstream; where restore writes
+	Recovery       string // as Upstream; "" if none
+	Output         string // text or json
+	Webhook        string // http(s) URL that alerts are posted to, "" if none
 
 	TLSCert, TLSKey string // PEM files of the proxy's certificate; "" for no TLS towards clients
 	TLSClientCA     string // PEM file; when set, clients must show a certificate of this CA
@@ -73,6 +75,8 @@ func (s *settings) all() []setting {
 		{name: "listen", text: &s.Listen, usage: "where clients connect: `ADDR` is host:port or a socket directory"},
 		{name: "upstream", text: &s.Upstream, common: true, usage: "production server behind the proxy: host:port or a postgres `URL`"},
 		{name: "journal", text: &s.Journal, common: true, usage: "the journal: a directory, or the postgres `URL` of one that several proxies share"},
+		{name: "journal-keep", text: &s.JournalKeep, usage: "remove from the journal what is older than `AGE`, such as 90d"},
+		{name: "journal-max-size", text: &s.JournalMaxSize, usage: "remove the oldest entries over `SIZE`, such as 50GB"},
 		{name: "mode", text: &s.Mode, usage: "what happens over a threshold: `block|hold|alert|off`"},
 		{name: "threshold", number: &s.Threshold, usage: "`ROWS` that one statement, and one transaction, may remove, cascades included"},
 		{name: "admin", text: &s.Admin, usage: "`ADDR` of metrics, health and API, or off"},

@@ -24,6 +24,8 @@ func (s *settings) validate() error {
 		{"listen", checkListen(s.Listen)},
 		{"upstream", checkServer(s.Upstream)},
 		{"journal", checkJournal(s.Journal)},
+		{"journal-keep", checkKeep(s.JournalKeep)},
+		{"journal-max-size", checkSize(s.JournalMaxSize)},
 		{"mode", checkOneOf(s.Mode, "block", "hold", "alert", "off")},
 		{"threshold", checkThreshold(s.Threshold)},
 		{"admin", checkAdmin(s.Admin)},

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/journal"
+)
+
+func TestJournal_Subcommands(t *testing.T) {
+	dir := inDirectory(t)
+	from, to := filepath.Join(dir, "journal"), pgtest.Shared(t).URL(pgtest.Database(t))
+	j, err := journal.Open(t.Context(), from, journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, age := range []time.Duration{time.Hour, 100 * 24 * time.Hour} {
+		at := time.Now().Add(-age)
+		k := j.Gather("")
+		one := "1"
+		if err := k.Add(journal.Row{Values: []*string{&one}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Append(t.Context(), &journal.Entry{ID: journal.NewID(at), Time: at, Kind: journal.Deletion, Outcome: journal.Committed, Rows: 1,
+			Tables: []journal.Table{{Name: "orders", Rows: 1, KeysCaptured: true, Key: []journal.Column{{Name: "id", Type: "bigint"}}}}}, k); err != nil {
+			t.Fatal(err)
+		}
+		k.Close()
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"journal verify --journal " + from, exitDone, "2 entries, 2 keys"},
+		{"journal export --file all.jsonl --journal " + from, exitDone, "2 entries"},
+		{"journal export --file all.jsonl --journal " + from, exitFailed, "exists"},
+		{"journal export --format csv --journal " + from, exitDone, `"{""id"":""1""}"`},
+		{"journal export --format xml --journal " + from, exitUsage, "none of jsonl, csv"},
+		{"journal import all.jsonl --journal " + to, exitDone, "2 entries and 0 allowances and holds are new, 0 were there"},
+		{"journal import all.jsonl --journal " + to, exitDone, "0 entries and 0 allowances and holds are new, 2 were there"},
+		{"journal import none.jsonl --journal " + to, exitUsage, "none.jsonl"},
+		{"journal compact --journal " + to, exitUsage, "nothing says how much to keep"},
+		{"journal compact --journal-keep 1h --journal " + to, exitUsage, "less than a day"},
+		{"journal compact --journal-keep 90d --dry-run --journal " + to, exitDone, "would remove 1 entries"},
+		{"journal compact --journal-keep 90d --journal-max-size 1GB --shrink --journal " + to, exitDone, "removed 1 entries"},
+		{"journal verify --output json --journal " + to, exitDone, `"entries":1`},
+	} {
+		r := runWith(t, nil, strings.Fields(c.args)...)
+		if r.code != c.code || !strings.Contains(r.stdout+r.stderr, c.says) {
+			t.Errorf("%s: exit %d, %q, %q; want exit %d and %q", c.args, r.code, r.stdout, r.stderr, c.code, c.says)
+		}
+	}
+	pgtest.Exec(t, to, "DELETE FROM rowback_journal.block")
+	if r := runWith(t, nil, "journal", "verify", "--journal", to); r.code != exitProblems || !strings.Contains(r.stdout, "damaged: ") {
+		t.Errorf("damage: %+v", r)
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]int64{"": 0, "7": 7, "50GB": 50e9, "1.5 GiB": 3 << 29, "10kb": 10000, "2TB": 2e12} {
+		if got, err := parseSize(text); err != nil || got != want {
+			t.Errorf("%q is %d, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"GB", "-1GB", "0", "1XB", "1GBB", "9e30", "many"} {
+		if got, err := parseSize(text); err == nil {
+			t.Errorf("%q is %d", text, got)
+		}
+	}
+}
