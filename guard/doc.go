@@ -76,11 +76,22 @@
 //
 // What is judged, and how, is package policy's to say: for each table that loses
 // rows the rule that it falls under (verdict.go). Windows are kept in memory and
-// begun from the journal (window.go). Where a rule holds, the statement waits in
+// begun from the journal (window.go), or counted in it (see below). Where a rule holds, the statement waits in
 // its session while the journal is asked for an answer (hold.go); before it runs,
 // if a probe can tell (foresee.go). Whose leave a transaction had is in its entry.
 // What an allowance gave to a transaction that the proxy did not live to see
 // rolled back stays used.
+//
+// # Several proxies
+//
+// Where the journal is shared (journal.Fleet), windows are counted in it: what is
+// removed anywhere counts everywhere at once. A statement that could not be counted
+// is stopped at its commit, with RB002. While a proxy has new rules and another one
+// has not yet, each counts by its own. Entries in doubt of a proxy that is gone, or
+// that are still there after a while, are settled by any other of the same server's
+// cluster: an entry says which one that is.
+//
+// # Temporary tables
 //
 // Temporary tables are not judged, unless a rule asks for it: then DELETE
 // is, by its tag, without keys.

@@ -47,6 +47,12 @@
 //
 // Who may write the journal may allow: there are no other rights.
 //
+// # Implementations
+//
+// The embedded journal is here, the one that several proxies share in package
+// pgjournal; package journals opens either, package upkeep looks after both, and
+// journaltest is the suite that both pass.
+//
 // # The embedded journal
 //
 // A directory with one SQLite file in write-ahead mode, synced at every commit

@@ -85,7 +85,9 @@ func (j *shared) writeFor(ctx context.Context, patience, moreIfLost time.Duratio
 			}
 			return j.explain(err)
 		}
-		j.pool.Reset() // the other connections lead to the same server
+		if !inTheWay(err) {
+			j.pool.Reset() // the other connections lead to the same server
+		}
 		time.Sleep(wait)
 	}
 }
@@ -193,6 +195,12 @@ func transientState(code string) bool {
 		return true
 	}
 	return code[:2] == "08"
+}
+
+// inTheWay: the server is well, and somebody else's transaction was faster.
+func inTheWay(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && answer.Code[:2] == "40"
 }
 
 // isMissing: the schema or a table is not there.
