@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -138,7 +139,14 @@ func (c *collector) transaction(ctx context.Context, t transaction) (err error) 
 			return err
 		}
 	}
+	if err := c.countLinks(ctx, records); err != nil {
+		return err
+	}
 	e, tables := entryOf(records)
+	if !slices.ContainsFunc(records, func(r record) bool { return !r.link() }) { // a client has set rowback.open: nothing was removed that could have cut a link
+		c.mark(ctx, t)
+		return nil
+	}
 	e.Database, e.XID, e.Proxy = c.database, t.xid, InDatabase
 	e.ID = journal.DerivedID(e.Time, c.installation+" "+t.xid+" "+t.started)
 	keys := journal.NewKeys(c.o.Spill)
@@ -163,10 +171,13 @@ func (c *collector) transaction(ctx context.Context, t transaction) (err error) 
 
 // keys adds the keys of one record, some thousands at a time.
 func (c *collector) keys(ctx context.Context, to *journal.Keys, r record, table int) error {
-	const chunks = 20
+	chunks, width := 20, len(r.columns)+len(r.old)
+	if r.link() {
+		chunks = 2000 // of one key each
+	}
 	var n int64
-	for offset := 0; ; offset += chunks {
-		rows, err := c.q.Query(ctx, fmt.Sprintf("SELECT pg_catalog.array_to_json(k.keys) FROM rowback.evidence_key k WHERE k.evidence = %d ORDER BY k.id LIMIT %d OFFSET %d", r.id, chunks, offset))
+	for after := "0"; ; {
+		rows, err := c.q.Query(ctx, fmt.Sprintf("SELECT pg_catalog.array_to_json(k.keys), k.id FROM rowback.evidence_key k WHERE k.evidence = %d AND k.id > %s ORDER BY k.id LIMIT %d", r.id, after, chunks))
 		if err != nil {
 			return err
 		}
@@ -176,14 +187,15 @@ func (c *collector) keys(ctx context.Context, to *journal.Keys, r record, table 
 				return fmt.Errorf("keys of record %d: %w", r.id, err)
 			}
 			for _, values := range part {
-				if len(values) != len(r.columns) {
-					return fmt.Errorf("record %d has a key of %d values for %d columns", r.id, len(values), len(r.columns))
+				if len(values) != width {
+					return fmt.Errorf("record %d has a key of %d values for %d columns", r.id, len(values), width)
 				}
 				if err := to.Add(journal.Row{Table: table, Values: values}); err != nil {
 					return err
 				}
 				n++
 			}
+			after = text(row[1])
 		}
 		if len(rows) < chunks {
 			break
@@ -191,6 +203,24 @@ func (c *collector) keys(ctx context.Context, to *journal.Keys, r record, table 
 	}
 	if n != r.rows {
 		return fmt.Errorf("record %d is of %d rows and has %d keys", r.id, r.rows, n)
+	}
+	return nil
+}
+
+// countLinks sets the rows of records of links, which only their keys tell.
+func (c *collector) countLinks(ctx context.Context, records []record) error {
+	for i := range records {
+		r := &records[i]
+		if !r.link() {
+			continue
+		}
+		rows, err := c.q.Query(ctx, fmt.Sprintf("SELECT count(*) FROM rowback.evidence_key k WHERE k.evidence = %d", r.id))
+		if err != nil {
+			return err
+		}
+		if r.rows, err = strconv.ParseInt(text(rows[0][0]), 10, 64); err != nil {
+			return err
+		}
 	}
 	return nil
 }

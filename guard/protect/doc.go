@@ -6,7 +6,10 @@
 //
 // A schema, rowback, and on every guarded table four triggers, all of them per
 // statement: around DELETE, where the rows are counted in the transition table,
-// and around TRUNCATE, where they are counted before they go. Guarding a table
+// and around TRUNCATE, where they are counted before they go. Tables whose link
+// to a guarded one is ON DELETE SET NULL or SET DEFAULT have one for each row, that
+// records the link as it is cut; it fires while a guarded DELETE is under way alone.
+// Guarding a table
 // takes in its partitions (a DELETE on a partition fires that one's triggers
 // alone; a DELETE on the root fires the root's alone, for all rows), the tables
 // that inherit from it, and those that a DELETE cascades to. An event trigger
@@ -63,7 +66,9 @@
 //   - A partition, child or referencing table made later is not covered, until
 //     Install runs again; Status names it. DELETE and TRUNCATE through the root
 //     of a partitioned table count its rows all the same.
-//   - ON DELETE SET NULL and SET DEFAULT are not recorded: the rows stay.
+//   - Links that ON DELETE SET NULL and SET DEFAULT cut are recorded one by one, at
+//     about the cost of the server's own UPDATE of the row. What a trigger or the same
+//     statement sets to NULL meanwhile is recorded with them.
 //   - Rows that left through a table which others inherit from are counted, and
 //     their keys not captured: nothing tells which of the tables had held them.
 //   - Keys are not captured of tables without a key, or whose key columns were

@@ -9,7 +9,7 @@ import (
 )
 
 // function is a trigger function written for tables of one shape (DELETE) or
-// for one table (TRUNCATE). Its name is a digest of its body: what is there
+// for one table (TRUNCATE, links). Its name is a digest of its body: what is there
 // under the name is what would be written.
 type function struct {
 	name, body string
@@ -35,6 +35,7 @@ func (f function) sql() string {
 const (
 	deletePrefix   = "guard_delete_"
 	truncatePrefix = "guard_truncate_"
+	linkPrefix     = "guard_link_"
 )
 
 // deleteFunction is for AFTER DELETE.

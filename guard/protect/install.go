@@ -29,12 +29,12 @@ func (p *planner) install(ctx context.Context, o InstallOptions) error {
 	}
 	all := p.named()
 	maps.Copy(all, asked)
-	want := desired(all)
+	want := p.desired(all)
 
 	// What a DELETE on the tables asked for reaches: guarded before, now or both.
 	var scope []*catalog.Table
 	for _, t := range sorted(slices.Collect(maps.Keys(asked))) {
-		for _, x := range reach(t, true) {
+		for _, x := range withLinks(t) {
 			if _, wanted := want[x]; !slices.Contains(scope, x) && (wanted || p.guarded[x.OID] != nil) {
 				scope = append(scope, x)
 			}
@@ -57,8 +57,11 @@ func (p *planner) install(ctx context.Context, o InstallOptions) error {
 			continue
 		}
 		c := Change{Action: "guard", Limits: a.limits.String(), Why: "asked for"}
-		if a.role == follows {
+		switch a.role {
+		case follows:
 			c.Why = "follows " + leaders(t, all)
+		case linked:
+			c.Limits, c.Why = "links only", p.parents(t)
 		}
 		if p.guarded[t.OID] != nil {
 			c.Action = "mend"
@@ -137,7 +140,7 @@ func (p *planner) ask(o InstallOptions) (map[*catalog.Table]arguments, error) {
 			return nil, badRequest("%s cannot be guarded: %s", show(t), why)
 		}
 		a := arguments{Version, o.Defaults, named}
-		if g := p.guarded[t.OID]; g != nil {
+		if g := p.guarded[t.OID]; g != nil && g.arguments.role != linked {
 			a.limits = g.arguments.limits
 		}
 		if o.Threshold != 0 {
@@ -158,7 +161,7 @@ func (p *planner) ask(o InstallOptions) (map[*catalog.Table]arguments, error) {
 func leaders(t *catalog.Table, asked map[*catalog.Table]arguments) string {
 	var names []string
 	for _, a := range sorted(slices.Collect(maps.Keys(asked))) {
-		if slices.Contains(reach(a, asked[a].role == named), t) {
+		if slices.Contains(reach(a, asked[a].role == named), t) || asked[a].role == named && slices.Contains(withLinks(a), t) {
 			names = append(names, show(a))
 		}
 	}

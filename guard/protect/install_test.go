@@ -159,10 +159,10 @@ func TestInstall_Upgrades(t *testing.T) {
 	l := newLab(t, shop)
 	l.install(protect.InstallOptions{Tables: []string{"orders"}, Threshold: 77})
 	want := l.schema()
-	l.exec("DELETE FROM refunds WHERE id = 1", `CREATE OR REPLACE FUNCTION rowback.guard_mark() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN 0; END'`,
+	l.exec("DELETE FROM refunds WHERE id = 1", "UPDATE rowback.version SET version = 1", `CREATE OR REPLACE FUNCTION rowback.guard_mark() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN 0; END'`,
 		`DO $$ DECLARE r record; BEGIN FOR r IN SELECT tgrelid::regclass t, tgname, pg_get_triggerdef(oid) d FROM pg_trigger WHERE tgname ~ '^rowback_' AND tgname <> 'rowback_net' LOOP
-			EXECUTE format('DROP TRIGGER %I ON %s', r.tgname, r.t); EXECUTE replace(r.d, '(''1'',', '(''0'','); END LOOP; END $$`)
-	if s := l.status(); s.OK() || !strings.Contains(problems(s)[0], "installed by version 0") {
+			EXECUTE format('DROP TRIGGER %I ON %s', r.tgname, r.t); EXECUTE replace(r.d, '(''2'',', '(''1'','); END LOOP; END $$`)
+	if s := l.status(); s.OK() || !strings.Contains(problems(s)[0], "installed by version 1") {
 		t.Errorf("%q", problems(s))
 	}
 	l.install(protect.InstallOptions{})

@@ -126,9 +126,13 @@ func (p *planner) changed(t *catalog.Table, c Change) {
 
 // wanted are a table's triggers and functions as they should be.
 func (s *state) wanted(t *catalog.Table, a arguments) ([]trigger, []function) {
+	triggers, functions := s.linksWanted(t, a)
+	if a.role == linked {
+		return triggers, functions
+	}
 	shape := shapeOf(t, s.columns[t.OID])
 	onDelete, onTruncate := deleteFunction(shape), truncateFunction(t, shape)
-	return triggersFor(a, onDelete, onTruncate), []function{onDelete, onTruncate}
+	return append(triggersFor(a, onDelete, onTruncate), triggers...), append([]function{onDelete, onTruncate}, functions...)
 }
 
 // table plans one table's functions and triggers. Whether anything changes.
@@ -189,7 +193,7 @@ func (p *planner) sweep() {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.functions)) {
-		generated := strings.HasPrefix(name, deletePrefix) || strings.HasPrefix(name, truncatePrefix)
+		generated := strings.HasPrefix(name, deletePrefix) || strings.HasPrefix(name, truncatePrefix) || strings.HasPrefix(name, linkPrefix)
 		if generated && !used[name] {
 			p.add("DROP FUNCTION rowback." + name + "()")
 			delete(p.functions, name)

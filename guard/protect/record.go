@@ -23,6 +23,7 @@ type record struct {
 	via                       journal.Via
 	rows                      int64
 	columns                   []journal.Column // nil: no keys
+	old                       []journal.Column // of a link
 	why                       string
 	alerted                   int64
 	query                     *string
@@ -47,8 +48,16 @@ func readRecord(r []*string) (c record, err error) {
 		return c, err
 	}
 	if r[9] != nil {
-		if err := json.Unmarshal([]byte(*r[9]), &c.columns); err != nil {
+		var columns []recordedColumn
+		if err := json.Unmarshal([]byte(*r[9]), &columns); err != nil {
 			return c, err
+		}
+		for _, x := range columns {
+			if x.Old {
+				c.old = append(c.old, x.Column)
+			} else {
+				c.columns = append(c.columns, x.Column)
+			}
 		}
 	}
 	c.alerted, _ = strconv.ParseInt(text(r[11]), 10, 64)
@@ -56,6 +65,9 @@ func readRecord(r []*string) (c record, err error) {
 	c.why, c.query, c.user, c.application, c.client = text(r[10]), r[12], text(r[13]), text(r[14]), text(r[15])
 	return c, nil
 }
+
+// link reports whether the record is of rows that stayed and lost a link.
+func (r record) link() bool { return r.via == journal.SetNull || r.via == journal.SetDef }
 
 // entryOf is the entry of a transaction's records, and for each record the
 // index of its table. ID, database and xid are still to be set.
@@ -69,16 +81,18 @@ func entryOf(records []record) (*journal.Entry, []int) {
 	tables := make([]int, len(records))
 	var direct int64 // rows of the statement so far
 	for i, r := range records {
-		t := journal.Table{Schema: r.schema, Name: r.name, OID: r.oid, Via: r.via, KeysCaptured: r.columns != nil, Why: r.why, Key: r.columns}
+		t := journal.Table{Schema: r.schema, Name: r.name, OID: r.oid, Via: r.via, KeysCaptured: r.columns != nil, Why: r.why, Key: r.columns, Old: r.old}
 		tables[i] = slices.IndexFunc(e.Tables, func(o journal.Table) bool {
-			return o.OID == t.OID && o.Name == t.Name && o.Schema == t.Schema && o.Via == t.Via && o.Why == t.Why && slices.Equal(o.Key, t.Key)
+			return o.OID == t.OID && o.Name == t.Name && o.Schema == t.Schema && o.Via == t.Via && o.Why == t.Why && slices.Equal(o.Key, t.Key) && slices.Equal(o.Old, t.Old)
 		})
 		if tables[i] < 0 {
 			tables[i] = len(e.Tables)
 			e.Tables = append(e.Tables, t)
 		}
 		e.Tables[tables[i]].Rows += r.rows
-		e.Rows += r.rows
+		if !r.link() {
+			e.Rows += r.rows
+		}
 		if r.via == journal.Drop && e.Alert == "" {
 			e.Alert = fmt.Sprintf("%s removed about %d rows (%s %d)", r.op, r.rows, journal.QuoteName(r.schema, r.name), r.rows)
 		}
@@ -113,6 +127,9 @@ func rowsOf(tables []journal.Table) string {
 	var names []string
 	rows := map[string]int64{}
 	for _, t := range tables {
+		if !t.Removed() {
+			continue
+		}
 		name := t.Name
 		if t.Schema != "public" {
 			name = t.Schema + "." + t.Name

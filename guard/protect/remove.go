@@ -41,11 +41,12 @@ func (p *planner) remove(ctx context.Context, o RemoveOptions) error {
 		}
 		delete(asked, t)
 	}
-	want := desired(asked)
+	before := p.named()
+	want := p.desired(asked)
 	var touched []*catalog.Table
 	reached := map[*catalog.Table]bool{} // their limits may change
 	for _, t := range gone {
-		for _, x := range reach(t, true) {
+		for _, x := range withLinks(t) {
 			reached[x] = true
 		}
 	}
@@ -63,11 +64,22 @@ func (p *planner) remove(ctx context.Context, o RemoveOptions) error {
 	for _, t := range sorted(touched) {
 		if a, stays := want[t]; stays {
 			p.table(t, a)
-			p.changed(t, Change{Action: "keep", Limits: a.limits.String(), Why: "follows " + leaders(t, asked)})
+			c := Change{Action: "keep", Limits: a.limits.String(), Why: "follows " + leaders(t, asked)}
+			switch a.role {
+			case named, alone:
+				c.Why = "asked for"
+			case linked:
+				c.Limits, c.Why = "links only", p.parents(t)
+			}
+			p.changed(t, c)
 			continue
 		}
 		p.release(t)
-		p.changed(t, Change{Action: "release", Why: "asked for"})
+		c := Change{Action: "release", Why: "asked for"}
+		if _, own := before[t]; !own {
+			c.Why = "it only followed " + leaders(t, before)
+		}
+		p.changed(t, c)
 	}
 	p.sweep()
 	if len(p.guarded) == 0 && p.event != 0 {

@@ -9,7 +9,9 @@ import (
 
 // Version is what this rowback installs. It stands in rowback.version and in
 // the arguments of every trigger.
-const Version = 1
+//
+// Version 2 records the links that a DELETE cuts; its tables are version 1's.
+const Version = 2
 
 // schema is where all of it is.
 const schema = "rowback"
@@ -40,7 +42,7 @@ var migrations = [][]string{{
 	table_name text NOT NULL,
 	op text NOT NULL,
 	via text NOT NULL,
-	removed bigint NOT NULL,
+	removed bigint NOT NULL, -- 0 where rows stayed and lost a link
 	total bigint NOT NULL, -- of the transaction so far
 	key_columns text, -- JSON; NULL if no keys were captured
 	why text, -- why not
@@ -56,10 +58,10 @@ var migrations = [][]string{{
 	`CREATE TABLE rowback.evidence_key (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	evidence bigint NOT NULL,
-	keys text[] NOT NULL -- up to 1000 keys, each an array
+	keys text[] NOT NULL -- up to 1000 keys, each an array; of a link its old values follow
 )`,
 	`CREATE INDEX evidence_key_evidence ON rowback.evidence_key (evidence, id)`,
-}}
+}, {}}
 
 // netTrigger fires at COMMIT, for what nothing has judged before.
 const netTrigger = `CREATE CONSTRAINT TRIGGER rowback_net AFTER INSERT ON rowback.evidence DEFERRABLE INITIALLY DEFERRED
@@ -73,7 +75,7 @@ var tables = []string{"evidence_key", "evidence", "secret", "version"}
 // guard_…: a name that a table or function of the user's bears too, one that
 // may delete, would make the proxy take the triggers for code that may delete.
 var shared = []string{
-	"guard_ticket", "guard_enter", "guard_mark", "guard_depth", "guard_leave", "guard_note", "guard_text", "guard_over",
+	"guard_ticket", "guard_enter", "guard_mark", "guard_depth", "guard_leave", "guard_note", "guard_link", "guard_text", "guard_over",
 	"guard_refuse", "guard_verdict", "guard_begin", "guard_end", "guard_net", "guard_uncountable", "guard_drop",
 }
 

@@ -114,9 +114,11 @@ func (s *state) named() map[*catalog.Table]arguments {
 	return out
 }
 
-// desired is every table that has to be guarded because of those asked for.
-func desired(asked map[*catalog.Table]arguments) map[*catalog.Table]arguments {
+// desired is every table that has to have triggers because of those asked for.
+// From here on links are the foreign keys of tables that are to be watched.
+func (s *state) desired(asked map[*catalog.Table]arguments) map[*catalog.Table]arguments {
 	want := map[*catalog.Table]arguments{}
+	s.links = map[*catalog.Table][]*catalog.ForeignKey{}
 	for _, t := range sorted(slices.Collect(maps.Keys(asked))) {
 		for _, x := range reach(t, asked[t].role == named) {
 			a := arguments{Version, asked[t].limits, follows}
@@ -126,6 +128,19 @@ func desired(asked map[*catalog.Table]arguments) map[*catalog.Table]arguments {
 				a.limits = a.limits.stricter(other.limits)
 			}
 			want[x] = a
+		}
+		if asked[t].role != named {
+			continue
+		}
+		for _, l := range linksTo(t) {
+			if !slices.Contains(s.links[l.table], l.key) {
+				s.links[l.table] = append(s.links[l.table], l.key)
+			}
+		}
+	}
+	for t := range s.links {
+		if _, guarded := want[t]; !guarded {
+			want[t] = arguments{version: Version, role: linked}
 		}
 	}
 	return want

@@ -1,7 +1,6 @@
 package protect
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -34,13 +33,18 @@ func shapeOf(t *catalog.Table, columns []column) shape {
 	if len(t.Key) == 0 {
 		return shape{why: "the table has no primary key or unique not-null key"}
 	}
+	return shapeOn(t, t.Key, columns)
+}
+
+// shapeOn is shapeOf with other columns than the key alone.
+func shapeOn(t *catalog.Table, names []string, columns []column) shape {
 	var s shape
 	place, number := map[string]int{}, map[string]column{}
 	for i, c := range columns {
 		place[c.name], number[c.name] = i+1, c
 	}
 	last := 0
-	for _, k := range t.Key {
+	for _, k := range names {
 		c, ok := number[k]
 		if !ok {
 			return shape{why: "its key columns changed meanwhile"}
@@ -94,15 +98,12 @@ func (s shape) note() string {
 	if s.why != "" {
 		return "NULL, NULL, NULL, " + literal(s.why)
 	}
-	columns, err := json.Marshal(s.columns)
-	if err != nil {
-		panic(err) // strings
-	}
-	var numbers []string
-	for _, n := range s.attnums {
-		numbers = append(numbers, strconv.Itoa(n))
-	}
-	return literal(string(columns)) + ", " + literal(s.looks) + ", '{" + strings.Join(numbers, ",") + "}', NULL"
+	return s.noteWith(s.columns)
+}
+
+// noteWith is note with the columns as they are to be recorded.
+func (s shape) noteWith(columns any) string {
+	return literal(jsonOf(columns)) + ", " + literal(s.looks) + ", '" + braces(s.attnums) + "', NULL"
 }
 
 // keep inserts the keys of source's rows, some at a time.

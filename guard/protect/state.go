@@ -26,8 +26,9 @@ type state struct {
 	netMissing bool              // evidence has no rowback_net
 	functions  map[string]string // in the schema, by name: their bodies
 	guarded    map[uint32]*guarded
-	columns    map[uint32][]column // see details
-	owned      map[uint32]bool     // the role may act as the table's owner
+	columns    map[uint32][]column                      // see details
+	owned      map[uint32]bool                          // the role may act as the table's owner
+	links      map[*catalog.Table][]*catalog.ForeignKey // whose cutting is to be recorded; see desired
 }
 
 // guarded is a table with triggers of ours.

@@ -68,7 +68,7 @@ func ReadStatus(ctx context.Context, conn *pgx.Conn, names []string) (*Status, e
 		out.Drops = "disabled"
 	}
 	asked := s.named()
-	want := desired(asked)
+	want := s.desired(asked)
 	show := slices.Collect(maps.Keys(want))
 	for _, g := range s.guarded {
 		if _, ok := want[g.table]; !ok {
@@ -82,7 +82,11 @@ func ReadStatus(ctx context.Context, conn *pgx.Conn, names []string) (*Status, e
 		}
 		show = nil
 		for _, t := range found {
-			for _, x := range reach(t, asked[t].role != alone) {
+			with := reach(t, false)
+			if asked[t].role != alone {
+				with = withLinks(t)
+			}
+			for _, x := range with {
 				if !slices.Contains(show, x) {
 					show = append(show, x)
 				}
@@ -103,6 +107,8 @@ func (s *state) table(t *catalog.Table, asked, want map[*catalog.Table]arguments
 	g := s.guarded[t.OID]
 	a, wanted := want[t]
 	switch {
+	case wanted && a.role == linked:
+		out.Why = s.parents(t)
 	case wanted && a.role != follows:
 		out.Why = "asked for"
 	case wanted:

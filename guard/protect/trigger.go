@@ -16,12 +16,16 @@ const (
 	afterTruncate  = "rowback_end"
 	// dropTrigger is the event trigger.
 	dropTrigger = "rowback_drop"
+	// linkTrigger begins the names of those that see links being cut.
+	linkTrigger = "rowback_link_"
 )
 
 // Bits of pg_trigger.tgtype.
 const (
+	bitRow      = 1 << 0
 	bitBefore   = 1 << 1
 	bitDelete   = 1 << 3
+	bitUpdate   = 1 << 4
 	bitTruncate = 1 << 5
 )
 
@@ -32,6 +36,8 @@ type trigger struct {
 	oldTable       string
 	arguments      arguments
 	enabled        byte // pg_trigger.tgenabled
+	// of and when narrow a trigger for links; the name of its function stands for them.
+	of, when string
 }
 
 // arguments of a trigger say everything about a table's guard, so that no
@@ -49,6 +55,7 @@ const (
 	named   role = "named"   // somebody asked for it
 	alone   role = "alone"   // likewise, without what a DELETE on it cascades to
 	follows role = "follows" // partition, child, or cascaded to
+	linked  role = "linked"  // not guarded: only the links that a DELETE elsewhere cuts are recorded
 )
 
 func (a arguments) strings() []string {
@@ -67,22 +74,23 @@ func readArguments(raw []byte) (a arguments) {
 	return a
 }
 
-// triggersFor are the triggers that a table should have.
+// triggersFor are the triggers that a guarded table should have.
 func triggersFor(a arguments, onDelete, onTruncate function) []trigger {
 	counting := blockDelete
 	if a.limits.Mode == Alert {
 		counting = alertDelete
 	}
 	return []trigger{
-		{beforeDelete, "guard_begin", bitBefore | bitDelete, "", a, 'O'},
-		{counting, onDelete.name, bitDelete, "rowback_old", a, 'O'},
-		{beforeTruncate, onTruncate.name, bitBefore | bitTruncate, "", a, 'O'},
-		{afterTruncate, "guard_end", bitTruncate, "", a, 'O'},
+		{name: beforeDelete, function: "guard_begin", bits: bitBefore | bitDelete, arguments: a, enabled: 'O'},
+		{name: counting, function: onDelete.name, bits: bitDelete, oldTable: "rowback_old", arguments: a, enabled: 'O'},
+		{name: beforeTruncate, function: onTruncate.name, bits: bitBefore | bitTruncate, arguments: a, enabled: 'O'},
+		{name: afterTruncate, function: "guard_end", bits: bitTruncate, arguments: a, enabled: 'O'},
 	}
 }
 
 func (t trigger) same(o trigger) bool {
 	t.enabled, o.enabled = 0, 0
+	t.of, o.of, t.when, o.when = "", "", "", ""
 	return t == o
 }
 
@@ -90,12 +98,18 @@ func (t trigger) same(o trigger) bool {
 func (t trigger) fires() bool { return t.enabled == 'O' || t.enabled == 'A' }
 
 func (t trigger) create(table string) string {
-	when, event, old := "AFTER", "DELETE", ""
+	when, event, old, each := "AFTER", "DELETE", "", "STATEMENT"
 	if t.bits&bitBefore != 0 {
 		when = "BEFORE"
 	}
 	if t.bits&bitTruncate != 0 {
 		event = "TRUNCATE"
+	}
+	if t.bits&bitUpdate != 0 {
+		event = "UPDATE OF " + t.of
+	}
+	if t.bits&bitRow != 0 {
+		each = "ROW WHEN (" + t.when + ")"
 	}
 	if t.oldTable != "" {
 		old = " REFERENCING OLD TABLE AS " + t.oldTable
@@ -104,8 +118,8 @@ func (t trigger) create(table string) string {
 	for _, a := range t.arguments.strings() {
 		args = append(args, literal(a))
 	}
-	return fmt.Sprintf("CREATE TRIGGER %s %s %s ON %s%s FOR EACH STATEMENT EXECUTE FUNCTION rowback.%s(%s)",
-		t.name, when, event, table, old, t.function, strings.Join(args, ", "))
+	return fmt.Sprintf("CREATE TRIGGER %s %s %s ON %s%s FOR EACH %s EXECUTE FUNCTION rowback.%s(%s)",
+		t.name, when, event, table, old, each, t.function, strings.Join(args, ", "))
 }
 
 func dropTriggerOn(name, table string) string { return "DROP TRIGGER " + name + " ON " + table }

@@ -63,3 +63,29 @@ func TestProtect_RestoresWhatWentAroundTheProxy(t *testing.T) {
 		t.Errorf("exit %d: %s%s", code, out, stderr)
 	}
 }
+
+// So do the links of rows that stayed: those that SET NULL cut around the proxy.
+func TestProtect_RestoresLinksCutAroundTheProxy(t *testing.T) {
+	s := newShop(t, `CREATE TABLE country (id int PRIMARY KEY); CREATE TABLE city (id int PRIMARY KEY, country int NOT NULL REFERENCES country ON DELETE CASCADE);
+		CREATE TABLE customer (id int PRIMARY KEY, city int REFERENCES city ON DELETE SET NULL);
+		INSERT INTO country SELECT generate_series(1, 5); INSERT INTO city SELECT i, 1 + i % 5 FROM generate_series(1, 50) i; INSERT INTO customer SELECT i, 1 + i % 50 FROM generate_series(1, 600) i`)
+	was := s.content()
+	s.rowback(0, "protect", "install", "--production", s.direct, "--table", "country", "--threshold", "100000")
+	pgtest.Exec(t, s.direct, "DELETE FROM country WHERE id IN (1, 2)")
+	var e struct{ ID string }
+	if err := json.Unmarshal([]byte(s.rowback(0, "log", "--output", "json", "--production", s.direct)), &e); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.restore(0, e.ID); r.Restored != 22 {
+		t.Errorf("%+v", r)
+	}
+	now := s.content()
+	for row := range now {
+		if strings.HasPrefix(row, "rowback.") {
+			delete(now, row)
+		}
+	}
+	if d := differ(now, was); len(d) > 0 {
+		t.Errorf("%d rows differ: %.500q", len(d), d)
+	}
+}

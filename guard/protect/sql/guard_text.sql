@@ -10,7 +10,7 @@ BEGIN
 			SELECT e.shown, sum(e.removed) AS n, row_number() OVER (ORDER BY min(e.id)) AS place
 			FROM (
 				SELECT v.id, v.removed, CASE WHEN v.schema_name = 'public' THEN v.table_name ELSE concat(v.schema_name, '.', v.table_name) END AS shown
-				FROM rowback.evidence v WHERE v.xid = pg_current_xact_id() AND v.id > rowback_mark) e
+				FROM rowback.evidence v WHERE v.xid = pg_current_xact_id() AND v.id > rowback_mark AND v.via NOT IN ('set_null', 'set_default')) e
 			GROUP BY e.shown) t);
 END
 $rowback$
