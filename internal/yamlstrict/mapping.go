@@ -23,12 +23,12 @@ func Parse(text []byte) (*yaml.Node, error) {
 	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
-		return nil, err
+		return nil, syntax(text, err)
 	}
 	if err := d.Decode(&second); err == nil {
 		return nil, Errorf(&second, "a second document begins here; there may be one only")
 	} else if !errors.Is(err, io.EOF) {
-		return nil, err
+		return nil, syntax(text, err)
 	}
 	return doc.Content[0], nil
 }

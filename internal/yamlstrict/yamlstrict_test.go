@@ -88,7 +88,7 @@ func TestMapping_ErrorsNameLineAndKey(t *testing.T) {
 		"rules:\n - name: a\n   limit: x\n":         "f:3: limit takes a whole number",
 		"rules:\n - a\n":                            "f:2: expected lines of the form “key of a rule: value”",
 		"- a\n":                                     "f:1: expected lines of the form “setting: value”",
-		"name: x\n  limit: 5\n":                     "f: line 2: ",
+		"name: x\n  limit: 5\n":                     "f:2: mapping values are not allowed",
 		"name: x\n---\nname: y\n":                   "f:2: a second document begins here",
 		"[a]: b\n":                                  "f:1: unknown setting",
 	} {
@@ -121,6 +121,24 @@ func TestNearest(t *testing.T) {
 	} {
 		if got := Nearest(text, []string{"threshold", "mode", "tls-cert", "on"}); got != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// Where the text is no YAML the line is the one to look at.
+func TestParse_SyntaxErrorsNameTheLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"a: 1\n  b: 5\n": "f:2: mapping values are not allowed in this context",
+		"a: 1\n\nrules:\n  - name: \"a\n\nb: 1\n": "f:4: found unexpected end of stream",
+		"a: 1\nrules: [a\nb: 5\n":                 "f:2: did not find expected ',' or ']'",
+		"a: 1\n\n\nr:\n  - b\n c: 1\nd: 1\n":      "f:6: did not find expected key",
+		"x: 1\ny: 2\nfoo\nz: 1\n":                 "f:3: could not find expected ':'",
+		"x: 1\nz: *foo\n":                         "f:2: unknown anchor 'foo' referenced",
+		"x: 1\ny: [1,\n  2]\nz:\n\tb: 1\nq: 1\n":  "f:5: found character that cannot start any token",
+	} {
+		_, err := Parse([]byte(text))
+		if err == nil || In("f", err) != want {
+			t.Errorf("%q: %v, want %s", text, In("f", err), want)
 		}
 	}
 }
