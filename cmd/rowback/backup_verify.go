@@ -31,7 +31,8 @@ func newBackupVerifyCommand(s *settings) *cobra.Command {
   holds every table that the dump lists and as many rows as the dump has
   the checks of 'rowback check' find no problem, your own included
   how old the newest row is; with --max-age, that it is not older
-  how many rows of the journal's newest deletions it could bring back
+  how many rows of the journal's newest deletions it could bring back; none of a
+  newer one is a warning alone, since rows made after the backup cannot be in it
 
 For cron: nothing is asked, and the exit code says it all. A recovery database
 is only read.

@@ -14,9 +14,13 @@ import (
 type script struct {
 	r    *bufio.Reader
 	line int
+	open int // dumps begun and not ended, by pg_dump's own comments
 }
 
 func newScript(r io.Reader) *script { return &script{r: bufio.NewReaderSize(r, 1<<16)} }
+
+// dumpComment heads a plain dump; with "complete" it ends one.
+const dumpComment = "-- PostgreSQL database dump"
 
 // psqlLine matches commands of psql's that pg_dump itself writes; they are
 // dropped. The one that leads into another database has no effect here.
@@ -34,6 +38,9 @@ func (s *script) next() (string, error) {
 				if l.inside() {
 					return "", fmt.Errorf("line %d: the dump ends within a statement: it is cut off", s.line)
 				}
+				if s.open > 0 {
+					return "", fmt.Errorf("line %d: pg_dump's last line (%s complete) is missing: the dump is cut off", s.line, dumpComment)
+				}
 				return "", io.EOF
 			}
 			if errors.Is(err, io.EOF) {
@@ -42,6 +49,14 @@ func (s *script) next() (string, error) {
 			return "", err
 		}
 		s.line++
+		if !l.inside() && blank(b.String()) {
+			switch strings.TrimRight(text, "\r\n") {
+			case dumpComment:
+				s.open++
+			case dumpComment + " complete":
+				s.open--
+			}
+		}
 		if !l.inside() && blank(b.String()) && strings.HasPrefix(text, `\`) {
 			if !psqlLine.MatchString(text) {
 				return "", fmt.Errorf("line %d: the dump holds a command of psql (%s); only what pg_dump writes is loaded", s.line, strings.Fields(text)[0])

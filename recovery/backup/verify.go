@@ -45,7 +45,7 @@ func Verify(ctx context.Context, o VerifyOptions) (report *VerifyReport, err err
 		o.Now = time.Now
 	}
 	began := time.Now()
-	v := &verification{o: o, report: &VerifyReport{Time: o.Now().UTC(), Tables: []TableRows{}, Entries: []EntryKeys{}, Problems: []string{}}}
+	v := &verification{o: o, report: &VerifyReport{Time: o.Now().UTC(), Tables: []TableRows{}, Entries: []EntryKeys{}, Problems: []string{}, Warnings: []string{}}}
 	defer o.Progress.Done()
 	url := o.URL
 	var receipt *Receipt

@@ -117,7 +117,11 @@ func TestVerify_SaysWhichDeletionsItCouldUndo(t *testing.T) {
 	deletion(after.Add(time.Second), "orders", "6000")
 	deletion(after.Add(2*time.Second), "gone", "1")
 	r := verify(t, VerifyOptions{URL: pgtest.Shared(t).URL(database), Journal: j, Entries: 10, Database: "shop"})
-	r.says(t, "none of the 1 row", "none of the 1 row")
+	// Rows made and deleted since the backup make it no worse.
+	r.says(t)
+	if len(r.Warnings) != 2 || !strings.Contains(r.Warnings[0], "none of the 1 row") {
+		t.Errorf("%q", r.Warnings)
+	}
 	var got []int64
 	for _, e := range r.Entries {
 		got = append(got, e.Keys, e.Present)

@@ -20,6 +20,7 @@ type VerifyReport struct {
 	Entries  []EntryKeys   `json:"entries"`
 	Checks   *check.Report `json:"checks"`
 	Problems []string      `json:"problems"` // none: it is usable
+	Warnings []string      `json:"warnings"` // what may be as it should, and may not
 	Seconds  float64       `json:"seconds"`
 }
 
@@ -92,6 +93,12 @@ func (r *VerifyReport) WriteText(w io.Writer) {
 	if r.Checks != nil {
 		fmt.Fprintln(w)
 		r.Checks.WriteText(w)
+	}
+	if len(r.Warnings) > 0 {
+		fmt.Fprintln(w, "\nWarnings:")
+		for _, x := range r.Warnings {
+			fmt.Fprintf(w, "  - %s\n", x)
+		}
 	}
 	if r.Usable() {
 		fmt.Fprintf(w, "\nUsable; %.1f s.\n", r.Seconds)
