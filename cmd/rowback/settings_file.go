@@ -29,8 +29,11 @@ func (s *settings) readFile(flagged bool) (map[string]line, error) {
 	candidates := []string{s.ConfigFile}
 	asked := flagged
 	if !asked {
-		s.ConfigFile = ""
-		candidates = []string{"rowback.yaml", "/etc/rowback/rowback.yaml"}
+		if s.ConfigFile != "" { // a reload, of the one that was found
+			candidates, asked = []string{s.ConfigFile}, true
+		} else {
+			candidates = []string{"rowback.yaml", "/etc/rowback/rowback.yaml"}
+		}
 		if name := s.env["ROWBACK_CONFIG"]; name != "" {
 			candidates, asked = []string{name}, true
 		}

@@ -98,6 +98,23 @@ func TestSettings_Reload(t *testing.T) {
 	}
 }
 
+// A file that is gone is not a file that says nothing.
+func TestSettings_ReloadOfAFileThatIsGone(t *testing.T) {
+	inDirectory(t)
+	write(t, "rowback.yaml", "threshold: 1\n")
+	s, flags, err := loaded(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove("rowback.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	fresh := *s
+	if err := fresh.load(flags); err == nil || !strings.Contains(err.Error(), "rowback.yaml: no such file") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestSettings_BadFile(t *testing.T) {
 	inDirectory(t)
 	for text, want := range map[string]string{
@@ -109,7 +126,7 @@ func TestSettings_BadFile(t *testing.T) {
 		"mode: [block]\n":                        "rowback.yaml:1: mode takes one value",
 		"- mode\n":                               "rowback.yaml:1: expected lines of the form",
 		"threshold: many\n":                      `rowback.yaml:1: threshold: "many" is not a whole number`,
-		"mode: block\n  threshold: 5\n":          "rowback.yaml:",
+		"mode: block\n  threshold: 5\n":          "rowback.yaml:2: mapping values are not allowed",
 		"listen: localhost\n":                    "listen: \"localhost\" is not host:port; give host:port, or an absolute directory",
 		"threshold: 1\nmode: warn\n":             `rowback.yaml:2: mode: "warn" is none of block, hold, alert, off`,
 		"recovery: mysql://h/db\n":               "recovery: mysql:// is not a postgres URL",
