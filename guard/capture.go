@@ -69,7 +69,7 @@ func (r *run) table(n int, o uint32) int {
 	if ok {
 		return at
 	}
-	e := journal.Table{Schema: t.Schema, Name: t.Name, OID: t.OID, Via: st.via, KeysCaptured: true, Key: st.key, Old: st.old}
+	e := journal.Table{Schema: t.Schema, Name: t.Name, OID: t.OID, Via: st.via, KeysCaptured: true, Key: st.key, Old: st.old, Soft: st.soft}
 	if len(st.key) == 0 { // nothing can name its rows
 		e.KeysCaptured, e.Why = false, "the table has no primary key or unique not-null key"
 	}

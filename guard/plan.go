@@ -49,6 +49,7 @@ type step struct {
 	via   journal.Via
 	key   []journal.Column
 	old   []journal.Column
+	soft  []string // columns that mark a row as deleted
 }
 
 // plan resolves a DELETE in the session. describe returns the RowDescription of

@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -23,7 +24,7 @@ func TestSoftDelete_CountsAsDelete(t *testing.T) {
 		if len(es) != 1 || es[0].Rows != 20 || len(es[0].Tables) != 1 {
 			t.Fatalf("entries %+v", es)
 		}
-		if tb := es[0].Tables[0]; tb.Via != journal.SoftDelete || !tb.KeysCaptured || tb.Rows != 20 {
+		if tb := es[0].Tables[0]; tb.Via != journal.SoftDelete || fmt.Sprint(tb.Soft) != "[is_deleted]" || !tb.KeysCaptured || tb.Rows != 20 {
 			t.Errorf("table %+v", tb)
 		}
 		if n := len(e.journalled()); n != 20 {

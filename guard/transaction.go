@@ -132,6 +132,11 @@ func (t *transaction) rollbackTo(name string) error {
 func (r *removals) table(want journal.Table) int {
 	for i := range r.tables {
 		if t := &r.tables[i]; t.OID == want.OID && t.Via == want.Via && t.Schema == want.Schema && t.Name == want.Name {
+			for _, c := range want.Soft {
+				if !slices.Contains(t.Soft, c) {
+					t.Soft = slices.Concat(t.Soft, []string{c})
+				}
+			}
 			return i
 		}
 	}

@@ -48,7 +48,7 @@ func (s *session) planUpdate(ctx context.Context, w proxy.Wire, st judged, p *pl
 		p.count, err = err.Error(), nil
 	}
 	marked := newStep(reached)
-	marked.via = journal.SoftDelete
+	marked.via, marked.soft = journal.SoftDelete, soft
 	p.steps, p.soft, p.updates = []step{marked}, true, rule.Updates
 	return err
 }

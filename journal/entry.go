@@ -88,11 +88,12 @@ type Table struct {
 	Rows         int64    `json:"rows"`
 	Via          Via      `json:"via"`
 	KeysCaptured bool     `json:"keys_captured"`
-	Why          string   `json:"why,omitempty"`         // why keys were not captured
-	Key          []Column `json:"key_columns,omitempty"` // identity columns, in order
-	RowsCaptured bool     `json:"rows_captured"`         // whole: there is an image of every row
-	WhyNoRows    string   `json:"why_no_rows,omitempty"` // why rows were not captured where the policy asks for it
-	Old          []Column `json:"old_columns,omitempty"` // Via SetNull/SetDef: the link's columns, whose old values follow the key
+	Why          string   `json:"why,omitempty"`          // why keys were not captured
+	Key          []Column `json:"key_columns,omitempty"`  // identity columns, in order
+	RowsCaptured bool     `json:"rows_captured"`          // whole: there is an image of every row
+	WhyNoRows    string   `json:"why_no_rows,omitempty"`  // why rows were not captured where the policy asks for it
+	Old          []Column `json:"old_columns,omitempty"`  // Via SetNull/SetDef: the link's columns, whose old values follow the key
+	Soft         []string `json:"soft_columns,omitempty"` // Via SoftDelete: the columns that marked the rows
 	// Columns of the images, in order, if RowsCaptured. Generated columns are not kept.
 	Columns  []ImageColumn `json:"row_columns,omitempty"`
 	Excluded []string      `json:"excluded_columns,omitempty"` // those that the policy keeps out of the images

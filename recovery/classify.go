@@ -16,6 +16,9 @@ func (r *restore) classify(ctx context.Context) error {
 		if err := r.present(ctx, t); err != nil {
 			return err
 		}
+		if err := r.marked(ctx, t); err != nil {
+			return err
+		}
 		if err := r.housed(ctx, t); err != nil {
 			return err
 		}
@@ -139,13 +142,13 @@ func (r *restore) orphanReason(ref reference) string {
 func (r *restore) tally(ctx context.Context) error {
 	for _, t := range r.tables {
 		n, err := r.production.numbers(ctx, fmt.Sprintf(`
-			SELECT (SELECT count(*) FROM %s), count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s'),
-			       count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s') FROM %s`,
+			SELECT (SELECT count(*) FROM %s), count(*) FILTER (WHERE rowback_class = '%s' AND rowback_marked IS NULL), count(*) FILTER (WHERE rowback_class = '%s'),
+			       count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s'), count(rowback_marked) FROM %s`,
 			t.in, classDifferent, classConflict, classMissing, classParent, classFiltered, t.left))
 		if err != nil {
 			return err
 		}
-		t.count.Restored, t.count.Different, t.count.Conflicts, t.count.Missing, t.count.ParentGone, t.count.Filtered = n[0], n[1], n[2], n[3], n[4], n[5]
+		t.count.Restored, t.count.Different, t.count.Conflicts, t.count.Missing, t.count.ParentGone, t.count.Filtered, t.count.Unmarked = n[0], n[1], n[2], n[3], n[4], n[5], n[6]
 	}
 	return nil
 }

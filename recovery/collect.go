@@ -25,6 +25,9 @@ func (r *restore) collect(ctx context.Context) error {
 		}
 		before := b.bytes
 		b.add(row.Values)
+		if err := r.collectMark(ctx, row); err != nil {
+			return err
+		}
 		held += b.bytes - before
 		if b.full() || held > 4*batchBytes {
 			held -= b.bytes
@@ -38,6 +41,9 @@ func (r *restore) collect(ctx context.Context) error {
 			if err := flush(ctx); err != nil {
 				return err
 			}
+		}
+		if err := r.stageMarks(ctx, i); err != nil {
+			return err
 		}
 	}
 	return r.tidy(ctx)

@@ -9,7 +9,7 @@ import (
 )
 
 // Count is one table's share of a plan or report. Requested is the sum of
-// Restored, AlreadyPresent, Different, Conflicts, Missing, ParentGone and Filtered.
+// Restored, AlreadyPresent, Different, Conflicts, Missing, ParentGone, Filtered and Unmarked.
 type Count struct {
 	Schema         string `json:"schema"`
 	Table          string `json:"table"`
@@ -22,7 +22,8 @@ type Count struct {
 	ParentGone     int64  `json:"parent_gone"`
 	Filtered       int64  `json:"filtered"` // left out by the configuration
 	Relinked       int64  `json:"relinked"`
-	Parents        int64  `json:"parents"` // of Requested: rows that only --with-parents asked for
+	Unmarked       int64  `json:"unmarked"` // soft deletes that were set back
+	Parents        int64  `json:"parents"`  // of Requested: rows that only --with-parents asked for
 }
 
 // Unrestored is one row, or one link of a row, that stays as it is, and why.

@@ -22,7 +22,7 @@ func (r *restore) listedClasses() string {
 	if r.o.OnDifferent == SkipDifferent {
 		out += " AND rowback_class <> '" + classDifferent + "'"
 	}
-	return out
+	return out + " AND rowback_marked IS NULL"
 }
 
 // onDifferent counts, a foreign key, the rows to be restored that will refer to
@@ -35,7 +35,7 @@ func (r *restore) onDifferent(ctx context.Context) (notes []string, err error) {
 			if p == nil || p.count.Different == 0 || t.count.Restored == 0 || !t.hasAll(ref.reads()) || !p.hasAll(ref.ParentColumns) {
 				continue
 			}
-			n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s c WHERE %s AND EXISTS (SELECT FROM %s p WHERE p.rowback_class = '%s' AND %s)",
+			n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s c WHERE %s AND EXISTS (SELECT FROM %s p WHERE p.rowback_class = '%s' AND p.rowback_marked IS NULL AND %s)",
 				t.in, ref.applies("c"), p.left, classDifferent, ref.refers("p", ref.values("c"))))
 			if err != nil {
 				return nil, err

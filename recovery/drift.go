@@ -14,10 +14,11 @@ func (t *table) match(backup *detail, castable map[string]bool) (problems, warni
 	t.columns, t.items, t.casts, t.binary = nil, nil, nil, true
 	used := map[string]bool{}
 	for _, c := range t.live.Columns {
-		if c.Generated {
+		was := t.was(c.Name)
+		if c.Generated { // computed from the others, whatever the backup has
+			used[was] = true
 			continue
 		}
-		was := t.was(c.Name)
 		b := t.backup.Column(was)
 		used[was] = true
 		if t.config.Columns[c.Name] != "" {

@@ -30,6 +30,14 @@ func TestDrift_IsNamedAndKeepsValues(t *testing.T) {
 	}
 }
 
+// A generated column is computed anew: nothing of it is left out.
+func TestDrift_GeneratedColumnsAreNotMissed(t *testing.T) {
+	l := newLab(t, "CREATE TABLE p (id int PRIMARY KEY, name text, search tsvector GENERATED ALWAYS AS (to_tsvector('simple', name)) STORED); INSERT INTO p VALUES (1, 'a'), (2, 'b')").backup()
+	if report := l.restore(l.options(l.incident("DELETE FROM p"))); len(report.Warnings) != 0 {
+		t.Errorf("%q", report.Warnings)
+	}
+}
+
 func TestDrift_ValueThatDoesNotFitIsRefused(t *testing.T) {
 	l := newLab(t, "CREATE TABLE p (id int PRIMARY KEY, v numeric(10,4), s text); INSERT INTO p VALUES (1, 1.2345, 'short'), (2, 1.5, 'short')").backup()
 	id := l.incident("DELETE FROM p")

@@ -108,6 +108,9 @@ func (r *restore) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, 
 			return nil, nil, joinClose(err, keys)
 		}
 	}
+	if err := r.recordMarks(ctx, e, keys); err != nil {
+		return nil, nil, joinClose(err, keys)
+	}
 	for _, l := range r.links {
 		if l.relinked == 0 {
 			continue

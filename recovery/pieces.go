@@ -159,6 +159,7 @@ func (c *Count) add(o Count) {
 	c.ParentGone += o.ParentGone
 	c.Filtered += o.Filtered
 	c.Relinked += o.Relinked
+	c.Unmarked += o.Unmarked
 }
 
 // merge adds a check that may have passed in other transactions already.

@@ -83,11 +83,21 @@ func (p *Plan) relinks() (n int64) {
 	return n
 }
 
+func (p *Plan) unmarks() (n int64) {
+	for _, c := range p.Tables {
+		n += c.Unmarked
+	}
+	return n
+}
+
 // triggers are those of production that the restore will fire.
 func (r *restore) triggers() (out []string) {
 	for _, t := range r.tables {
 		if t.count.Restored > 0 {
 			out = r.firing(out, t.live, "INSERT")
+		}
+		if t.count.Unmarked > 0 {
+			out = r.firing(out, t.live, "UPDATE")
 		}
 	}
 	for _, l := range r.links {

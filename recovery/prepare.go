@@ -95,7 +95,7 @@ func (r *restore) addRequested(ctx context.Context, i int, st *journal.Table) er
 	}
 	r.feeds[i] = t
 	r.order[i] = key
-	return nil
+	return r.addMark(ctx, i, st, t)
 }
 
 // table returns the work on a live table, found or new. key nil: its identity.

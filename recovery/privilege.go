@@ -27,6 +27,9 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 			hidden = append(hidden, rowSecurityProblem("recovery", t.backup))
 		}
 		live = append(live, schemaNeed(t.live), tableNeed(t.live, "SELECT"), tableNeed(t.live, "INSERT"))
+		if t.mark != nil {
+			live = append(live, tableNeed(t.live, "UPDATE"))
+		}
 		for _, ref := range t.declared { // no trigger locks their parents: we do
 			live = append(live, need{fmt.Sprintf("has_any_column_privilege(%d::oid, 'UPDATE')", ref.Parent.OID), "GRANT UPDATE ON " + display(ref.Parent) + " TO CURRENT_USER"})
 		}

@@ -57,7 +57,7 @@ func (r *Report) Complete() bool {
 func (r *Report) withdraw() {
 	r.Restored = 0
 	for i := range r.Tables {
-		r.Tables[i].Restored, r.Tables[i].Relinked = 0, 0
+		r.Tables[i].Restored, r.Tables[i].Relinked, r.Tables[i].Unmarked = 0, 0, 0
 	}
 }
 
@@ -104,12 +104,12 @@ func (r *Report) WriteText(w io.Writer) {
 }
 
 func writeCounts(w io.Writer, counts []Count, restored string) {
-	head := []string{"table", "requested", restored, "already present", "different", "conflicts", "missing in backup", "parent gone", "filtered", "relinked"}
+	head := []string{"table", "requested", restored, "already present", "different", "conflicts", "missing in backup", "parent gone", "filtered", "relinked", "unmarked"}
 	rows := [][]string{head}
 	total := Count{}
 	row := func(name string, c Count) {
 		cells := []string{name}
-		for _, n := range []int64{c.Requested, c.Restored, c.AlreadyPresent, c.Different, c.Conflicts, c.Missing, c.ParentGone, c.Filtered, c.Relinked} {
+		for _, n := range []int64{c.Requested, c.Restored, c.AlreadyPresent, c.Different, c.Conflicts, c.Missing, c.ParentGone, c.Filtered, c.Relinked, c.Unmarked} {
 			cells = append(cells, grouped(n))
 		}
 		rows = append(rows, cells)
@@ -125,12 +125,16 @@ func writeCounts(w io.Writer, counts []Count, restored string) {
 		total.ParentGone += c.ParentGone
 		total.Filtered += c.Filtered
 		total.Relinked += c.Relinked
+		total.Unmarked += c.Unmarked
 	}
 	if len(counts) > 1 {
 		row("total", total)
 	}
-	if total.Filtered == 0 { // only a configuration makes it more
-		at := slices.Index(head, "filtered")
+	for name, n := range map[string]int64{"filtered": total.Filtered, "unmarked": total.Unmarked} { // seldom more
+		if n > 0 {
+			continue
+		}
+		at := slices.Index(rows[0], name)
 		for i := range rows {
 			rows[i] = slices.Delete(rows[i], at, at+1)
 		}

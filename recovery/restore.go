@@ -21,7 +21,8 @@ type restore struct {
 	order  map[int][]string  // key columns in the order that the source gives them
 	links  []*link           // cut links, newest first
 	byFeed map[int]*link
-	lost   []Unrestored // cut links of whole tables that cannot be restored
+	marks  map[int]string // by index in Source.Tables: the transaction that soft-deleted the rows
+	lost   []Unrestored   // cut links of whole tables that cannot be restored
 
 	mapping mapping // the configuration
 	outside []Count // of tables that the configuration leaves out
@@ -45,7 +46,7 @@ type restore struct {
 // or planned; see Report.Complete for whether every row is back.
 func Restore(ctx context.Context, o Options) (report *Report, err error) {
 	began := time.Now()
-	r := &restore{o: o, byOID: map[uint32]*table{}, feeds: map[int]*table{}, order: map[int][]string{}, byFeed: map[int]*link{}}
+	r := &restore{o: o, byOID: map[uint32]*table{}, feeds: map[int]*table{}, order: map[int][]string{}, byFeed: map[int]*link{}, marks: map[int]string{}}
 	defer o.Progress.Done()
 	defer r.close()
 	defer func() {
@@ -139,6 +140,9 @@ func (r *restore) stage(ctx context.Context) error {
 		if err := r.makeLink(ctx, l); err != nil {
 			return err
 		}
+	}
+	if err := r.makeMarks(ctx); err != nil {
+		return err
 	}
 	if err := r.collect(ctx); err != nil {
 		return err
@@ -249,7 +253,7 @@ func (r *restore) write(ctx context.Context) (report *Report, err error) {
 	warned := len(r.warnings)
 	report = plan.report()
 	report.DryRun = false
-	if report.Restored == 0 && plan.relinks() == 0 {
+	if report.Restored == 0 && plan.relinks() == 0 && plan.unmarks() == 0 {
 		report.Checks = append(report.Checks, nothingToWrite)
 		if r.inPieces { // what was found to stay out is not forgotten
 			committed = true
@@ -271,6 +275,9 @@ func (r *restore) write(ctx context.Context) (report *Report, err error) {
 		return report, err
 	}
 	if err := r.relink(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.unmark(ctx); err != nil {
 		return nil, err
 	}
 	if err := r.hooks(ctx, "after", config.After); err != nil {

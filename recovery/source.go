@@ -19,6 +19,7 @@ type Source struct {
 	// Rows yields every key; Row.Table indexes Tables. It may be ranged over more than once.
 	Rows     iter.Seq2[journal.Row, error]
 	Warnings []string // shown in the plan
+	xids     []string // one a table: the transaction that removed its rows; nil: not known
 }
 
 // fromFile: a person wrote the keys.
@@ -110,6 +111,7 @@ func fromEntries(ctx context.Context, j journal.Journal, entries []*journal.Entr
 		base[i] = len(s.Tables)
 		s.IDs = append(s.IDs, e.ID)
 		s.Tables = append(s.Tables, e.Tables...)
+		s.xids = append(s.xids, slices.Repeat([]string{e.XID}, len(e.Tables))...)
 		if e.Outcome == journal.InDoubt {
 			// Safe: a row is written only if it is proved absent.
 			s.Warnings = append(s.Warnings, e.ID+" is in doubt (rowback ended around its commit): rows that were not removed after all are counted as already present")

@@ -13,7 +13,7 @@ func (r *restore) makeStaging(ctx context.Context, t *table) error {
 	// Made by a query, columns keep their exact types and collations, and none
 	// of the table's constraints.
 	sql := fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s FROM %s WITH NO DATA", local(t.in), list("", t.columns), t.live.QuotedName()) +
-		fmt.Sprintf("; CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_class, NULL::text AS rowback_reason FROM %s WITH NO DATA",
+		fmt.Sprintf("; CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_class, NULL::text AS rowback_reason, NULL::bool AS rowback_marked FROM %s WITH NO DATA",
 			local(t.left), list("", t.columns), t.live.QuotedName())
 	if t.land != "" {
 		text := make([]string, len(t.columns))

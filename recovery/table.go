@@ -26,6 +26,7 @@ type table struct {
 	left string // temporary table: rows that stay out, with class and reason
 	land string // temporary table: rows as text before their casts; "" without casts
 
+	mark    *mark // soft deletes of its rows; nil: none
 	done    bool  // restored by an earlier transaction of this restore
 	pending batch // keys not yet asked for
 	count   Count

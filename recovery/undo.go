@@ -36,6 +36,7 @@ type undo struct {
 	source  []journal.Table  // of all entries
 	xids    []uint64         // one a source table: the transaction that wrote its rows
 	report  *UndoReport
+	remarks []Unrestored // rows that are not marked as deleted again
 }
 
 // Undo removes exactly the rows that restores inserted and that nobody has
@@ -189,7 +190,10 @@ func (u *undo) prepare(ctx context.Context) error {
 	for i := range u.source {
 		st := &u.source[i]
 		var err error
-		if len(st.Old) > 0 {
+		if st.Via == journal.SoftDelete {
+			u.remarks = append(u.remarks, Unrestored{Schema: st.Schema, Table: st.Name,
+				Reason: fmt.Sprintf("%s stay without the mark of deletion that the restore took off; set it again by an UPDATE", plural(st.Rows, "row"))})
+		} else if len(st.Old) > 0 {
 			err = u.addLink(ctx, i, st)
 		} else {
 			err = u.addFilled(ctx, i, st)

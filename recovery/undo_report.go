@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
@@ -71,7 +72,7 @@ func (r *UndoReport) withdraw() {
 
 // plan counts and lists what classify found.
 func (u *undo) plan(ctx context.Context) (*UndoReport, error) {
-	r := &UndoReport{IDs: u.restore.o.Source.IDs, Kept: []Unrestored{}, Checks: []Check{}, Warnings: emptyNotNil(u.warnings),
+	r := &UndoReport{IDs: u.restore.o.Source.IDs, Kept: emptyNotNil(slices.Clone(u.remarks)), Checks: []Check{}, Warnings: emptyNotNil(u.warnings),
 		where: u.production.where(), quiet: u.replica, whyNotQuiet: u.why}
 	u.report = r
 	for _, t := range u.tables {

@@ -41,6 +41,11 @@ func (r *restore) verify(ctx context.Context) ([]Check, error) {
 		return checks, err
 	}
 	checks = append(checks, links...)
+	marks, err := r.verifyMarks(ctx)
+	if err != nil {
+		return checks, err
+	}
+	checks = append(checks, marks...)
 	failed := 0
 	for _, c := range checks {
 		if !c.OK {

@@ -1,0 +1,172 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// mark is what the deletions, being soft, left in a table: rows that are there
+// and marked. They are set back where they still are as the deletion left them.
+type mark struct {
+	columns []string // that mark a row
+	staged  string   // temporary table: k01… (key), rowback_xmin (who marked it)
+	was     string   // temporary table: key and columns of the rows as they were before
+	pending map[int]*batch
+}
+
+// addMark notes that source table i holds soft deletes of t's rows.
+func (r *restore) addMark(ctx context.Context, i int, st *journal.Table, t *table) error {
+	if st.Via != journal.SoftDelete || i >= len(r.o.Source.xids) {
+		return nil
+	}
+	columns := slices.DeleteFunc(r.renamed(t.live, slices.Clone(st.Soft)), func(c string) bool { return !slices.Contains(t.columns, c) || slices.Contains(t.key, c) })
+	if len(columns) == 0 {
+		return nil // the entry is of before they were kept, or the backup has none
+	}
+	if t.mark == nil {
+		n := strings.TrimPrefix(t.in, "pg_temp.rowback_in_")
+		t.mark = &mark{staged: "pg_temp.rowback_mark_" + n, was: "pg_temp.rowback_was_" + n, pending: map[int]*batch{}}
+	}
+	for _, c := range columns {
+		if !slices.Contains(t.mark.columns, c) {
+			t.mark.columns = append(t.mark.columns, c)
+		}
+	}
+	t.mark.pending[i] = &batch{}
+	r.marks[i] = r.o.Source.xids[i]
+	return nil
+}
+
+func (r *restore) makeMarks(ctx context.Context) error {
+	for _, t := range r.tables {
+		if t.mark == nil {
+			continue
+		}
+		err := r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin FROM %s WITH NO DATA",
+			local(t.mark.staged), list("", t.key), t.live.QuotedName()))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// collectMark keeps a key that is of a soft delete.
+func (r *restore) collectMark(ctx context.Context, row journal.Row) error {
+	if _, soft := r.marks[row.Table]; !soft {
+		return nil
+	}
+	b := r.feeds[row.Table].mark.pending[row.Table]
+	b.add(row.Values)
+	if b.full() {
+		return r.stageMarks(ctx, row.Table)
+	}
+	return nil
+}
+
+// stageMarks brings the keys of source table i over. xmin is the transaction's
+// id without its epoch.
+func (r *restore) stageMarks(ctx context.Context, i int) error {
+	text, soft := r.marks[i]
+	if !soft || r.feeds[i].mark.pending[i].n == 0 {
+		return nil
+	}
+	t := r.feeds[i]
+	b := t.mark.pending[i]
+	defer b.reset()
+	xmin := ""
+	if xid, err := strconv.ParseUint(text, 10, 64); err == nil {
+		xmin = strconv.FormatUint(uint64(uint32(xid)), 10)
+	}
+	var values []string
+	for n, k := range positions("k", len(r.order[i])) {
+		values = append(values, k+"::"+t.detail.columns[r.order[i][n]].bare)
+	}
+	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_xmin) SELECT %s, %s FROM %s",
+		t.mark.staged, list("", r.order[i]), strings.Join(values, ", "), literal(xmin), b.sql("k")))
+}
+
+// marked finds, among the rows that are in production with other values, those
+// that a soft delete left so: nobody has written them since, or all but the
+// marks is as in the recovery database.
+func (r *restore) marked(ctx context.Context, t *table) error {
+	if t.mark == nil {
+		return nil
+	}
+	return r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET rowback_marked = true FROM %s l WHERE x.rowback_class = '%s' AND %s AND %s",
+		t.left, only(t.live), classDifferent, equal("l", t.key, "x", t.key), t.asLeft()))
+}
+
+// asLeft is the condition that live row l is as the soft delete left it; x is
+// the recovery database's row.
+func (t *table) asLeft() string {
+	others := slices.DeleteFunc(slices.Clone(t.columns), func(c string) bool { return slices.Contains(t.mark.columns, c) })
+	return fmt.Sprintf("NOT %s AND EXISTS (SELECT FROM %s m WHERE %s AND (m.rowback_xmin = l.xmin::text OR %s))",
+		sameImage("l", "x", t.mark.columns), t.mark.staged, equal("m", t.key, "l", t.key), sameImage("l", "x", others))
+}
+
+// unmark gives the marked rows the recovery database's values of these columns.
+func (r *restore) unmark(ctx context.Context) error {
+	for _, t := range r.tables {
+		if t.count.Unmarked == 0 {
+			continue
+		}
+		m := t.mark
+		err := r.production.exec(ctx, fmt.Sprintf("DROP TABLE IF EXISTS %[1]s; CREATE TEMP TABLE %[2]s AS SELECT %[3]s FROM %[4]s l JOIN %[5]s x ON %[6]s WHERE x.rowback_marked AND %[7]s FOR UPDATE OF l",
+			m.was, local(m.was), list("l.", slices.Concat(t.key, m.columns)), only(t.live), t.left, equal("l", t.key, "x", t.key), t.asLeft()))
+		if err != nil {
+			return err
+		}
+		var set []string
+		for _, c := range m.columns {
+			set = append(set, quote(c)+" = x."+quote(c))
+		}
+		n, err := r.production.affect(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x JOIN %s w ON %s WHERE x.rowback_marked AND %s",
+			only(t.live), strings.Join(set, ", "), t.left, m.was, equal("w", t.key, "x", t.key), equal("l", t.key, "x", t.key)))
+		if err != nil {
+			return fmt.Errorf("setting soft deletes of %s back: %w", t.name(), err)
+		}
+		if n != t.count.Unmarked {
+			return &errRace{fmt.Sprintf("%s: %d soft deletes were to be set back, %d were; another session changed the rows%s", t.name(), t.count.Unmarked, n, r.blame())}
+		}
+	}
+	return nil
+}
+
+// verifyMarks proves that the rows bear the recovery database's values.
+func (r *restore) verifyMarks(ctx context.Context) (out []Check, err error) {
+	for _, t := range r.tables {
+		if t.count.Unmarked == 0 {
+			continue
+		}
+		n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s x JOIN %s l ON %s WHERE x.rowback_marked AND %s",
+			t.left, only(t.live), equal("l", t.key, "x", t.key), sameImage("l", "x", t.mark.columns)))
+		if err != nil {
+			return out, err
+		}
+		out = append(out, Check{Name: "soft deletes set back: " + t.name(), OK: n == t.count.Unmarked,
+			Detail: fmt.Sprintf("%d of %d rows have the recovery database's %s", n, t.count.Unmarked, strings.Join(t.mark.columns, ", "))})
+	}
+	return out, nil
+}
+
+// recordMarks puts on record which rows were set back, with what they had.
+func (r *restore) recordMarks(ctx context.Context, e *journal.Entry, keys *journal.Keys) error {
+	for _, t := range r.tables {
+		if t.count.Unmarked == 0 {
+			continue
+		}
+		err := r.record(ctx, e, keys, journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: t.count.Unmarked, Via: journal.SoftDelete,
+			Key: journalColumns(t.live, t.key), Old: journalColumns(t.live, t.mark.columns), Soft: t.mark.columns},
+			fmt.Sprintf("SELECT %s FROM %s w", texts("w", slices.Concat(t.key, t.mark.columns)), t.mark.was))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

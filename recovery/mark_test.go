@@ -1,0 +1,107 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// softly runs an UPDATE that marks rows, and records it as the guard does.
+func (l *lab) softly(sql, table string, columns ...string) string {
+	l.t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, l.production)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	rows, err := tx.Query(ctx, sql+" RETURNING id::text")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	e := &journal.Entry{ID: journal.NewID(time.Now()), Time: time.Now().UTC(), Kind: journal.Deletion, Outcome: journal.Committed, Database: l.name, Rows: int64(len(ids)),
+		Tables: []journal.Table{{Schema: "public", Name: table, Rows: int64(len(ids)), Via: journal.SoftDelete, KeysCaptured: true, Key: []journal.Column{{Name: "id", Type: "integer"}}, Soft: columns}}}
+	if err := tx.QueryRow(ctx, "SELECT pg_current_xact_id()::text").Scan(&e.XID); err != nil {
+		l.t.Fatal(err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		l.t.Fatal(err)
+	}
+	keys := journal.NewKeys(l.t.TempDir())
+	defer keys.Close()
+	for _, id := range ids {
+		if err := keys.Add(journal.Row{Values: []*string{&id}}); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	if err := l.journal.Append(ctx, e, keys); err != nil {
+		l.t.Fatal(err)
+	}
+	return e.ID
+}
+
+const softTable = "CREATE TABLE p (id int PRIMARY KEY, name text, deleted_at timestamptz, is_deleted bool NOT NULL DEFAULT false); INSERT INTO p SELECT i, 'n' || i FROM generate_series(1, 20) i"
+
+func TestMark_SoftDeletesAreSetBackWhereTheyStillAre(t *testing.T) {
+	l := newLab(t, softTable).backup()
+	l.exec("UPDATE p SET name = 'newer' WHERE id = 1") // since the backup
+	id := l.softly("UPDATE p SET deleted_at = now(), is_deleted = true WHERE id <= 10", "p", "deleted_at", "is_deleted")
+	l.exec("UPDATE p SET name = 'touched' WHERE id = 2", "UPDATE p SET deleted_at = NULL, is_deleted = false WHERE id = 3", "DELETE FROM p WHERE id = 4")
+	if dry := l.restore(Options{Production: l.production, Recovery: l.recovery, Journal: l.journal, Source: l.options(id).Source, DryRun: true}); dry.Tables[0].Unmarked != 7 {
+		t.Errorf("%+v", dry.Tables)
+	}
+	report := l.restore(l.options(id))
+	c := report.Tables[0]
+	if c.Requested != 10 || c.Unmarked != 7 || c.Different != 1 || c.AlreadyPresent != 1 || c.Restored != 1 || len(report.Unrestored) != 1 || !strings.Contains(report.Unrestored[0].Reason, "other values in name, deleted_at") {
+		t.Errorf("%+v, %+v", c, report.Unrestored)
+	}
+	now := l.state(l.production)["public.p"]
+	for i := 1; i <= 20; i++ {
+		row, want := now[fmt.Sprint(i)], "false"
+		if i == 2 {
+			want = "true"
+		}
+		if row["is_deleted"] != want || (row["deleted_at"] == null) != (want == "false") {
+			t.Errorf("row %d: %v", i, row)
+		}
+	}
+	if now["1"]["name"] != "newer" || now["2"]["name"] != "touched" {
+		t.Errorf("%v, %v", now["1"], now["2"])
+	}
+	// Done again it finds nothing to do; an undo says what it leaves.
+	if again := l.restore(l.options(id)); again.Tables[0].Unmarked != 0 || again.Tables[0].AlreadyPresent != 8 {
+		t.Errorf("%+v", again.Tables)
+	}
+	undone, err := Undo(context.Background(), UndoOptions{Production: l.production, Journal: l.journal, IDs: []string{report.Entry}})
+	if err != nil || undone.Removed != 1 || len(undone.Kept) != 1 || !strings.Contains(undone.Kept[0].Reason, "7 rows stay without the mark") {
+		t.Errorf("%+v, %v", undone, err)
+	}
+}
+
+// With --batch, by a role without superuser's rights, and where nothing else is to be done.
+func TestMark_InPieces(t *testing.T) {
+	l := newLab(t, softTable).backup()
+	id := l.softly("UPDATE p SET deleted_at = now()", "p", "deleted_at")
+	o := l.options(id)
+	o.Batch = 3
+	if report := l.restore(o); report.Tables[0].Unmarked != 20 || !report.Complete() || report.Entry == "" {
+		t.Errorf("%+v", report)
+	}
+	if n, err := l.side(l.production).number(context.Background(), "SELECT count(*) FROM p WHERE deleted_at IS NOT NULL"); err != nil || n != 0 {
+		t.Errorf("%d rows are marked, %v", n, err)
+	}
+}
