@@ -26,6 +26,9 @@ type secret struct {
 // collectEvery is how often what the triggers recorded is brought into the journal.
 const collectEvery = 30 * time.Second
 
+// readAgain is the shortest time between two tries of reading a secret.
+const readAgain = 3 * time.Second
+
 func isInstalled(snap *catalog.Snapshot) bool {
 	for _, t := range snap.Tables {
 		if t.Schema == "rowback" && t.Name == "secret" {
@@ -44,7 +47,7 @@ func (j *Judge) secretOf(ctx context.Context, db *database, v *view) string {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.text != "" || j.o.Now().Sub(x.tried) < collectEvery {
+	if x.text != "" || j.o.Now().Sub(x.tried) < readAgain {
 		return x.text
 	}
 	x.tried = j.o.Now()
@@ -54,7 +57,11 @@ func (j *Judge) secretOf(ctx context.Context, db *database, v *view) string {
 		x.text, _, err = protect.Secret(ctx, q)
 	}
 	if err != nil && ctx.Err() == nil {
-		j.o.Logger.Warn("the triggers in the database count beside the proxy: their secret cannot be read", "database", db.name, "error", err)
+		if !db.explain("secret", err.Error()) {
+			return x.text
+		}
+		j.o.Logger.Warn("the triggers in the database count beside the proxy: their secret cannot be read", "database", db.name, "error", err,
+			"mend", "rowback protect install --proxy-role ROLE, with the role of upstream's credentials")
 	}
 	return x.text
 }

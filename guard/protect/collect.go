@@ -72,7 +72,8 @@ type collector struct {
 	o            CollectOptions
 	database     string
 	installation string
-	after        string // xid and start of the last transaction looked at
+	through      map[string]*journal.Entry // of proxies, by xid; see proxied
+	after        string                    // xid and start of the last transaction looked at
 	done         Collected
 	unmarked     error
 }
@@ -149,6 +150,12 @@ func (c *collector) transaction(ctx context.Context, t transaction) (err error) 
 	}
 	e.Database, e.XID, e.Proxy = c.database, t.xid, InDatabase
 	e.ID = journal.DerivedID(e.Time, c.installation+" "+t.xid+" "+t.started)
+	if own, err := c.proxied(ctx, e, t); own || err != nil {
+		if err == nil {
+			c.mark(ctx, t)
+		}
+		return err
+	}
 	keys := journal.NewKeys(c.o.Spill)
 	defer func() { err = errors.Join(err, keys.Close()) }()
 	for i, r := range records {
@@ -205,6 +212,28 @@ func (c *collector) keys(ctx context.Context, to *journal.Keys, r record, table 
 		return fmt.Errorf("record %d is of %d rows and has %d keys", r.id, r.rows, n)
 	}
 	return nil
+}
+
+// proxied reports whether a proxy has the whole transaction in this journal: it
+// could not read the secret then, so that the triggers counted beside it.
+func (c *collector) proxied(ctx context.Context, e *journal.Entry, t transaction) (bool, error) {
+	if c.through == nil { // transactions come in the order of their start
+		started, err := micros(t.started)
+		if err != nil {
+			return false, err
+		}
+		c.through = map[string]*journal.Entry{}
+		for o, err := range c.journal.Entries(ctx, journal.Filter{Database: c.database, Kind: journal.Deletion, Outcome: journal.Committed, Since: started.Add(-time.Hour)}) { // clocks differ
+			if err != nil {
+				return false, err
+			}
+			if o.Proxy != InDatabase && o.XID != "" {
+				c.through[o.XID] = o
+			}
+		}
+	}
+	o := c.through[e.XID]
+	return o != nil && o.Server.Started.Equal(e.Server.Started) && o.Rows >= e.Rows && !slices.ContainsFunc(o.Tables, func(x journal.Table) bool { return !x.KeysCaptured }), nil
 }
 
 // countLinks sets the rows of records of links, which only their keys tell.

@@ -254,6 +254,7 @@ func (p *planner) grant(ctx context.Context, role string) error {
 	if may {
 		return nil
 	}
+	p.note("role %s may read the secret and the evidence: what comes through its proxy is left to that", role)
 	to := pgx.Identifier{role}.Sanitize()
 	p.add("GRANT USAGE ON SCHEMA rowback TO "+to,
 		"GRANT SELECT ON rowback.secret, rowback.version, rowback.evidence, rowback.evidence_key TO "+to,

@@ -67,6 +67,19 @@ func TestProxy_CapturesKeysOfGuardedTables(t *testing.T) {
 		t.Errorf("%d keys", len(got))
 	}
 
+	// That proxy had no secret, so the triggers counted beside it: the journal has
+	// the transaction once, another one gets it from the triggers.
+	if err := try(l.conn, "DELETE FROM orders WHERE id = 50"); err != nil {
+		t.Fatal(err)
+	}
+	l.collect(j, protect.CollectOptions{Journal: "a"})
+	if all := entries(t, j); len(all) != 2 || all[0].Proxy != protect.InDatabase || all[0].Rows != 10 || all[1].ID != e.ID {
+		t.Errorf("%+v", all)
+	}
+	if done := l.collect(l.journal(), protect.CollectOptions{Journal: "b"}); done.Entries != 2 {
+		t.Errorf("%+v", done)
+	}
+
 	snap, err := catalog.Load(t.Context(), catalog.FromConn(l.conn))
 	if err != nil {
 		t.Fatal(err)
