@@ -54,6 +54,7 @@ type Entry struct {
 	Server      Server      `json:"server,omitzero"`
 	Proxy       string      `json:"proxy,omitempty"`    // the proxy instance that wrote it
 	Restores    []string    `json:"restores,omitempty"` // Kind Restore: the entries restored from; Kind Deletion: the restores that it took back
+	Batch       string      `json:"batch,omitempty"`    // Kind Restore: one of several transactions of one restore, named by the first one's ID
 	Rule        string      `json:"rule,omitempty"`     // the policy's rule that blocked, held or alerted; "" for none
 	Allowed     []Allowed   `json:"allowed,omitempty"`  // by whose leave it went over a limit
 }

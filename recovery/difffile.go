@@ -46,7 +46,7 @@ const (
 
 // FromDiff reads the lost rows of a diff file, as a stream: it must stay where it is.
 func FromDiff(path string) (*Source, error) {
-	s := &Source{}
+	s := &Source{origin: "--from-diff " + path}
 	tables := map[string]int{}
 	end, err := readDiff(path, func(h DiffHeader) { s.Database = h.Database }, func(k DiffKey, _ []*string) error {
 		name := journal.QuoteName(k.Schema, k.Table)

@@ -96,6 +96,12 @@ func (r *restore) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, 
 	if err != nil {
 		return nil, nil, err
 	}
+	if r.inPieces {
+		if r.batch == "" {
+			r.batch = e.ID
+		}
+		e.Batch = r.batch
+	}
 	keys := journal.NewKeys("")
 	for _, t := range r.tables {
 		if t.count.Restored == 0 {
@@ -122,7 +128,7 @@ func (r *restore) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, 
 			return nil, nil, joinClose(err, keys)
 		}
 	}
-	e.Statements = []journal.Statement{{SQL: strings.TrimSpace("rowback restore " + strings.Join(e.Restores, " ")), Tag: fmt.Sprintf("INSERT 0 %d", e.Rows)}}
+	e.Statements = []journal.Statement{{SQL: strings.TrimSpace("rowback restore " + r.o.Source.origin + strings.Join(e.Restores, " ")), Tag: fmt.Sprintf("INSERT 0 %d", e.Rows)}}
 	return e, keys, nil
 }
 

@@ -20,7 +20,7 @@ import (
 // --keys --output json`; or CSV with a header of column names. The file is read
 // as a stream and must stay where it is.
 func FromKeyFile(path, table string) (*Source, error) {
-	s := &Source{Tables: []journal.Table{{Via: journal.Direct, KeysCaptured: true}}}
+	s := &Source{origin: "--table " + table + " --keys " + path, Tables: []journal.Table{{Via: journal.Direct, KeysCaptured: true}}}
 	t := &s.Tables[0]
 	t.Schema, t.Name = journal.SplitName(table)
 	left := leftOut{}

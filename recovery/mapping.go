@@ -132,7 +132,7 @@ func (r *restore) liveTable(st *journal.Table) (*catalog.Table, error) {
 			return root, nil
 		}
 	}
-	hint := fmt.Sprintf("; if it was dropped on purpose, leave it out in the configuration: restore: {tables: {%s: {skip: true}}}", sourceName(st))
+	hint := fmt.Sprintf("; to have it back make it anew, empty, and restore again: pg_dump -s -t '%s' RECOVERY | psql PRODUCTION; if it was dropped on purpose, leave it out in the configuration: restore: {tables: {%[1]s: {skip: true}}}", sourceName(st))
 	if moved := r.production.catalog.Tables[st.OID]; moved != nil && st.OID != 0 {
 		hint = fmt.Sprintf("; is it %s now? Then say so in the configuration: restore: {tables: {%[1]s: {from: %s}}}", display(moved), sourceName(st))
 	} else if r.o.Source.fromFile() {

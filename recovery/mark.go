@@ -21,7 +21,7 @@ type mark struct {
 
 // addMark notes that source table i holds soft deletes of t's rows.
 func (r *restore) addMark(ctx context.Context, i int, st *journal.Table, t *table) error {
-	if st.Via != journal.SoftDelete || i >= len(r.o.Source.xids) {
+	if st.Via != journal.SoftDelete || i >= len(r.o.Source.of) {
 		return nil
 	}
 	columns := slices.DeleteFunc(r.renamed(t.live, slices.Clone(st.Soft)), func(c string) bool { return !slices.Contains(t.columns, c) || slices.Contains(t.key, c) })
@@ -38,7 +38,7 @@ func (r *restore) addMark(ctx context.Context, i int, st *journal.Table, t *tabl
 		}
 	}
 	t.mark.pending[i] = &batch{}
-	r.marks[i] = r.o.Source.xids[i]
+	r.marks[i] = r.o.Source.of[i].XID
 	return nil
 }
 

@@ -117,7 +117,7 @@ func (r *restore) piece(ctx context.Context, total *Report) error {
 	total.Unrestored = append(total.Unrestored, report.Unrestored...)
 	total.Warnings = r.warnings
 	if report.Entry != "" {
-		total.Entry, total.Entries = report.Entry, append(total.Entries, report.Entry)
+		total.Entry, total.Entries, total.Batch = report.Entry, append(total.Entries, report.Entry), r.batch
 	}
 	for _, c := range report.Tables {
 		total.count(c.Schema, c.Table).add(c)

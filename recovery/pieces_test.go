@@ -24,7 +24,7 @@ func TestBatch_ComesToTheSame(t *testing.T) {
 	if again := l.restore(o); again.Restored != 0 || len(again.Entries) != 0 || !again.Complete() || l.count(again, "many").AlreadyPresent != 600 {
 		t.Errorf("again: %+v", again)
 	}
-	l.undo(UndoOptions{}, report.Entries...)
+	l.undo(UndoOptions{}, report.Batch) // one ID for all of them
 	l.is(l.state(l.production), after)
 	o.Config = configured(t, "after: [SELECT 1]")
 	l.refused(o, Usage, "--batch makes it several")

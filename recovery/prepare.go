@@ -30,7 +30,11 @@ func (r *restore) prepare(ctx context.Context) error {
 		case r.skipped(st) != nil:
 			r.leaveOut(st)
 		case !st.KeysCaptured:
-			err = fmt.Errorf("the keys of %d rows of %s were not captured (%s); if you know the keys of the rows, restore them by key: `rowback restore --table %[2]s --keys FILE`", st.Rows, sourceName(st), uncaptured(st))
+			if why := r.withoutKeys(i, st); r.o.Source.partial {
+				r.lost = append(r.lost, Unrestored{Schema: st.Schema, Table: st.Name, Reason: why})
+			} else {
+				err = errors.New(why)
+			}
 		default:
 			err = r.addRequested(ctx, i, st)
 		}
@@ -56,6 +60,24 @@ func (r *restore) prepare(ctx context.Context) error {
 func (r *restore) leaveOut(st *journal.Table) {
 	r.outside = append(r.outside, Count{Schema: st.Schema, Table: st.Name, Requested: st.Rows, Filtered: st.Rows})
 	r.warn(fmt.Sprintf("%s of %s stay out: the configuration says skip", plural(st.Rows, "row"), sourceName(st)))
+}
+
+// withoutKeys says why the rows of source table i cannot be restored from their
+// entry, and what can be done.
+func (r *restore) withoutKeys(i int, st *journal.Table) string {
+	which := ""
+	if i < len(r.o.Source.of) {
+		which = r.o.Source.of[i].ID + ": "
+	}
+	why := fmt.Sprintf("%sthe keys of %s of %s were not captured (%s); ", which, plural(st.Rows, "row"), sourceName(st), uncaptured(st))
+	if live, err := r.liveTable(st); err == nil && len(live.Root().Key) == 0 {
+		return why + "the table has no key, so that its rows cannot be told apart: copy them from the recovery database by hand"
+	}
+	why += fmt.Sprintf("find them with `rowback diff %s --out FILE` and restore with `rowback restore --from-diff FILE`", sourceName(st))
+	if !r.o.Source.partial {
+		why += fmt.Sprintf("; to restore the rest of the entry leave the table out: restore: {tables: {%s: {skip: true}}}", sourceName(st))
+	}
+	return why
 }
 
 // uncaptured says why the keys of st's rows are not known.

@@ -131,7 +131,21 @@ func (l *lab) record(e *journal.Entry, rows ...journal.Row) string {
 func TestRefuse_KeysNotCaptured(t *testing.T) {
 	l := newLab(t, twoTables).backup()
 	id := l.record(&journal.Entry{Database: l.name, Outcome: journal.Committed, Rows: 9, Tables: []journal.Table{{Schema: "public", Name: "p", Rows: 9, Via: journal.Function, Why: "a function removed them"}}})
-	l.refused(l.options(id), Unfit, "keys of 9 rows of public.p were not captured (a function removed them)", "rowback restore --table public.p --keys FILE")
+	l.refused(l.options(id), Unfit, "keys of 9 rows of public.p were not captured (a function removed them)", id+":", "rowback diff public.p --out FILE", "skip: true")
+	// By a filter the others are restored, and these listed.
+	l.incident("DELETE FROM p WHERE id = 1")
+	l.exec("CREATE TABLE keyless (v int)")
+	l.on(l.recovery, "CREATE TABLE keyless (v int)")
+	bare := l.record(&journal.Entry{Database: l.name, Outcome: journal.Committed, Rows: 2, Tables: []journal.Table{{Schema: "public", Name: "keyless", Rows: 2, Via: journal.Direct, Why: "no key"}}})
+	source, err := FromFilter(context.Background(), l.journal, journal.Filter{Database: l.name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := l.restore(Options{Production: l.production, Recovery: l.recovery, Journal: l.journal, Source: source})
+	if report.Restored != 3 || report.Complete() || len(report.Unrestored) != 2 || !strings.Contains(report.Unrestored[0].Reason, bare+": ") || !strings.Contains(report.Unrestored[0].Reason, "by hand") ||
+		!strings.Contains(report.Unrestored[1].Reason, "rowback diff public.p") {
+		t.Errorf("%+v", report)
+	}
 }
 
 func TestSource_OutcomesAndPrefixes(t *testing.T) {

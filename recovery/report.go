@@ -22,6 +22,7 @@ type Report struct {
 	Warnings   []string         `json:"warnings"`
 	Triggers   []string         `json:"triggers"`          // user triggers that fired, or would
 	Entry      string           `json:"entry,omitempty"`   // journal entry of this restore
+	Batch      string           `json:"batch,omitempty"`   // likewise: what --undo takes for all of them
 	Entries    []string         `json:"entries,omitempty"` // all of them, of a restore in several transactions
 	Seconds    float64          `json:"seconds"`
 	DryRun     bool             `json:"dry_run"`
@@ -97,10 +98,20 @@ func (r *Report) WriteText(w io.Writer) {
 	writeList(w, "Note:", r.Warnings)
 	writeUnrestored(w, r.Unrestored)
 	fmt.Fprintf(w, "\n%s restored in %.1f s", plural(r.Restored, "row"), r.Seconds)
-	if r.Entry != "" {
-		fmt.Fprintf(w, "; on record as %s", strings.Join(append([]string{r.Entry}, r.Entries[:max(0, len(r.Entries)-1)]...), ", "))
+	switch {
+	case r.Batch != "":
+		fmt.Fprintf(w, "; on record as %s, in %s; `rowback restore --undo %[1]s` takes all of them back", r.Batch, entriesOf(len(r.Entries)))
+	case r.Entry != "":
+		fmt.Fprintf(w, "; on record as %s", r.Entry)
 	}
 	fmt.Fprintln(w, ".")
+}
+
+func entriesOf(n int) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return grouped(int64(n)) + " entries"
 }
 
 func writeCounts(w io.Writer, counts []Count, restored string) {

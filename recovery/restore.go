@@ -27,8 +27,9 @@ type restore struct {
 	mapping mapping // the configuration
 	outside []Count // of tables that the configuration leaves out
 
-	large    bool // large objects are staged
-	inPieces bool // the transaction under way is one of several
+	large    bool   // large objects are staged
+	batch    string // inPieces: the ID of the first transaction's entry
+	inPieces bool   // the transaction under way is one of several
 
 	replica bool   // triggers stay quiet while rows are inserted
 	why     string // not replica

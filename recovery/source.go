@@ -18,8 +18,10 @@ type Source struct {
 	Tables   []journal.Table // Schema may be "" in a key file: the table of that name
 	// Rows yields every key; Row.Table indexes Tables. It may be ranged over more than once.
 	Rows     iter.Seq2[journal.Row, error]
-	Warnings []string // shown in the plan
-	xids     []string // one a table: the transaction that removed its rows; nil: not known
+	Warnings []string         // shown in the plan
+	of       []*journal.Entry // one a table: whose it is; nil of a file
+	partial  bool             // tables whose keys were not captured are left out and listed
+	origin   string           // how a file was asked for: "--from-diff lost.json"
 }
 
 // fromFile: a person wrote the keys.
@@ -84,6 +86,7 @@ func FromFilter(ctx context.Context, j journal.Journal, f journal.Filter) (*Sour
 		return nil, err
 	}
 	s.Warnings = append(s.Warnings, warnings...)
+	s.partial = true
 	return s, nil
 }
 
@@ -111,7 +114,7 @@ func fromEntries(ctx context.Context, j journal.Journal, entries []*journal.Entr
 		base[i] = len(s.Tables)
 		s.IDs = append(s.IDs, e.ID)
 		s.Tables = append(s.Tables, e.Tables...)
-		s.xids = append(s.xids, slices.Repeat([]string{e.XID}, len(e.Tables))...)
+		s.of = append(s.of, slices.Repeat([]*journal.Entry{e}, len(e.Tables))...)
 		if e.Outcome == journal.InDoubt {
 			// Safe: a row is written only if it is proved absent.
 			s.Warnings = append(s.Warnings, e.ID+" is in doubt (rowback ended around its commit): rows that were not removed after all are counted as already present")

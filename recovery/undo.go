@@ -118,11 +118,20 @@ func (u *undo) load(ctx context.Context) error {
 		case e.Outcome != journal.Committed:
 			problems = append(problems, e.ID+" did not commit: there is nothing to undo")
 		}
-		if !slices.ContainsFunc(u.entries, func(o *journal.Entry) bool { return o.ID == e.ID }) {
-			u.entries = append(u.entries, e)
+		all, err := u.batch(ctx, e)
+		if err != nil {
+			return err
+		}
+		for _, e := range all {
+			if !slices.ContainsFunc(u.entries, func(o *journal.Entry) bool { return o.ID == e.ID }) {
+				u.entries = append(u.entries, e)
+			}
 		}
 	}
 	if err := refuse(Usage, problems...); err != nil {
+		return err
+	}
+	if err := u.sayUndone(ctx); err != nil {
 		return err
 	}
 	slices.SortFunc(u.entries, func(a, b *journal.Entry) int { return -cmpID(a, b) })
@@ -141,6 +150,55 @@ func (u *undo) load(ctx context.Context) error {
 	}
 	u.restore.o.Source.Database = u.entries[0].Database
 	return nil
+}
+
+// sayUndone warns of entries that were undone before: what is gone is found to be
+// gone, and what stayed then may go now.
+func (u *undo) sayUndone(ctx context.Context) error {
+	if len(u.entries) == 0 {
+		return nil
+	}
+	by := map[string]string{}
+	oldest := u.entries[0]
+	for _, e := range u.entries {
+		if e.Time.Before(oldest.Time) {
+			oldest = e
+		}
+	}
+	for o, err := range u.o.Journal.Entries(ctx, journal.Filter{Kind: journal.Deletion, Outcome: journal.Committed, Since: oldest.Time}) {
+		if err != nil {
+			return err
+		}
+		for _, id := range o.Restores {
+			by[id] = o.ID
+		}
+	}
+	for _, e := range u.entries {
+		if undo := by[e.ID]; undo != "" {
+			u.warn(e.ID + " was undone already, on record as " + undo)
+		}
+	}
+	return nil
+}
+
+// batch is e with the other transactions of its restore that committed.
+func (u *undo) batch(ctx context.Context, e *journal.Entry) ([]*journal.Entry, error) {
+	all := []*journal.Entry{e}
+	if e.Batch == "" {
+		return all, nil
+	}
+	for o, err := range u.o.Journal.Entries(ctx, journal.Filter{Kind: journal.Restore, Database: e.Database, Outcome: journal.Committed}) {
+		if err != nil {
+			return nil, err
+		}
+		if o.ID < e.Batch {
+			break // all of a batch are newer than the first
+		}
+		if o.Batch == e.Batch && o.ID != e.ID {
+			all = append(all, o)
+		}
+	}
+	return all, nil
 }
 
 func cmpID(a, b *journal.Entry) int {

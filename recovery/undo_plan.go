@@ -13,6 +13,7 @@ const (
 	undoRemove  = "remove" // or, of a link: to be cut again
 	undoGone    = "gone"
 	undoChanged = "changed"
+	undoAgain   = "undone already"
 	undoKept    = "kept" // rows that stay refer to it
 )
 
@@ -75,9 +76,9 @@ func (u *undo) classify(ctx context.Context, lock bool) error {
 	}
 	for _, l := range u.links {
 		err := u.production.exec(ctx, fmt.Sprintf(`
-			UPDATE %[1]s x SET rowback_class = CASE WHEN l.%[2]s IS NULL THEN '%[3]s' WHEN %[4]s THEN '%[5]s' ELSE '%[6]s' END
-			FROM %[1]s y LEFT JOIN %[7]s l ON %[8]s WHERE x.ctid = y.ctid`,
-			l.staged, quote(l.key[0]), undoGone, l.isWhole("y"), undoRemove, undoChanged, only(l.live), equal("l", l.key, "y", l.keys())))
+			UPDATE %[1]s x SET rowback_class = CASE WHEN l.%[2]s IS NULL THEN '%[3]s' WHEN %[4]s THEN '%[5]s' WHEN %[6]s THEN '%[7]s' ELSE '%[8]s' END
+			FROM %[1]s y LEFT JOIN %[9]s l ON %[10]s WHERE x.ctid = y.ctid`,
+			l.staged, quote(l.key[0]), undoGone, l.isWhole("y"), undoRemove, l.stillCut("y", u.production.detail[l.live.OID]), undoAgain, undoChanged, only(l.live), equal("l", l.key, "y", l.keys())))
 		if err != nil {
 			return err
 		}

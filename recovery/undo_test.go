@@ -58,6 +58,10 @@ func TestUndo_EveryShape(t *testing.T) {
 		if !undo.Complete() || undo.Removed != report.Restored || plan.Removed != undo.Removed || l.undone(undo, "cut").Unlinked != 12 {
 			t.Errorf("%s: %+v", who, undo)
 		}
+		// A second time it says that there is nothing left to do.
+		if again := l.undo(o, report.Entry); !again.Complete() || again.Removed+again.unlinked() != 0 || !strings.Contains(strings.Join(again.Warnings, ""), report.Entry+" was undone already, on record as "+undo.Entry) {
+			t.Errorf("%s, again: %+v", who, again)
+		}
 		e, err := l.journal.Entry(context.Background(), undo.Entry)
 		if err != nil || e.Kind != journal.Deletion || e.Outcome != journal.Committed || e.Rows != undo.Removed || e.Restores[0] != report.Entry {
 			t.Errorf("%s: %+v, %v", who, e, err)

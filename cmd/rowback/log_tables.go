@@ -99,7 +99,10 @@ func tableName(t journal.Table) string {
 // restoreOf says what a restore's entry brought back.
 func restoreOf(e *journal.Entry) string {
 	if len(e.Restores) == 0 {
-		return "restore of keys from a file (--keys)"
+		if len(e.Statements) == 1 && strings.HasPrefix(e.Statements[0].SQL, "rowback restore --") {
+			return strings.TrimPrefix(e.Statements[0].SQL, "rowback ")
+		}
+		return "restore of keys from a file"
 	}
 	return "restore of " + strings.Join(e.Restores, ", ")
 }
