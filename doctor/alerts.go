@@ -18,8 +18,8 @@ func (e *examination) alerts(ctx context.Context) {
 		return
 	case !e.o.TestAlerts:
 		c := Check{Name: "alerts", Status: OK, Seen: fmt.Sprintf("%d configured; --alert sends each a test", len(sinks))}
-		for _, s := range sinks {
-			c.List = append(c.List, s.To.String())
+		for _, s := range e.o.Alerts.Named() {
+			c.List = append(c.List, s.Name+": "+s.To.String())
 		}
 		e.add(c)
 		return

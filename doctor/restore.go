@@ -31,7 +31,7 @@ func (e *examination) restore(ctx context.Context) {
 	case bad == 0:
 		e.ok("tables", "all %s of production can be restored into, by key", recovery.Plural(int64(out.Tables-len(out.Keyless)), "table"))
 	}
-	list("tables", Fail, out.Missing, "%s of production not in the recovery database: their rows could not be restored", "load a newer backup, one of the whole database")
+	list("tables", Fail, out.Missing, "%s of production not in the recovery database: their rows could not be restored", "load a newer backup, one of the whole database; what was renamed since needs none: say restore: {tables: {NEW: {from: OLD}}} in the configuration")
 	list("tables", Fail, out.Unfit, "rows of %s could not be restored", "load a backup of production as it is now, or change production back")
 	list("tables", Warn, out.Keyless, "%s without an identity key: their rows are counted, but cannot be told apart", "give them a primary key")
 	if len(out.Denied) > 0 {

@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowback/rowback/guard/protect"
 	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/recovery"
 )
@@ -44,4 +47,32 @@ func TestRestore_ConfigurationDoesNotFit(t *testing.T) {
 	o := healthy(t)
 	o.Restore = &recovery.Config{Tables: []recovery.TableConfig{{Name: "nowhere"}}}
 	look(t, o).expect(t, "restore", Fail, "nowhere")
+}
+
+// The guard's own tables are nobody's to restore, and it is looked at itself.
+func TestProtection_IsLookedAt(t *testing.T) {
+	o := own(t)
+	look(t, o).expect(t, "around the proxy", OK, "nothing is installed")
+	conn, err := pgx.Connect(t.Context(), o.Production)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := protect.Install(t.Context(), conn, protect.InstallOptions{Tables: []string{"orders"}, Defaults: protect.Limits{Threshold: 10, Mode: protect.Block}}); err != nil {
+		t.Fatal(err)
+	}
+	r := look(t, o)
+	r.expect(t, "tables", OK, "")
+	r.expect(t, "around the proxy", OK, "triggers on 2 tables")
+	r.expect(t, "around the proxy", OK, "leave to the proxy")
+	pgtest.Exec(t, o.Production, "ALTER TABLE payments DISABLE TRIGGER rowback_block")
+	server := pgtest.Shared(t).URL("postgres")
+	pgtest.Exec(t, server, "CREATE ROLE controller LOGIN")
+	t.Cleanup(func() { pgtest.Exec(t, server, "DROP ROLE controller") })
+	o.Upstream = strings.Replace(o.Upstream, "postgres@", "controller@", 1)
+	r = look(t, o)
+	r.expect(t, "around the proxy", Warn, "payments: trigger rowback_block is disabled")
+	r.expect(t, "around the proxy", Warn, "--proxy-role controller")
+	o.Control = false
+	look(t, o).expect(t, "around the proxy", Warn, "no control connection")
 }

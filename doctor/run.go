@@ -58,7 +58,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	defer e.close()
 	for _, look := range []func(context.Context){
 		e.configuration, e.rules, e.upstream, e.control, e.journal, e.tls, e.admin,
-		e.productionDatabase, e.journalApart, e.ruleNames, e.recoveryDatabase, e.restore, e.alerts,
+		e.productionDatabase, e.protection, e.journalApart, e.ruleNames, e.recoveryDatabase, e.restore, e.alerts,
 	} {
 		look(ctx)
 		if ctx.Err() != nil {

@@ -67,7 +67,8 @@ func (r *relay) authenticate(ctx context.Context) (passed bool, err error) {
 				return false, &clientError{code: codeUnsupported, message: fmt.Sprintf("authentication method %d of the server cannot pass the proxy", kind)}
 			}
 		case 'E':
-			return false, errors.Join(errServerSaidWhy, r.passToClient(size))
+			why := serverSaid(body) // the body is gone once it is passed on
+			return false, errors.Join(why, r.passToClient(size))
 		default: // NegotiateProtocolVersion, notices
 			if err := r.passToClient(size); err != nil {
 				return false, err

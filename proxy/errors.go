@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -78,6 +79,12 @@ func fatalFor(err error) []byte {
 func isFatal(body []byte) bool {
 	severity := errorField(body[:min(len(body), lookSize)], 'V')
 	return severity == "FATAL" || severity == "PANIC"
+}
+
+// serverSaid is errServerSaidWhy with what the server said. Of errors that end a
+// session the text holds no rows.
+func serverSaid(body []byte) error {
+	return fmt.Errorf("%w: %s (SQLSTATE %s)", errServerSaidWhy, errorField(body, 'M'), errorField(body, 'C'))
 }
 
 // errorField is a field of an ErrorResponse.

@@ -14,6 +14,7 @@ type serverScan struct {
 	skip int // bytes of a message begun that are still to come
 	// fatal: the last message said that the server ends the session.
 	fatal bool
+	said  error // what it said, if fatal
 }
 
 // cut reports whether the client has got only a part of a message.
@@ -50,7 +51,9 @@ func (s *serverScan) next(b []byte) (n int, typ byte, body []byte, err error) {
 	n = min(size, len(b))
 	s.skip = size - n
 	body = b[headerLen:n]
-	s.fatal = typ == 'E' && isFatal(body)
+	if s.fatal = typ == 'E' && isFatal(body); s.fatal {
+		s.said = serverSaid(body)
+	}
 	return n, typ, body, nil
 }
 
@@ -189,7 +192,7 @@ func (r *relay) serverEnded(err error) error {
 		r.clientBad = true
 	}
 	if r.scan.fatal {
-		err = errors.Join(errServerSaidWhy, err)
+		err = errors.Join(r.scan.said, err)
 	}
 	r.serverErr, r.relaying = err, false
 	r.cond.Broadcast()

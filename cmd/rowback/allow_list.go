@@ -24,7 +24,7 @@ left of each. With --output json every one is an object on a line of its own, wi
 the transactions that have used it.`,
 		Example: `  rowback allow list
   rowback allow list --all --output json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runAllowList(cmd, s, all) },
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "those that are expired, revoked or used up, too")

@@ -85,6 +85,8 @@ func countOf(n int64, what string) string {
 func span(d time.Duration) string {
 	if d >= time.Second {
 		d = d.Round(time.Second)
+	} else {
+		d = d.Round(10 * time.Millisecond)
 	}
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {

@@ -42,8 +42,8 @@ In the file:
 All is read from the tables themselves, past the indexes, so damaged ones hide
 nothing; on a large database that takes its time. Nothing is written or locked.
 
-Exit codes: 0 all is well; 3 problems were found, or a check could not be made
-(all are listed); 2 wrong usage; 4 a privilege is missing; 1 failed.`,
+Exit codes: 0 all is well; 3 problems were found, or a check could not be made,
+as for want of a privilege (all are listed); 2 wrong usage; 1 failed.`,
 		Example: `  rowback check
   rowback check recovery --table orders --table payments
   rowback check postgres://db.internal/shop --junit check.xml --output json`,

@@ -26,7 +26,7 @@ claim it prints is checked; the exit code is 1 if one does not hold.
 
 $PGBIN says where PostgreSQL's binaries are, should they not be found.`,
 		Example: "  rowback demo\n  rowback demo --keep",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
 			defer stop()

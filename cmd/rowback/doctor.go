@@ -38,7 +38,7 @@ Exit codes: 0 all is well, or there are warnings only (!); 3 something will fail
   rowback doctor --sql "DELETE FROM orders WHERE is_test" --user gdpr
   rowback doctor --config /etc/rowback/rowback.yaml --output json
   rowback doctor --production postgres://restorer@db.internal/shop --recovery postgres://restorer@recovery.internal/shop`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd, s, o) },
 	}
 	s.addProxyFlags(cmd.Flags())

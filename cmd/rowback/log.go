@@ -25,7 +25,9 @@ func newLogCommand(s *settings) *cobra.Command {
 		Use:   "log [ID]",
 		Short: "Lists what the journal holds: deletions, blocks, alerts",
 		Long: `Lists the journal's entries, newest first: who removed what, when, and how the
-transaction ended. An ID, or the beginning of one, shows that entry in full.
+transaction ended, and what has been restored or undone since. An ID, or the
+beginning of one, shows that entry in full; the ID of a statement that was held
+shows the entry that it led to.
 
 The journal may be in use by a running proxy. Where a production server is given
 (--production), what 'rowback protect' recorded there is brought in first. With --output json every entry is
@@ -49,7 +51,7 @@ one JSON object on a line of its own; --keys adds every captured key to it.`,
 	}
 	o.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&o.keys, "keys", false, "with every captured key (needs an ID or --output json)")
-	cmd.Flags().Int64Var(&o.limit, "limit", 0, "at most `N` entries, the newest (0: all)")
+	cmd.Flags().Int64Var(&o.limit, "limit", 0, "at most `N` entries, the newest (default: all)")
 	return cmd
 }
 
@@ -73,7 +75,10 @@ func runLog(cmd *cobra.Command, s *settings, o logOptions, filter journal.Filter
 	if one {
 		// Says whether there is none or more than one.
 		e, err := j.Entry(ctx, filter.ID)
-		if errors.Is(err, journal.ErrAmbiguous) {
+		if errors.Is(err, journal.ErrNotFound) {
+			e, err = entryOfHold(ctx, j, filter.ID, err)
+		}
+		if errors.Is(err, journal.ErrAmbiguous) || errors.Is(err, journal.ErrNotFound) {
 			return usageError(err)
 		}
 		if err != nil {
@@ -83,7 +88,13 @@ func runLog(cmd *cobra.Command, s *settings, o logOptions, filter journal.Filter
 	}
 
 	out := bufio.NewWriter(stdout)
-	print := entryPrinter(out, j, s.Output == "json", one, o.keys)
+	since := &aftermath{}
+	if s.Output != "json" {
+		if since, err = readAftermath(ctx, j); err != nil {
+			return err
+		}
+	}
+	print := entryPrinter(out, j, since, s.Output == "json", one, o.keys)
 	count := int64(0)
 	for e, err := range j.Entries(ctx, filter) {
 		if err == nil {
@@ -109,12 +120,12 @@ func runLog(cmd *cobra.Command, s *settings, o logOptions, filter journal.Filter
 // printEntry prints an entry in one of the forms of `rowback log`.
 type printEntry func(context.Context, *journal.Entry) error
 
-func entryPrinter(out *bufio.Writer, j journal.Journal, asJSON, full, keys bool) printEntry {
+func entryPrinter(out *bufio.Writer, j journal.Journal, since *aftermath, asJSON, full, keys bool) printEntry {
 	switch {
 	case asJSON:
 		return func(ctx context.Context, e *journal.Entry) error { return printJSON(ctx, out, j, e, keys) }
 	case full:
-		return func(ctx context.Context, e *journal.Entry) error { return printFull(ctx, out, j, e, keys) }
+		return func(ctx context.Context, e *journal.Entry) error { return printFull(ctx, out, j, since, e, keys) }
 	}
 	first := true
 	return func(_ context.Context, e *journal.Entry) error {
@@ -122,6 +133,6 @@ func entryPrinter(out *bufio.Writer, j journal.Journal, asJSON, full, keys bool)
 			printHeader(out)
 			first = false
 		}
-		return printLine(out, e)
+		return printLine(out, since, e)
 	}
 }

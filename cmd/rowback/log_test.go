@@ -181,7 +181,7 @@ func TestLog_Errors(t *testing.T) {
 		code   int
 		stderr string
 	}{
-		{[]string{"ZZZ"}, exitFailed, `no such journal entry: "ZZZ"`},
+		{[]string{"ZZZ"}, exitUsage, `no such journal entry: "ZZZ"`},
 		{[]string{incident.ID[:2]}, exitUsage, "several journal entries start with this ID"},
 		{[]string{""}, exitUsage, "the ID is empty"},
 		{[]string{"--keys"}, exitUsage, "--keys needs the ID of one entry, or --output json"},
@@ -246,5 +246,43 @@ func TestLog_MissingJournalIsAnErrorAndStaysMissing(t *testing.T) {
 	}
 	if _, err := os.Stat("rowback-journal"); err == nil {
 		t.Error("a journal was made")
+	}
+}
+
+// What has been restored or undone since is said, and a hold leads to its entry.
+func TestLog_SaysWhatBecameOfEntries(t *testing.T) {
+	dir := inDirectory(t)
+	j, err := journal.Open(t.Context(), dir, journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC().Add(-time.Hour)
+	entry := func(kind journal.Kind, at time.Duration, application string, restores ...string) *journal.Entry {
+		e := &journal.Entry{ID: journal.NewID(now.Add(at)), Time: now.Add(at), Kind: kind, Outcome: journal.Committed, Database: "shop", User: "u", Application: application, Rows: 1, Restores: restores}
+		if err := j.Append(t.Context(), e, nil); err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	undone, kept := entry(journal.Deletion, 0, "app"), entry(journal.Deletion, time.Second, "app")
+	first := entry(journal.Restore, 2*time.Second, "rowback restore", undone.ID)
+	second := entry(journal.Restore, 3*time.Second, "rowback restore", kept.ID)
+	taken := entry(journal.Deletion, 4*time.Second, "rowback restore", first.ID)
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"ROWBACK_JOURNAL": dir}
+	r := runWith(t, env, "log")
+	r.check(t, exitDone, "")
+	lines := strings.Split(r.stdout, "\n")
+	for i, want := range []string{"KIND", "deletion ", "restore ", "restore, undone", "deletion, restored", "deletion "} {
+		if !strings.Contains(lines[i], want) || i == 5 && strings.Contains(lines[i], "restored") {
+			t.Errorf("line %d lacks %q: %s", i, want, lines[i])
+		}
+	}
+	for id, want := range map[string]string{first.ID: "undone by    " + taken.ID, kept.ID: "restored by  " + second.ID} {
+		if r := runWith(t, env, "log", id); !strings.Contains(r.stdout, want) {
+			t.Errorf("%s lacks %q: %s", id, want, r.stdout)
+		}
 	}
 }

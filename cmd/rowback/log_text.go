@@ -12,16 +12,16 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
-const logLine = "%-20s  %-26s  %-21s  %9v  %-*s  %-24s  %s\n"
+const logLine = "%-20s  %-26s  %-21s  %-18s  %9v  %-*s  %-24s  %s\n"
 
 // tablesWidth is how wide the column of tables is.
 const tablesWidth = 40
 
 func printHeader(out *bufio.Writer) {
-	fmt.Fprintf(out, logLine, "TIME", "ID", "OUTCOME", "ROWS", tablesWidth, "TABLES", "USER@DATABASE", "STATEMENT")
+	fmt.Fprintf(out, logLine, "TIME", "ID", "OUTCOME", "KIND", "ROWS", tablesWidth, "TABLES", "USER@DATABASE", "STATEMENT")
 }
 
-func printLine(out *bufio.Writer, e *journal.Entry) error {
+func printLine(out *bufio.Writer, since *aftermath, e *journal.Entry) error {
 	outcome := string(e.Outcome)
 	var marks []string
 	if e.Alert != "" && e.Outcome != journal.Blocked {
@@ -34,7 +34,7 @@ func printLine(out *bufio.Writer, e *journal.Entry) error {
 		outcome += " (" + strings.Join(marks, ", ") + ")"
 	}
 	who := oneLine(e.User+"@"+e.Database, 24)
-	_, err := fmt.Fprintf(out, logLine, shortTime(e.Time), e.ID, outcome, e.Rows, tablesWidth, tablesBrief(e, tablesWidth), who, statementBrief(e))
+	_, err := fmt.Fprintf(out, logLine, shortTime(e.Time), e.ID, outcome, since.kind(e), e.Rows, tablesWidth, tablesBrief(e, tablesWidth), who, statementBrief(e))
 	return err
 }
 
@@ -52,7 +52,7 @@ func statementBrief(e *journal.Entry) string {
 	return fmt.Sprintf("%s (+%d more)", oneLine(e.Statements[0].SQL, 50), len(e.Statements)-1)
 }
 
-func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, e *journal.Entry, keys bool) error {
+func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, since *aftermath, e *journal.Entry, keys bool) error {
 	field := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(out, "%-12s %s\n", name, value)
@@ -62,6 +62,8 @@ func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, e *jou
 	field("time", e.Time.UTC().Format(time.RFC3339Nano))
 	field("kind", string(e.Kind))
 	field("outcome", string(e.Outcome))
+	field("restored by", since.restored[e.ID])
+	field("undone by", since.undone[e.ID])
 	field("alert", oneLine(e.Alert, 0))
 	field("rule", oneLine(e.Rule, 0))
 	for _, a := range e.Allowed {

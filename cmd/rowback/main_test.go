@@ -50,6 +50,8 @@ func TestRun_WrongUsage(t *testing.T) {
 	}{
 		{[]string{"purge"}, `unknown command "purge"`},
 		{[]string{"--purge"}, "unknown flag: --purge"},
+		{[]string{"log", "--sinc", "2h"}, "did you mean --since?"},
+		{[]string{"version", "extra"}, `rowback version takes no arguments, and was given ["extra"]`},
 		{[]string{"log", "--purge"}, "See 'rowback log --help'"},
 		{[]string{"log", "a", "b"}, "accepts at most 1 arg"},
 		{[]string{"log", "--min-rows", "many"}, `--min-rows: "many" is not a whole number`},
@@ -70,7 +72,7 @@ func TestRun_HelpAndVersion(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "rowback.yaml"), []byte("nonsense: 1"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{}, {"--help"}, {"help", "log"}, {"version"}, {"version", "--output", "json"}, {"completion", "bash"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"help", "log"}, {"version"}, {"version", "--output", "json"}, {"--version"}, {"completion", "bash"}} {
 		r := runWith(t, nil, args...)
 		if r.code != exitDone || r.stdout == "" || r.stderr != "" {
 			t.Errorf("%v: exit %d, stderr %q, %d bytes of stdout", args, r.code, r.stderr, len(r.stdout))

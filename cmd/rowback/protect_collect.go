@@ -29,7 +29,7 @@ is configured.`,
 		Example: `  rowback protect collect --production postgres://postgres@db.internal/shop
   rowback protect collect --forget 2160h
   rowback log --output json | jq 'select(.proxy == "in-database")'`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if forget < 0 {
 				return usageError(errors.New("--forget is below zero"))

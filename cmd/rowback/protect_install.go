@@ -43,7 +43,7 @@ Exit codes: 0 done; 4 a privilege is missing; 2 wrong request; 1 failed.`,
   rowback protect install --all --dry-run
   rowback protect install --proxy-role rowback_control
   rowback protect install`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runProtectInstall(cmd, s, o) },
 	}
 	f := cmd.Flags()

@@ -26,7 +26,7 @@ Exit codes: 0 done; 4 a privilege is missing; 2 wrong request; 1 failed.`,
 		Example: `  rowback protect remove --table orders
   rowback protect remove --all --dry-run
   rowback protect collect && rowback protect remove --all --purge`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case o.All == (len(o.Tables) > 0):

@@ -23,7 +23,7 @@ Exit codes: 0 all shown is covered; 3 it is not ('rowback protect install' mends
 it); 2 wrong request; 1 failed.`,
 		Example: `  rowback protect status
   rowback protect status --table orders --output json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withProduction(cmd.Context(), s, connectTime, func(ctx context.Context, conn *pgx.Conn) error {
 				status, err := protect.ReadStatus(ctx, conn, tables)

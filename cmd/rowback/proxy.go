@@ -43,7 +43,7 @@ cannot be used changes nothing.`,
   rowback proxy --listen 0.0.0.0:6432 --upstream db.internal:5432 --threshold 500
   rowback proxy --mode alert --webhook https://hooks.example.com/T00/B00
   psql "host=127.0.0.1 port=6432 dbname=shop"`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runProxy(cmd, s) },
 	}
 	s.addProxyFlags(cmd.Flags())
@@ -120,6 +120,9 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 	}
 	if err := v.server.Listen(ctx); err != nil {
 		return err
+	}
+	if itself(s.Upstream, v.server.Addr()) {
+		return usageError(fmt.Errorf("upstream %s is where this proxy listens itself: every session would open another one; name the server behind it", redact(s.Upstream)))
 	}
 	if s.Admin != "" && s.Admin != "off" {
 		if v.admin, err = startAdmin(s.Admin, v.server, metrics, v.ready); err != nil {

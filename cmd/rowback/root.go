@@ -1,6 +1,10 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
 
 // newRootCommand builds the whole command tree. started is set once a command
 // line is accepted; an error before that is wrong usage.
@@ -45,7 +49,10 @@ Exit codes:
 			return s.load(cmd.Flags())
 		},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
+	b := thisBuild()
+	root.Version = fmt.Sprintf("%s (%s, %s)", b.Version, b.Go, b.System)
+	root.SetVersionTemplate("rowback {{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(cmd, err) })
 	s.addCommonFlags(root.PersistentFlags())
 	root.AddCommand(
 		newAllowCommand(s),

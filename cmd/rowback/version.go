@@ -43,7 +43,7 @@ func newVersionCommand(s *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Prints the version",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		Example: "  rowback version\n  rowback version --output json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b := thisBuild()

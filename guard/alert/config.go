@@ -42,6 +42,9 @@ const (
 	defaultTimeout = 10 * time.Second
 )
 
+// Named are the sinks with names and defaults, as metrics and logs have them.
+func (c Config) Named() []Sink { return c.completed() }
+
 // completed are the sinks with names and defaults filled in.
 func (c Config) completed() []Sink {
 	sinks := make([]Sink, len(c.Sinks))

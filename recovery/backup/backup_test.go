@@ -111,6 +111,14 @@ func TestLoad_EveryFormat(t *testing.T) {
 	}
 }
 
+// Names are what people choose.
+func TestLoad_UnderAnOddName(t *testing.T) {
+	r, err := loadIt(t, LoadOptions{Dump: dumped(t, pgtest.Database(t, "CREATE TABLE t (id int)")), Name: `We ird"x+y`})
+	if err != nil || r.Database != `We ird"x+y` {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestLoad_NeverIntoADatabaseThatIsThere(t *testing.T) {
 	database := pgtest.Database(t, "CREATE TABLE t (id int)")
 	for _, args := range [][]string{{"--format=custom", "--create"}, {"--create"}} {

@@ -22,7 +22,7 @@ func into(address, database string) string {
 		if strings.Contains(address, "?") {
 			separator = "&"
 		}
-		return address + separator + "dbname=" + url.QueryEscape(database)
+		return address + separator + "dbname=" + strings.ReplaceAll(url.QueryEscape(database), "+", "%20") // libpq takes a plus as it is
 	}
 	return address + " dbname='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(database) + "'"
 }

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// aftermath is what became of entries: by ID the newest restore that brought a
+// deletion's rows back, and the deletion that took a restore back.
+type aftermath struct{ restored, undone map[string]string }
+
+func readAftermath(ctx context.Context, j journal.Journal) (*aftermath, error) {
+	a := &aftermath{map[string]string{}, map[string]string{}}
+	for _, f := range []journal.Filter{
+		{Kind: journal.Deletion, Outcome: journal.Committed, Application: "rowback restore"}, // undos
+		{Kind: journal.Restore, Outcome: journal.Committed},
+	} {
+		for e, err := range j.Entries(ctx, f) {
+			if err != nil {
+				return nil, err
+			}
+			to := a.restored
+			if e.Kind == journal.Deletion {
+				to = a.undone
+			} else if a.undone[e.ID] != "" {
+				continue // it is as if it had not been
+			}
+			for _, id := range e.Restores {
+				if to[id] == "" { // newest first
+					to[id] = e.ID
+				}
+			}
+		}
+	}
+	return a, nil
+}
+
+// kind is an entry's, and whether it has been restored or undone since.
+func (a *aftermath) kind(e *journal.Entry) string {
+	switch {
+	case a.undone[e.ID] != "":
+		return string(e.Kind) + ", undone"
+	case a.restored[e.ID] != "":
+		return string(e.Kind) + ", restored"
+	}
+	return string(e.Kind)
+}
+
+// entryOfHold is the entry that a held statement led to once it was allowed;
+// otherwise notFound, or what the hold is.
+func entryOfHold(ctx context.Context, j journal.Journal, id string, notFound error) (*journal.Entry, error) {
+	h, err := j.HoldByID(ctx, id)
+	if err != nil {
+		return nil, notFound
+	}
+	for e, err := range j.Entries(ctx, journal.Filter{Since: h.Time}) {
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range e.Allowed {
+			if a.ID == h.ID {
+				return e, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("%w; it is a statement that was held (%s), see 'rowback allow holds %s'", notFound, h.State, h.ID)
+}
