@@ -47,7 +47,7 @@ func (j *shared) Revoke(ctx context.Context, id, by string, at time.Time) (*jour
 	}
 	var revoked journal.Allowance
 	err := j.write(ctx, 0, func(ctx context.Context, c *pgx.Conn, _ bool) error {
-		return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) (err error) {
+		return inTransaction(ctx, c, func(tx pgx.Tx) (err error) {
 			read := func(w *condition) ([]journal.Allowance, error) {
 				return readAllowances(ctx, c, w.text()+" ORDER BY id LIMIT 2 FOR UPDATE", w.args...)
 			}

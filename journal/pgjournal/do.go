@@ -170,7 +170,7 @@ func fate(err error) (transient, maybe bool) {
 	var answer *pgconn.PgError
 	var connect *pgconn.ConnectError
 	switch {
-	case errors.Is(err, errNotConfirmed):
+	case errors.Is(err, errNotConfirmed), errors.Is(err, errCommit) && !errors.As(err, &answer):
 		return true, true
 	case errors.As(err, &connect):
 		// A server that says no to a login says no again; one that starts up does not.
@@ -195,6 +195,26 @@ func transientState(code string) bool {
 		return true
 	}
 	return code[:2] == "08"
+}
+
+// errCommit: the answer to a COMMIT was an error, or did not come.
+var errCommit = errors.New("commit failed")
+
+// inTransaction is pgx.BeginFunc, but that a COMMIT whose answer is lost is told
+// from what came before it.
+func inTransaction(ctx context.Context, c *pgx.Conn, do func(pgx.Tx) error) error {
+	tx, err := c.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := do(tx); err != nil {
+		_ = tx.Rollback(ctx) // where it fails the connection is gone, and the transaction with it
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errCommit, err)
+	}
+	return nil
 }
 
 // inTheWay: the server is well, and somebody else's transaction was faster.

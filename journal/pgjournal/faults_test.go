@@ -1,9 +1,9 @@
 package pgjournal_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -58,9 +58,26 @@ func (c *cutter) forward(client net.Conn) {
 	}
 	defer server.Close()
 	var up sync.WaitGroup
+	var commits atomic.Bool // what the client sent last commits: a Bind outside a transaction, or COMMIT
 	up.Go(func() {
-		_, _ = io.Copy(server, client)
-		_ = server.(*net.TCPConn).CloseWrite()
+		defer server.(*net.TCPConn).CloseWrite()
+		block := false
+		for buffer := make([]byte, 1<<20); ; {
+			n, err := client.Read(buffer)
+			if err != nil {
+				return
+			}
+			switch said := buffer[:n]; {
+			case said[0] == 'Q':
+				block = bytes.HasPrefix(said[5:], []byte("begin"))
+				commits.Store(bytes.HasPrefix(said[5:], []byte("commit")))
+			default:
+				commits.Store(said[0] == 'B' && !block)
+			}
+			if _, err := server.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
 	})
 	defer up.Wait()
 	defer client.Close()
@@ -70,7 +87,7 @@ func (c *cutter) forward(client net.Conn) {
 		if err != nil {
 			return
 		}
-		if c.cut.Load() > 0 {
+		if c.cut.Load() > 0 && commits.Load() {
 			c.cut.Add(-1)
 			c.lost.Add(1)
 			return

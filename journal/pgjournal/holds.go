@@ -59,7 +59,7 @@ func (j *shared) Decide(ctx context.Context, id string, state journal.HoldState,
 	var h journal.Hold
 	err := j.write(ctx, 0, func(ctx context.Context, c *pgx.Conn, again bool) (err error) {
 		var refusal error
-		err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+		err = inTransaction(ctx, c, func(tx pgx.Tx) error {
 			if h, err = findHold(ctx, c, id, " FOR UPDATE"); err != nil {
 				return err
 			}

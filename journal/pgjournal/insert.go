@@ -61,7 +61,7 @@ func (s *storing) insert(ctx context.Context, c *pgx.Conn) error {
 	if s.size <= chunk && !s.images {
 		return s.insertIn(ctx, c)
 	}
-	return pgx.BeginFunc(ctx, c, func(pgx.Tx) error { return s.insertIn(ctx, c) })
+	return inTransaction(ctx, c, func(pgx.Tx) error { return s.insertIn(ctx, c) })
 }
 
 func (s *storing) insertIn(ctx context.Context, c *pgx.Conn) error {

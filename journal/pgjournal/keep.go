@@ -58,7 +58,7 @@ func (j *shared) Stored(ctx context.Context) iter.Seq2[journal.Stored, error] {
 
 func (j *shared) Remove(ctx context.Context, ids []string) error {
 	return j.write(ctx, 0, func(ctx context.Context, c *pgx.Conn, _ bool) error {
-		return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+		return inTransaction(ctx, c, func(tx pgx.Tx) error {
 			var doubt *string
 			if err := tx.QueryRow(ctx, "SELECT min(id) FROM entry WHERE id = ANY ($1) AND outcome = 'in_doubt'", ids).Scan(&doubt); err != nil {
 				return err
