@@ -85,6 +85,13 @@ func classify(node *pg.Node) Statement {
 func walkBelow(root *pg.Node, s *Statement) {
 	depth := 0 // the node and the statement in it are the root itself
 	nested, updates := false, false
+	targets, where := []Name(nil), true
+	switch s.Verb {
+	case Delete:
+		targets, where = append(targets, s.Target), s.Where
+	case Merge:
+		targets = append(targets, s.Target)
+	}
 	walk(root.ProtoReflect(), func(m protoreflect.Message) bool {
 		depth++
 		if depth <= 2 {
@@ -93,8 +100,12 @@ func walkBelow(root *pg.Node, s *Statement) {
 		switch n := m.Interface().(type) {
 		case *pg.DeleteStmt:
 			nested = true
+			targets, where = append(targets, nameOf(n.Relation)), where && restricts(n.WhereClause)
 		case *pg.MergeStmt:
 			nested = nested || s.Verb == Delete || hasDeleteAction(n)
+			if hasDeleteAction(n) {
+				targets = append(targets, nameOf(n.Relation))
+			}
 		case *pg.UpdateStmt:
 			nested = nested || s.Verb == Delete // Capture could not put it below a WITH
 			updates = true
@@ -116,7 +127,7 @@ func walkBelow(root *pg.Node, s *Statement) {
 		s.Update.Others = updates
 	}
 	if nested {
-		*s = Statement{Verb: Nested, DDL: s.DDL, CopyIn: s.CopyIn, ChangesNames: s.ChangesNames, Params: s.Params, UpdatesInside: s.UpdatesInside}
+		*s = Statement{Verb: Nested, Targets: targets, TargetsOnly: make([]bool, len(targets)), Where: where, DDL: s.DDL, CopyIn: s.CopyIn, ChangesNames: s.ChangesNames, Params: s.Params, UpdatesInside: s.UpdatesInside}
 	}
 }
 
@@ -143,7 +154,7 @@ func classifyExplain(n *pg.ExplainStmt) Statement {
 	}
 	s := classify(n.Query)
 	if s.Verb == Delete || s.Verb == Merge {
-		return Statement{Verb: Nested, ChangesNames: s.ChangesNames, UpdatesInside: s.UpdatesInside}
+		return Statement{Verb: Nested, Targets: []Name{s.Target}, TargetsOnly: []bool{false}, Where: s.Where || s.Verb == Merge, ChangesNames: s.ChangesNames, UpdatesInside: s.UpdatesInside}
 	}
 	s.Update, s.qualifier = nil, nil
 	return s

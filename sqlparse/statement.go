@@ -38,10 +38,10 @@ type Statement struct {
 
 	Target Name // Delete, Merge: the table
 	Only   bool // Delete: DELETE FROM ONLY; DropsColumn: ALTER TABLE ONLY
-	// Where: Delete: it has a condition that reads a column, or WHERE CURRENT OF.
+	// Where: Delete, and Nested of each DELETE: it has a condition that reads a column, or WHERE CURRENT OF.
 	// "WHERE true", "WHERE 1 = 1" and "WHERE id = 5 OR 1 = 1" are none.
 	Where   bool
-	Targets []Name // Truncate, Drop, DropsColumn: the tables named
+	Targets []Name // Truncate, Drop, DropsColumn: the tables named; Nested: those that its DELETEs and MERGEs are aimed at
 	// TargetsOnly: Targets[i] was named with ONLY (Truncate, DropsColumn), so its children stay.
 	TargetsOnly []bool
 	Cascade     bool // Truncate, Drop: CASCADE

@@ -1,0 +1,27 @@
+package sqlparse
+
+import "bytes"
+
+// Snapshotless reports whether a text is surely one statement that the server
+// runs without a snapshot, and that removes nothing whatever the database holds:
+// SET (but SET CONSTRAINTS), SHOW, LOCK, SAVEPOINT or RELEASE. It goes by the
+// words, and says no where it would have to look closer.
+func Snapshotless(text []byte) bool {
+	if end := bytes.IndexByte(text, 0); end >= 0 {
+		text = text[:end]
+	}
+	at := start(text)
+	text = text[at:]
+	if bytes.IndexByte(text, ';') >= 0 && bytes.IndexByte(text, ';') < len(bytes.TrimRight(text, " \t\n\v\f\r;")) {
+		return false
+	}
+	var buf [12]byte
+	switch string(firstWord(text, &buf)) {
+	case "show", "lock", "savepoint", "release":
+		return true
+	case "set":
+		second := text[len("set"):]
+		return string(firstWord(second[start(second):], &buf)) != "constraints"
+	}
+	return false
+}

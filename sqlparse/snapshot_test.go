@@ -1,0 +1,29 @@
+package sqlparse_test
+
+import (
+	"testing"
+
+	"github.com/rowback/rowback/sqlparse"
+)
+
+func TestSnapshotless(t *testing.T) {
+	for text, want := range map[string]bool{
+		"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE": true,
+		"/* x */ set transaction read only;":           true,
+		"LOCK TABLE a, b IN SHARE MODE ; ":             true,
+		"SHOW ALL":                                     true,
+		"savepoint a\x00":                              true,
+		"RELEASE a":                                    true,
+		"SET CONSTRAINTS ALL IMMEDIATE":                false,
+		"SET /* */ constraints a DEFERRED":             false,
+		"SET x = 1; DELETE FROM a":                     false,
+		"COMMIT":                                       false,
+		"SELECT 1":                                     false,
+		"":                                             false,
+		"SETOF":                                        false,
+	} {
+		if got := sqlparse.Snapshotless([]byte(text)); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
