@@ -7,6 +7,7 @@ import (
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/sqlparse"
 )
 
 // account brings the transaction's tables to what the server counted.
@@ -14,7 +15,8 @@ func (r *run) account() {
 	for _, o := range slices.Sorted(maps.Keys(r.after.tables)) {
 		after, before := r.after.tables[o], r.before.tables[o]
 		n := after.deleted - before.deleted
-		if before.filenode != "" && after.filenode != before.filenode && after.deleted == before.deleted {
+		// A TRUNCATE takes back what was counted before it, and counts nothing itself.
+		if n < 0 || before.filenode != "" && before.filenode != after.filenode && before.filenode+"p" != after.filenode {
 			if n = int64(before.rows); n < 0 {
 				n = r.toomany(o) // nobody knows how many: unknown is never safe
 			}
@@ -22,7 +24,7 @@ func (r *run) account() {
 				r.vanished(o)
 			}
 			if n > 0 && !r.taken[o] {
-				r.uncounted(o, n, "the table was truncated or rewritten inside the statement; the number is an estimate")
+				r.uncounted(o, n, "the table was truncated, rewritten or detached inside the statement; the number is an estimate")
 			}
 			continue
 		}
@@ -152,6 +154,11 @@ const tempSchema = "pg_temp"
 // the tag says how many.
 func (r *run) foreign() {
 	var n, counted int64
+	if r.plan == nil && r.st.route == routeRefuse && r.st.Verb == sqlparse.Nested { // no tag tells either
+		rm := &r.s.tx.removals
+		rm.over, rm.rule = r.verb()+" may have removed rows that nobody could count: "+r.st.why, r.s.rules.strict().Name
+		rm.add(r.st.Text, r.commandTag())
+	}
 	if r.plan == nil || r.plan.foreign == 0 || r.capturing() {
 		return
 	}

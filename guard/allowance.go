@@ -15,11 +15,8 @@ import (
 // them. nil: nobody's.
 func (r *run) allowance(ctx context.Context, v verdict, removed []journal.Table) (*journal.Allowed, error) {
 	s, need := r.s, r.unpardoned(v.rule)
-	if v.rule.CommentAllowances && len(v.rule.Match.Users) > 0 {
-		n, reason, ok := sqlparse.AllowanceComment(r.st.Text)
-		if ok && need <= n && (v.rule.CommentMax == 0 || n <= v.rule.CommentMax) {
-			return &journal.Allowed{By: s.info.User, How: "comment", Reason: reason}, nil
-		}
+	if reason, ok := commented(v.rule, r.st.Text, need); ok {
+		return &journal.Allowed{By: s.info.User, How: "comment", Reason: reason}, nil
 	}
 	all, err := s.j.o.Journal.Allowances(ctx, s.j.o.Now())
 	if err != nil { // without, the limit stands
@@ -32,7 +29,7 @@ func (r *run) allowance(ctx context.Context, v verdict, removed []journal.Table)
 			continue
 		}
 		use := s.tx.using(a, s.j.o.Now())
-		err := s.j.o.Journal.Use(ctx, a.ID, use, s.tx.removals.under(a.ID)+r.drawn[a.ID]+need, s.j.o.Now())
+		err := s.j.o.Journal.Use(ctx, a.ID, use, s.tx.removals.under(a.ID)+r.drawn(a.ID, v.rule.Name)+need, s.j.o.Now())
 		switch {
 		case errors.Is(err, journal.ErrSpent), errors.Is(err, journal.ErrNotFound):
 			continue
@@ -41,19 +38,24 @@ func (r *run) allowance(ctx context.Context, v verdict, removed []journal.Table)
 			s.j.o.Logger.Error("an allowance could not be used", "id", a.ID, "error", err)
 			continue
 		}
-		if r.drawn == nil {
-			r.drawn = map[string]int64{}
-		}
-		r.drawn[a.ID] += need
 		return &journal.Allowed{By: a.By, How: "allowance", ID: a.ID, Reason: a.Reason}, nil
 	}
 	return nil, nil
 }
 
+// commented reports whether a rule honours an allowance in a statement's comment, for so many rows.
+func commented(rule *policy.Rule, sql string, need int64) (reason string, ok bool) {
+	if !rule.CommentAllowances || len(rule.Match.Users) == 0 {
+		return "", false
+	}
+	n, reason, ok := sqlparse.AllowanceComment(sql)
+	return reason, ok && need <= n && (rule.CommentMax == 0 || n <= rule.CommentMax)
+}
+
 // mayBeAllowed reports whether some leave covers what a probe has found so far.
 func (r *run) mayBeAllowed(ctx context.Context, v verdict, removed []journal.Table) bool {
 	s, need := r.s, r.unpardoned(v.rule)
-	if n, _, ok := sqlparse.AllowanceComment(r.st.Text); ok && v.rule.CommentAllowances && len(v.rule.Match.Users) > 0 && need <= n {
+	if _, ok := commented(v.rule, r.st.Text, need); ok {
 		return true
 	}
 	now := s.j.o.Now()
@@ -68,7 +70,7 @@ func (r *run) unpardoned(rule *policy.Rule) int64 {
 	rm := r.s.tx.removals
 	for _, sh := range shares(r.s.rules.sheet, rm.tables, rm.tables) {
 		if sh.rule == rule {
-			return counted(rule, sh.tx) - rm.pardoned[rule.Name]
+			return counted(rule, sh.tx) - rm.pardonedOf(rule, sh.tx)
 		}
 	}
 	return 0

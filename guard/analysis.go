@@ -86,7 +86,7 @@ func (v *view) parse(text string, stmts []sqlparse.Statement) *analysis {
 	for _, st := range stmts {
 		j := judged{Statement: st, runes: runeCount(text[:st.Offset])}
 		j.route, j.why = v.route(st)
-		if j.route != routePlain || st.DDL || st.ChangesNames || st.Prepares {
+		if j.route != routePlain || st.DDL || st.ChangesNames || st.Prepares || st.CommitsItself {
 			a.plain = false
 		}
 		a.updates = a.updates || st.Update != nil || st.UpdatesInside
@@ -117,6 +117,11 @@ func (v *view) route(st sqlparse.Statement) (route, string) {
 	case sqlparse.Merge:
 		return routeCount, "MERGE"
 	case sqlparse.Nested:
+		for _, n := range st.Targets {
+			if v.foreign[n.Name] {
+				return routeRefuse, "a DELETE from " + n.Name + " inside another statement, whose rows are a foreign table's"
+			}
+		}
 		return routeCount, "a DELETE inside another statement"
 	case sqlparse.Execute:
 		return routeCount, "EXECUTE of a prepared statement"

@@ -41,12 +41,37 @@ func (s *session) evident(r removals) bool {
 }
 
 // leave gives up an entry whose outcome this session will not see: the next one
-// to look settles it.
+// to look settles it. What its transaction took of allowances and windows stays
+// taken: it may have committed.
 func (s *session) leave() {
-	if s.pending != nil {
-		s.db.doubt(s.pending.ID)
-		s.pending = nil
+	if s.pending == nil {
+		return
 	}
+	s.settleUses(context.Background(), true)
+	s.settleWindows()
+	s.db.doubt(s.pending.ID)
+	s.pending = nil
+}
+
+// doubt is leave, with the transaction done with.
+func (s *session) doubt() {
+	s.leave()
+	s.drop()
+}
+
+// vouch makes the evidence of an implicit transaction durable before a statement
+// in it that may commit it by itself, a procedure. How it ended the server is
+// asked later. errFailed: it cannot be kept, and the client has been told.
+func (s *session) vouch(ctx context.Context, w proxy.Wire, st judged) error {
+	if !st.CommitsItself || !s.endsWith(w) {
+		return nil
+	}
+	if _, err := s.barrier(ctx); err != nil {
+		s.drop()
+		return s.refuse(ctx, w, noEvidenceError(err.Error()))
+	}
+	s.doubt()
+	return nil
 }
 
 // ended records how the transaction of an entry (nil: it removed nothing) ended.
@@ -90,7 +115,6 @@ func (s *session) sync(ctx context.Context, w proxy.Wire, body []byte) error {
 		return err
 	}
 	block := s.inBlock(w)
-	s.block = 0
 	if !s.tx.implicit || block {
 		if w.TxStatus() == 'I' && !block { // ended where we did not see it
 			s.lost(ctx)
@@ -104,13 +128,14 @@ func (s *session) sync(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	return s.commitImplicit(ctx, w, func() error { return nil })
+	return s.commitImplicit(ctx, w, 'S', nil, nil)
 }
 
-// commitImplicit sends the Sync that commits an implicit transaction, or dooms
-// it first if its evidence cannot be kept. complete is called if it committed,
+// commitImplicit sends the message that commits an implicit transaction, a Sync
+// or what does as one does (see unfinished), or dooms the transaction first if
+// its evidence cannot be kept. complete, unless nil, is called if it committed,
 // before the client is told that the server is ready.
-func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, complete func() error) error {
+func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, end byte, body []byte, complete func() error) error {
 	if err := s.fireDeferred(ctx, w); errors.Is(err, errFailed) {
 		s.drop()
 		w.Send('S', nil)
@@ -127,7 +152,7 @@ func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, complete fun
 		w.Send('S', nil)
 		return nil
 	}
-	w.Send('S', nil)
+	w.Send(end, body)
 	outcome := journal.Committed
 	for {
 		typ, body, err := w.Receive(ctx)
@@ -135,8 +160,12 @@ func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, complete fun
 			return err // the entry stays in doubt
 		}
 		if typ == 'Z' {
+			if outcome != journal.Committed && end != 'S' {
+				s.doubt() // a procedure may have committed before that failed
+				return w.Reply(typ, body)
+			}
 			s.ended(ctx, e, outcome)
-			if outcome == journal.Committed {
+			if outcome == journal.Committed && complete != nil {
 				if err := complete(); err != nil {
 					return err
 				}
@@ -147,6 +176,11 @@ func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, complete fun
 			outcome = journal.RolledBack
 		}
 		_ = w.Reply(typ, body) // the client may be gone: the outcome still counts
+		if typ == 'G' {
+			if err := copyIn(ctx, w); err != nil {
+				return err
+			}
+		}
 	}
 }
 
@@ -155,8 +189,7 @@ func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, complete fun
 func (s *session) lost(ctx context.Context) {
 	s.j.o.Logger.Error("a deleting transaction ended unseen", "database", s.db.name, "user", s.info.User, "xid", s.tx.xid)
 	if _, err := s.barrier(ctx); err == nil {
-		s.leave()
-		s.drop()
+		s.doubt()
 	}
 }
 

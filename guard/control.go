@@ -75,10 +75,7 @@ func (s *session) afterControl(ctx context.Context, st judged, tag string, e *jo
 	case sqlparse.PrepareTransaction:
 		s.endBlock(false)
 		if tag == "PREPARE TRANSACTION" && !failed {
-			s.settleUses(ctx, true) // should it be rolled back, they stay used
-			s.settleWindows()
-			s.leave() // in doubt until its transaction is finished by anyone
-			s.drop()
+			s.doubt() // until its transaction is finished by anyone
 		} else {
 			s.ended(ctx, e, journal.RolledBack)
 		}

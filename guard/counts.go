@@ -20,13 +20,14 @@ type counts struct {
 	depends  string    // catalog.Signature of the target, "" if not asked for
 	started  time.Time // see catalog.RunSQL; zero if not known
 	tracking bool      // track_counts is on
+	catalog  string    // changes with the catalog; asked for with all tables
 }
 
 // counter is one table's part of counts.
 type counter struct {
 	deleted  int64
 	updated  int64  // if asked for
-	filenode string // changes when TRUNCATE takes the rows, which deleted does not count
+	filenode string // changes when TRUNCATE takes the rows, which deleted does not count; "p" at its end: a partition
 	rows     float64
 }
 
@@ -40,17 +41,18 @@ func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, u
 		name = literal(regclass(target))
 	}
 	b.WriteString("SELECT pg_catalog.to_regclass(" + name + ")::pg_catalog.oid::pg_catalog.text, pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.current_setting('track_counts')," +
-		" " + catalog.RunSQL + ", " + signature + " UNION ALL ")
+		" " + catalog.RunSQL + ", " + signature + ", ")
 	if all {
+		b.WriteString(catalogWrites + " UNION ALL ")
 		updated := "NULL"
 		if updates {
 			updated = "pg_catalog.pg_stat_get_xact_tuples_updated(c.oid)::pg_catalog.text"
 		}
-		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, c.relfilenode::pg_catalog.text, GREATEST(c.reltuples, CASE WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) > 0 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) END)::pg_catalog.text, " + updated +
-			" FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid >= 16384")
+		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, pg_catalog.concat(c.relfilenode, CASE WHEN c.relispartition THEN 'p' END), GREATEST(c.reltuples, CASE WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) OPERATOR(pg_catalog.>) 0::pg_catalog.int8 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) END)::pg_catalog.text, " + updated + ", NULL" +
+			" FROM pg_catalog.pg_class c WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog.\"char\"[]) AND c.relpersistence OPERATOR(pg_catalog.<>) 't' AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid")
 		return b.String()
 	}
-	b.WriteString("SELECT o::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text, '', '0', NULL FROM pg_catalog.unnest(ARRAY[")
+	b.WriteString("NULL UNION ALL SELECT o::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text, '', '0', NULL, NULL FROM pg_catalog.unnest(ARRAY[")
 	for i, o := range tables {
 		if i > 0 {
 			b.WriteByte(',')
@@ -61,6 +63,18 @@ func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, u
 	return b.String()
 }
 
+// catalogWrites counts what the transaction has written to the catalogs of
+// tables, functions, triggers, rules and constraints.
+var catalogWrites = func() string {
+	var parts []string
+	for _, t := range []string{"class", "proc", "trigger", "rewrite", "constraint"} {
+		for _, what := range []string{"inserted", "updated", "deleted"} {
+			parts = append(parts, "pg_catalog.pg_stat_get_xact_tuples_"+what+"('pg_catalog.pg_"+t+"'::pg_catalog.regclass)")
+		}
+	}
+	return "pg_catalog.concat_ws(' ', " + strings.Join(parts, ", ") + ")"
+}()
+
 func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
 	rows, err := receiveQuery(ctx, w)
 	if err != nil {
@@ -68,12 +82,12 @@ func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
 	}
 	c := counts{tables: make(map[uint32]counter, len(rows))}
 	for i, r := range rows {
-		if len(r) != 5 || r[0] == nil && i > 0 {
+		if len(r) != 6 || r[0] == nil && i > 0 {
 			return counts{}, fmt.Errorf("%w: counters", errMalformed)
 		}
 		if i == 0 {
 			c.xid, c.tracking = text(r[1]), text(r[2]) == "on"
-			c.started, c.depends = catalog.RunStart(text(r[3])), text(r[4])
+			c.started, c.depends, c.catalog = catalog.RunStart(text(r[3])), text(r[4]), text(r[5])
 			if r[0] != nil {
 				o, err := strconv.ParseUint(*r[0], 10, 32)
 				if err != nil {

@@ -36,11 +36,13 @@ type database struct {
 
 // view is a catalog snapshot with what is derived from it. Immutable, but for its cache and secret.
 type view struct {
-	snap   *catalog.Snapshot
-	names  *sqlparse.Names // Reach.Names
-	first  *sqlparse.Names // Reach.Reads and the words of what writes: without one the other names do not matter
-	cache  cache
-	secret secret
+	snap  *catalog.Snapshot
+	names *sqlparse.Names // Reach.Names
+	first *sqlparse.Names // Reach.Reads and the words of what writes: without one the other names do not matter
+	// foreign are the names of tables and views whose rows may be those of a foreign table.
+	foreign map[string]bool
+	cache   cache
+	secret  secret
 }
 
 func newView(snap *catalog.Snapshot) *view {
@@ -51,7 +53,13 @@ func newView(snap *catalog.Snapshot) *view {
 	for _, w := range writingWords {
 		first[w] = "writes"
 	}
-	return &view{snap: snap, secret: secret{installed: isInstalled(snap)}, names: sqlparse.NewNames(snap.Reach.Names), first: sqlparse.NewNames(first), cache: cache{byText: map[string]*analysis{}}}
+	foreign := map[string]bool{}
+	for _, t := range snap.Tables {
+		if holdsForeign(t) {
+			foreign[t.Name] = true
+		}
+	}
+	return &view{snap: snap, foreign: foreign, secret: secret{installed: isInstalled(snap)}, names: sqlparse.NewNames(snap.Reach.Names), first: sqlparse.NewNames(first), cache: cache{byText: map[string]*analysis{}}}
 }
 
 // doubt hands an entry over to be settled before the next judged message of any session.

@@ -45,7 +45,7 @@ func (r *run) decide(ctx context.Context, v verdict, removed []journal.Table) er
 			return err
 		}
 		if l != nil {
-			r.answer(v.rule, l)
+			r.answer(v, l, removed)
 			return nil
 		}
 	}
@@ -55,7 +55,7 @@ func (r *run) decide(ctx context.Context, v verdict, removed []journal.Table) er
 	case policy.Alert:
 		rm := &r.s.tx.removals
 		rm.over, rm.rule = r.verb()+" "+v.what, v.rule.Name
-		r.answer(v.rule, nil)
+		r.answer(v, nil, removed)
 		return nil
 	}
 	return r.refuse(ctx, v, removed)
@@ -65,13 +65,54 @@ func (r *run) refuse(ctx context.Context, v verdict, removed []journal.Table) er
 	return r.s.blocked(ctx, r.w, r.mark, refusal{verb: r.verb(), verdict: v, sql: r.st.Text, tables: removed})
 }
 
-// answer notes that a rule is answered for this statement; leave: by whose
-// leave, nil if it merely alerts.
-func (r *run) answer(rule *policy.Rule, leave *journal.Allowed) {
-	if r.answered == nil {
-		r.answered = map[string]*journal.Allowed{}
+// answer says why a rule does not stop a statement that it would.
+type answer struct {
+	leave *journal.Allowed // whose leave it has; nil: the rule merely alerts
+	rows  int64            // for how many rows that was given; policy.Unlimited: for whatever it removes
+	drawn int64            // how many rows it takes of an allowance, until pardon notes them
+}
+
+// answer notes an answer to a verdict on rows that were removed, or are about to be.
+func (r *run) answer(v verdict, leave *journal.Allowed, removed []journal.Table) {
+	a := answer{leave: leave, rows: policy.Unlimited}
+	if leave != nil && v.limit != notRows && !v.atLeast {
+		a.rows = underRule(r.s.rules.sheet, v.rule, removed)
 	}
-	r.answered[rule.Name] = leave
+	if leave != nil && leave.How == "allowance" {
+		a.drawn = r.unpardoned(v.rule)
+	}
+	if r.answered == nil {
+		r.answered = map[string]answer{}
+	}
+	r.answered[v.rule.Name] = a
+}
+
+// isAnswered reports whether a rule has an answer for as many rows as a statement
+// has removed: there may be more of them than when it was given.
+func (r *run) isAnswered(sh share) bool {
+	a, ok := r.answered[sh.rule.Name]
+	return ok && (a.rows == policy.Unlimited || counted(sh.rule, sh.statement) <= a.rows)
+}
+
+// underRule is how many of the rows count for a rule.
+func underRule(sheet *policy.Sheet, rule *policy.Rule, tables []journal.Table) int64 {
+	for _, sh := range shares(sheet, tables, nil) {
+		if sh.rule == rule {
+			return counted(rule, sh.statement)
+		}
+	}
+	return 0
+}
+
+// drawn is how many rows the statement takes of an allowance for other rules than one.
+func (r *run) drawn(id, but string) int64 {
+	var n int64
+	for rule, a := range r.answered {
+		if rule != but && a.leave != nil && a.leave.ID == id {
+			n += a.drawn
+		}
+	}
+	return n
 }
 
 // pardon notes, once the exact numbers are known, what went through by
@@ -79,15 +120,20 @@ func (r *run) answer(rule *policy.Rule, leave *journal.Allowed) {
 func (r *run) pardon(removed []journal.Table) {
 	rm := &r.s.tx.removals
 	for _, sh := range shares(r.s.rules.sheet, removed, rm.tables) {
-		leave := r.answered[sh.rule.Name]
+		leave := r.answered[sh.rule.Name].leave
 		if leave == nil {
 			continue
 		}
 		if rm.pardoned == nil {
-			rm.pardoned = map[string]int64{}
+			rm.pardoned = map[pardonKey]int64{}
 		}
-		rm.pardoned[sh.rule.Name] = counted(sh.rule, sh.tx)
-		r.s.j.windows.reserve(r.s.j.o.Now(), r.s.tx, sh.rule, r.s.rules.subject, sh.tx, counted(sh.rule, sh.tx))
+		for _, t := range sh.tx {
+			delete(rm.pardoned, pardonKey{sh.rule.Name, t.Schema, t.Name})
+		}
+		for _, t := range sh.tx {
+			rm.pardoned[pardonKey{sh.rule.Name, t.Schema, t.Name}] += counted(sh.rule, []journal.Table{t})
+		}
+		r.s.j.windows.reserve(r.s.j.o.Now(), r.s.tx, sh.rule, r.s.rules.subject, sh.tx, rm)
 		rm.allow(*leave, counted(sh.rule, sh.statement))
 	}
 }

@@ -72,6 +72,18 @@
 // DROP DATABASE is refused in block mode; where it goes through, its entry has no
 // numbers. A FunctionCall of a function that may delete is run as a SELECT.
 //
+// A procedure that commits by itself also commits what was removed before it in
+// the same implicit transaction: evidence of that is made before it is called. In
+// a Query of several statements the server would not let it commit; where one of
+// them removes rows, and so each is run by itself, it does.
+//
+// Rows of a foreign table are counted by the tag of a DELETE, and before a
+// TRUNCATE. A DELETE from one inside another statement is refused in block mode,
+// and has an entry without numbers in alert mode; one in a function is not seen.
+//
+// What a cursor or portal runs is judged when that is declared or bound: not
+// that a function which it calls is made one that deletes before it is fetched from.
+//
 // # Rules
 //
 // What is judged, and how, is package policy's to say: for each table that loses

@@ -96,6 +96,11 @@ func (p *portal) more(w proxy.Wire, max int) error {
 
 // executePlain executes a portal that needs no judging now, and notes what it changed.
 func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) error {
+	if w.TxStatus() != 'E' {
+		if err := s.vouch(ctx, w, p.st); err != nil {
+			return unlessFailed(err)
+		}
+	}
 	if !p.st.DDL && !p.st.ChangesNames && !p.st.Prepares && s.outside == nil {
 		w.Forward()
 		return nil

@@ -49,7 +49,7 @@ func (s *session) parse(ctx context.Context, w proxy.Wire, body []byte) error {
 	if len(name) == 0 {
 		s.prepared.seen(name, s.view) // the view may be newer than Wants knew
 	}
-	a, err := s.withCursors(ctx, w, s.analyse(w, text))
+	a, err := s.analyse(ctx, w, text)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (r *run) permit(ctx context.Context, tables []*catalog.Table) error {
 // aim resolves what a statement without a plan names, and permits it.
 func (r *run) aim(ctx context.Context) error {
 	verb := policy.VerbOf(r.st.Statement)
-	if verb == "" || verb != policy.Update && !r.s.rules.sheet.Any(func(x *policy.Rule) bool { return x.Refuses(verb) }) {
+	if verb == "" || verb != policy.Update && !r.s.rules.sheet.Any(func(x *policy.Rule) bool { return x.Refuses(verb) || x.WhereRequired }) {
 		return nil
 	}
 	names := r.st.Targets
@@ -71,7 +71,7 @@ func (r *run) permitIn(ctx context.Context, rule *policy.Rule, verb policy.Verb,
 		v.what = "is refused" + name + ", which has rows" + by(rule)
 	case verb != "" && rule.Refuses(verb):
 		v.what = "is refused" + name + by(rule)
-	case rule.WhereRequired && (r.st.Verb == sqlparse.Delete || verb == policy.Update && rule.Updates) && !r.conditional():
+	case rule.WhereRequired && (verb == policy.Delete || verb == policy.Update && rule.Updates) && !r.conditional():
 		v.what = "needs a WHERE that names a column" + name + by(rule)
 	default:
 		return nil

@@ -17,10 +17,10 @@ import (
 func (r *run) fraction(ctx context.Context, removed []journal.Table) (verdict, error) {
 	for _, sh := range shares(r.s.rules.sheet, removed, nil) {
 		rule := sh.rule
-		if _, done := r.answered[rule.Name]; done || rule.Fraction <= 0 || rule.Mode == policy.Off {
+		if r.isAnswered(sh) || rule.Fraction <= 0 || rule.Mode == policy.Off {
 			continue
 		}
-		byTable := map[uint32]int64{}
+		byTable, there := map[uint32]int64{}, map[uint32]int64{} // … of them marked, and so still there
 		var order []uint32
 		for _, t := range sh.statement {
 			if t.Removed() {
@@ -28,6 +28,9 @@ func (r *run) fraction(ctx context.Context, removed []journal.Table) (verdict, e
 					order = append(order, t.OID)
 				}
 				byTable[t.OID] += t.Rows
+				if t.Via == journal.SoftDelete {
+					there[t.OID] += t.Rows
+				}
 			}
 		}
 		for _, o := range order {
@@ -35,10 +38,11 @@ func (r *run) fraction(ctx context.Context, removed []journal.Table) (verdict, e
 			if t == nil || n <= 0 || n < rule.FractionMin {
 				continue
 			}
-			left, err := r.remaining(ctx, t, remainder(n, rule.Fraction))
+			left, err := r.remaining(ctx, t, remainder(n, rule.Fraction)+there[o])
 			if err != nil {
 				return verdict{}, err
 			}
+			left = max(0, left-there[o])
 			if share := float64(n) / float64(n+left); share > rule.Fraction {
 				return verdict{rule: rule, share: sh.statement, limit: policy.Unlimited,
 					what: fmt.Sprintf("%s %s, at least %s of %s, limit %s%s", tensed(rule, sh.statement).remove, rowsOf(sh.statement), percent(share), displayName(journal.Table{Schema: t.Schema, Name: t.Name}), percent(rule.Fraction), by(rule))}, nil

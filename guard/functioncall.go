@@ -25,9 +25,12 @@ func (s *session) functionCall(ctx context.Context, w proxy.Wire, body []byte) e
 	if err != nil {
 		return err
 	}
-	if failed || len(body) < 10 || oid(body) < firstUserOID || w.TxStatus() == 'E' {
+	if failed || len(body) < 10 || w.TxStatus() == 'E' {
 		w.Forward()
 		return nil
+	}
+	if oid(body) < firstUserOID {
+		return s.callUnjudged(ctx, w, body)
 	}
 	f, err := s.called(ctx, w, oid(body))
 	if err != nil {
@@ -38,11 +41,10 @@ func (s *session) functionCall(ctx context.Context, w proxy.Wire, body []byte) e
 		return unlessFailed(err)
 	}
 	if f.why == "" || f.sql == "" || argumentsIn(body[4:]) != f.arguments { // harmless, or the server will refuse it
-		w.Forward()
-		return nil
+		return s.callUnjudged(ctx, w, body)
 	}
 	st := judged{Statement: sqlparse.Statement{Text: f.sql}, route: routeCount, why: f.why, functionCall: true}
-	u := unrolled{s: s, w: w, block: w.TxStatus() != 'I'}
+	u := unrolled{s: s, w: w, block: s.inBlock(w)}
 	r, err := s.guarded(ctx, w, st, nil)
 	if err == nil {
 		err = u.call(ctx, r, f, body[4:])
@@ -51,6 +53,15 @@ func (s *session) functionCall(ctx context.Context, w proxy.Wire, body []byte) e
 		return err
 	}
 	return u.end(ctx, err != nil)
+}
+
+// callUnjudged lets a FunctionCall through as it is. Only after Quiesce.
+func (s *session) callUnjudged(ctx context.Context, w proxy.Wire, body []byte) error {
+	if s.endsWith(w) {
+		return s.commitImplicit(ctx, w, 'F', body, nil)
+	}
+	w.Forward()
+	return nil
 }
 
 // function is what a FunctionCall names.

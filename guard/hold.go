@@ -43,7 +43,7 @@ func (r *run) hold(ctx context.Context, v verdict, removed []journal.Table) erro
 	}
 	s.j.o.Logger.Info("hold decided", "id", h.ID, "state", answer.State, "by", answer.By, "reason", answer.Reason)
 	if answer.State == journal.Granted {
-		r.answer(v.rule, &journal.Allowed{By: answer.By, How: "hold", ID: h.ID, Reason: answer.Reason})
+		r.answer(v, &journal.Allowed{By: answer.By, How: "hold", ID: h.ID, Reason: answer.Reason}, removed)
 		return nil
 	}
 	x := refusal{verb: r.verb(), verdict: v, sql: r.st.Text, tables: removed, id: h.ID}

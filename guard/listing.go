@@ -49,6 +49,7 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 	if err != nil || failed || w.TxStatus() == 'E' {
 		return err
 	}
+	q := lookup{w: w, own: s.wasClean && w.TxStatus() == 'I'}
 	if l.anonymous && l.unnamed != s.view {
 		if s.stmts[""] == nil {
 			s.stmts[""] = &prepared{st: judged{Statement: sqlparse.Statement{Text: "(unnamed prepared statement)"}, route: routeCount, why: "a statement prepared before the catalog changed"}}
@@ -58,8 +59,13 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 	if !l.text && (!l.named || l.view == s.view) {
 		return nil
 	}
-	rows, err := lookup{w: w}.Query(ctx, "SELECT name, statement, from_sql::pg_catalog.text FROM pg_catalog.pg_prepared_statements")
+	rows, err := q.Query(ctx, "SELECT name, statement, from_sql::pg_catalog.text FROM pg_catalog.pg_prepared_statements")
 	if errors.Is(err, errServer) {
+		if q.own { // it failed alone
+			if err := doom(ctx, w, "prepared statements cannot be listed"); err != nil {
+				return err
+			}
+		}
 		return s.fault(w, err)
 	}
 	if err != nil {
@@ -71,8 +77,11 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 			s.stmts[name] = &prepared{st: judged{Statement: sqlparse.Statement{Verb: sqlparse.Execute, Text: sql}, route: routeCount, why: "EXECUTE of a prepared statement"}}
 			continue
 		}
-		old, a := s.stmts[name], s.analyse(w, []byte(sql))
-		switch {
+		a, err := s.analyse(ctx, w, []byte(sql))
+		if err != nil {
+			return err
+		}
+		switch old := s.stmts[name]; {
 		case len(a.stmts) != 1 || a.plain:
 			delete(s.stmts, name)
 		case old != nil && old.st.Text == a.stmts[0].Text:

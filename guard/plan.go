@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -84,17 +85,14 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	if st.Update != nil {
 		return p, s.planUpdate(ctx, w, st, p)
 	}
+	p.touched, p.all = s.view.snap.Touched(target)
 	if target.Temporary {
-		p.pass = len(target.Triggers) == 0 && !s.rules.temporary
-		p.all, p.count, p.temporary = true, "a temporary table", s.rules.temporary
+		s.planTemporary(st, p)
 		return p, nil
 	}
-	p.touched, p.all = s.view.snap.Touched(target)
 	p.signature, p.depends = s.view.snap.Signature(target)
-	for _, o := range p.touched {
-		if t := s.view.snap.Tables[o]; t != nil && t.Kind == 'f' {
-			p.foreign = target.OID
-		}
+	if holdsForeign(target) {
+		p.foreign = target.OID
 	}
 	if st.why != "" { // what it calls may run while it is planned: before it is captured
 		p.all, p.count = true, st.why
@@ -152,6 +150,29 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 		}
 	}
 	return p, nil
+}
+
+// planTemporary plans a DELETE from a temporary table: passed, unless others may
+// lose rows with it. One of them is any of the same name: the server may mean
+// that one, in a statement prepared before the temporary table was made, or when
+// a function has changed names unseen.
+func (s *session) planTemporary(st judged, p *plan) {
+	p.count, p.temporary = "a temporary table", s.rules.temporary
+	if st.why != "" {
+		p.count, p.all = st.why, true
+	}
+	for _, t := range s.view.snap.Named(p.target.Name) {
+		touched, all := s.view.snap.Touched(t)
+		p.touched, p.all = append(p.touched, touched...), p.all || all
+	}
+	p.touched = slices.DeleteFunc(p.touched, func(o uint32) bool { return s.view.snap.Tables[o].Temporary })
+	p.pass = len(p.touched) == 0 && !p.all && !p.temporary
+}
+
+// holdsForeign reports whether rows of a table, or of what it is a view of, are
+// those of a foreign table.
+func holdsForeign(t *catalog.Table) bool {
+	return t.Kind == 'f' || slices.ContainsFunc(t.Children, holdsForeign) || t.Kind == 'v' && slices.ContainsFunc(t.Bases, holdsForeign)
 }
 
 // leave notes a table that is counted only.

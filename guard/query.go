@@ -14,11 +14,11 @@ import (
 // implicit transaction (the Sync) can be held back.
 func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	sql, _, _ := cut(body)
-	a, err := s.withCursors(ctx, w, s.analyse(w, sql))
+	a, err := s.analyse(ctx, w, sql)
 	if err != nil {
 		return err
 	}
-	if a.plain || s.tx == nil && len(a.stmts) == 1 && a.stmts[0].route == routeControl && !finishesPrepared(a.stmts[0].Verb) {
+	if a.plain && !s.unfinished() || s.tx == nil && len(a.stmts) == 1 && a.stmts[0].route == routeControl && !finishesPrepared(a.stmts[0].Verb) {
 		s.renamesEnd()
 		w.Forward()
 		return nil
@@ -27,16 +27,28 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	if err != nil {
 		return err
 	}
+	ends := !failed && s.endsWith(w)
+	if a.plain {
+		s.renamesEnd()
+		if ends {
+			return s.commitImplicit(ctx, w, 'Q', body, nil)
+		}
+		w.Forward()
+		return nil
+	}
 	// In the middle of a failed extended exchange the server discards it; in a
 	// failed block it refuses all but the end of the block.
 	if failed || w.TxStatus() == 'E' && !slices.ContainsFunc(a.stmts, func(st judged) bool { return st.route == routeControl }) {
 		w.Forward()
 		return nil
 	}
-	if len(a.stmts) == 1 && a.stmts[0].route == routePlain {
+	if len(a.stmts) == 1 && a.stmts[0].route == routePlain && !ends {
 		return s.note(ctx, w, body, a.stmts[0])
 	}
-	u := unrolled{s: s, w: w, block: w.TxStatus() != 'I', aborted: w.TxStatus() == 'E'}
+	if told, err := s.misspelt(ctx, w, sql, a.stmts); told || err != nil {
+		return err
+	}
+	u := unrolled{s: s, w: w, block: s.inBlock(w), aborted: w.TxStatus() == 'E'}
 	for _, st := range a.stmts {
 		if err = u.statement(ctx, st); err != nil {
 			break

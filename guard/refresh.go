@@ -36,6 +36,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		return nil
 	}
 	defer s.db.loading.Unlock()
+	s.redefined = false
 	view, err := s.load(ctx, q)
 	switch {
 	case errors.Is(err, errServer) && q.own:

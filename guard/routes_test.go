@@ -372,7 +372,7 @@ func TestRoutes(t *testing.T) {
 	for _, theme := range []struct {
 		name   string
 		routes []route
-	}{{"delete", deleteRoutes}, {"keys", keyRoutes}, {"nested", nestedRoutes}, {"function", functionRoutes}, {"whole tables", tableRoutes}, {"transaction", transactionRoutes}, {"wire", wireRoutes}, {"harmless", harmlessRoutes}, {"newer", newerRoutes}} {
+	}{{"delete", deleteRoutes}, {"keys", keyRoutes}, {"nested", nestedRoutes}, {"function", functionRoutes}, {"whole tables", tableRoutes}, {"transaction", transactionRoutes}, {"wire", wireRoutes}, {"harmless", harmlessRoutes}, {"newer", newerRoutes}, {"hidden", hiddenRoutes}} {
 		t.Run(theme.name, func(t *testing.T) {
 			t.Parallel() // a lab each
 			l := newLab(t, shop, routesExtra)

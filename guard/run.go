@@ -7,7 +7,6 @@ import (
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/guard/protect"
-	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 	"github.com/rowback/rowback/sqlparse"
 )
@@ -30,17 +29,12 @@ type run struct {
 	rows     func([]byte) error // takes the client's rows; nil: they go to the client
 
 	before, after counts
-	direct        int64            // rows of step 0
-	captured      map[uint32]int64 // removed rows with keys, by tableoid
-	index         map[place]int    // to removals.tables
-	unknown       []uint32         // tables whose rows went uncounted, by OID
-	// answered are the rules that need no answer any more, by name: with whose
-	// leave it went through, nil if it merely alerts.
-	answered map[string]*journal.Allowed
-	taken    map[uint32]bool // tables whose rows were noted beforehand (TRUNCATE, DROP)
-
-	// drawn is how many rows it takes of each allowance, by ID, until pardon notes them.
-	drawn map[string]int64
+	direct        int64             // rows of step 0
+	captured      map[uint32]int64  // removed rows with keys, by tableoid
+	index         map[place]int     // to removals.tables
+	unknown       []uint32          // tables whose rows went uncounted, by OID
+	answered      map[string]answer // by rule
+	taken         map[uint32]bool   // tables whose rows were noted beforehand (TRUNCATE, DROP)
 
 	probing bool // it is judged by what a probe has found, before it runs
 	atLeast bool // … and there may be more
@@ -100,6 +94,9 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 		}
 	}
 	timer.end(r.s.j.o.Metrics, r.route())
+	if r.before.catalog != r.after.catalog { // what it calls does what the text does not say
+		r.s.changed(judged{Statement: sqlparse.Statement{DDL: true, ChangesNames: true}})
+	}
 	if r.renamed() || r.outdated() {
 		r.s.epoch++
 		if err := r.s.tx.rewind(r.mark); err != nil {
@@ -175,6 +172,9 @@ func (r *run) fault(err error) error {
 // capturing: the statement was sent in captured form.
 func (r *run) capturing() bool { return r.plan != nil && r.plan.count == "" }
 
+// sees: what the statement removes is known without the server's counters.
+func (r *run) sees() bool { return r.capturing() && !r.plan.all && len(r.plan.blind) == 0 }
+
 // route is how the statement is guarded, for metrics.
 func (r *run) route() string {
 	switch {
@@ -194,11 +194,11 @@ func (r *run) verdict(ctx context.Context) error {
 	r.updates()
 	removed := r.since()
 	tx.removals.rows = total(tx.removals.tables)
-	if rule := s.rules.strict(); !r.capturing() && !r.after.tracking && refuses(rule.Mode) {
+	if rule := s.rules.strict(); !r.after.tracking && !r.sees() && refuses(rule.Mode) {
 		return r.refuse(ctx, verdict{rule: rule, limit: notRows, what: "may remove rows, and the server does not count them (track_counts is off)"}, removed)
 	}
 	if names, rule := r.unvouched(); len(names) > 0 {
-		return r.refuse(ctx, verdict{rule: rule, limit: notRows, what: "truncates, drops or rewrites " + strings.Join(names, ", ") + " on the way, and how many rows that takes cannot be counted"}, removed)
+		return r.refuse(ctx, verdict{rule: rule, limit: notRows, what: "truncates, drops, detaches or rewrites " + strings.Join(names, ", ") + " on the way, and how many rows that takes cannot be counted"}, removed)
 	}
 	if tx.xid = r.after.xid; tx.xid == "" {
 		tx.xid = r.before.xid

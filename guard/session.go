@@ -7,6 +7,7 @@ import (
 
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
+	"github.com/rowback/rowback/sqlparse"
 )
 
 // session implements proxy.Session. All of it belongs to the goroutine that
@@ -34,12 +35,14 @@ type session struct {
 	pending *journal.Entry // durable, its transaction's end not yet seen; nil: none
 	outside *journal.Entry // see vouchForNothing
 
+	quiet    bool // the unnamed statement is one that needs no look at the catalog; see quiet
 	clean    bool // nothing was sent since the last Sync
 	wasClean bool // clean, before the message under judgement
 	// block is what the messages since the last Sync did to the transaction block:
 	// 1 opened it, -1 ended it, 0 neither.
-	block int8
-	epoch int // counts what may change how names resolve
+	block     int8
+	epoch     int  // counts what may change how names resolve
+	redefined bool // the catalog was changed since it was looked at
 	// renamed: names were changed, in that exchange, in a transaction whose end
 	// may take that back; see renamesEnd.
 	renamed   bool
@@ -54,6 +57,7 @@ func (s *session) Wants(typ byte, body []byte) bool {
 	s.clean = typ == 'Q' || typ == 'S' || typ == 'F'
 	if s.wasClean {
 		s.exchange++
+		s.block = 0
 	}
 	s.renew()
 	if s.rules.off && s.tx == nil {
@@ -65,22 +69,22 @@ func (s *session) Wants(typ byte, body []byte) bool {
 	}
 	switch typ {
 	case 'Q':
-		s.block = 0
-		return s.stale() || s.interesting(bytes.TrimSuffix(body, []byte{0}))
+		return s.unfinished() || s.staleFor(body) || s.interesting(bytes.TrimSuffix(body, []byte{0}))
 	case 'P':
 		name, rest, _ := cut(body)
 		text, _, _ := cut(rest)
+		stale := s.staleFor(text)
+		if len(name) == 0 {
+			s.quiet = sqlparse.Snapshotless(text)
+		}
 		s.prepared.seen(name, s.view)
-		return s.stale() || s.stmts[string(name)] != nil || s.interesting(text)
+		return stale || s.wasClean && s.prepared.outdated(s.view) || s.stmts[string(name)] != nil || s.interesting(text)
 	case 'B':
-		if !s.private && s.stale() || s.prepared.outdated(s.view) {
-			return true
-		}
-		if len(s.stmts) == 0 && len(s.portals) == 0 {
-			return false
-		}
 		p, rest, _ := cut(body)
 		st, _, _ := cut(rest)
+		if quiet := s.quiet && len(st) == 0; !quiet && (s.redefined || !s.private && s.stale() || s.prepared.outdated(s.view)) {
+			return true
+		}
 		return s.stmts[string(st)] != nil || s.portals[string(p)] != nil
 	case 'E':
 		p, _, _ := cut(body)
@@ -95,11 +99,8 @@ func (s *session) Wants(typ byte, body []byte) bool {
 		}
 		return typ == 'C' && s.stmts[string(name)] != nil
 	case 'F':
-		return s.stale() || len(body) >= 4 && oid(body) >= firstUserOID
+		return s.unfinished() || s.stale() || len(body) >= 4 && oid(body) >= firstUserOID
 	case 'S':
-		if s.tx == nil {
-			s.block = 0
-		}
 		return s.tx != nil
 	}
 	return false
@@ -114,6 +115,12 @@ func (s *session) stale() bool {
 	return s.view == nil || s.db.due.Load()
 }
 
+// staleFor is stale, for a query text. In the middle of a transaction a look at the
+// catalog takes a snapshot, before which SET TRANSACTION and LOCK have to come.
+func (s *session) staleFor(text []byte) bool {
+	return s.stale() && (s.view == nil || !sqlparse.Snapshotless(text))
+}
+
 func (s *session) interesting(text []byte) bool {
 	v := s.view
 	if s.hazard() {
@@ -126,10 +133,16 @@ func (s *session) interesting(text []byte) bool {
 	return bytes.IndexByte(text, '\\') >= 0 || !v.cache.plain(text, s.rules.updates)
 }
 
-// analyse parses a query text as this session's server will.
-func (s *session) analyse(w proxy.Wire, text []byte) *analysis {
+// analyse parses a query text as this session's server will. What a backslash
+// means there may hang on a SET that is still on its way.
+func (s *session) analyse(ctx context.Context, w proxy.Wire, text []byte) (*analysis, error) {
+	if bytes.IndexByte(text, '\\') >= 0 {
+		if _, err := w.Quiesce(ctx); err != nil {
+			return nil, err
+		}
+	}
 	backslash := w.Parameter("standard_conforming_strings") != "on" || ambiguous[w.Parameter("client_encoding")]
-	return s.policed(s.view.analyse(string(text), backslash))
+	return s.withCursors(ctx, w, s.policed(s.view.analyse(string(text), backslash)))
 }
 
 // ambiguous encodings have characters whose second byte is a backslash.
@@ -153,7 +166,7 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 			return err
 		}
 	}
-	if typ != 'S' && s.stale() {
+	if typ != 'S' && s.stale() && !(s.view != nil && snapshotless(typ, body)) {
 		switch err := s.refresh(ctx, w); {
 		case errors.Is(err, errFailed): // the client has been told
 			if typ == 'Q' || typ == 'F' {
@@ -168,6 +181,12 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	case 'Q':
 		return s.query(ctx, w, body)
 	case 'P':
+		// Here a query of our own disturbs none of the client's, such as VACUUM; else bind does it.
+		if s.wasClean {
+			if err := s.relist(ctx, w); err != nil {
+				return unlessFailed(err)
+			}
+		}
 		return s.parse(ctx, w, body)
 	case 'B':
 		return s.bind(ctx, w, body)
@@ -186,6 +205,19 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	return nil
 }
 
+// snapshotless: a Query or Parse of what needs no look at the catalog.
+func snapshotless(typ byte, body []byte) bool {
+	switch typ {
+	case 'Q':
+		return sqlparse.Snapshotless(body)
+	case 'P':
+		_, rest, _ := cut(body)
+		text, _, _ := cut(rest)
+		return sqlparse.Snapshotless(text)
+	}
+	return false
+}
+
 // Close implements proxy.Session.
 func (s *session) Close() {
 	s.leave()
@@ -198,6 +230,16 @@ func (s *session) Close() {
 // inBlock reports whether a transaction block is open. Only after Quiesce.
 func (s *session) inBlock(w proxy.Wire) bool {
 	return s.block > 0 || s.block == 0 && w.TxStatus() != 'I'
+}
+
+// unfinished: a Query or a FunctionCall comes where a Sync is due. It ends an
+// implicit transaction as that does, and here one may have removed rows.
+func (s *session) unfinished() bool { return s.tx != nil && !s.wasClean }
+
+// endsWith reports whether the next message that the server ends an implicit
+// transaction with ends one that is known here. Only after Quiesce.
+func (s *session) endsWith(w proxy.Wire) bool {
+	return s.tx != nil && s.tx.implicit && !s.inBlock(w)
 }
 
 // open returns the open transaction's record, made on first use. Only after Quiesce.
@@ -223,6 +265,7 @@ func (s *session) drop() {
 // changed notes what a statement that succeeded may have changed for later ones.
 func (s *session) changed(st judged) {
 	if st.DDL {
+		s.redefined = true
 		s.db.due.Store(true)
 		s.epoch++
 	}

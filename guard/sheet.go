@@ -34,6 +34,7 @@ func (s *session) renew() {
 // statements mattered is to be looked at again.
 func (s *session) adopt(p *policy.Policy) {
 	updates, columns := s.rules.updates, s.rules.columns
+	s.epoch++ // plans say what rules made of their tables
 	s.rules.set(p, s.rules.subject)
 	if s.rules.updates && !updates || s.rules.columns && !columns {
 		s.prepared.forget()

@@ -109,7 +109,7 @@ func (r *run) targets(ctx context.Context) (tables []*catalog.Table, temporary b
 		}
 		seen[t] = true
 		r.taken[t.OID] = true
-		if t.Kind == 'r' {
+		if t.Kind == 'r' || t.Kind == 'f' && r.st.Verb == sqlparse.Truncate {
 			tables = append(tables, t)
 		}
 		for _, c := range t.Children {
@@ -149,7 +149,7 @@ func (r *run) belonging(ctx context.Context) (tables []*catalog.Table, err error
 	owned := map[uint32]bool{}
 	if len(r.st.Owners) > 0 {
 		rows, err := lookup{w: r.w}.Query(ctx, "SELECT c.oid::pg_catalog.text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles o ON o.oid OPERATOR(pg_catalog.=) c.relowner"+
-			" WHERE c.relkind IN ('r', 'p') AND o.rolname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (ARRAY["+strings.Join(r.st.Owners, ",")+"]::pg_catalog.text[])")
+			" WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog.\"char\"[]) AND o.rolname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (ARRAY["+strings.Join(r.st.Owners, ",")+"]::pg_catalog.text[])")
 		if err != nil {
 			return nil, err
 		}
@@ -176,7 +176,7 @@ func (r *run) hidden(ctx context.Context, tables []*catalog.Table) (string, erro
 	for _, t := range tables {
 		oids = append(oids, strconv.FormatUint(uint64(t.OID), 10))
 	}
-	rows, err := lookup{w: r.w}.Query(ctx, "SELECT c.oid::pg_catalog.text FROM pg_catalog.pg_class c WHERE c.oid = ANY ('{"+strings.Join(oids, ",")+"}'::pg_catalog.oid[])"+
+	rows, err := lookup{w: r.w}.Query(ctx, "SELECT c.oid::pg_catalog.text FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY ('{"+strings.Join(oids, ",")+"}'::pg_catalog.oid[])"+
 		" AND (NOT pg_catalog.has_table_privilege(c.oid, 'SELECT') OR NOT pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE') OR pg_catalog.row_security_active(c.oid)) LIMIT 1")
 	if err != nil || len(rows) == 0 {
 		return "", err
@@ -192,9 +192,14 @@ func (r *run) hidden(ctx context.Context, tables []*catalog.Table) (string, erro
 // lock takes the lock that the statement itself will take, so that nothing
 // changes between the count and the removal.
 func (r *run) lock(ctx context.Context, tables []*catalog.Table) error {
-	names := make([]string, len(tables))
-	for i, t := range tables {
-		names[i] = t.QuotedName()
+	var names []string
+	for _, t := range tables {
+		if t.Kind != 'f' { // the server can lock none
+			names = append(names, t.QuotedName())
+		}
+	}
+	if len(names) == 0 {
+		return nil
 	}
 	// Outside a block LOCK is allowed inside a function only.
 	_, err := lookup{w: r.w}.Query(ctx, "DO $rowback$ BEGIN LOCK TABLE ONLY "+strings.Join(names, ", ONLY ")+" IN ACCESS EXCLUSIVE MODE; END $rowback$")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -62,11 +63,28 @@ func (t *transaction) mine(live []journal.Allowance) []journal.Allowance {
 type removals struct {
 	tables     []journal.Table
 	statements []journal.Statement
+	text       int // bytes of their texts
 	rows       int64
 	over, rule string // why it alerted, and by which rule; "" while within the limits
-	// pardoned is how many rows went through by somebody's leave, by rule.
-	pardoned map[string]int64
+	// pardoned is how many rows went through by somebody's leave.
+	pardoned map[pardonKey]int64
 	allowed  []journal.Allowed // whose
+}
+
+// pardonKey is a rule, by its name, and a table.
+type pardonKey struct{ rule, schema, table string }
+
+// pardonedOf is how many rows of tables do not count for a rule any more.
+func (r removals) pardonedOf(rule *policy.Rule, tables []journal.Table) int64 {
+	var n int64
+	seen := map[pardonKey]bool{}
+	for _, t := range tables {
+		if k := (pardonKey{rule.Name, t.Schema, t.Name}); !seen[k] {
+			seen[k] = true
+			n += r.pardoned[k]
+		}
+	}
+	return n
 }
 
 // savepoint is a state to go back to.
@@ -144,8 +162,14 @@ func (r *removals) table(want journal.Table) int {
 	return len(r.tables) - 1
 }
 
-// maxSQL bounds a statement's text in an entry, in bytes.
-const maxSQL = 64 << 10
+const (
+	maxSQL        = 64 << 10 // bounds a statement's text in an entry, in bytes
+	maxStatements = 1000     // bounds the statements of an entry
+	maxText       = 4 << 20  // bounds their texts together
+)
+
+// furtherStatements stands for those beyond the bounds.
+const furtherStatements = "(further statements)"
 
 // add notes a statement. Repetitions of one text are added up, so that a loop
 // of single-row deletes stays one line.
@@ -154,6 +178,7 @@ func (r *removals) add(sql, tag string) {
 	if len(sql) > maxSQL {
 		sql = strings.ToValidUTF8(sql[:maxSQL], "") + "…"
 	}
+	sql = strings.ToValidUTF8(sql, "\uFFFD") // a client's encoding may be another
 	if n := len(r.statements) - 1; n >= 0 && r.statements[n].SQL == sql {
 		a, ok := deletedBy(r.statements[n].Tag)
 		if b, also := deletedBy(tag); ok && also {
@@ -161,6 +186,16 @@ func (r *removals) add(sql, tag string) {
 			return
 		}
 	}
+	if n := len(r.statements) - 1; n >= 0 && (n+1 >= maxStatements || r.text+len(sql) > maxText) && sql != furtherStatements {
+		if r.statements[n].SQL != furtherStatements {
+			r.statements = append(r.statements, journal.Statement{SQL: furtherStatements, Tag: "DELETE 0"})
+		}
+		if _, ok := deletedBy(tag); ok {
+			r.add(furtherStatements, tag)
+		}
+		return
+	}
+	r.text += len(sql)
 	r.statements = append(r.statements, journal.Statement{SQL: sql, Tag: tag})
 }
 

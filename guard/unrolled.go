@@ -107,7 +107,6 @@ func (u *unrolled) refused(ctx context.Context, st judged) error {
 			if !u.block {
 				u.s.drop()
 			}
-			u.s.block = 0
 			return errEnded
 		}
 	}
@@ -118,6 +117,11 @@ var errEnded = errors.New("exchange has ended")
 
 // plain runs a statement that needs no judging.
 func (u *unrolled) plain(ctx context.Context, st judged) error {
+	if !u.aborted {
+		if err := u.s.vouch(ctx, u.w, st); err != nil {
+			return err
+		}
+	}
 	u.w.Send('P', parseBody("", st.Text, nil))
 	u.w.Send('B', bindText("", ""))
 	u.w.Send('D', target('P', ""))
@@ -220,10 +224,12 @@ func (u *unrolled) control(ctx context.Context, st judged) error {
 // if it commits an implicit transaction.
 func (u *unrolled) end(ctx context.Context, failed bool) error {
 	s := u.s
-	s.block = 0
+	if s.block = -1; u.block {
+		s.block = 1
+	}
 	if s.tx != nil && !u.block {
 		if !failed {
-			return s.commitImplicit(ctx, u.w, u.release)
+			return s.commitImplicit(ctx, u.w, 'S', nil, u.release)
 		}
 		s.drop()
 	}

@@ -58,7 +58,7 @@ func shares(sheet *policy.Sheet, statement, tx []journal.Table) []share {
 func (r *run) judge(statement []journal.Table) verdict {
 	var worst verdict
 	for _, sh := range shares(r.s.rules.sheet, statement, r.s.tx.removals.tables) {
-		if _, done := r.answered[sh.rule.Name]; done {
+		if r.isAnswered(sh) {
 			continue
 		}
 		if v := r.judgeShare(sh, statement); v.rule != nil && (worst.rule == nil || severity(v.rule.Mode) > severity(worst.rule.Mode)) {
@@ -88,7 +88,7 @@ func (r *run) judgeShare(sh share, statement []journal.Table) verdict {
 		return verdict{}
 	}
 	// Windows first: whatever the verdict, what is under way counts for others.
-	crowded := s.j.windows.reserve(s.j.o.Now(), s.tx, rule, s.rules.subject, sh.tx, s.tx.removals.pardoned[rule.Name])
+	crowded := s.j.windows.reserve(s.j.o.Now(), s.tx, rule, s.rules.subject, sh.tx, &s.tx.removals)
 	words := tensed(rule, sh.statement)
 	if r.atLeast {
 		words.remove += " at least"
@@ -103,11 +103,11 @@ func (r *run) judgeShare(sh share, statement []journal.Table) verdict {
 	case over(n, rule.Statement):
 		return verdict{rule: rule, share: sh.statement, limit: rule.Statement, atLeast: r.atLeast,
 			what: fmt.Sprintf("%s %s, limit %d%s", words.remove, of(sh.statement, statement), rule.Statement, by(rule))}
-	case over(counted(rule, sh.tx)-s.tx.removals.pardoned[rule.Name], rule.Transaction):
+	case over(counted(rule, sh.tx)-s.tx.removals.pardonedOf(rule, sh.tx), rule.Transaction):
 		return verdict{rule: rule, share: sh.tx, limit: rule.Transaction, atLeast: r.atLeast,
 			what: fmt.Sprintf("%s the rows %s by this transaction to %s, limit %d%s", words.bring, words.removed, rowsOf(sh.tx), rule.Transaction, by(rule))}
 	case crowded != "":
-		return verdict{rule: rule, share: sh.statement, limit: policy.Unlimited, what: fmt.Sprintf("%s %s: %s%s", words.remove, rowsOf(sh.statement), crowded, by(rule))}
+		return verdict{rule: rule, share: sh.statement, limit: policy.Unlimited, atLeast: r.atLeast, what: fmt.Sprintf("%s %s: %s%s", words.remove, rowsOf(sh.statement), crowded, by(rule))}
 	}
 	return verdict{}
 }

@@ -46,8 +46,8 @@ func newWindows() *windows {
 }
 
 // reserve notes that a transaction has removed rows from tables, all under one
-// rule, of which pardoned rows do not count, and says which window is over, "" if none is.
-func (ws *windows) reserve(now time.Time, tx *transaction, rule *policy.Rule, who policy.Subject, tables []journal.Table, pardoned int64) (over string) {
+// rule, of which those pardoned do not count, and says which window is over, "" if none is.
+func (ws *windows) reserve(now time.Time, tx *transaction, rule *policy.Rule, who policy.Subject, tables []journal.Table, pardoned *removals) (over string) {
 	if len(rule.Windows) == 0 {
 		return ""
 	}
@@ -127,7 +127,7 @@ func (ws *windows) replay(ctx context.Context, j journal.Journal, p *policy.Poli
 		}
 		for _, sh := range shares(p.For(who), e.Tables, nil) {
 			for i, w := range sh.rule.Windows {
-				for key, n := range windowShares(sh.rule, i, who, sh.statement, 0) {
+				for key, n := range windowShares(sh.rule, i, who, sh.statement, &removals{}) {
 					if now.Sub(e.Time) < w.Per {
 						at := ws.at(key, w.Per)
 						at.past = append([]bucket{{e.Time.Add(w.Per / grains), n}}, at.past...) // newest come first
@@ -185,7 +185,7 @@ func (w *window) add(now time.Time, n int64) {
 }
 
 // windowShares are the rows that count in each of the counts of a rule's i-th window.
-func windowShares(rule *policy.Rule, i int, who policy.Subject, tables []journal.Table, pardoned int64) map[string]int64 {
+func windowShares(rule *policy.Rule, i int, who policy.Subject, tables []journal.Table, pardoned *removals) map[string]int64 {
 	w := rule.Windows[i]
 	parts := []string{rule.Name, fmt.Sprint(i)}
 	perTable := false
@@ -204,18 +204,17 @@ func windowShares(rule *policy.Rule, i int, who policy.Subject, tables []journal
 		}
 	}
 	key := strings.Join(parts, "\x00")
-	out := map[string]int64{}
+	byKey := map[string][]journal.Table{}
 	for _, t := range tables {
 		k := key
 		if perTable {
 			k += "\x00" + who.Database + "\x00" + t.Schema + "\x00" + t.Name
 		}
-		out[k] += counted(rule, []journal.Table{t})
+		byKey[k] = append(byKey[k], t)
 	}
-	if all := counted(rule, tables); pardoned > 0 && all > 0 {
-		for k, n := range out { // what was pardoned counts nowhere; by table it is not told apart
-			out[k] = max(0, n-n*pardoned/all)
-		}
+	out := map[string]int64{}
+	for k, ts := range byKey {
+		out[k] = max(0, counted(rule, ts)-pardoned.pardonedOf(rule, ts))
 	}
 	return out
 }
@@ -269,7 +268,7 @@ func (s *session) settleWindows() {
 	now := s.j.o.Now()
 	for _, sh := range shares(s.rules.sheet, s.tx.removals.tables, s.tx.removals.tables) {
 		if sh.rule.Mode != policy.Off {
-			s.j.windows.reserve(now, s.tx, sh.rule, s.rules.subject, sh.tx, s.tx.removals.pardoned[sh.rule.Name])
+			s.j.windows.reserve(now, s.tx, sh.rule, s.rules.subject, sh.tx, &s.tx.removals)
 		}
 	}
 	s.j.windows.end(now, s.tx, true)

@@ -1,0 +1,43 @@
+package guard_test
+
+import "github.com/jackc/pgx/v5/pgproto3"
+
+// hiddenRoutes make the server do something else than the text, the catalog or
+// the counters seem to say.
+var hiddenRoutes = []route{
+	{name: "TRUNCATE in a function after a DELETE", setup: truncating, sql: []string{"BEGIN", "DELETE FROM plain WHERE id <= 5", "SELECT f()", "COMMIT"}, over: "how many rows a TRUNCATE in a function takes is not known before"},
+	{name: "TRUNCATE in a function before a DELETE", setup: "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS 'BEGIN TRUNCATE plain; INSERT INTO plain VALUES (1000); DELETE FROM plain; END'; ANALYZE plain", sql: []string{"SELECT f()"}, over: "how many rows a TRUNCATE in a function takes is not known before"},
+	{name: "DETACH in a function", setup: "DROP TABLE detail; ANALYZE part; CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS 'BEGIN ALTER TABLE part DETACH PARTITION part1; END'", sql: []string{"SELECT f()"}, over: "how many rows a DETACH in a function takes is not known before"},
+	{name: "function redefined by a function", setup: "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION g() RETURNS void LANGUAGE plpgsql AS $$BEGIN EXECUTE 'CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS ''SELECT purge(5)'''; END$$", sql: []string{"SELECT g()", "SELECT f()"}},
+	{name: "function redefined after others", setup: "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", raw: []messages{q("BEGIN"), q("CREATE TABLE made ()"), cat(named("s", "SELECT f()"), syncMsg), q("CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT purge(5)'"), cat(bound("s"), syncMsg), q("COMMIT")}},
+	{name: "operators in front of the server's own", setup: `CREATE SCHEMA evil; CREATE FUNCTION evil.no("char", "char") RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT false'; CREATE OPERATOR evil.= (LEFTARG = "char", RIGHTARG = "char", FUNCTION = evil.no); CREATE OPERATOR evil.<> (LEFTARG = "char", RIGHTARG = "char", FUNCTION = evil.no);
+		CREATE FUNCTION evil.no(oid, int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT false'; CREATE OPERATOR evil.>= (LEFTARG = oid, RIGHTARG = int, FUNCTION = evil.no)`, sql: []string{"SET search_path = evil, pg_catalog, public", "BEGIN", "SELECT purge(5)", "TRUNCATE other", "COMMIT"}},
+	{name: "temporary view", sql: []string{"CREATE TEMP VIEW v AS SELECT * FROM plain", "CREATE TABLE made ()", "DELETE FROM v WHERE id <= 5"}},
+	{name: "rule on a temporary table", sql: []string{"CREATE TEMP TABLE x (id int)", "INSERT INTO x VALUES (1)", "CREATE RULE r AS ON DELETE TO x DO INSTEAD DELETE FROM public.plain WHERE plain.id <= 5", "CREATE TABLE made ()", "DELETE FROM x"}},
+	{name: "function in a DELETE from a temporary table", sql: []string{"CREATE TEMP TABLE x (id int)", "INSERT INTO x VALUES (1)", "CREATE TABLE made ()", "DELETE FROM x WHERE id = purge(5)"}},
+	{name: "prepared before a temporary table of that name", raw: []messages{q("CREATE TEMP TABLE y (id int)"), cat(named("s", "DELETE FROM plain WHERE id <= 5"), syncMsg), q("CREATE TEMP TABLE plain (id int)"), q("CREATE TABLE made ()"), cat(bound("s"), syncMsg)}},
+	{name: "foreign table", setup: loopback, sql: []string{"DELETE FROM far WHERE id <= 5"}},
+	{name: "view of a foreign table", setup: loopback + "CREATE VIEW farther AS SELECT * FROM far", sql: []string{"DELETE FROM farther WHERE id <= 5"}},
+	{name: "foreign table inside another statement", setup: loopback, sql: []string{"WITH d AS (DELETE FROM far WHERE id <= 5 RETURNING 1) SELECT count(*) FROM d"}, over: "no counter shows it", unseen: "its entry has no numbers"},
+	{name: "TRUNCATE of a foreign table", setup: loopback, sql: []string{"TRUNCATE far"}},
+	{name: "backslashes that mean something else by now", raw: []messages{cat(q("SET standard_conforming_strings = off"), q(`SELECT '\'; DELETE FROM plain WHERE id <= 5; --'`))}},
+	{name: "deferred trigger after a COMMIT in the same Query", setup: deferred, raw: []messages{q("BEGIN"), q("COMMIT; DELETE FROM orders WHERE id = 3; UPDATE other SET v = 1 WHERE id = 1")}},
+	{name: "deferred trigger after a COMMIT in the same pipeline", setup: deferred, raw: []messages{q("BEGIN"), cat(pbe("COMMIT"), pbe("DELETE FROM orders WHERE id = 3"), pbe("UPDATE other SET v = 1 WHERE id = 1"), syncMsg)}},
+	{name: "a misspelt statement among others", raw: []messages{q("BEGIN; DELETE FROM plain WHERE id <= 5; COMMIT; SELEKT 1"), q("BEGIN"), q("DELETE FROM plain WHERE id <= 5; COMMIT; SELEKT 2"), q("ROLLBACK")}},
+	{name: "VACUUM with statements prepared before DDL", raw: []messages{cat(named("s", "SELECT 1"), syncMsg), q("CREATE TABLE made ()"), cat(pbe("VACUUM other"), syncMsg), cat(named("v", "VACUUM other"), syncMsg), q("CREATE TABLE more ()"), cat(bound("v"), syncMsg), q("SELECT 1")}},
+	{name: "a portal in pieces", raw: []messages{q("BEGIN"), cat(messages{&pgproto3.Parse{Query: "SELECT purge(g) FROM generate_series(1, 5) g"}, &pgproto3.Bind{DestinationPortal: "c"}, &pgproto3.Execute{Portal: "c", MaxRows: 2}, &pgproto3.Execute{Portal: "c", MaxRows: 9}}, syncMsg), q("COMMIT")}},
+}
+
+const (
+	truncating = "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS 'BEGIN TRUNCATE plain; END'; ANALYZE plain"
+	// loopback is a foreign table whose rows are those of plain.
+	loopback = `CREATE EXTENSION postgres_fdw; DO $$ BEGIN EXECUTE format('CREATE SERVER loop FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, dbname %L)', split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), current_database()); END $$;
+		CREATE USER MAPPING FOR postgres SERVER loop OPTIONS (user 'postgres'); CREATE FOREIGN TABLE far (id int, a text) SERVER loop OPTIONS (table_name 'plain');`
+)
+
+func named(name, sql string) messages { return messages{&pgproto3.Parse{Name: name, Query: sql}} }
+
+// bound runs a statement that has been prepared.
+func bound(name string) messages {
+	return messages{&pgproto3.Bind{PreparedStatement: name}, &pgproto3.Execute{}}
+}
