@@ -106,6 +106,7 @@ func (r *run) uncounted(o uint32, n int64, why string) {
 			e := &rm.tables[r.table(i, o)]
 			e.Rows += n
 			e.KeysCaptured, e.Why = false, why
+			st.image.without(why).note(e)
 			return
 		}
 	}
@@ -124,6 +125,9 @@ func (r *run) uncounted(o uint32, n int64, why string) {
 	e := &rm.tables[rm.table(want)]
 	e.Rows += n
 	e.KeysCaptured, e.Why = false, why
+	if t != nil {
+		r.s.imageOf(r.w, t, "UTF8").without(why).note(e)
+	}
 }
 
 func (r *run) steps() []step {

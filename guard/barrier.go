@@ -99,6 +99,10 @@ func (s *session) ended(ctx context.Context, e *journal.Entry, o journal.Outcome
 			s.j.o.Logger.Warn("rows were removed whose keys are not recorded; they cannot be restored by key",
 				"id", e.ID, "rows", rowsOf(without), "why", without[0].Why)
 		}
+		if short := incomplete(e.Tables); len(short) > 0 {
+			s.j.o.Logger.Warn("rows were removed that are not recorded whole, as the policy asks; they can be restored from a recovery database only",
+				"id", e.ID, "rows", rowsOf(short), "why", short[0].WhyNoRows)
+		}
 		switch {
 		case e.Alert != "":
 			s.j.raise(e)

@@ -9,8 +9,8 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
-// capture adds one captured row, cols: step index, tableoid, values. It
-// returns the step.
+// capture adds one captured row, cols: step index, tableoid, values, and the
+// image where there are any. It returns the step.
 func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
 	n, err := strconv.Atoi(string(cols[0]))
 	if err != nil || n < 0 || n >= len(r.plan.steps) {
@@ -36,6 +36,15 @@ func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
 	i := r.table(n, uint32(o))
 	if len(st.key) > 0 {
 		if err := r.s.tx.keys.Add(journal.Row{Table: i, Values: values}); err != nil {
+			return 0, err
+		}
+	}
+	if share := &r.s.tx.removals.tables[i]; share.RowsCaptured && r.plan.captured.Image {
+		whole := cols[len(cols)-1]
+		if whole == nil {
+			return 0, fmt.Errorf("%w: a captured row without its image", errMalformed)
+		}
+		if err := r.s.tx.keys.AddImage(journal.Image{Table: i, Data: whole}); err != nil {
 			return 0, err
 		}
 	}
@@ -69,11 +78,7 @@ func (r *run) table(n int, o uint32) int {
 	if ok {
 		return at
 	}
-	e := journal.Table{Schema: t.Schema, Name: t.Name, OID: t.OID, Via: st.via, KeysCaptured: true, Key: st.key, Old: st.old, Soft: st.soft}
-	if len(st.key) == 0 { // nothing can name its rows
-		e.KeysCaptured, e.Why = false, "the table has no primary key or unique not-null key"
-	}
-	at = r.s.tx.removals.table(e)
+	at = r.s.tx.removals.table(st.share(t))
 	if r.index == nil {
 		r.index = map[place]int{}
 	}

@@ -103,6 +103,25 @@
 // that are still there after a while, are settled by any other of the same server's
 // cluster: an entry says which one that is.
 //
+// # Images
+//
+// Where a table's rule says capture: rows, the whole row travels beside its key: by
+// capture and by take, as one bytea that the server makes (sqlparse.ImageExpr), in
+// its types' own binary forms, so no setting of the session changes it. The client
+// sees nothing of it. What cannot be had whole is said in the entry and in the log,
+// and its keys are kept as ever: rows that are counted; rows of inheritance children
+// that go through their parent and have more columns; in a session whose
+// client_encoding is not UTF8 columns of enums, composites and the like; a database
+// in SQL_ASCII. An image that is kept counts for uncaptured as a key does. Columns
+// of a key are never excluded: the keys hold them anyway. Soft deletes leave the
+// row where it is, and so no image.
+//
+// It costs what it carries: the server sends every removed row, and where rows hang
+// on others it keeps them in temporary files until then (temp_file_limit). A row
+// that is larger than a message (1 GiB, uncompressed) cannot be deleted under such
+// a rule. In the proxy the largest row is in memory, and 4 MiB of blocks a
+// transaction; the rest is in a temporary file.
+//
 // # Temporary tables
 //
 // Temporary tables are not judged, unless a rule asks for it: then DELETE

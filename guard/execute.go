@@ -56,6 +56,19 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		}
 	}
 	send := func() { w.Send('E', body) }
+	if r.capturing() && p.plan.captured.Image && p.bound != s.exchange {
+		now, err := s.encoding(ctx, w)
+		if errors.Is(err, errServer) {
+			err = s.fault(w, err)
+		}
+		if err != nil {
+			return unlessFailed(err)
+		}
+		if now != p.plan.encoding { // set since it was bound
+			s.epoch++
+			return unlessFailed(s.refuse(ctx, w, changedError()))
+		}
+	}
 	if r.capturing() {
 		r.shift = -p.plan.captured.Shift
 		send = func() { w.Send('E', executeBody(string(name))) } // it runs to its end whatever max_rows is

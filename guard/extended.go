@@ -3,7 +3,6 @@ package guard
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/rowback/rowback/proxy"
 )
@@ -28,6 +27,7 @@ type portal struct {
 	statement string
 	held      rowQueue // rows beyond the client's max_rows, already run
 	done      bool     // it has run; what is left is held
+	bound     int      // in which exchange
 }
 
 // maxProbed bounds the parameters kept for a probe, in bytes.
@@ -112,7 +112,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	po := &portal{prepared: p, formats: formats, statement: stmt}
+	po := &portal{prepared: p, formats: formats, statement: stmt, bound: s.exchange}
 	if s.rules.holds && len(params) <= maxProbed {
 		po.params = append([]byte{}, params...)
 	}
@@ -155,13 +155,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 
 func (s *session) bindCaptured(ctx context.Context, w proxy.Wire, name, stmt string, p *portal, params []byte) error {
 	c := p.plan.captured
-	formats := slices.Clone(p.formats)
-	switch {
-	case !p.st.Returning:
-		formats = nil
-	case len(formats) > 1:
-		formats = append(formats, make([]uint16, c.Width)...)
-	}
+	formats := p.plan.formats(p.st, p.formats)
 	w.Send('D', target('S', stmt)) // fails if the client's own statement is gone
 	w.Send('C', target('S', private))
 	w.Send('P', parseBody(private, c.SQL, p.types))

@@ -9,7 +9,6 @@ import (
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/guard/policy"
-	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/sqlparse"
 )
 
@@ -136,7 +135,7 @@ func (r *run) expect(ctx context.Context, counts map[int]int64, max int64) error
 		}
 		sum += counts[i]
 		root := st.table.Root()
-		rm.tables[rm.table(journal.Table{Schema: root.Schema, Name: root.Name, OID: root.OID, Via: st.via, Key: st.key, Old: st.old, KeysCaptured: true})].Rows += counts[i]
+		rm.tables[rm.table(st.share(root))].Rows += counts[i]
 	}
 	removed := r.since()
 	r.probing, r.atLeast = true, sum >= max

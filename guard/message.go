@@ -43,6 +43,11 @@ func bindText(portal, statement string) []byte {
 	return append(b, 0, 0, 0, 0, 0, 0)
 }
 
+// bindFormats is bindText with result formats.
+func bindFormats(portal, statement string, formats []uint16) []byte {
+	return joinBind(portal, statement, []byte{0, 0, 0, 0}, formats)
+}
+
 func executeBody(portal string) []byte { return append([]byte(portal), 0, 0, 0, 0, 0) }
 
 // target is the body of Describe and Close: 'S' or 'P', and a name.

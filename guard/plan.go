@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 	"github.com/rowback/rowback/sqlparse"
@@ -19,6 +20,7 @@ import (
 type plan struct {
 	epoch    int
 	view     *view
+	sheet    *policy.Sheet // what is kept of rows is its to say
 	encoding string
 	target   *catalog.Table // nil: not in the snapshot
 	capture  sqlparse.Capture
@@ -26,7 +28,7 @@ type plan struct {
 	steps    []step
 	touched  []uint32
 	all      bool   // its triggers may delete from any table
-	fields   []byte // Wrapped and RETURNING: the RowDescription of the client's own statement
+	fields   []byte // Wrapped or with images, and RETURNING: the RowDescription of the client's own statement
 	// count is not empty if the keys cannot be captured: why. Then the
 	// statement is counted, over touched (or all) tables.
 	count string
@@ -51,20 +53,39 @@ type step struct {
 	key   []journal.Column
 	old   []journal.Column
 	soft  []string // columns that mark a row as deleted
+	image image
 }
+
+// share is a step's part of an entry, in the table t.
+func (st step) share(t *catalog.Table) journal.Table {
+	e := journal.Table{Schema: t.Schema, Name: t.Name, OID: t.OID, Via: st.via, KeysCaptured: true, Key: st.key, Old: st.old, Soft: st.soft}
+	if len(st.key) == 0 { // nothing can name its rows
+		e.KeysCaptured, e.Why = false, noKey
+	}
+	m := st.image
+	if !m.covers(t) {
+		m = m.without("the rows were deleted through a table that it inherits from, which has not all of its columns")
+	}
+	m.note(&e)
+	return e
+}
+
+const noKey = "the table has no primary key or unique not-null key"
 
 // plan resolves a DELETE in the session. describe returns the RowDescription of
 // the client's statement. Only after Quiesce.
 func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, describe func() ([]byte, error)) (*plan, error) {
 	s.renamesStay(w)
-	encoding := w.Parameter("client_encoding")
-	if old != nil && old.epoch == s.epoch && old.view == s.view && old.encoding == encoding {
+	encoding, err := s.encoding(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	if old != nil && old.epoch == s.epoch && old.view == s.view && old.sheet == s.rules.sheet && old.encoding == encoding {
 		return old, nil
 	}
-	p := &plan{epoch: s.epoch, view: s.view, encoding: encoding}
+	p := &plan{epoch: s.epoch, view: s.view, sheet: s.rules.sheet, encoding: encoding}
 	known := s.targets.get(st, s)
 	target := known.table
-	var err error
 	if target == nil {
 		if target, err = s.resolve(ctx, w, st.Target); err != nil {
 			return nil, err
@@ -114,6 +135,7 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 		return p, nil
 	}
 	c := sqlparse.Capture{HexText: encoding != "UTF8"}
+	images := false
 	at := make([]int, len(reached.Steps)) // where each step went, -1 if it is left out
 	for i, r := range reached.Steps {
 		if r.Parent >= 0 && (known.unreadable[r.Table.OID] || at[r.Parent] < 0) {
@@ -126,10 +148,17 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 		if at[i] = len(p.steps); r.Parent >= 0 {
 			r.Parent = at[r.Parent]
 		}
-		p.steps = append(p.steps, newStep(r))
-		c.Steps = append(c.Steps, captureStep(r))
+		taken, asked := newStep(r), captureStep(r)
+		if !r.Unlinks() {
+			taken.image = s.imageOf(w, r.Table, encoding)
+			asked.Image = taken.image.parse()
+			images = images || len(asked.Image) > 0
+		}
+		p.steps = append(p.steps, taken)
+		c.Steps = append(c.Steps, asked)
 	}
-	if st.Returning && (len(c.Steps) > 1 || c.Steps[0].Self) {
+	// Beside images the client's own columns need formats of their own.
+	if st.Returning && (images || len(c.Steps) > 1 || c.Steps[0].Self) {
 		if p.fields, err = describe(); err != nil {
 			return nil, err
 		}
@@ -173,6 +202,33 @@ func (s *session) planTemporary(st judged, p *plan) {
 // those of a foreign table.
 func holdsForeign(t *catalog.Table) bool {
 	return t.Kind == 'f' || slices.ContainsFunc(t.Children, holdsForeign) || t.Kind == 'v' && slices.ContainsFunc(t.Bases, holdsForeign)
+}
+
+// formats are the result formats of the captured form, for a client that asks for
+// these: nil where text does for all. Captured columns are binary beside images;
+// for texts that is the same.
+func (p *plan) formats(st judged, client []uint16) []uint16 {
+	width := p.captured.Width
+	switch {
+	case !p.captured.Image && !st.Returning:
+		return nil
+	case !p.captured.Image && len(client) > 1:
+		return append(slices.Clone(client), make([]uint16, width)...)
+	case !p.captured.Image:
+		return client
+	case !st.Returning:
+		return []uint16{1}
+	}
+	out := make([]uint16, p.capture.ClientColumns)
+	for i := range out {
+		switch {
+		case len(client) == 1:
+			out[i] = client[0]
+		case i < len(client):
+			out[i] = client[i]
+		}
+	}
+	return append(out, slices.Repeat([]uint16{1}, width)...)
 }
 
 // leave notes a table that is counted only.

@@ -72,8 +72,9 @@ func (s *session) blocked(ctx context.Context, w proxy.Wire, mark savepoint, x r
 	var r removals
 	r.add(x.sql, "")
 	e.Statements, e.Tables, e.Rows = r.statements, x.tables, total(x.tables)
-	for i := range e.Tables { // nothing was removed, so no keys are kept
+	for i := range e.Tables { // nothing was removed, so nothing is kept
 		e.Tables[i].KeysCaptured = false
+		image{}.note(&e.Tables[i])
 	}
 	if err := s.j.o.Journal.Append(ctx, e, nil); err != nil { // nothing is removed: refuse all the same
 		s.j.health.failed(err)

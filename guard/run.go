@@ -35,6 +35,7 @@ type run struct {
 	unknown       []uint32          // tables whose rows went uncounted, by OID
 	answered      map[string]answer // by rule
 	taken         map[uint32]bool   // tables whose rows were noted beforehand (TRUNCATE, DROP)
+	encoding      string            // with taken: the session's client_encoding
 
 	probing bool // it is judged by what a probe has found, before it runs
 	atLeast bool // … and there may be more

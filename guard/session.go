@@ -48,7 +48,10 @@ type session struct {
 	renamed   bool
 	renamedIn int
 	exchange  int // counts what ends with ReadyForQuery
-	targets   targets
+	// ran is the exchange in which a statement ran last: what it changed of the
+	// session's parameters the server tells at its end only.
+	ran     int
+	targets targets
 }
 
 // Wants implements proxy.Session.
@@ -87,6 +90,7 @@ func (s *session) Wants(typ byte, body []byte) bool {
 		}
 		return s.stmts[string(st)] != nil || s.portals[string(p)] != nil
 	case 'E':
+		s.ran = s.exchange
 		p, _, _ := cut(body)
 		return s.portals[string(p)] != nil
 	case 'D', 'C':
@@ -227,6 +231,18 @@ func (s *session) Close() {
 	}
 }
 
+// encoding is the session's client_encoding. Only after Quiesce.
+func (s *session) encoding(ctx context.Context, w proxy.Wire) (string, error) {
+	if !s.rules.whole || s.ran != s.exchange || w.TxStatus() == 'E' { // of keys it decides the form alone
+		return w.Parameter("client_encoding"), nil
+	}
+	rows, err := lookup{w: w}.Query(ctx, "SELECT pg_catalog.pg_client_encoding()")
+	if err != nil || len(rows) != 1 {
+		return "", err
+	}
+	return text(rows[0][0]), nil
+}
+
 // inBlock reports whether a transaction block is open. Only after Quiesce.
 func (s *session) inBlock(w proxy.Wire) bool {
 	return s.block > 0 || s.block == 0 && w.TxStatus() != 'I'
@@ -245,7 +261,7 @@ func (s *session) endsWith(w proxy.Wire) bool {
 // open returns the open transaction's record, made on first use. Only after Quiesce.
 func (s *session) open(w proxy.Wire) *transaction {
 	if s.tx == nil {
-		s.tx = newTransaction(s.j.o.Spill, !s.inBlock(w))
+		s.tx = newTransaction(s.j.o.Journal.Gather(s.j.o.Spill), !s.inBlock(w))
 	}
 	return s.tx
 }

@@ -21,6 +21,7 @@ type rules struct {
 	// temporary: temporary tables may count.
 	temporary bool
 	holds     bool // a statement may be held
+	whole     bool // whole rows may be kept
 }
 
 // renew brings the session's rules up to the policy in force. Cheap when nothing has changed.
@@ -77,6 +78,7 @@ func (r *rules) set(p *policy.Policy, who policy.Subject) {
 	r.updates = r.sheet.Any(func(x *policy.Rule) bool {
 		return x.Mode != policy.Off && (x.Updates || len(x.SoftDelete) > 0 || x.Refuses(policy.Update))
 	})
+	r.whole = r.sheet.Any(func(x *policy.Rule) bool { return x.Mode != policy.Off && x.Capture == policy.CaptureRows })
 	r.holds = r.sheet.Any(func(x *policy.Rule) bool { return x.Mode == policy.Hold })
 	r.temporary = r.sheet.Any(func(x *policy.Rule) bool { return x.Mode != policy.Off && x.Temporary })
 	r.columns = r.sheet.Any(func(x *policy.Rule) bool { return x.Mode != policy.Off && x.Refuses(policy.DropColumn) })

@@ -21,6 +21,10 @@ func (r *run) take(ctx context.Context) (bool, error) {
 	if err := r.begin(ctx); err != nil {
 		return false, err
 	}
+	var err error
+	if r.encoding, err = r.s.encoding(ctx, r.w); err != nil {
+		return false, r.told(err)
+	}
 	tables, temporary, err := r.targets(ctx)
 	if err != nil {
 		return false, r.told(err)
@@ -47,8 +51,8 @@ func (r *run) take(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	for _, t := range tables {
-		if rows[t] > 0 && len(t.Key) > 0 {
-			if err := r.keys(ctx, t); err != nil {
+		if rows[t] > 0 {
+			if err := r.keep(ctx, t); err != nil {
 				return false, r.told(err)
 			}
 		}
@@ -227,28 +231,42 @@ func (r *run) tookFrom(t *catalog.Table) int {
 	if want.Key = named(t, t.Key); len(want.Key) > 0 {
 		want.KeysCaptured = true
 	} else {
-		want.Why = "the table has no primary key or unique not-null key"
+		want.Why = noKey
 	}
+	m := r.s.imageOf(r.w, t, r.encoding)
+	if !m.covers(t) { // a partition that is being changed
+		m = m.without("the table has other columns than the one it is a part of")
+	}
+	m.note(&want)
 	return r.s.tx.removals.table(want)
 }
 
-// keys captures the keys of all rows of a table.
-func (r *run) keys(ctx context.Context, t *catalog.Table) error {
-	encoding := r.w.Parameter("client_encoding")
-	exprs := make([]string, 0, len(t.Key))
+// keep captures the keys of all rows of a table, and their images.
+func (r *run) keep(ctx context.Context, t *catalog.Table) error {
+	encoding := r.encoding
+	i := r.tookFrom(t)
+	share := &r.s.tx.removals.tables[i]
+	var exprs []string
 	for _, c := range typed(t, t.Key) {
 		x, err := sqlparse.KeyExpr("x", c, encoding != "UTF8")
 		if err != nil { // counted, not captured
-			e := &r.s.tx.removals.tables[r.tookFrom(t)]
-			e.KeysCaptured, e.Why = false, err.Error()
-			return nil
+			share.KeysCaptured, share.Why = false, err.Error()
+			exprs = nil
+			break
 		}
 		exprs = append(exprs, x)
 	}
-	i := r.tookFrom(t)
+	keys := len(exprs)
+	if share.RowsCaptured {
+		exprs = append(exprs, sqlparse.ImageExpr("x", image{columns: share.Columns}.parse(), encoding != "UTF8"))
+	}
+	if len(exprs) == 0 {
+		return nil
+	}
 	r.plan = &plan{encoding: encoding}
 	defer func() { r.plan = nil }()
-	sendQuery(r.w, "SELECT "+strings.Join(exprs, ", ")+" FROM ONLY "+t.QuotedName()+" x")
+	// Of a text both formats are the same.
+	sendStatement(r.w, "SELECT "+strings.Join(exprs, ", ")+" FROM ONLY "+t.QuotedName()+" x", nil, bindFormats(private, private, []uint16{1}))
 	r.w.Send('H', nil)
 	for closed := 0; closed < 3; {
 		typ, body, err := r.w.Receive(ctx)
@@ -265,13 +283,31 @@ func (r *run) keys(ctx context.Context, t *catalog.Table) error {
 			if err != nil {
 				return err
 			}
-			values, err := r.values(cols)
-			if err != nil {
+			if len(cols) != len(exprs) {
+				return fmt.Errorf("%w: %d columns of a row that is to be kept", errMalformed, len(cols))
+			}
+			if err := r.kept(i, cols[:keys], cols[keys:]); err != nil {
 				return err
 			}
-			if err := r.s.tx.keys.Add(journal.Row{Table: i, Values: values}); err != nil {
-				return err
-			}
+		}
+	}
+	return nil
+}
+
+// kept adds one row of the table with index i: its key, and its image.
+func (r *run) kept(i int, key, whole [][]byte) error {
+	if len(key) > 0 {
+		values, err := r.values(key)
+		if err != nil {
+			return err
+		}
+		if err := r.s.tx.keys.Add(journal.Row{Table: i, Values: values}); err != nil {
+			return err
+		}
+	}
+	for _, data := range whole {
+		if err := r.s.tx.keys.AddImage(journal.Image{Table: i, Data: data}); err != nil {
+			return err
 		}
 	}
 	return nil

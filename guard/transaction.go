@@ -101,8 +101,8 @@ func (r removals) clone() removals {
 	return r
 }
 
-func newTransaction(spill string, implicit bool) *transaction {
-	t := &transaction{keys: journal.NewKeys(spill), implicit: implicit}
+func newTransaction(keys *journal.Keys, implicit bool) *transaction {
+	t := &transaction{keys: keys, implicit: implicit}
 	t.start = t.mark("")
 	return t
 }
@@ -149,7 +149,9 @@ func (t *transaction) rollbackTo(name string) error {
 // table returns the index of a table's share, made on first use.
 func (r *removals) table(want journal.Table) int {
 	for i := range r.tables {
-		if t := &r.tables[i]; t.OID == want.OID && t.Via == want.Via && t.Schema == want.Schema && t.Name == want.Name {
+		t := &r.tables[i]
+		// Rows with images of other columns (the table was altered between) are apart.
+		if t.OID == want.OID && t.Via == want.Via && t.Schema == want.Schema && t.Name == want.Name && slices.Equal(t.Columns, want.Columns) {
 			for _, c := range want.Soft {
 				if !slices.Contains(t.Soft, c) {
 					t.Soft = slices.Concat(t.Soft, []string{c})

@@ -42,6 +42,7 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if err := u.release(); err != nil {
 		return err
 	}
+	defer func() { u.s.ran = u.s.exchange }()
 	if u.s.block = -1; u.block {
 		u.s.block = 1
 	}
@@ -69,14 +70,14 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 		return u.plain(ctx, st)
 	}
 	r.rowdesc, r.shift = true, st.runes
-	sql := st.Text
+	sql, bind := st.Text, bindText("", "")
 	if r.capturing() {
-		sql = r.plan.captured.SQL
+		sql, bind = r.plan.captured.SQL, bindFormats("", "", r.plan.formats(st, nil))
 		r.shift -= r.plan.captured.Shift
 	}
 	err = r.bracket(ctx, func() {
 		u.w.Send('P', parseBody("", sql, nil))
-		u.w.Send('B', bindText("", ""))
+		u.w.Send('B', bind)
 		u.w.Send('D', target('P', ""))
 		u.w.Send('E', executeBody(""))
 	})

@@ -171,11 +171,11 @@ func beyond(r *policy.Rule) int64 {
 	return min(n, math.MaxInt64/4) + 1
 }
 
-// keyless are the tables whose removed rows no captured key stands for.
+// keyless are the tables whose removed rows nothing stands for, neither a key nor an image.
 func keyless(tables []journal.Table) []journal.Table {
 	var out []journal.Table
 	for _, t := range tables {
-		if !t.KeysCaptured && t.Rows > 0 && t.Removed() {
+		if !t.KeysCaptured && !t.RowsCaptured && t.Rows > 0 && t.Removed() {
 			out = append(out, t)
 		}
 	}

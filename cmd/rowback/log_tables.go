@@ -78,6 +78,14 @@ func tableRemark(e *journal.Entry, t journal.Table) string {
 			remark += "rows still there"
 		}
 	}
+	if t.RowsCaptured {
+		remark += ", whole rows captured"
+		if len(t.Excluded) > 0 {
+			remark += " without " + oneLine(strings.Join(t.Excluded, ", "), 0)
+		}
+	} else if t.WhyNoRows != "" {
+		remark += ", whole rows not captured: " + oneLine(t.WhyNoRows, 0)
+	}
 	if !t.KeysCaptured {
 		remark += ", keys not captured"
 		if t.Why != "" {

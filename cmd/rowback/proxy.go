@@ -86,7 +86,11 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		_, _ = rand.Read(id) // never fails
 		host, _ := os.Hostname()
 		name := host + "-" + hex.EncodeToString(id)
-		j, err := s.openJournal(ctx, journal.Options{Proxy: name, Logger: logger})
+		key, err := s.journalKey()
+		if err != nil {
+			return err
+		}
+		j, err := s.openJournal(ctx, journal.Options{Proxy: name, Key: key, Logger: logger})
 		if err != nil {
 			return err
 		}

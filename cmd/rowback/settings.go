@@ -17,6 +17,7 @@ type settings struct {
 	Listen         string // host:port, or a directory for a unix socket
 	Upstream       string // host:port[,host:port…], socket directory or postgres URL
 	Journal        string // directory, or a postgres URL
+	JournalKey     string // file with the key of images, "" if none or given by the environment
 	JournalKeep    string // how old entries become, such as 90d; "" : any age
 	JournalMaxSize string // bytes of all entries together, such as 50GB; "": any
 	Mode           string // block, hold, alert or off
@@ -75,6 +76,7 @@ func (s *settings) all() []setting {
 		{name: "listen", text: &s.Listen, usage: "where clients connect: `ADDR` is host:port or a socket directory"},
 		{name: "upstream", text: &s.Upstream, common: true, usage: "production server behind the proxy: host:port or a postgres `URL`"},
 		{name: "journal", text: &s.Journal, common: true, usage: "the journal: a directory, or the postgres `URL` of one that several proxies share"},
+		{name: keySetting, text: &s.JournalKey, common: true, usage: "key that images of rows in the journal are encrypted with: a `FILE` of 32 bytes in hex or base64"},
 		{name: "journal-keep", text: &s.JournalKeep, usage: "remove from the journal what is older than `AGE`, such as 90d"},
 		{name: "journal-max-size", text: &s.JournalMaxSize, usage: "remove the oldest entries over `SIZE`, such as 50GB"},
 		{name: "mode", text: &s.Mode, usage: "what happens over a threshold: `block|hold|alert|off`"},
@@ -151,6 +153,9 @@ func (s *settings) fill(flags *pflag.FlagSet) (map[string]line, error) {
 		v.reset(defaults[i])
 		if text := s.env[envName(v.name)]; text != "" {
 			s.origin[v.name] = envName(v.name)
+			if v.name == keySetting { // the key itself
+				continue
+			}
 			err = v.parse(text, s.origin[v.name])
 		} else if line, ok := file[v.name]; ok {
 			s.origin[v.name] = fmt.Sprintf("%s:%d: %s", s.ConfigFile, line.number, v.name)

@@ -120,7 +120,7 @@ func (n *Notice) next() string {
 // keyless are the rows that cannot be restored by key, and why.
 func (n *Notice) keyless() (rows int64, why string) {
 	for _, t := range n.Entry.Tables {
-		if counted(t) && !t.KeysCaptured && t.Via != journal.Update {
+		if counted(t) && !t.KeysCaptured && !t.RowsCaptured && t.Via != journal.Update {
 			if rows += t.Rows; why == "" {
 				why = t.Why
 			}

@@ -31,6 +31,8 @@
 //	    refuse: [truncate, drop]      # delete, truncate, drop, drop-column, detach, merge, update, call
 //	    uncaptured: block             # or allow
 //	    uncountable: block            # or allow
+//	    capture: rows                 # or keys: what the journal keeps of removed rows
+//	    exclude-columns: [ssn, "people.photo"]  # of capture: rows; globs: column, table.column, schema.table.column
 //	    updates: on
 //	    soft-delete: {columns: [deleted_at, is_deleted]}    # or off
 //	    temporary: on

@@ -69,6 +69,7 @@ func inherit(r Rule) Rule {
 	r.Name, r.Match = "", Match{}
 	r.CommentAllowances, r.CommentMax = false, 0
 	r.Windows, r.Refuse, r.SoftDelete = slices.Clone(r.Windows), slices.Clone(r.Refuse), slices.Clone(r.SoftDelete)
+	r.ExcludeColumns = slices.Clone(r.ExcludeColumns)
 	return r
 }
 
@@ -93,6 +94,9 @@ func decode(n *yaml.Node, r *Rule, isDefault bool) (given map[string]*yaml.Node,
 		}
 		r.Statement, r.Transaction = threshold, threshold
 	}
+	if at := given["exclude-columns"]; at != nil && len(r.ExcludeColumns) > 0 && r.Capture != CaptureRows {
+		return nil, yamlstrict.Errorf(at, "exclude-columns says nothing without capture: rows")
+	}
 	switch at := given["fraction-min"]; {
 	case at != nil && r.Fraction == 0:
 		return nil, yamlstrict.Errorf(at, "fraction-min says nothing without fraction")
@@ -115,6 +119,8 @@ func (r *Rule) keys(threshold *int64, isDefault bool) []yamlstrict.Key {
 		{Name: "refuse", Decode: words(&r.Refuse, verbs)},
 		{Name: "uncaptured", Decode: yamlstrict.OneOf(&r.Uncaptured, actions...)},
 		{Name: "uncountable", Decode: yamlstrict.OneOf(&r.Uncountable, actions...)},
+		{Name: "capture", Decode: yamlstrict.OneOf(&r.Capture, captures...)},
+		{Name: "exclude-columns", Decode: yamlstrict.Texts(&r.ExcludeColumns)},
 		{Name: "updates", Decode: yamlstrict.Bool(&r.Updates)},
 		{Name: "soft-delete", Decode: r.decodeSoftDelete},
 		{Name: "temporary", Decode: yamlstrict.Bool(&r.Temporary)},

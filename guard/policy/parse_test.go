@@ -39,6 +39,8 @@ const everyKey = `
   refuse: [truncate, drop, drop-column]
   uncaptured: block
   uncountable: allow
+  capture: rows
+  exclude-columns: [ssn, "people.*_hash"]
   updates: on
   soft-delete: {columns: [deleted_at, is_deleted]}
   temporary: yes
@@ -58,7 +60,7 @@ func TestParse_EveryKey(t *testing.T) {
 		Mode: Hold, Statement: 5000, Transaction: Unlimited,
 		Windows:  []Window{{100, time.Minute, []Dimension{ByTable, ByUser}}, {1000, 48 * time.Hour, nil}},
 		Fraction: 0.1, FractionMin: 50, WhereRequired: true, Refuse: []Verb{Truncate, Drop, DropColumn},
-		Uncaptured: Refuse, Uncountable: Allow, Updates: true, SoftDelete: []string{"deleted_at", "is_deleted"}, Temporary: true,
+		Uncaptured: Refuse, Uncountable: Allow, Capture: CaptureRows, ExcludeColumns: []string{"ssn", "people.*_hash"}, Updates: true, SoftDelete: []string{"deleted_at", "is_deleted"}, Temporary: true,
 		HoldFor: 30 * time.Minute, CommentAllowances: true, CommentMax: 100000,
 	}}
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -149,6 +151,11 @@ func TestParse_Refuses(t *testing.T) {
 		"- name: a\n  refuse: [trunkate]":                           `f:2: refuse has an unknown word "trunkate", did you mean "truncate"?`,
 		"- name: a\n  refuse: [drop, drop]":                         "refuse: drop stands there twice",
 		"- name: a\n  uncaptured: maybe":                            `f:2: uncaptured takes one of allow, block, not "maybe"`,
+		"- name: a\n  capture: all":                                 `f:2: capture takes one of keys, rows, not "all"`,
+		"- name: a\n  exclude-columns: [x]":                         "f:2: exclude-columns says nothing without capture: rows",
+		"- name: a\n  capture: rows\n  exclude-columns: ['a[']":     `f:3: rule "a": exclude-columns: "a[" is no pattern for columns`,
+		"- name: a\n  capture: rows\n  exclude-columns: ['\"A\"']":  "without SQL's quotes",
+		"- name: a\n  capture: rows\n  exclude_colums: [a]":         `did you mean "exclude-columns"?`,
 		"- name: a\n  updates: perhaps":                             "f:2: updates takes true or false",
 		"- name: a\n  soft-delete: on":                              "f:2: soft-delete takes {columns: [deleted_at, is_deleted]}, or off",
 		"- name: a\n  soft-delete: {column: [a]}":                   `f:2: unknown key of soft-delete "column", did you mean "columns"?`,

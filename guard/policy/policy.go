@@ -1,6 +1,9 @@
 package policy
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Mode is what happens over a limit.
 type Mode string
@@ -18,6 +21,14 @@ type Action string
 const (
 	Allow  Action = "allow"
 	Refuse Action = "block"
+)
+
+// Capture is what the journal keeps of the rows that are removed.
+type Capture string
+
+const (
+	CaptureKeys Capture = "keys" // their keys; the rows themselves must come from a backup
+	CaptureRows Capture = "rows" // the whole rows as they were, too
 )
 
 // Unlimited as a limit: any number of rows.
@@ -68,6 +79,12 @@ type Rule struct {
 	// Uncountable decides about what cannot be counted before it commits.
 	Uncountable Action
 
+	// Capture: "" is CaptureKeys.
+	Capture Capture
+	// ExcludeColumns are globs of columns ("column", "table.column" or
+	// "schema.table.column") that CaptureRows leaves out. Those of a key are kept as keys all the same.
+	ExcludeColumns []string
+
 	Updates    bool     // the limits hold for rows changed by UPDATE, too
 	SoftDelete []string // columns: an UPDATE that sets one (to anything but NULL or false) counts as a DELETE
 	Temporary  bool     // temporary tables are judged, too
@@ -109,10 +126,20 @@ func (r *Rule) Refuses(v Verb) bool {
 	return false
 }
 
+// Excludes reports whether CaptureRows leaves a column out.
+func (r *Rule) Excludes(schema, table, column string) bool {
+	for _, g := range r.ExcludeColumns {
+		if glob(g, column) || strings.Contains(g, ".") && (glob(g, table+"."+column) || glob(g, schema+"."+table+"."+column)) {
+			return true
+		}
+	}
+	return false
+}
+
 // Uniform is a policy of one rule for everything: mode, and limit for a
 // statement and a transaction.
 func Uniform(m Mode, limit int64) Policy {
-	return Policy{Default: Rule{Name: DefaultName, Mode: m, Statement: limit, Transaction: limit, Uncaptured: Allow, Uncountable: Refuse, HoldFor: DefaultHold}}
+	return Policy{Default: Rule{Name: DefaultName, Mode: m, Statement: limit, Transaction: limit, Uncaptured: Allow, Uncountable: Refuse, Capture: CaptureKeys, HoldFor: DefaultHold}}
 }
 
 // DefaultHold is how long a statement is held where nothing else is said.

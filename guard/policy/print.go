@@ -77,6 +77,13 @@ func (r Rule) Does() string {
 		out = append(out, "temporary tables count")
 	}
 	out = append(out, "uncaptured "+string(r.Uncaptured), "uncountable "+string(r.Uncountable))
+	if r.Capture == CaptureRows {
+		kept := "whole rows are kept"
+		if len(r.ExcludeColumns) > 0 {
+			kept += ", without " + and(r.ExcludeColumns)
+		}
+		out = append(out, kept)
+	}
 	switch {
 	case r.CommentAllowances && r.CommentMax > 0:
 		out = append(out, fmt.Sprintf("a comment may allow up to %d rows", r.CommentMax))

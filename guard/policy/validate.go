@@ -24,6 +24,8 @@ var modes = []Mode{Block, Hold, Alert, Off}
 
 var actions = []Action{Allow, Refuse}
 
+var captures = []Capture{CaptureKeys, CaptureRows}
+
 var dimensions = []Dimension{ByDatabase, ByTable, ByUser, ByApplication, ByNetwork}
 
 // Bounds of what makes sense; a window is counted in memory.
@@ -173,6 +175,14 @@ func (r *Rule) validConduct(isDefault bool) error {
 	}
 	if !slices.Contains(actions, r.Uncountable) {
 		return r.wrong("uncountable", "%q is none of %s", r.Uncountable, list(actions))
+	}
+	if r.Capture != "" && !slices.Contains(captures, r.Capture) {
+		return r.wrong("capture", "%q is none of %s", r.Capture, list(captures))
+	}
+	for _, g := range r.ExcludeColumns {
+		if _, err := path.Match(g, ""); err != nil || g == "" || strings.Contains(g, `"`) {
+			return r.wrong("exclude-columns", "%q is no pattern for columns: give column, table.column or schema.table.column, with * ? [a-z], as stored and without SQL's quotes", g)
+		}
 	}
 	for i, v := range r.Refuse {
 		if !slices.Contains(verbs, v) {
