@@ -13,7 +13,11 @@ import (
 func (r *restore) classify(ctx context.Context) error {
 	for _, t := range r.tables {
 		t.count = Count{Schema: t.count.Schema, Table: t.count.Table, Requested: t.count.Requested, Parents: t.count.Parents}
-		if err := r.present(ctx, t); err != nil {
+		present := r.present
+		if len(t.key) == 0 {
+			present = r.presentKeyless
+		}
+		if err := present(ctx, t); err != nil {
 			return err
 		}
 		if err := r.marked(ctx, t); err != nil {
@@ -46,16 +50,20 @@ func (r *restore) present(ctx context.Context, t *table) error {
 		     x AS (INSERT INTO %[5]s (%[6]s, rowback_class, rowback_reason)
 		           SELECT %[6]s, '%[7]s', 'in production with other values in ' || rowback_differs || '; left as it is' FROM d WHERE NOT rowback_same)
 		SELECT count(*) FROM d WHERE rowback_same`,
-		t.in, only(t.live), equal("l", t.key, "s", t.key), sameImage("l", "s", t.columns), t.left, list("", t.columns), classDifferent,
-		differing("l", "s", t.columns)))
+		t.in, only(t.live), equal("l", t.key, "s", t.key), t.same("l", "s"), t.left, list("", t.columns), classDifferent,
+		t.differs("l", "s")))
 	if err != nil {
 		return err
 	}
 	t.count.AlreadyPresent = n[0]
+	why := "in production again; the recovery database has no such row to compare it with"
+	if r.recovery == nil {
+		why = "in production again; without a recovery database there is no row to compare it with"
+	}
 	t.unknown, err = r.production.affect(ctx, fmt.Sprintf(`
-		UPDATE %s x SET rowback_class = '%s', rowback_reason = 'in production again; the recovery database has no such row to compare it with'
+		UPDATE %s x SET rowback_class = '%s', rowback_reason = %s
 		FROM %s l WHERE x.rowback_class = '%s' AND %s`,
-		t.left, classDifferent, only(t.live), classMissing, equal("l", t.key, "x", t.key)))
+		t.left, classDifferent, literal(why), only(t.live), classMissing, equal("l", t.key, "x", t.key)))
 	return err
 }
 
@@ -142,13 +150,13 @@ func (r *restore) orphanReason(ref reference) string {
 func (r *restore) tally(ctx context.Context) error {
 	for _, t := range r.tables {
 		n, err := r.production.numbers(ctx, fmt.Sprintf(`
-			SELECT (SELECT count(*) FROM %s), count(*) FILTER (WHERE rowback_class = '%s' AND rowback_marked IS NULL), count(*) FILTER (WHERE rowback_class = '%s'),
-			       count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s'), count(*) FILTER (WHERE rowback_class = '%s'), count(rowback_marked) FROM %s`,
+			SELECT (SELECT count(*) FROM %[1]s), (SELECT count(*) FROM %[1]s WHERE rowback_kind > 0), count(*) FILTER (WHERE rowback_class = '%[2]s' AND rowback_marked IS NULL), count(*) FILTER (WHERE rowback_class = '%[3]s'),
+			       count(*) FILTER (WHERE rowback_class = '%[4]s'), count(*) FILTER (WHERE rowback_class = '%[5]s'), count(*) FILTER (WHERE rowback_class = '%[6]s'), count(rowback_marked) FROM %[7]s`,
 			t.in, classDifferent, classConflict, classMissing, classParent, classFiltered, t.left))
 		if err != nil {
 			return err
 		}
-		t.count.Restored, t.count.Different, t.count.Conflicts, t.count.Missing, t.count.ParentGone, t.count.Filtered, t.count.Unmarked = n[0], n[1], n[2], n[3], n[4], n[5], n[6]
+		t.count.Restored, t.count.FromImages, t.count.Different, t.count.Conflicts, t.count.Missing, t.count.ParentGone, t.count.Filtered, t.count.Unmarked = n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]
 	}
 	return nil
 }
@@ -158,6 +166,14 @@ func (r *restore) unrestored(ctx context.Context) ([]Unrestored, error) {
 	out := slices.Clone(r.lost)
 	for _, t := range r.tables {
 		if t.count.Different+t.count.Conflicts+t.count.Missing+t.count.ParentGone == 0 {
+			continue
+		}
+		if len(t.key) == 0 {
+			rows, err := r.unrestoredKeyless(ctx, t)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, rows...)
 			continue
 		}
 		err := r.production.each(ctx, fmt.Sprintf("SELECT %s, rowback_reason, rowback_class FROM %s x WHERE %s ORDER BY %s", texts("x", t.key), t.left, r.listedClasses(), list("x.", t.key)),

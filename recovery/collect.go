@@ -46,6 +46,12 @@ func (r *restore) collect(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.collectImages(ctx); err != nil {
+		return err
+	}
+	if err := r.merge(ctx); err != nil {
+		return err
+	}
 	return r.tidy(ctx)
 }
 
@@ -74,6 +80,12 @@ func (r *restore) feed(i int) (*batch, func(context.Context) error) {
 // from the recovery database into t's staging. With note, keys that the
 // recovery database does not have are kept as missing.
 func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bool) error {
+	if t.backup == nil {
+		if !note {
+			return nil
+		}
+		return r.noteMissing(ctx, t, columns)
+	}
 	var on []string
 	k := positions("k", len(columns))
 	for i, c := range columns {
@@ -92,7 +104,7 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 		format = "binary"
 	}
 	out := fmt.Sprintf("COPY (SELECT %s %s%s) TO STDOUT (FORMAT %s)", strings.Join(t.items, ", "), found, filter, format)
-	in := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT %s)", target, list("", t.columns), format)
+	in := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT %s)", target, list("", t.fetched), format)
 	n, err := pipe(ctx, r.recovery, out, r.production, in)
 	if err != nil {
 		err = fmt.Errorf("collecting rows of %s: %w", t.name(), err)
@@ -122,12 +134,26 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 	return err
 }
 
+// noteMissing keeps the pending keys as missing: there is nowhere to look for their rows.
+func (r *restore) noteMissing(ctx context.Context, t *table, columns []string) error {
+	var values []string
+	for i, k := range positions("k", len(columns)) {
+		values = append(values, "k."+k+"::"+t.detail.columns[columns[i]].bare)
+	}
+	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_class, rowback_reason) SELECT %s, '%s', %s FROM %s",
+		t.left, list("", columns), strings.Join(values, ", "), classMissing, literal("no image of it in the journal, and "+t.noBackup), t.pending.sql("k")))
+}
+
 // computed adds x to a FROM item b of the recovery database: the values of the
 // configuration's expressions over b's row. These know the row's columns alone,
 // and its table by name.
-func (t *table) computed() string {
+func (t *table) computed() string { return t.computedOver("b", t.backup.Name, t.fetched) }
+
+// computedOver is computed for rows of an alias with these columns; name is the
+// table's in the expressions.
+func (t *table) computedOver(alias, name string, columns []string) string {
 	var exprs []string
-	for i, c := range t.columns {
+	for i, c := range columns {
 		if sql := t.config.Columns[c]; sql != "" {
 			exprs = append(exprs, fmt.Sprintf("(%s) AS rowback_x%d", sql, i))
 		}
@@ -138,7 +164,7 @@ func (t *table) computed() string {
 	if len(exprs) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" CROSS JOIN LATERAL (SELECT %s FROM (SELECT b.*) AS %s) x", strings.Join(exprs, ", "), quote(t.backup.Name))
+	return fmt.Sprintf(" CROSS JOIN LATERAL (SELECT %s FROM (SELECT %s.*) AS %s) x", strings.Join(exprs, ", "), alias, quote(name))
 }
 
 // isKey is the condition that column c of row b in the recovery database has
@@ -186,10 +212,8 @@ func pipe(ctx context.Context, from *side, out string, to *side, in string) (int
 // tidy drops repeated keys and counts what was asked for.
 func (r *restore) tidy(ctx context.Context) error {
 	for _, t := range r.tables {
-		for _, name := range []string{t.in, t.left} {
-			if _, err := r.dedupe(ctx, name, t.key); err != nil {
-				return err
-			}
+		if err := r.dedupeTable(ctx, t); err != nil {
+			return err
 		}
 		n, err := r.production.numbers(ctx, fmt.Sprintf("SELECT (SELECT count(*) FROM %s), (SELECT count(*) FROM %s)", t.in, t.left))
 		if err != nil {
@@ -198,7 +222,7 @@ func (r *restore) tidy(ctx context.Context) error {
 		t.count.Requested = n[0] + n[1]
 	}
 	for _, l := range r.links {
-		if _, err := r.dedupe(ctx, l.staged, l.keys()); err != nil {
+		if _, err := r.dedupe(ctx, l.staged, l.keys(), "ctid DESC"); err != nil {
 			return err
 		}
 	}

@@ -21,29 +21,33 @@ func (r *restore) castable(ctx context.Context, t *table, backup *detail) (map[s
 		if b == nil || c.Generated || b.Type == c.Type {
 			continue
 		}
-		from, to := backup.columns[b.Name].bare, t.detail.columns[c.Name].bare
-		if from == to {
-			out[c.Name] = true
-			continue
-		}
-		// What the server's time zone decides is nobody's value.
-		if zoned(from) != zoned(to) && (temporal(from) && temporal(to)) {
-			continue
-		}
-		n, err := r.production.number(ctx, fmt.Sprintf(`
-			SELECT count(*) FROM (SELECT to_regtype(%s) AS f, to_regtype(%s) AS t) x
-			JOIN pg_catalog.pg_type tt ON tt.oid = x.t LEFT JOIN pg_catalog.pg_type ft ON ft.oid = x.f
-			WHERE tt.typcategory = 'S' AND coalesce(ft.typtype, 'b') <> 'p'
-			   OR ft.typcategory = 'S' AND (tt.typcategory = 'E' OR tt.typname = 'citext')
-			   OR EXISTS (SELECT FROM pg_catalog.pg_cast WHERE castcontext IN ('i', 'a')
-			        AND (castsource = x.f AND casttarget = x.t
-			             OR ft.typcategory = 'A' AND tt.typcategory = 'A' AND castsource = ft.typelem AND casttarget = tt.typelem))`, literal(from), literal(to)))
-		if err != nil {
+		var err error
+		if out[c.Name], err = r.assignable(ctx, backup.columns[b.Name].bare, t.detail.columns[c.Name].bare); err != nil {
 			return nil, err
 		}
-		out[c.Name] = n > 0
 	}
 	return out, nil
+}
+
+// assignable: production takes a value of the one type for the other in an
+// assignment, or reads text as it. Types are without modifiers and domains.
+func (r *restore) assignable(ctx context.Context, from, to string) (bool, error) {
+	if from == to {
+		return true, nil
+	}
+	// What the server's time zone decides is nobody's value.
+	if zoned(from) != zoned(to) && (temporal(from) && temporal(to)) {
+		return false, nil
+	}
+	n, err := r.production.number(ctx, fmt.Sprintf(`
+		SELECT count(*) FROM (SELECT to_regtype(%s) AS f, to_regtype(%s) AS t) x
+		JOIN pg_catalog.pg_type tt ON tt.oid = x.t LEFT JOIN pg_catalog.pg_type ft ON ft.oid = x.f
+		WHERE tt.typcategory = 'S' AND coalesce(ft.typtype, 'b') <> 'p'
+		   OR ft.typcategory = 'S' AND (tt.typcategory = 'E' OR tt.typname = 'citext')
+		   OR EXISTS (SELECT FROM pg_catalog.pg_cast WHERE castcontext IN ('i', 'a')
+		        AND (castsource = x.f AND casttarget = x.t
+		             OR ft.typcategory = 'A' AND tt.typcategory = 'A' AND castsource = ft.typelem AND casttarget = tt.typelem))`, literal(from), literal(to)))
+	return n > 0, err
 }
 
 func zoned(kind string) bool {

@@ -14,7 +14,8 @@ type Count struct {
 	Schema         string `json:"schema"`
 	Table          string `json:"table"`
 	Requested      int64  `json:"requested"`
-	Restored       int64  `json:"restored"` // in a plan or dry run: to be restored
+	Restored       int64  `json:"restored"`    // in a plan or dry run: to be restored
+	FromImages     int64  `json:"from_images"` // of Restored: from the journal's images, not from the recovery database
 	AlreadyPresent int64  `json:"already_present"`
 	Different      int64  `json:"different"`
 	Conflicts      int64  `json:"conflicts"`

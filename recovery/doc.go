@@ -21,8 +21,24 @@
 // unique or exclusion constraint was slipped past. Any doubt rolls everything
 // back. The evidence of the restore is durable in the journal before COMMIT.
 //
+// # Images
+//
+// Where the journal has the image of a row, that is its source: it is newer than
+// any backup. Images are loaded by COPY into temporary tables with the types that
+// the rows had, and go the same way from there: converted by assignment where a
+// type has changed, classified, inserted, verified bit for bit against what was
+// loaded. Without a recovery database rows that have no image are missing.
+// Excluded columns come from the recovery database where it has the row, else they
+// get their default. Of several images of a row that of the latest deletion counts.
+// Columns of types that hold another object's number (regclass, …) get that number
+// again. Large objects are in no image.
+//
+// Rows of a table without a key can come from images only. There a row is absent
+// if no live row is identical to it; or, after a restore of the same deletion that
+// the journal knows of, it is present. Such a restore cannot be undone.
+//
 // Not done, and refused by name before anything is written: tables whose keys
-// were not captured or have no identity, foreign tables, views, tables with
+// were not captured or have no identity (and no images), foreign tables, views, tables with
 // rules on INSERT, rows hidden by row-level security, columns whose type changed
 // in a way that may not keep the value, rows that break a NOT NULL or CHECK which
 // production has since. The configuration (Config) mends most of it: it says what

@@ -11,7 +11,7 @@ import (
 // have drifted apart. It returns what must stop the restore and what must be
 // said in plan and report.
 func (t *table) match(backup *detail, castable map[string]bool) (problems, warnings []string) {
-	t.columns, t.items, t.casts, t.binary = nil, nil, nil, true
+	t.fetched, t.items, t.casts, t.binary = nil, nil, nil, true
 	used := map[string]bool{}
 	for _, c := range t.live.Columns {
 		was := t.was(c.Name)
@@ -22,8 +22,8 @@ func (t *table) match(backup *detail, castable map[string]bool) (problems, warni
 		b := t.backup.Column(was)
 		used[was] = true
 		if t.config.Columns[c.Name] != "" {
-			t.items = append(t.items, fmt.Sprintf("x.rowback_x%d", len(t.columns)))
-			t.columns = append(t.columns, c.Name)
+			t.items = append(t.items, fmt.Sprintf("x.rowback_x%d", len(t.fetched)))
+			t.fetched = append(t.fetched, c.Name)
 			t.binary = false
 			warnings = append(warnings, fmt.Sprintf("%s.%s is made from the recovery database's row by the configuration: %s", t.name(), c.Name, t.config.Columns[c.Name]))
 			continue
@@ -33,7 +33,7 @@ func (t *table) match(backup *detail, castable map[string]bool) (problems, warni
 			problems, warnings = append(problems, p...), append(warnings, w...)
 			continue
 		}
-		t.columns = append(t.columns, c.Name)
+		t.fetched = append(t.fetched, c.Name)
 		t.items = append(t.items, "b."+quote(was))
 		lt, bt := t.detail.columns[c.Name], backup.columns[was]
 		t.binary = t.binary && binarySafe(lt) && lt.typeOID == bt.typeOID && c.Type == b.Type
@@ -60,9 +60,13 @@ func (t *table) match(backup *detail, castable map[string]bool) (problems, warni
 
 // lacking is about a live column that the backup has no values for.
 func (t *table) lacking(c catalog.Column, generated bool) (problems, warnings []string) {
-	what := "is not in the recovery database"
+	return t.lackingIn("the recovery database", c, generated)
+}
+
+func (t *table) lackingIn(source string, c catalog.Column, generated bool) (problems, warnings []string) {
+	what := "is not in " + source
 	if generated {
-		what = "is a generated column in the recovery database"
+		what = "is a generated column in " + source
 	}
 	d := t.detail.columns[c.Name]
 	switch {

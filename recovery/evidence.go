@@ -108,6 +108,10 @@ func (r *restore) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, 
 			continue
 		}
 		e.Rows += t.count.Restored
+		if len(t.key) == 0 {
+			e.Tables = append(e.Tables, journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: t.count.Restored, Via: viaRestore, Why: noKey})
+			continue
+		}
 		err := r.record(ctx, e, keys, journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: t.count.Restored, Via: viaRestore, Key: journalColumns(t.live, t.key)},
 			fmt.Sprintf("SELECT %s FROM %s s", texts("s", t.key), t.in))
 		if err != nil {

@@ -34,6 +34,11 @@ func proveDistinct(ctx context.Context, production, recovery *side) error {
 	if seen > 0 {
 		return refuse(Usage, fmt.Sprintf("the recovery database (%s) is the production database itself (%s); name a copy from before the deletion with --recovery", recovery.where(), production.where()))
 	}
+	return refuseStandby(ctx, production)
+}
+
+// refuseStandby refuses a production that takes no writes.
+func refuseStandby(ctx context.Context, production *side) error {
 	standby, err := production.number(ctx, "SELECT pg_catalog.pg_is_in_recovery()::int")
 	if err != nil {
 		return err

@@ -26,9 +26,13 @@ func (r *restore) insert(ctx context.Context, plan *Plan) error {
 			if t.count.Restored == 0 {
 				continue
 			}
-			ctes = append(ctes, fmt.Sprintf("i%d AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s%s RETURNING 1)",
-				i, t.live.QuotedName(), list("", t.columns), list("", t.columns), t.in, t.onConflict()))
-			counts = append(counts, fmt.Sprintf("(SELECT count(*) FROM i%d)", i))
+			var parts []string
+			for _, k := range t.used { // columns that are not known get their default
+				ctes = append(ctes, fmt.Sprintf("i%d_%d AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s WHERE rowback_kind = %d%s RETURNING 1)",
+					i, k, t.live.QuotedName(), list("", t.kinds[k]), list("", t.kinds[k]), t.in, k, t.onConflict()))
+				parts = append(parts, fmt.Sprintf("(SELECT count(*) FROM i%d_%d)", i, k))
+			}
+			counts = append(counts, strings.Join(parts, " + "))
 		}
 		if len(ctes) == 0 {
 			continue
@@ -103,7 +107,7 @@ func (r *restore) lockParents(ctx context.Context) error {
 				continue // its own trigger did
 			}
 			own := ""
-			if p := r.byOID[ref.Parent.Root().OID]; p != nil {
+			if p := r.byOID[ref.Parent.Root().OID]; p != nil && len(p.key) > 0 {
 				own = fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s o WHERE %s)", p.in, equal("o", p.key, "p", p.key))
 			}
 			err := r.production.exec(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s p WHERE EXISTS (SELECT FROM %s WHERE %s AND %s)%s FOR KEY SHARE OF p) x",
@@ -123,5 +127,5 @@ func (t *table) inserted(alias string, ref reference) string {
 	if t.hasAll(ref.reads()) && ref.Child == t.live {
 		return t.in + " " + alias
 	}
-	return fmt.Sprintf("%s %s JOIN %s rowback_s ON %s", only(ref.Child), alias, t.in, equal("rowback_s", t.key, alias, t.key))
+	return fmt.Sprintf("%s %s JOIN %s rowback_s ON %s", only(ref.Child), alias, t.in, t.is(alias, "rowback_s"))
 }

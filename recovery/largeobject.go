@@ -40,6 +40,9 @@ func (r *restore) collectLarge(ctx context.Context) error {
 	if numbers == "" {
 		return nil
 	}
+	if r.recovery == nil {
+		return r.missLarge(ctx)
+	}
 	r.o.Progress.Start("collecting large objects", 0)
 	err := r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s (loid oid, n bigint, data bytea); DECLARE rowback_large CURSOR WITH HOLD FOR SELECT loid::text FROM (%s) x WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata m WHERE m.oid = loid)", local(loStaged), numbers))
 	if err != nil {
@@ -64,6 +67,26 @@ func (r *restore) collectLarge(ctx context.Context) error {
 			return fmt.Errorf("collecting large objects: %w", err)
 		}
 	}
+}
+
+// missLarge says which rows name large objects that only a recovery database
+// could bring back. A plain oid may be anything's number.
+func (r *restore) missLarge(ctx context.Context) error {
+	for _, t := range r.tables {
+		for _, c := range t.loColumns() {
+			if t.live.Column(c).Type == "oid" {
+				continue
+			}
+			n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s::oid <> 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata m WHERE m.oid = %[2]s::oid)", t.in, quote(c)))
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				r.warn(fmt.Sprintf("%s of %s name large objects (%s) that are gone; images do not hold those: name a --recovery database that has them", plural(n, "row"), t.name(), c))
+			}
+		}
+	}
+	return nil
 }
 
 // insertLarge makes those large objects again, under their numbers, that the

@@ -165,7 +165,7 @@ func (r *restore) adopt(t *table) error {
 	}
 	for old, now := range t.config.Rename {
 		switch {
-		case t.backup.Column(old) == nil:
+		case t.backup != nil && t.backup.Column(old) == nil:
 			return bad("rename: table %s in the recovery database has no column %s", display(t.backup), old)
 		case t.live.Column(now) == nil:
 			return bad("rename: table %s in production has no column %s", t.name(), now)

@@ -24,7 +24,7 @@ func (r *restore) addMark(ctx context.Context, i int, st *journal.Table, t *tabl
 	if st.Via != journal.SoftDelete || i >= len(r.o.Source.of) {
 		return nil
 	}
-	columns := slices.DeleteFunc(r.renamed(t.live, slices.Clone(st.Soft)), func(c string) bool { return !slices.Contains(t.columns, c) || slices.Contains(t.key, c) })
+	columns := slices.DeleteFunc(r.renamed(t.live, slices.Clone(st.Soft)), func(c string) bool { return !slices.Contains(t.fetched, c) || slices.Contains(t.key, c) })
 	if len(columns) == 0 {
 		return nil // the entry is of before they were kept, or the backup has none
 	}
@@ -105,7 +105,7 @@ func (r *restore) marked(ctx context.Context, t *table) error {
 // asLeft is the condition that live row l is as the soft delete left it; x is
 // the recovery database's row.
 func (t *table) asLeft() string {
-	others := slices.DeleteFunc(slices.Clone(t.columns), func(c string) bool { return slices.Contains(t.mark.columns, c) })
+	others := slices.DeleteFunc(slices.Clone(t.always), func(c string) bool { return slices.Contains(t.mark.columns, c) })
 	return fmt.Sprintf("NOT %s AND EXISTS (SELECT FROM %s m WHERE %s AND (m.rowback_xmin = l.xmin::text OR %s))",
 		sameImage("l", "x", t.mark.columns), t.mark.staged, equal("m", t.key, "l", t.key), sameImage("l", "x", others))
 }

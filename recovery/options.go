@@ -10,11 +10,12 @@ import (
 // Options of one restore.
 type Options struct {
 	Production string          // where rows go: a postgres URL or keyword string
-	Recovery   string          // where rows come from; only read
+	Recovery   string          // where rows come from that the journal has no image of; only read. "": nowhere
 	Journal    journal.Journal // takes the evidence of the restore
 	Source     *Source         // which rows
 
 	Config      *Config     // nil: none
+	NoImages    bool        // take every row from the recovery database
 	WithParents bool        // also bring back parents that are gone and were not part of the deletion
 	OnDifferent OnDifferent // "": ReportDifferent
 	DryRun      bool        // stop before the first write

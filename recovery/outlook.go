@@ -92,7 +92,7 @@ func (r *restore) foreseeTables(ctx context.Context, tables []*catalog.Table, ou
 			out.Keyless = append(out.Keyless, display(t))
 			continue
 		}
-		_, err := r.table(ctx, t, nil)
+		_, err := r.table(ctx, t, nil, true)
 		var refusal *Refusal
 		switch {
 		case err == nil:

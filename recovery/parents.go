@@ -34,7 +34,7 @@ func (r *restore) collectParent(ctx context.Context, child *table, ref reference
 	}
 	// Rows that are in production already need no parents of ours.
 	sql := fmt.Sprintf("SELECT DISTINCT %s FROM %s c WHERE NOT EXISTS (SELECT FROM %s l WHERE %s) AND %s",
-		texts("c", ref.Columns), child.in, only(child.live), equal("l", child.key, "c", child.key), ref.applies("c")+" AND "+r.orphaned(ref.values("c"), ref))
+		texts("c", ref.Columns), child.in, only(child.live), child.is("l", "c"), ref.applies("c")+" AND "+r.orphaned(ref.values("c"), ref))
 	if n, err := r.production.number(ctx, "SELECT count(*) FROM ("+sql+" LIMIT 1) x"); err != nil || n == 0 {
 		return 0, err
 	}
@@ -73,7 +73,7 @@ func (r *restore) collectParent(ctx context.Context, child *table, ref reference
 	if err := r.production.exec(ctx, "CLOSE rowback_parents"); err != nil {
 		return 0, err
 	}
-	if _, err := r.dedupe(ctx, parent.in, parent.key); err != nil {
+	if err := r.dedupeTable(ctx, parent); err != nil {
 		return 0, err
 	}
 	after, err := r.production.number(ctx, "SELECT count(*) FROM "+parent.in)
@@ -88,13 +88,14 @@ func (r *restore) parentTable(ctx context.Context, live *catalog.Table) (*table,
 	if t := r.byOID[live.Root().OID]; t != nil {
 		return t, nil
 	}
-	t, err := r.table(ctx, live, nil)
+	t, err := r.table(ctx, live, nil, true)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.checkAll(ctx, r.tables); err != nil {
 		return nil, err
 	}
+	t.unite(true)
 	return t, r.makeStaging(ctx, t)
 }
 

@@ -64,7 +64,7 @@ func partly(total *Report, err error) error {
 func (r *restore) group(ctx context.Context, total *Report, group []*table) error {
 	t := group[0]
 	selfish := slices.ContainsFunc(t.allReferences(), func(ref reference) bool { return ref.Parent.Root() == t.live })
-	if len(group) > 1 || selfish {
+	if len(group) > 1 || selfish || len(t.key) == 0 { // without a key rows of one piece look like those of another
 		return r.piece(ctx, total)
 	}
 	n, err := r.production.numbers(ctx, fmt.Sprintf("SELECT count(*), pg_relation_size(%s::regclass) / current_setting('block_size')::int FROM %s", literal(t.in), t.in))
@@ -152,6 +152,7 @@ func (r *Report) count(schema, name string) *Count {
 // add adds what became of rows; how many were asked for is known.
 func (c *Count) add(o Count) {
 	c.Restored += o.Restored
+	c.FromImages += o.FromImages
 	c.AlreadyPresent += o.AlreadyPresent
 	c.Different += o.Different
 	c.Conflicts += o.Conflicts

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
 )
 
 // Plan is what a restore is about to do. It prints itself; dry run, question
@@ -36,7 +37,7 @@ func (r *restore) plan(ctx context.Context) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{
-		IDs: r.o.Source.IDs, Production: r.production.where(), Recovery: r.recovery.where(),
+		IDs: r.o.Source.IDs, Production: r.production.where(), Recovery: r.source(),
 		Quiet: r.replica, WhyNotQuiet: r.why, mend: r.mend, Hooks: r.o.config().hooks(), Triggers: r.triggers(), groups: components(r.tables),
 	}
 	if !r.inPieces { // of the whole it was asked before
@@ -74,6 +75,14 @@ func (r *restore) plan(ctx context.Context) (*Plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// source is the recovery database, for people.
+func (r *restore) source() string {
+	if r.recovery == nil {
+		return "(none: from the images in the journal alone)"
+	}
+	return r.recovery.where()
 }
 
 func (p *Plan) relinks() (n int64) {
@@ -143,6 +152,29 @@ func blame(triggers []string, replica bool, mend string) string {
 	return "\nthese triggers fired, and may be the cause:\n  - " + strings.Join(triggers, "\n  - ") + "\nto keep them quiet, " + mend
 }
 
+// origins say of each table where its rows come from; none if all come from the
+// recovery database.
+func origins(counts []Count) (out []string) {
+	images := int64(0)
+	for _, c := range counts {
+		images += c.FromImages
+		var from []string
+		if c.FromImages > 0 {
+			from = append(from, plural(c.FromImages, "row")+" from the images in the journal")
+		}
+		if n := c.Restored - c.FromImages; n > 0 {
+			from = append(from, plural(n, "row")+" from the recovery database")
+		}
+		if len(from) > 0 {
+			out = append(out, journal.QuoteName(c.Schema, c.Table)+": "+strings.Join(from, ", "))
+		}
+	}
+	if images == 0 {
+		return nil
+	}
+	return out
+}
+
 // report is the report of a plan that was not, or is about to be, carried out.
 func (p *Plan) report() *Report {
 	return &Report{
@@ -167,6 +199,7 @@ func (p *Plan) Write(w io.Writer) {
 	fmt.Fprintf(w, "Plan to restore %s\n", what)
 	fmt.Fprintf(w, "  from  recovery    %s\n  into  production  %s\n\n", p.Recovery, p.Production)
 	writeCounts(w, p.Tables, "to restore")
+	writeList(w, "Where the rows come from:", origins(p.Tables))
 	if len(p.Order) > 0 {
 		fmt.Fprintf(w, "\nOrder: %s.\n", strings.Join(p.Order, ", then "))
 	}

@@ -29,7 +29,7 @@ func (r *restore) prepare(ctx context.Context) error {
 			// Nothing of this table.
 		case r.skipped(st) != nil:
 			r.leaveOut(st)
-		case !st.KeysCaptured:
+		case !st.KeysCaptured && !r.whole(st):
 			if why := r.withoutKeys(i, st); r.o.Source.partial {
 				r.lost = append(r.lost, Unrestored{Schema: st.Schema, Table: st.Name, Reason: why})
 			} else {
@@ -53,7 +53,18 @@ func (r *restore) prepare(ctx context.Context) error {
 	if err := refuse(kind, problems...); err != nil {
 		return err
 	}
+	for _, t := range r.feeds {
+		t.byKey = true
+	}
+	for _, t := range r.tables {
+		t.unite(t.byKey || r.o.WithParents)
+	}
 	return r.checkAll(ctx, r.tables)
+}
+
+// whole: the images of a source table's rows are there, and wanted.
+func (r *restore) whole(st *journal.Table) bool {
+	return st.RowsCaptured && r.o.Source.Images != nil && !r.o.NoImages
 }
 
 // leaveOut counts the rows of a source table that the configuration leaves out.
@@ -102,17 +113,29 @@ func (r *restore) addRequested(ctx context.Context, i int, st *journal.Table) er
 	for _, c := range st.Key {
 		key = append(key, c.Name)
 	}
-	if len(key) == 0 {
+	whole := r.whole(st)
+	switch {
+	case len(key) == 0 && whole:
+		key = slices.Clone(live.Root().Key) // it may have got one since
+	case len(key) == 0:
 		return fmt.Errorf("table %s has no identity key (primary key, or unique columns that are NOT NULL); its rows cannot be told apart", display(live))
 	}
 	key = r.renamed(live.Root(), key)
-	t, err := r.table(ctx, live, key)
+	t, err := r.table(ctx, live, key, !whole)
 	if err != nil {
 		return err
 	}
-	for _, c := range key {
+	for _, c := range slices.Concat(key, t.key) {
 		if !slices.Contains(t.key, c) || len(key) != len(t.key) {
 			return fmt.Errorf("table %s: keys are given by (%s) and by (%s); restore them one after the other", t.name(), strings.Join(t.key, ", "), strings.Join(key, ", "))
+		}
+	}
+	if whole {
+		if err := r.addImages(ctx, i, st, t); err != nil {
+			return err
+		}
+		if r.images[i].filled == 0 {
+			return nil
 		}
 	}
 	r.feeds[i] = t
@@ -121,9 +144,14 @@ func (r *restore) addRequested(ctx context.Context, i int, st *journal.Table) er
 }
 
 // table returns the work on a live table, found or new. key nil: its identity.
-func (r *restore) table(ctx context.Context, live *catalog.Table, key []string) (*table, error) {
+// need: its rows, or some of them, must come from the recovery database, if there
+// is one.
+func (r *restore) table(ctx context.Context, live *catalog.Table, key []string, need bool) (*table, error) {
 	live = live.Root()
 	if t := r.byOID[live.OID]; t != nil {
+		if need && t.backup == nil && r.recovery != nil {
+			return nil, fmt.Errorf("%s", t.noBackup)
+		}
 		return t, nil
 	}
 	if key == nil {
@@ -132,31 +160,29 @@ func (r *restore) table(ctx context.Context, live *catalog.Table, key []string) 
 	if why := unsupported(live); why != "" {
 		return nil, fmt.Errorf("table %s: %s", display(live), why)
 	}
-	backup, err := r.backupTable(live)
-	if err != nil {
-		return nil, fmt.Errorf("recovery: %w; is it a copy of the right database?", err)
-	}
-	if why := unsupported(backup); why != "" {
-		return nil, fmt.Errorf("table %s in the recovery database: %s", display(live), why)
-	}
 	if err := r.production.describe(ctx, live); err != nil {
-		return nil, err
-	}
-	if err := r.recovery.describe(ctx, backup); err != nil {
 		return nil, err
 	}
 	n := len(r.tables) + 1
 	t := &table{
-		live: live, backup: backup, detail: r.production.detail[live.OID], key: key,
+		live: live, detail: r.production.detail[live.OID], key: key,
 		in: fmt.Sprintf("pg_temp.rowback_in_%d", n), left: fmt.Sprintf("pg_temp.rowback_left_%d", n),
-		count: Count{Schema: live.Schema, Table: live.Name},
+		count: Count{Schema: live.Schema, Table: live.Name}, kinds: [][]string{nil},
+	}
+	var err error
+	if t.backup, err = r.findBackup(ctx, live); err != nil {
+		if need && r.recovery != nil {
+			return nil, err
+		}
+		t.noBackup = err.Error()
 	}
 	if err := r.adopt(t); err != nil {
 		return nil, err
 	}
-	if err := r.fit(ctx, t); err != nil {
+	if err := r.fit(ctx, t, need); err != nil {
 		return nil, err
 	}
+	t.kinds[0] = t.fetched
 	if len(t.casts) > 0 {
 		t.land = fmt.Sprintf("pg_temp.rowback_land_%d", n)
 	}
@@ -165,36 +191,73 @@ func (r *restore) table(ctx context.Context, live *catalog.Table, key []string) 
 	return t, nil
 }
 
-// fit checks that rows found by t's key in the one table fit into the other.
-func (r *restore) fit(ctx context.Context, t *table) error {
-	backup := r.recovery.detail[t.backup.OID]
+// findBackup is where rows of a live table come from, described. A nil table
+// comes with the reason.
+func (r *restore) findBackup(ctx context.Context, live *catalog.Table) (*catalog.Table, error) {
+	if r.recovery == nil {
+		return nil, errors.New("no recovery database is given")
+	}
+	backup, err := r.backupTable(live)
+	if err != nil {
+		return nil, fmt.Errorf("recovery: %w; is it a copy of the right database?", err)
+	}
+	if why := unsupported(backup); why != "" {
+		return nil, fmt.Errorf("table %s in the recovery database: %s", display(live), why)
+	}
+	return backup, r.recovery.describe(ctx, backup)
+}
+
+// fit checks that rows found by t's key in the one table fit into the other. Where
+// the recovery database is not needed and its table does not fit, it is left aside.
+func (r *restore) fit(ctx context.Context, t *table, need bool) error {
 	var problems []string
 	for _, c := range t.key {
 		if t.live.Column(c) == nil {
 			problems = append(problems, fmt.Sprintf("key column %s.%s does not exist in production", t.name(), c))
 		}
 	}
-	castable, err := r.castable(ctx, t, backup)
-	if err != nil {
-		return err
+	if len(problems) == 0 && len(t.key) > 0 && !t.detail.uniqueOn(t.key) {
+		problems = append(problems, fmt.Sprintf("no unique index of %s in production is on its key (%s); rows cannot be told apart", t.name(), strings.Join(t.key, ", ")))
 	}
-	more, warnings := t.match(backup, castable)
-	problems = append(problems, more...)
-	if len(problems) == 0 {
-		if len(t.key) == 0 {
-			problems = append(problems, fmt.Sprintf("table %s has no identity key (primary key, or unique columns that are NOT NULL)", t.name()))
-		} else if !t.detail.uniqueOn(t.key) {
-			problems = append(problems, fmt.Sprintf("no unique index of %s in production is on its key (%s); rows cannot be told apart", t.name(), strings.Join(t.key, ", ")))
-		} else if !backup.uniqueOn(t.were(t.key)) {
-			problems = append(problems, fmt.Sprintf("no unique index of %s in the recovery database is on its key (%s); is it a copy of the right database?", t.name(), strings.Join(t.key, ", ")))
-		}
+	if len(t.key) == 0 && need {
+		problems = append(problems, fmt.Sprintf("table %s has no identity key (primary key, or unique columns that are NOT NULL)", t.name()))
 	}
 	if t.detail.insertRules {
 		problems = append(problems, fmt.Sprintf("table %s has rules on INSERT or UPDATE, which restore does not handle yet; disable them for the time of the restore (ALTER TABLE … DISABLE RULE)", t.name()))
 	}
+	if t.backup != nil {
+		more, warnings, err := r.fitBackup(ctx, t)
+		switch {
+		case err != nil:
+			return err
+		case len(more) > 0 && !need:
+			t.backup, t.fetched, t.items, t.casts, t.noBackup = nil, nil, nil, nil, strings.Join(more, "; ")
+		default:
+			problems = append(problems, more...)
+			r.warn(warnings...)
+		}
+	}
 	if len(problems) > 0 {
 		return fmt.Errorf("%s", strings.Join(problems, "\n  - "))
 	}
-	r.warn(warnings...)
+	if t.backup == nil {
+		return nil
+	}
 	return r.proveSQL(ctx, t)
+}
+
+func (r *restore) fitBackup(ctx context.Context, t *table) (problems, warnings []string, err error) {
+	backup := r.recovery.detail[t.backup.OID]
+	castable, err := r.castable(ctx, t, backup)
+	if err != nil {
+		return nil, nil, err
+	}
+	problems, warnings = t.match(backup, castable)
+	if len(problems) == 0 && !backup.uniqueOn(t.were(t.key)) && len(t.key) > 0 {
+		problems = append(problems, fmt.Sprintf("no unique index of %s in the recovery database is on its key (%s); is it a copy of the right database?", t.name(), strings.Join(t.key, ", ")))
+	}
+	if len(t.key) == 0 && len(problems) == 0 {
+		problems = append(problems, "without a key its rows cannot be found in the recovery database")
+	}
+	return problems, warnings, nil
 }

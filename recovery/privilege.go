@@ -23,7 +23,7 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 		if r.production.detail[t.live.OID].rowSecurity {
 			hidden = append(hidden, rowSecurityProblem("production", t.live))
 		}
-		if r.recovery.detail[t.backup.OID].rowSecurity {
+		if t.backup != nil && r.recovery.detail[t.backup.OID].rowSecurity {
 			hidden = append(hidden, rowSecurityProblem("recovery", t.backup))
 		}
 		live = append(live, schemaNeed(t.live), tableNeed(t.live, "SELECT"), tableNeed(t.live, "INSERT"))
@@ -33,7 +33,9 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 		for _, ref := range t.declared { // no trigger locks their parents: we do
 			live = append(live, need{fmt.Sprintf("has_any_column_privilege(%d::oid, 'UPDATE')", ref.Parent.OID), "GRANT UPDATE ON " + display(ref.Parent) + " TO CURRENT_USER"})
 		}
-		backup = append(backup, schemaNeed(t.backup), tableNeed(t.backup, "SELECT"))
+		if t.backup != nil {
+			backup = append(backup, schemaNeed(t.backup), tableNeed(t.backup, "SELECT"))
+		}
 		for _, s := range t.detail.sequences {
 			for _, p := range []string{"USAGE", "SELECT"} {
 				live = append(live, need{

@@ -58,7 +58,7 @@ func (r *Report) Complete() bool {
 func (r *Report) withdraw() {
 	r.Restored = 0
 	for i := range r.Tables {
-		r.Tables[i].Restored, r.Tables[i].Relinked, r.Tables[i].Unmarked = 0, 0, 0
+		r.Tables[i].Restored, r.Tables[i].FromImages, r.Tables[i].Relinked, r.Tables[i].Unmarked = 0, 0, 0, 0
 	}
 }
 

@@ -13,13 +13,14 @@ import (
 // restore is one restore under way.
 type restore struct {
 	o                    Options
-	production, recovery *side
+	production, recovery *side // recovery is nil where images alone are the source
 
-	tables []*table          // every table that rows go into, parents included
-	byOID  map[uint32]*table // of production
-	feeds  map[int]*table    // by index in Source.Tables
-	order  map[int][]string  // key columns in the order that the source gives them
-	links  []*link           // cut links, newest first
+	tables []*table           // every table that rows go into, parents included
+	byOID  map[uint32]*table  // of production
+	feeds  map[int]*table     // whose rows are found by their keys; by index in Source.Tables
+	images map[int]*imageFeed // whose images are read, likewise
+	order  map[int][]string   // key columns in the order that the source gives them
+	links  []*link            // cut links, newest first
 	byFeed map[int]*link
 	marks  map[int]string // by index in Source.Tables: the transaction that soft-deleted the rows
 	lost   []Unrestored   // cut links of whole tables that cannot be restored
@@ -47,7 +48,7 @@ type restore struct {
 // or planned; see Report.Complete for whether every row is back.
 func Restore(ctx context.Context, o Options) (report *Report, err error) {
 	began := time.Now()
-	r := &restore{o: o, byOID: map[uint32]*table{}, feeds: map[int]*table{}, order: map[int][]string{}, byFeed: map[int]*link{}, marks: map[int]string{}}
+	r := &restore{o: o, byOID: map[uint32]*table{}, feeds: map[int]*table{}, images: map[int]*imageFeed{}, order: map[int][]string{}, byFeed: map[int]*link{}, marks: map[int]string{}}
 	defer o.Progress.Done()
 	defer r.close()
 	defer func() {
@@ -65,8 +66,10 @@ func Restore(ctx context.Context, o Options) (report *Report, err error) {
 		return nil, err
 	}
 	// The recovery side is not needed any more, whatever happens.
-	if err := r.recovery.exec(ctx, "ROLLBACK"); err != nil {
-		return nil, err
+	if r.recovery != nil {
+		if err := r.recovery.exec(ctx, "ROLLBACK"); err != nil {
+			return nil, err
+		}
 	}
 	report, err = r.run(ctx)
 	if report != nil {
@@ -79,11 +82,18 @@ func (r *restore) open(ctx context.Context) (err error) {
 	if r.production, err = connect(ctx, "production", r.o.Production, r.o.Source.Database); err != nil {
 		return err
 	}
-	if r.recovery, err = connect(ctx, "recovery", r.o.Recovery, r.o.Source.Database); err != nil {
-		return err
+	if r.o.Recovery != "" || r.o.NoImages || r.o.Source.fromFile() {
+		if r.recovery, err = connect(ctx, "recovery", r.o.Recovery, r.o.Source.Database); err != nil {
+			return err
+		}
+	} else if !r.o.Source.whole() {
+		return refuse(Usage, "no recovery database is given: name it with --recovery. The journal holds the keys of these rows, not the rows themselves (see capture: rows in the rules)")
+	}
+	if r.recovery == nil && r.o.WithParents {
+		return refuse(Usage, "--with-parents takes the parents from the recovery database: name it with --recovery")
 	}
 	// Reading the definition of a table takes a lock on it too.
-	for _, s := range []*side{r.production, r.recovery} {
+	for _, s := range r.sides() {
 		if err := s.exec(ctx, fmt.Sprintf("SET lock_timeout = %d", r.o.lockTimeout().Milliseconds())); err != nil {
 			return err
 		}
@@ -91,18 +101,21 @@ func (r *restore) open(ctx context.Context) (err error) {
 	if c := r.o.config(); r.o.Batch > 0 && len(c.Before)+len(c.After) > 0 {
 		return refuse(Usage, "the configuration has SQL to run in the transaction of the restore (restore.before, restore.after), and --batch makes it several; restore without --batch")
 	}
-	if err := proveDistinct(ctx, r.production, r.recovery); err != nil {
+	if r.recovery != nil {
+		if err := proveDistinct(ctx, r.production, r.recovery); err != nil {
+			return err
+		}
+		// All that is read from the recovery database is one state of it.
+		if err := r.recovery.exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
+			return err
+		}
+	} else if err := refuseStandby(ctx, r.production); err != nil {
 		return err
 	}
-	// All that is read from the recovery database is one state of it.
-	if err := r.recovery.exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
-		return err
-	}
-	if err := r.production.load(ctx); err != nil {
-		return err
-	}
-	if err := r.recovery.load(ctx); err != nil {
-		return err
+	for _, s := range r.sides() {
+		if err := s.load(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.refuseSwappedNames(); err != nil {
 		return err
@@ -121,11 +134,19 @@ func (r *restore) open(ctx context.Context) (err error) {
 func (r *restore) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	for _, s := range r.sides() {
+		_ = s.conn.Close(ctx)
+	}
+}
+
+// sides are those that are connected.
+func (r *restore) sides() (out []*side) {
 	for _, s := range []*side{r.production, r.recovery} {
 		if s != nil {
-			_ = s.conn.Close(ctx)
+			out = append(out, s)
 		}
 	}
+	return out
 }
 
 func (r *restore) warn(warnings ...string) { r.warnings = append(r.warnings, warnings...) }

@@ -17,11 +17,14 @@ type Source struct {
 	Database string          // where the deletions were, as a default; "" if not known
 	Tables   []journal.Table // Schema may be "" in a key file: the table of that name
 	// Rows yields every key; Row.Table indexes Tables. It may be ranged over more than once.
-	Rows     iter.Seq2[journal.Row, error]
-	Warnings []string         // shown in the plan
-	of       []*journal.Entry // one a table: whose it is; nil of a file
-	partial  bool             // tables whose keys were not captured are left out and listed
-	origin   string           // how a file was asked for: "--from-diff lost.json"
+	Rows iter.Seq2[journal.Row, error]
+	// Images yields the image of every row that has one, likewise; nil: there are none.
+	Images   iter.Seq2[journal.Image, error]
+	Warnings []string                   // shown in the plan
+	of       []*journal.Entry           // one a table: whose it is; nil of a file
+	partial  bool                       // tables whose keys were not captured are left out and listed
+	origin   string                     // how a file was asked for: "--from-diff lost.json"
+	back     map[string]map[string]bool // see restoredBefore
 }
 
 // fromFile: a person wrote the keys.
@@ -130,5 +133,22 @@ func fromEntries(ctx context.Context, j journal.Journal, entries []*journal.Entr
 			}
 		}
 	}
-	return s, nil
+	s.Images = func(yield func(journal.Image, error) bool) {
+		for i, e := range entries {
+			for image, err := range j.Images(ctx, e.ID) {
+				image.Table += base[i]
+				if !yield(image, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+	var err error
+	s.back, err = restoredBefore(ctx, j, entries)
+	return s, err
+}
+
+// whole: there are images of the rows of some table.
+func (s *Source) whole() bool {
+	return s.Images != nil && slices.ContainsFunc(s.Tables, func(t journal.Table) bool { return t.RowsCaptured && t.Rows > 0 })
 }

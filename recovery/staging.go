@@ -12,17 +12,26 @@ import (
 func (r *restore) makeStaging(ctx context.Context, t *table) error {
 	// Made by a query, columns keep their exact types and collations, and none
 	// of the table's constraints.
-	sql := fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s FROM %s WITH NO DATA", local(t.in), list("", t.columns), t.live.QuotedName()) +
-		fmt.Sprintf("; CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_class, NULL::text AS rowback_reason, NULL::bool AS rowback_marked FROM %s WITH NO DATA",
-			local(t.left), list("", t.columns), t.live.QuotedName())
+	sql := fmt.Sprintf("CREATE TEMP TABLE %[1]s AS SELECT %[2]s%[3]s FROM %[4]s WITH NO DATA; ALTER TABLE %[5]s ALTER rowback_kind SET DEFAULT 0, ALTER rowback_feed SET DEFAULT %[6]d, ALTER rowback_no SET DEFAULT 0",
+		local(t.in), prefixComma(list("", t.columns)), kindColumns, t.live.QuotedName(), t.in, lastFeed) +
+		fmt.Sprintf("; CREATE TEMP TABLE %s AS SELECT %sNULL::text AS rowback_class, NULL::text AS rowback_reason, NULL::bool AS rowback_marked FROM %s WITH NO DATA",
+			local(t.left), prefixComma(list("", t.columns)), t.live.QuotedName())
 	if t.land != "" {
-		text := make([]string, len(t.columns))
-		for i, c := range t.columns {
+		text := make([]string, len(t.fetched))
+		for i, c := range t.fetched {
 			text[i] = quote(c) + " text"
 		}
 		sql += fmt.Sprintf("; CREATE TEMP TABLE %s (%s)", local(t.land), strings.Join(text, ", "))
 	}
 	return r.production.exec(ctx, sql)
+}
+
+// prefixComma is a list that more follows.
+func prefixComma(list string) string {
+	if list == "" {
+		return ""
+	}
+	return list + ", "
 }
 
 func local(name string) string { return strings.TrimPrefix(name, "pg_temp.") }
@@ -33,12 +42,12 @@ func (r *restore) settle(ctx context.Context, t *table) error {
 	if t.land == "" {
 		return nil
 	}
-	values := make([]string, len(t.columns))
+	values := make([]string, len(t.fetched))
 	kinds := map[string]string{}
 	for _, c := range t.live.Columns {
 		kinds[c.Name] = c.Type
 	}
-	for i, c := range t.columns {
+	for i, c := range t.fetched {
 		values[i] = fmt.Sprintf("%s::%s%s", quote(c), kinds[c], t.detail.columns[c].collate)
 	}
 	for _, c := range t.casts {
@@ -52,7 +61,7 @@ func (r *restore) settle(ctx context.Context, t *table) error {
 			there, back = there+"::"+c.backupType, c.backupType
 		}
 		there += "::" + c.liveType
-		values[slices.Index(t.columns, c.column)] = there + t.detail.columns[c.column].collate
+		values[slices.Index(t.fetched, c.column)] = there + t.detail.columns[c.column].collate
 		lost, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE (%s)::%s::text IS DISTINCT FROM %s", t.land, there, back, quote(c.column)))
 		problem := fmt.Sprintf("%s.%s: %s in the recovery database does not fit %s in production", t.name(), c.column, c.backupType, c.liveType)
 		switch code := sqlState(err); {
@@ -65,7 +74,7 @@ func (r *restore) settle(ctx context.Context, t *table) error {
 		}
 	}
 	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s; TRUNCATE %s",
-		t.in, list("", t.columns), strings.Join(values, ", "), t.land, t.land))
+		t.in, list("", t.fetched), strings.Join(values, ", "), t.land, t.land))
 }
 
 // index makes staged rows quick to find by their key, and by what references
@@ -73,7 +82,10 @@ func (r *restore) settle(ctx context.Context, t *table) error {
 // it takes large tables for small ones.
 func (r *restore) index(ctx context.Context) error {
 	for _, t := range r.tables {
-		by := [][]string{t.key}
+		var by [][]string
+		if len(t.key) > 0 {
+			by = append(by, t.key)
+		}
 		for _, child := range r.tables {
 			for _, ref := range child.references() {
 				if p := r.staged(ref); p == t && t.detail.uniqueOn(ref.ParentColumns) {
@@ -106,8 +118,21 @@ func (r *restore) index(ctx context.Context) error {
 
 // dedupe leaves one staged row a key: several entries, or one entry in which a
 // row was deleted twice, may ask for the same row. The last one stays.
-func (r *restore) dedupe(ctx context.Context, name string, key []string) (int64, error) {
+func (r *restore) dedupe(ctx context.Context, name string, key []string, order string) (int64, error) {
 	return r.production.affect(ctx, fmt.Sprintf(
-		"DELETE FROM %[1]s WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY %[2]s ORDER BY ctid DESC) AS n FROM %[1]s) x WHERE n > 1)",
-		name, list("", key)))
+		"DELETE FROM %[1]s WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY %[2]s ORDER BY %[3]s) AS n FROM %[1]s) x WHERE n > 1)",
+		name, list("", key), order))
+}
+
+// dedupeTable is dedupe for a table's staging. Rows without a key may be there
+// several times.
+func (r *restore) dedupeTable(ctx context.Context, t *table) error {
+	if len(t.key) == 0 {
+		return nil
+	}
+	if _, err := r.dedupe(ctx, t.left, t.key, "ctid DESC"); err != nil {
+		return err
+	}
+	_, err := r.dedupe(ctx, t.in, t.key, "rowback_feed, rowback_no DESC, ctid DESC")
+	return err
 }

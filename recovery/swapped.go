@@ -6,6 +6,9 @@ const swapped = "are --production and --recovery swapped?"
 
 // refuseSwappedNames: the databases' names say the opposite of their roles.
 func (r *restore) refuseSwappedNames() error {
+	if r.recovery == nil {
+		return nil
+	}
 	was, is, backup := r.o.Source.Database, r.production.catalog.Database, r.recovery.catalog.Database
 	if was == "" || was == is || was != backup {
 		return nil
@@ -16,6 +19,9 @@ func (r *restore) refuseSwappedNames() error {
 // refuseSwapped: everything asked for is in production, and the recovery
 // database has nothing of it. It must be called after classify.
 func (r *restore) refuseSwapped() error {
+	if r.recovery == nil {
+		return nil
+	}
 	var asked, there int64
 	for _, t := range r.tables {
 		asked += t.count.Requested - t.count.Parents

@@ -12,17 +12,26 @@ import (
 // table is one table that rows are restored into: its two sides, and its
 // temporary tables in our session on production.
 type table struct {
-	live, backup *catalog.Table
-	detail       *detail      // of live
-	config       *TableConfig // never nil
-	key          []string
-	columns      []string    // in both, none generated, in live's order; what travels
-	items        []string    // one a column: what the recovery database is asked for, over row b and the expressions x
-	casts        []cast      // columns whose type differs between the sides
-	declared     []reference // polymorphic ones, from the configuration
-	binary       bool        // rows travel in COPY's binary form
+	live     *catalog.Table
+	backup   *catalog.Table // nil: the rows come from images alone
+	noBackup string         // why
+	detail   *detail        // of live
+	config   *TableConfig   // never nil
+	key      []string
+	fetched  []string    // in both, none generated, in live's order; what travels from the recovery database
+	items    []string    // one of fetched: what the recovery database is asked for, over row b and the expressions x
+	casts    []cast      // columns whose type differs between the sides
+	declared []reference // polymorphic ones, from the configuration
+	binary   bool        // rows travel in COPY's binary form
 
-	in   string // temporary table: rows to insert; the columns of live
+	images  []*imageFeed
+	byKey   bool       // keys are looked up in the recovery database
+	kinds   [][]string // the columns known of a staged row, by its kind; see kind.go
+	used    []int      // the kinds that there may be
+	columns []string   // known of a row of some kind, in live's order
+	always  []string   // of them, those known of every row
+
+	in   string // temporary table: rows to insert; columns, and those of kind.go
 	left string // temporary table: rows that stay out, with class and reason
 	land string // temporary table: rows as text before their casts; "" without casts
 
@@ -47,8 +56,9 @@ const (
 
 func (t *table) name() string { return display(t.live) }
 
+// hasAll: the columns are known of every staged row.
 func (t *table) hasAll(columns []string) bool {
-	return !slices.ContainsFunc(columns, func(c string) bool { return !slices.Contains(t.columns, c) })
+	return !slices.ContainsFunc(columns, func(c string) bool { return !slices.Contains(t.always, c) })
 }
 
 // find looks a table up by name; schema "" means the one table of that name,

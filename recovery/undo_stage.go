@@ -50,7 +50,7 @@ func (u *undo) stage(ctx context.Context) error {
 		base += len(e.Tables)
 	}
 	for _, t := range u.tables {
-		if _, err := u.dedupe(ctx, t.in, t.key); err != nil {
+		if _, err := u.dedupe(ctx, t.in, t.key, "ctid DESC"); err != nil {
 			return err
 		}
 		if err := u.production.exec(ctx, fmt.Sprintf("CREATE INDEX ON %s (%s); ANALYZE %[1]s", t.in, list("", t.key))); err != nil {

@@ -53,6 +53,11 @@ func (r *restore) refuseUnfit(ctx context.Context) error {
 		if t.count.Restored == 0 {
 			continue
 		}
+		unknown, err := r.refuseUnknown(ctx, t)
+		if err != nil {
+			return err
+		}
+		problems = append(problems, unknown...)
 		mend := func(column string) string {
 			return fmt.Sprintf("give them a value in the configuration: restore: {tables: {%s: {columns: {%s: SQL}}}}", t.name(), column)
 		}

@@ -60,18 +60,21 @@ func (r *restore) verify(ctx context.Context) ([]Check, error) {
 
 // verifyRows proves that every staged row is in production, bit for bit.
 func (r *restore) verifyRows(ctx context.Context, t *table) ([]Check, error) {
+	if len(t.key) == 0 {
+		return r.verifyKeyless(ctx, t)
+	}
 	same, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s s JOIN %s l ON %s WHERE %s",
-		t.in, only(t.live), equal("l", t.key, "s", t.key), sameImage("l", "s", t.columns)))
+		t.in, only(t.live), equal("l", t.key, "s", t.key), t.same("l", "s")))
 	if err != nil {
 		return nil, err
 	}
-	c := Check{Name: "rows equal: " + t.name(), OK: same == t.count.Restored, Detail: fmt.Sprintf("%d of %d inserted rows equal the recovery database's", same, t.count.Restored)}
+	c := Check{Name: "rows equal: " + t.name(), OK: same == t.count.Restored, Detail: fmt.Sprintf("%d of %d inserted rows equal %s", same, t.count.Restored, t.origin())}
 	if !c.OK {
 		rows, err := r.production.rows(ctx, fmt.Sprintf(`
 			SELECT %s || CASE WHEN %s THEN ' is not there' ELSE ' differs in ' || %s END
 			FROM %s s LEFT JOIN %s l ON %s WHERE NOT (%s) OR %s ORDER BY %s LIMIT %d`,
-			shown(t.key, "s", t.key), "l."+quote(t.key[0])+" IS NULL", differing("l", "s", t.columns),
-			t.in, only(t.live), equal("l", t.key, "s", t.key), sameImage("l", "s", t.columns), "l."+quote(t.key[0])+" IS NULL", list("s.", t.key), listed))
+			shown(t.key, "s", t.key), "l."+quote(t.key[0])+" IS NULL", t.differs("l", "s"),
+			t.in, only(t.live), equal("l", t.key, "s", t.key), t.same("l", "s"), "l."+quote(t.key[0])+" IS NULL", list("s.", t.key), listed))
 		if err != nil {
 			return nil, err
 		}
@@ -80,6 +83,27 @@ func (r *restore) verifyRows(ctx context.Context, t *table) ([]Check, error) {
 		}
 	}
 	return []Check{c}, nil
+}
+
+// origin is whose rows the restored ones are.
+func (t *table) origin() string {
+	switch t.count.FromImages {
+	case 0:
+		return "the recovery database's"
+	case t.count.Restored:
+		return "their images in the journal"
+	}
+	return "their images in the journal, or the recovery database's"
+}
+
+// verifyKeyless proves it for a table without a key: before, no live row was like
+// one of the inserted, so all that are, are those.
+func (r *restore) verifyKeyless(ctx context.Context, t *table) ([]Check, error) {
+	same, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s l WHERE EXISTS (SELECT FROM %s s WHERE %s)", only(t.live), t.in, t.is("l", "s")))
+	if err != nil {
+		return nil, err
+	}
+	return []Check{{Name: "rows equal: " + t.name(), OK: same == t.count.Restored, Detail: fmt.Sprintf("%d rows in production equal the %d inserted ones", same, t.count.Restored)}}, nil
 }
 
 // verifyUnique re-checks what quiet triggers would have: deferrable unique and
@@ -100,10 +124,14 @@ func (r *restore) verifyUnique(ctx context.Context, t *table) ([]Check, error) {
 		if a.predicate != "" {
 			where = " WHERE " + a.predicate
 		}
-		rows := fmt.Sprintf("(SELECT tableoid AS rowback_table, ctid AS rowback_at, %s, %s FROM %s%s)", list("", t.key), strings.Join(exprs, ", "), only(t.live), where)
+		rows := fmt.Sprintf("(SELECT tableoid AS rowback_table, ctid AS rowback_at, %s%s FROM %s%s)", prefixComma(list("", t.key)), strings.Join(exprs, ", "), only(t.live), where)
+		inserted := ""
+		if len(t.key) > 0 { // else all rows are looked at
+			inserted = fmt.Sprintf("JOIN %s s ON %s ", t.in, equal("a", t.key, "s", t.key))
+		}
 		twice, err := r.production.number(ctx, fmt.Sprintf(
-			"SELECT count(*) FROM %[1]s a JOIN %[2]s s ON %[3]s JOIN %[1]s b ON %[4]s AND (a.rowback_table, a.rowback_at) <> (b.rowback_table, b.rowback_at)",
-			rows, t.in, equal("a", t.key, "s", t.key), strings.Join(match, " AND ")))
+			"SELECT count(*) FROM %[1]s a %[2]sJOIN %[1]s b ON %[3]s AND (a.rowback_table, a.rowback_at) <> (b.rowback_table, b.rowback_at)",
+			rows, inserted, strings.Join(match, " AND ")))
 		if err != nil {
 			return nil, err
 		}

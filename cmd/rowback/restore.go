@@ -24,6 +24,7 @@ type restoreOptions struct {
 	keys        string
 	fromDiff    string
 	withParents bool
+	noImages    bool
 	onDifferent string
 	undo        bool
 	dryRun, yes bool
@@ -37,8 +38,8 @@ func newRestoreCommand(s *settings) *cobra.Command {
 		Use:   "restore [ID…]",
 		Short: "Brings back the rows that a deletion removed",
 		Long: `Brings back exactly the rows that the deletions with these IDs (or unique
-beginnings of them) removed: collects them by key from the recovery database,
-inserts them into production in one transaction, and verifies every row and
+beginnings of them) removed: takes them from their images in the journal where
+it has those (capture: rows), else by key from the recovery database, inserts them into production in one transaction, and verifies every row and
 foreign key before it commits. Rows that are there are never changed; links that
 the deletion set to NULL are restored where they still are. What cannot be
 restored is listed, with the reason.
@@ -48,7 +49,9 @@ Instead of IDs, a filter selects whole committed deletions, or --table with
 ID --keys --output json' prints (of it, the keys of that table), or CSV with a
 header; --from-diff takes what a file of 'rowback diff --out' proposes.
 
-The recovery database is only read. It may be a standby.
+The recovery database is only read. It may be a standby. Without one only rows
+that the journal has images of come back; the others are listed. If the images are
+encrypted, --journal-key names the file of their key.
 
 --undo takes a restore back: it removes exactly the rows that it inserted and
 that nobody has touched since, and cuts the links that it restored; rows that
@@ -65,6 +68,7 @@ Exit codes: 0 every row is back; 3 done, and some rows could not be restored;
 connection broke at COMMIT and it is not known, or, with --batch, how much is
 back already.`,
 		Example: `  rowback restore 01JY2M --recovery postgres://recovery.internal/shop --dry-run
+  rowback restore 01JY2M --journal-key /etc/rowback/journal.key   # from images alone
   rowback restore 01JY2M 01JY2P --recovery postgres://recovery.internal/shop --yes
   rowback restore --since 2h --user batch --recovery postgres://recovery.internal/shop
   rowback restore --table orders --keys lost.csv --recovery postgres://recovery.internal/shop
@@ -82,6 +86,7 @@ back already.`,
 	f.StringVar(&o.keys, "keys", "", "restore the rows of --table whose keys are in `FILE`")
 	f.StringVar(&o.fromDiff, "from-diff", "", "restore the lost rows in `FILE`, made by rowback diff --out")
 	f.BoolVar(&o.withParents, "with-parents", false, "bring back parents that are gone too, though these deletions did not remove them")
+	f.BoolVar(&o.noImages, "no-images", false, "take every row from the recovery database, also where the journal has its image")
 	f.BoolVar(&o.undo, "undo", false, "take restores back: the IDs are those of the restores' own entries")
 	f.StringVar(&o.onDifferent, "on-different", "report", "rows that are in production with other values now: `report|skip|fail`: list them, only count them, or write nothing at all if there is one")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
@@ -103,7 +108,7 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 	if o.undo {
 		return runUndo(cmd, s, o, ids)
 	}
-	if s.Recovery == "" {
+	if s.Recovery == "" && (o.keys != "" || o.fromDiff != "" || o.noImages) {
 		return usageError(errors.New("no recovery database is given: name it with --recovery, or as recovery in the configuration file"))
 	}
 	asks, config, err := o.begin(cmd, s)
@@ -112,13 +117,17 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 	}
 	options := recovery.Options{
 		Production: connString(s.Production), Recovery: connString(s.Recovery),
-		Config: config, OnDifferent: recovery.OnDifferent(o.onDifferent), WithParents: o.withParents, DryRun: o.dryRun, LockTimeout: o.lockTimeout, Batch: o.batch,
+		Config: config, OnDifferent: recovery.OnDifferent(o.onDifferent), WithParents: o.withParents, NoImages: o.noImages, DryRun: o.dryRun, LockTimeout: o.lockTimeout, Batch: o.batch,
 		Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
 	}
 	// A file of keys needs the journal only to put the restore on record.
 	byFile := o.keys != "" || o.fromDiff != ""
 	if !byFile || !o.dryRun {
-		j, err := s.openJournal(ctx, journal.Options{MustExist: !byFile, Reader: o.dryRun})
+		key, err := s.journalKey()
+		if err != nil {
+			return err
+		}
+		j, err := s.openJournal(ctx, journal.Options{MustExist: !byFile, Reader: o.dryRun, Key: key})
 		if err != nil {
 			return err
 		}
@@ -178,7 +187,7 @@ func (o restoreOptions) check(f journal.Filter, ids []string) error {
 		return errors.New("--keys needs --table: the keys of which table?")
 	case o.keys != "" && (len(ids) > 0 || f != (journal.Filter{Table: f.Table})):
 		return errors.New("--keys goes with --table alone, without IDs or other filters")
-	case o.undo && (len(ids) == 0 || filtered || o.keys != "" || o.fromDiff != "" || o.withParents || o.batch != 0 || o.onDifferent != "report"):
+	case o.undo && (len(ids) == 0 || filtered || o.keys != "" || o.fromDiff != "" || o.withParents || o.noImages || o.batch != 0 || o.onDifferent != "report"):
 		return errors.New("--undo takes the IDs of restores (`rowback log` lists them), and nothing else but --dry-run, --yes and --lock-timeout")
 	case len(ids) > 0 && filtered:
 		return errors.New("give IDs or a filter, not both")
@@ -226,6 +235,8 @@ func restoreError(err error) error {
 	switch {
 	case errors.Is(err, recovery.ErrStopped):
 		return recovery.ErrStopped
+	case errors.Is(err, journal.ErrSealed):
+		return usageError(err)
 	case errors.Is(err, recovery.ErrDeclined):
 		return refusedError(err)
 	case !errors.As(err, &refusal):

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -23,15 +24,30 @@ type shop struct {
 	name                       string
 	production, backup, direct string // URLs; direct is production's without the proxy
 	journal                    string
+	env                        []string // of every rowback, beside the test's own
 }
 
 // newShop fills a database with sql and puts a proxy in front of it.
 func newShop(t *testing.T, sql ...string) *shop {
 	t.Helper()
-	s := &shop{t: t, name: pgtest.Database(t, sql...), journal: filepath.Join(t.TempDir(), "journal")}
+	return newShopWith(t, "", nil, sql...)
+}
+
+// newShopWith has a configuration file for the proxy, and an environment.
+func newShopWith(t *testing.T, config string, env []string, sql ...string) *shop {
+	t.Helper()
+	s := &shop{t: t, name: pgtest.Database(t, sql...), journal: filepath.Join(t.TempDir(), "journal"), env: env}
 	s.direct = pgtest.Shared(t).URL(s.name)
 	cmd := exec.CommandContext(context.Background(), program(t), "proxy", "--listen", "127.0.0.1:0", "--upstream", pgtest.Shared(t).URL("postgres"),
 		"--journal", s.journal, "--mode", "alert", "--admin", "off")
+	cmd.Env = append(os.Environ(), env...)
+	if config != "" {
+		file := filepath.Join(t.TempDir(), "rowback.yaml")
+		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Args = append(cmd.Args, "--config", file)
+	}
 	p, addr, err := startProxy(cmd)
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +99,7 @@ func (s *shop) try(args ...string) (stdout, stderr string, code int) {
 	s.t.Helper()
 	var o, e bytes.Buffer
 	cmd := exec.CommandContext(context.Background(), program(s.t), append(args, "--journal", s.journal)...)
+	cmd.Env = append(os.Environ(), s.env...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.t.TempDir(), &o, &e
 	err := cmd.Run()
 	var exit *exec.ExitError
@@ -109,7 +126,10 @@ type report struct {
 // restore runs rowback restore, which must end with the exit code.
 func (s *shop) restore(code int, args ...string) report {
 	s.t.Helper()
-	args = append([]string{"restore", "--yes", "--output", "json", "--production", s.direct, "--recovery", s.backup}, args...)
+	args = append([]string{"restore", "--yes", "--output", "json", "--production", s.direct}, args...)
+	if s.backup != "" {
+		args = append(args, "--recovery", s.backup)
+	}
 	out := s.rowback(code, args...)
 	var r report
 	if err := json.Unmarshal([]byte(out), &r); err != nil && code != 2 {
