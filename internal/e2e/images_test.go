@@ -32,7 +32,7 @@ func TestImages_RestoreFromTheJournalAlone(t *testing.T) {
 	if out := s.rowback(0, "log", "--output", "json", "--keys", truncated); !strings.Contains(out, `"rows_captured":true`) || !strings.Contains(out, `{"id":5}`) {
 		t.Errorf("%.400s", out)
 	}
-	for _, secret := range []string{"A Rather Secret", "Rather Secret Name", "md5"} {
+	for _, secret := range []string{"A Rather Secret", "Rather Secret Name", "c4ca4238a0b923820dcc"} {
 		if file := fileWith(t, s.journal, secret); file != "" {
 			t.Errorf("%q is in %s", secret, file)
 		}
