@@ -62,7 +62,7 @@ func (r *run) decide(ctx context.Context, v verdict, removed []journal.Table) er
 }
 
 func (r *run) refuse(ctx context.Context, v verdict, removed []journal.Table) error {
-	return r.s.blocked(ctx, r.w, r.mark, refusal{verb: r.verb(), verdict: v, sql: r.st.Text, tables: removed})
+	return r.s.blocked(ctx, r.w, r.mark, refusal{verb: r.verb(), verdict: v, sql: r.st.Text, tables: removed, need: r.needed(removed)})
 }
 
 // answer says why a rule does not stop a statement that it would.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/sqlparse"
 )
 
@@ -60,7 +61,7 @@ func (r *run) permitIn(ctx context.Context, rule *policy.Rule, verb policy.Verb,
 	}
 	name := ""
 	if t != nil {
-		name = " on " + t.QuotedName()
+		name = " on " + displayName(journal.Table{Schema: t.Schema, Name: t.Name})
 	}
 	v := verdict{rule: rule, limit: notRows}
 	switch {
@@ -68,11 +69,11 @@ func (r *run) permitIn(ctx context.Context, rule *policy.Rule, verb policy.Verb,
 		if some, err := r.hasRows(ctx, t); err != nil || !some {
 			return err
 		}
-		v.what = "is refused" + name + ", which has rows" + by(rule)
+		v.reason, v.what = refusedVerb, "is refused"+name+", which has rows"+by(rule)
 	case verb != "" && rule.Refuses(verb):
-		v.what = "is refused" + name + by(rule)
+		v.reason, v.what = refusedVerb, "is refused"+name+by(rule)
 	case rule.WhereRequired && (verb == policy.Delete || verb == policy.Update && rule.Updates) && !r.conditional():
-		v.what = "needs a WHERE that names a column" + name + by(rule)
+		v.reason, v.what = noCondition, "needs a WHERE that names a column"+name+by(rule)
 	default:
 		return nil
 	}

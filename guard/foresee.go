@@ -14,7 +14,7 @@ import (
 
 // foresee judges a statement with a plan before it runs, as far as that can be
 // told: by its kind, and where it is to be held by a count of its rows that
-// locks none and stops just over the limit. p is the portal it is bound to, nil
+// locks none and stops somewhere over the limit. p is the portal it is bound to, nil
 // for a simple Query. errFailed: it is refused, and the client told.
 func (r *run) foresee(ctx context.Context, p *portal) error {
 	var tables []*catalog.Table
@@ -51,6 +51,10 @@ func (r *run) foresee(ctx context.Context, p *portal) error {
 	return r.expect(ctx, counts, max)
 }
 
+// shown is how many rows a probe counts for the operator who is to decide,
+// limit or not: they are only read, and of more the number is said to be a lower bound.
+const shown = 100_000
+
 // enough is how many rows a probe has to find, 0 if there is nothing to probe for.
 func (r *run) enough() int64 {
 	if !r.capturing() {
@@ -72,6 +76,9 @@ func (r *run) enough() int64 {
 		for _, w := range rule.Windows {
 			sum = max(sum, w.Rows+1)
 		}
+	}
+	if sum > 0 {
+		sum = max(sum, shown)
 	}
 	return sum
 }

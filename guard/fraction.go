@@ -20,32 +20,33 @@ func (r *run) fraction(ctx context.Context, removed []journal.Table) (verdict, e
 		if r.isAnswered(sh) || rule.Fraction <= 0 || rule.Mode == policy.Off {
 			continue
 		}
-		byTable, there := map[uint32]int64{}, map[uint32]int64{} // … of them marked, and so still there
+		affected, there := map[uint32]int64{}, map[uint32]int64{} // … of them changed or marked, and so still there
 		var order []uint32
 		for _, t := range sh.statement {
-			if t.Removed() {
-				if byTable[t.OID] == 0 {
-					order = append(order, t.OID)
-				}
-				byTable[t.OID] += t.Rows
-				if t.Via == journal.SoftDelete {
-					there[t.OID] += t.Rows
-				}
+			if !t.Removed() && !(t.Via == journal.Update && rule.Updates) {
+				continue
+			}
+			if affected[t.OID] == 0 {
+				order = append(order, t.OID)
+			}
+			affected[t.OID] += t.Rows
+			if t.Via == journal.SoftDelete || t.Via == journal.Update {
+				there[t.OID] += t.Rows
 			}
 		}
 		for _, o := range order {
-			t, n := r.s.view.snap.Tables[o], byTable[o]
-			if t == nil || n <= 0 || n < rule.FractionMin {
+			t, n := r.s.view.snap.Tables[o], affected[o]
+			if t == nil || n <= 0 {
 				continue
 			}
-			left, err := r.remaining(ctx, t, remainder(n, rule.Fraction)+there[o])
+			left, err := r.remaining(ctx, t, max(remainder(n, rule.Fraction), rule.FractionMin-n)+there[o])
 			if err != nil {
 				return verdict{}, err
 			}
-			left = max(0, left-there[o])
-			if share := float64(n) / float64(n+left); share > rule.Fraction {
-				return verdict{rule: rule, share: sh.statement, limit: policy.Unlimited,
-					what: fmt.Sprintf("%s %s, at least %s of %s, limit %s%s", tensed(rule, sh.statement).remove, rowsOf(sh.statement), percent(share), displayName(journal.Table{Schema: t.Schema, Name: t.Name}), percent(rule.Fraction), by(rule))}, nil
+			size := n + max(0, left-there[o])
+			if share := float64(n) / float64(size); size >= rule.FractionMin && share > rule.Fraction {
+				return verdict{rule: rule, share: sh.statement, limit: policy.Unlimited, reason: tooGreatAPart,
+					what: fmt.Sprintf("%s %s, at least %s of %s, limit %s%s", tensed(rule, sh.statement).remove, partOf(sh.statement, removed), percent(share), displayName(journal.Table{Schema: t.Schema, Name: t.Name}), percent(rule.Fraction), by(rule))}, nil
 			}
 		}
 	}

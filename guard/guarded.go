@@ -25,7 +25,7 @@ func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe
 		}
 		if rule := s.rules.strict(); refuses(rule.Mode) && rule.Uncountable != policy.Allow {
 			return nil, s.blocked(ctx, w, s.open(w).mark(""), refusal{verb: verbOf(st), sql: st.Text,
-				verdict: verdict{rule: rule, limit: notRows, what: "is refused: it cannot be counted before it commits: " + st.why}})
+				verdict: verdict{rule: rule, limit: notRows, reason: uncountable, what: "is refused: it cannot be counted before it commits: " + st.why}})
 		}
 		s.open(w).cursor = st.Cursor
 		if st.OutsideTransaction {

@@ -46,7 +46,7 @@ func (r *run) hold(ctx context.Context, v verdict, removed []journal.Table) erro
 		r.answer(v, &journal.Allowed{By: answer.By, How: "hold", ID: h.ID, Reason: answer.Reason}, removed)
 		return nil
 	}
-	x := refusal{verb: r.verb(), verdict: v, sql: r.st.Text, tables: removed, id: h.ID}
+	x := refusal{verb: r.verb(), verdict: v, sql: r.st.Text, tables: removed, need: r.needed(removed), id: h.ID}
 	switch answer.State {
 	case journal.Denied:
 		x.what += "; denied by " + answer.By
@@ -56,7 +56,10 @@ func (r *run) hold(ctx context.Context, v verdict, removed []journal.Table) erro
 		x.hint = "Ask " + answer.By + ", who denied it"
 	default:
 		x.what += fmt.Sprintf("; nobody allowed it within %s", span(h.Expires.Sub(h.Time)))
-		x.hint = "Run it again when an operator is there to allow it, or " + "ask for an allowance: " + x.command(s.rules.subject)
+		x.hint = "Run it again when an operator is there to allow it"
+		if v.limit != notRows {
+			x.hint += ", or ask for an allowance: " + x.command(s.rules.subject)
+		}
 	}
 	return s.blocked(ctx, r.w, r.mark, x)
 }

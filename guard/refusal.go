@@ -22,6 +22,7 @@ type refusal struct {
 	tables []journal.Table // what it removed, or would have
 	id     string          // of the hold that came before; "": none
 	hint   string          // "": by the verdict
+	need   int64           // rows that an allowance must have
 }
 
 // error is what the client reads.
@@ -44,37 +45,6 @@ func (x refusal) done() string {
 		return "changed"
 	}
 	return "removed"
-}
-
-// advice is what to do next.
-func (x refusal) advice(who policy.Subject) string {
-	switch {
-	case x.hint != "":
-		return x.hint
-	case strings.Contains(x.what, "cannot be recorded"):
-		return "Give the table a primary key, let the role read it, or ask an operator for --uncaptured allow"
-	case strings.Contains(x.what, "cannot be counted"), strings.Contains(x.what, "does not count"):
-		return "Ask an operator for --uncountable allow, or run it past rowback"
-	}
-	ask := "ask an operator for an allowance: " + x.command(who)
-	if (x.verb == "DELETE" || x.verb == "UPDATE") && x.rule != nil && x.rule.Transaction > 0 {
-		return fmt.Sprintf("%s in separate transactions of at most %d rows, or %s", capital(x.verb), x.rule.Transaction, ask)
-	}
-	return capital(ask)
-}
-
-// command is the allowance that would let it through.
-func (x refusal) command(who policy.Subject) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "rowback allow --rows %d --for 10m --once --user %s --database %s", max(1, counted(x.rule, x.tables)), shell(who.User), shell(who.Database))
-	seen := map[string]bool{}
-	for _, t := range x.tables {
-		if name := displayName(t); t.Via != journal.Cascade && (t.Removed() || t.Via == journal.Update) && !seen[name] && len(seen) < maxNamed {
-			seen[name] = true
-			b.WriteString(" --table " + shell(name))
-		}
-	}
-	return b.String()
 }
 
 // shell quotes a word for a shell where it needs that.

@@ -78,7 +78,7 @@ func TestRules_EachTableByItsOwn(t *testing.T) {
 	refunds.Match.Tables, refunds.Statement = []string{"refunds"}, 5
 	eachForm(t, ruled(refunds), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
 		before := e.keys()
-		pe := refused(t, c, "DELETE FROM orders WHERE id <= 3", "would remove 15 rows", "6 rows (refunds 6) of them", "limit 5", `rule "money"`)
+		pe := refused(t, c, "DELETE FROM orders WHERE id <= 3", "would remove 15 rows", "of which 6 rows (refunds 6) count", "limit 5", `rule "money"`)
 		if !strings.Contains(pe.Hint, "rowback allow --rows") || !strings.Contains(pe.Hint, "--table orders") {
 			t.Errorf("hint %q", pe.Hint)
 		}
@@ -162,11 +162,13 @@ func TestRules_RefusedVerbs(t *testing.T) {
 
 func TestRules_FractionOfTheTable(t *testing.T) {
 	r := free("tenth")
-	r.Fraction, r.FractionMin = 0.1, 3
+	r.Fraction, r.FractionMin, r.Updates = 0.1, 50, true
 	eachForm(t, ruled(r), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
 		passes(t, c, "DELETE FROM plain WHERE id <= 10") // of 100
 		refused(t, c, "DELETE FROM plain WHERE id <= 20", "10 rows (plain 10)", "11.1% of plain", "limit 10%")
-		passes(t, c, "DELETE FROM tree WHERE id IN (30, 31)") // few
+		passes(t, c, "DELETE FROM tree WHERE id > 20") // of fewer than 50
+		passes(t, c, "UPDATE plain SET id = id WHERE id <= 19")
+		refused(t, c, "UPDATE plain SET id = id WHERE id <= 20", "would change 10 rows (plain 10)", "11.1% of plain", "limit 10%")
 		refused(t, c, "DELETE FROM orders WHERE id <= 11", "11% of orders")
 	})
 }

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
@@ -196,10 +197,14 @@ func (r *run) verdict(ctx context.Context) error {
 	removed := r.since()
 	tx.removals.rows = total(tx.removals.tables)
 	if rule := s.rules.strict(); !r.after.tracking && !r.sees() && refuses(rule.Mode) {
-		return r.refuse(ctx, verdict{rule: rule, limit: notRows, what: "may remove rows, and the server does not count them (track_counts is off)"}, removed)
+		return r.refuse(ctx, verdict{rule: rule, limit: notRows, reason: uncountable, what: "may remove rows, and the server does not count them (track_counts is off)"}, removed)
 	}
 	if names, rule := r.unvouched(); len(names) > 0 {
-		return r.refuse(ctx, verdict{rule: rule, limit: notRows, what: "truncates, drops, detaches or rewrites " + strings.Join(names, ", ") + " on the way, and how many rows that takes cannot be counted"}, removed)
+		why := uncountable
+		if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "oid ") }) {
+			why = madePast
+		}
+		return r.refuse(ctx, verdict{rule: rule, limit: notRows, reason: why, what: "truncates, drops, detaches or rewrites " + strings.Join(names, ", ") + " on the way, and how many rows that takes cannot be counted"}, removed)
 	}
 	if tx.xid = r.after.xid; tx.xid == "" {
 		tx.xid = r.before.xid

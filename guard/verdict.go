@@ -16,7 +16,8 @@ type verdict struct {
 	what    string          // for people; it continues the statement's verb
 	share   []journal.Table // the rows that the rule is about
 	limit   int64           // that it is over; policy.Unlimited: another one than a rule's own number; notRows
-	atLeast bool            // there may be more rows than share says
+	reason  reason
+	atLeast bool // there may be more rows than share says
 }
 
 // share is the part of removed rows that falls under one rule.
@@ -88,26 +89,20 @@ func (r *run) judgeShare(sh share, statement []journal.Table) verdict {
 		return verdict{}
 	}
 	// Windows first: whatever the verdict, what is under way counts for others.
-	crowded := s.j.windows.reserve(s.j.o.Now(), s.tx, rule, s.rules.subject, sh.tx, &s.tx.removals)
+	full := s.j.windows.reserve(s.j.o.Now(), s.tx, rule, s.rules.subject, sh.tx, &s.tx.removals)
 	words := tensed(rule, sh.statement)
 	if r.atLeast {
 		words.remove += " at least"
 	}
-	of := func(tables, all []journal.Table) string {
-		if len(tables) == len(all) {
-			return rowsOf(tables)
-		}
-		return rowsOf(all) + "; " + rowsOf(tables) + " of them"
-	}
 	switch {
 	case over(n, rule.Statement):
 		return verdict{rule: rule, share: sh.statement, limit: rule.Statement, atLeast: r.atLeast,
-			what: fmt.Sprintf("%s %s, limit %d%s", words.remove, of(sh.statement, statement), rule.Statement, by(rule))}
+			what: fmt.Sprintf("%s %s, limit %d%s", words.remove, partOf(sh.statement, statement), rule.Statement, by(rule))}
 	case over(counted(rule, sh.tx)-s.tx.removals.pardonedOf(rule, sh.tx), rule.Transaction):
 		return verdict{rule: rule, share: sh.tx, limit: rule.Transaction, atLeast: r.atLeast,
 			what: fmt.Sprintf("%s the rows %s by this transaction to %s, limit %d%s", words.bring, words.removed, rowsOf(sh.tx), rule.Transaction, by(rule))}
-	case crowded != "":
-		return verdict{rule: rule, share: sh.statement, limit: policy.Unlimited, atLeast: r.atLeast, what: fmt.Sprintf("%s %s: %s%s", words.remove, rowsOf(sh.statement), crowded, by(rule))}
+	case full != "":
+		return verdict{rule: rule, share: sh.statement, limit: policy.Unlimited, reason: crowded, atLeast: r.atLeast, what: fmt.Sprintf("%s %s: %s%s", words.remove, rowsOf(sh.statement), full, by(rule))}
 	}
 	return verdict{}
 }
@@ -146,7 +141,7 @@ func (s *session) uncaptured(statement []journal.Table) verdict {
 		if sh.rule.Mode == policy.Off || sh.rule.Uncaptured != policy.Refuse || len(without) == 0 {
 			continue
 		}
-		return verdict{rule: sh.rule, share: sh.statement, limit: notRows,
+		return verdict{rule: sh.rule, share: sh.statement, limit: notRows, reason: unrecorded,
 			what: fmt.Sprintf("would remove %s whose keys cannot be recorded (%s)%s", rowsOf(without), without[0].Why, by(sh.rule))}
 	}
 	return verdict{}

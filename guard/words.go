@@ -44,6 +44,14 @@ func rowsOf(tables []journal.Table) string {
 	return fmt.Sprintf("%d %s (%s)", n, rows, strings.Join(parts, ", "))
 }
 
+// partOf is all of the rows, and if a rule is about a part of them, that.
+func partOf(part, all []journal.Table) string {
+	if len(part) == len(all) {
+		return rowsOf(all)
+	}
+	return rowsOf(all) + ", of which " + rowsOf(part) + " count"
+}
+
 func displayName(t journal.Table) string {
 	if t.Schema == "public" || t.Schema == "" {
 		return t.Name

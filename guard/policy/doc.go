@@ -26,7 +26,7 @@
 //	    limits: {statement: 5000, transaction: 20000}  # rows, or unlimited; threshold: 5000 sets both
 //	    windows: [{rows: 100, per: 1m, by: [table, user]}]  # by: database, table, user, application, network
 //	    fraction: 10%                 # of a table, by one statement; or 0.1
-//	    fraction-min: 100             # from as many rows of it on (default 100)
+//	    fraction-min: 100             # for tables of so many rows or more (default 100)
 //	    where-required: true
 //	    refuse: [truncate, drop]      # delete, truncate, drop, drop-column, detach, merge, update, call
 //	    uncaptured: block             # or allow

@@ -67,7 +67,7 @@ type Rule struct {
 	Windows     []Window // rows within a sliding time
 
 	// Fraction of a table's rows that one statement may remove, 0 to 1; 0: no such limit.
-	// It does not apply to statements that remove fewer than FractionMin rows of the table.
+	// It does not apply to tables of fewer than FractionMin rows.
 	Fraction    float64
 	FractionMin int64
 
