@@ -4,33 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 )
-
-// A session that has nothing to do costs no goroutine, whatever it did before.
-func TestLoop_QuietSessionsHaveNoGoroutine(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("there are loops on Linux only")
-	}
-	s := serve(t, Options{Judge: judgeFunc(exchangeAndForward)})
-	before := runtime.NumGoroutine()
-	const sessions = 30
-	for range sessions {
-		c := connect(t, proxyURL(s, "postgres"))
-		if _, err := c.Exec(t.Context(), "SELECT 1"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	eventually(t, "the goroutines of quiet sessions to end", func() bool { return runtime.NumGoroutine() < before+sessions/3 })
-	if n := s.Stats().Sessions; n != sessions {
-		t.Errorf("%d sessions are left", n)
-	}
-}
 
 // Loop and goroutines take turns at random: long and short, both ways, judged
 // and not, and nothing is lost, doubled or swapped.
