@@ -1,5 +1,7 @@
 package catalog
 
+import "slices"
+
 // Lookup returns the relation of that schema and name, both exact, or nil.
 // Which schema a bare name means is for the session to say.
 func (s *Snapshot) Lookup(schema, name string) *Table {
@@ -32,6 +34,12 @@ func (t *Table) Leaves() []*Table {
 		}
 	}
 	return leaves
+}
+
+// HoldsForeign reports whether rows of t, or of what it is a view of, are those
+// of a foreign table: the server does not count their removal.
+func (t *Table) HoldsForeign() bool {
+	return t.Kind == 'f' || slices.ContainsFunc(t.Children, (*Table).HoldsForeign) || t.Kind == 'v' && slices.ContainsFunc(t.Bases, (*Table).HoldsForeign)
 }
 
 // family is t and everything below it by partitioning and inheritance, each

@@ -18,6 +18,9 @@ type Reach struct {
 	// counting them as deleted, or in another session: TRUNCATE, DROP, dynamic
 	// EXECUTE, unknown languages.
 	Uncountable map[string]Why
+	// Foreign is the part of Names that may remove rows of a foreign table, which
+	// the server does not count either: the removal and the table are both in the text.
+	Foreign map[string]Why
 	// Commits: procedures that may end the transaction themselves.
 	Commits map[string]Why
 	// Deferred is not empty when a deferrable trigger may delete, at COMMIT or at

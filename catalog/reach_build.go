@@ -51,7 +51,12 @@ func (l *loader) reach() {
 		g.labels[node{kind: typing, oid: oid}] = "type " + name
 		g.edge(node{kind: typing, oid: oid}, node{kind: mention, name: Fold(name)}, "")
 	}
-	b := bodies{graph: g, known: l.knownNames()}
+	b := bodies{graph: g, known: l.knownNames(), far: map[string]bool{}}
+	for _, t := range l.snapshot.Tables {
+		if t.HoldsForeign() {
+			b.far[Fold(t.Name)] = true
+		}
+	}
 	for _, r := range l.rules {
 		if r.enabled && r.deletes {
 			b.deletes = append(b.deletes, seed{r.node(), "rule " + r.name + ": DELETE"})
@@ -69,16 +74,18 @@ func (l *loader) reach() {
 			}
 		}
 	}
-	l.conclude(g.spread(b.deletes, nil), g.spread(b.uncountable, nil),
+	l.conclude(g.spread(b.deletes, nil), g.spread(b.uncountable, nil), g.spread(b.foreign, nil),
 		g.spread(committing, func(n node) bool { return n.kind != mention && !procedures[n] }))
 }
 
 // bodies collects what the bodies of functions delete by themselves, and leads
 // from what they name to the functions.
 type bodies struct {
-	graph                *graph
-	known                map[string]bool // the other words of a body name nothing
-	deletes, uncountable []seed
+	graph *graph
+	known map[string]bool // the other words of a body name nothing
+	far   map[string]bool // names of tables that hold rows of foreign ones
+
+	deletes, uncountable, foreign []seed
 }
 
 func (s *bodies) add(n node, b body) {
@@ -91,6 +98,9 @@ func (s *bodies) add(n node, b body) {
 	for name, written := range b.names {
 		if !s.known[name] {
 			continue
+		}
+		if s.far[name] && b.deletes != "" {
+			s.foreign = append(s.foreign, seed{n, b.deletes + " and the foreign table " + name})
 		}
 		s.graph.edge(node{kind: mention, name: name}, n, "")
 		if written {
@@ -120,19 +130,21 @@ func (l *loader) knownNames() map[string]bool {
 }
 
 // conclude turns the nodes found into names.
-func (l *loader) conclude(deletes, uncountable, commits map[node]Why) {
+func (l *loader) conclude(deletes, uncountable, foreign, commits map[node]Why) {
 	s := l.snapshot
 	s.taint, s.uncountable = deletes, uncountable
 	s.Reach = Reach{
 		Reads:       named(deletes, mention),
 		Names:       named(deletes, target),
 		Uncountable: named(uncountable, target),
+		Foreign:     named(foreign, target),
 		Commits:     named(commits, mention),
 		DDL:         deletes[node{kind: ddl}],
 		Everything:  string(deletes[node{kind: everything}]),
 	}
 	maps.Copy(s.Reach.Names, s.Reach.Reads)
 	maps.Copy(s.Reach.Uncountable, named(uncountable, mention))
+	maps.Copy(s.Reach.Foreign, named(foreign, mention))
 	l.unsafeTriggers()
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
-	"github.com/rowback/rowback/sqlparse"
 )
 
 // account brings the transaction's tables to what the server counted.
@@ -158,12 +157,16 @@ const tempSchema = "pg_temp"
 // the tag says how many.
 func (r *run) foreign() {
 	var n, counted int64
-	if r.plan == nil && r.st.route == routeRefuse && r.st.Verb == sqlparse.Nested { // no tag tells either
+	if r.plan == nil && r.st.unseen {
 		rm := &r.s.tx.removals
 		rm.over, rm.rule = r.verb()+" may have removed rows that nobody could count: "+r.st.why, r.s.rules.strict().Name
 		rm.add(r.st.Text, r.commandTag())
 	}
-	if r.plan == nil || r.plan.foreign == 0 || r.capturing() {
+	far := r.far
+	if r.plan != nil {
+		far = r.plan.foreign
+	}
+	if far == 0 || r.capturing() {
 		return
 	}
 	if _, err := fmt.Sscanf(r.commandTag(), "DELETE %d", &n); err != nil {
@@ -173,6 +176,6 @@ func (r *run) foreign() {
 		counted += after.deleted - r.before.tables[o].deleted
 	}
 	if n > counted {
-		r.uncounted(r.plan.foreign, n-counted, "a foreign table")
+		r.uncounted(far, n-counted, "a foreign table")
 	}
 }

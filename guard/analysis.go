@@ -24,7 +24,9 @@ type judged struct {
 	sqlparse.Statement
 	route route
 	why   string // routeCount, routeRefuse: what in it may delete, for people
-	runes int    // characters before Text in the query text
+	// unseen: it may remove rows that neither a counter nor a tag shows.
+	unseen bool
+	runes  int // characters before Text in the query text
 	// functionCall: the client has sent one, and Text is what it amounts to.
 	functionCall bool
 }
@@ -85,7 +87,7 @@ func (v *view) parse(text string, stmts []sqlparse.Statement) *analysis {
 	a := &analysis{plain: true}
 	for _, st := range stmts {
 		j := judged{Statement: st, runes: runeCount(text[:st.Offset])}
-		j.route, j.why = v.route(st)
+		v.judge(&j)
 		if j.route != routePlain || st.DDL || st.ChangesNames || st.Prepares || st.CommitsItself {
 			a.plain = false
 		}
@@ -117,11 +119,6 @@ func (v *view) route(st sqlparse.Statement) (route, string) {
 	case sqlparse.Merge:
 		return routeCount, "MERGE"
 	case sqlparse.Nested:
-		for _, n := range st.Targets {
-			if v.foreign[n.Name] {
-				return routeRefuse, "a DELETE from " + n.Name + " inside another statement, whose rows are a foreign table's"
-			}
-		}
 		return routeCount, "a DELETE inside another statement"
 	case sqlparse.Execute:
 		return routeCount, "EXECUTE of a prepared statement"
@@ -155,6 +152,41 @@ func (v *view) route(st sqlparse.Statement) (route, string) {
 		return routeRefuse, why
 	}
 	return routeCount, why
+}
+
+// judge decides how a statement is guarded.
+func (v *view) judge(j *judged) {
+	j.unseen = false
+	j.route, j.why = v.route(j.Statement)
+	if why := v.farAway(j.Statement); why != "" {
+		j.route, j.why, j.unseen = routeRefuse, why, true
+	}
+}
+
+// farAway says why a statement may remove rows of a foreign table that no tag
+// tells, "" if it may not.
+func (v *view) farAway(st sqlparse.Statement) string {
+	if len(v.foreign) == 0 {
+		return ""
+	}
+	switch st.Verb {
+	case sqlparse.Nested:
+		for _, n := range st.Targets {
+			if v.foreign[n.Name] {
+				return "a DELETE from " + n.Name + " inside another statement, whose rows are a foreign table's"
+			}
+		}
+	case sqlparse.Do:
+		if names := sqlparse.NewNames(v.foreign).Mentions([]byte(st.Text)); len(names) > 0 && opaque(st.Text) {
+			return "a DO block that may delete rows of the foreign table " + names[0]
+		}
+	}
+	for _, name := range v.names.Mentions([]byte(st.Text)) {
+		if why, ok := v.snap.Reach.Foreign[name]; ok {
+			return string(why)
+		}
+	}
+	return ""
 }
 
 // mayDelete says why a statement without a removal in its text may delete all

@@ -55,7 +55,7 @@ func newView(snap *catalog.Snapshot) *view {
 	}
 	foreign := map[string]bool{}
 	for _, t := range snap.Tables {
-		if holdsForeign(t) {
+		if t.HoldsForeign() {
 			foreign[t.Name] = true
 		}
 	}

@@ -77,9 +77,11 @@
 // a Query of several statements the server would not let it commit; where one of
 // them removes rows, and so each is run by itself, it does.
 //
-// Rows of a foreign table are counted by the tag of a DELETE, and before a
-// TRUNCATE. A DELETE from one inside another statement is refused in block mode,
-// and has an entry without numbers in alert mode; one in a function is not seen.
+// Rows of a foreign table are counted by the tag of a DELETE (also run by SQL
+// EXECUTE), and before a TRUNCATE. A DELETE from one inside another statement, a
+// function, a trigger or a DO block is refused in block mode, and has an entry
+// without numbers in alert mode; one in dynamic SQL that does not name the table
+// is not seen.
 //
 // What a cursor or portal runs is judged when that is declared or bound: not
 // that a function which it calls is made one that deletes before it is fetched from.

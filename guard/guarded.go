@@ -18,7 +18,10 @@ func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe
 			return nil, err
 		}
 	}
-	switch st.route {
+	if err := r.executes(ctx); err != nil {
+		return nil, err
+	}
+	switch st = r.st; st.route {
 	case routeRefuse:
 		if st.CommitsItself && s.inBlock(w) { // it may not commit there: the server will say so
 			return r, nil

@@ -119,6 +119,12 @@ func (e *serverError) clients() bool {
 	return len(e.code) == 5 && (e.code[:2] == "57" || e.code[:2] == "40")
 }
 
+// isClients reports whether err is a serverError of that kind, but for a privilege.
+func isClients(err error) bool {
+	var e *serverError
+	return errors.As(err, &e) && e.clients() && e.code != "42501"
+}
+
 func (e *serverError) Error() string    { return errServer.Error() + ": " + e.text }
 func (e *serverError) Unwrap() error    { return errServer }
 func (e *serverError) SQLState() string { return e.code }

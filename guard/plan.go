@@ -112,7 +112,7 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 		return p, nil
 	}
 	p.signature, p.depends = s.view.snap.Signature(target)
-	if holdsForeign(target) {
+	if target.HoldsForeign() {
 		p.foreign = target.OID
 	}
 	if st.why != "" { // what it calls may run while it is planned: before it is captured
@@ -196,12 +196,6 @@ func (s *session) planTemporary(st judged, p *plan) {
 	}
 	p.touched = slices.DeleteFunc(p.touched, func(o uint32) bool { return s.view.snap.Tables[o].Temporary })
 	p.pass = len(p.touched) == 0 && !p.all && !p.temporary
-}
-
-// holdsForeign reports whether rows of a table, or of what it is a view of, are
-// those of a foreign table.
-func holdsForeign(t *catalog.Table) bool {
-	return t.Kind == 'f' || slices.ContainsFunc(t.Children, holdsForeign) || t.Kind == 'v' && slices.ContainsFunc(t.Bases, holdsForeign)
 }
 
 // formats are the result formats of the captured form, for a client that asks for

@@ -26,6 +26,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	}
 	q := lookup{w: w, own: s.wasClean && w.TxStatus() == 'I'}
 	if q.own {
+		q.first = loadSettings
 		s.db.server.ask(ctx, q)
 		s.j.settle(ctx, s.db, lookup{w: w, own: true, first: probeSettings})
 	}
@@ -39,6 +40,12 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	s.redefined = false
 	view, err := s.load(ctx, q)
 	switch {
+	case q.own && isClients(err): // the client has cancelled what it sent, or the server shuts down
+		s.view = s.fallback()
+		if err := doom(ctx, w, "the catalog cannot be read"); err != nil {
+			return err
+		}
+		return s.fault(w, err)
 	case errors.Is(err, errServer) && q.own:
 		s.j.o.Logger.Error("catalog cannot be read; every statement is counted", "database", s.db.name, "error", err)
 		view = newView(&catalog.Snapshot{Database: s.db.name, Reach: catalog.Reach{Everything: "the catalog could not be read"}})
@@ -58,13 +65,22 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	return nil
 }
 
+// loadSettings: the session's own limits are for its own statements.
+const loadSettings = "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '0', true)"
+
 // load returns the view in force if the catalog has not changed since, else a new one.
-func (s *session) load(ctx context.Context, q lookup) (*view, error) {
+func (s *session) load(ctx context.Context, q lookup) (_ *view, err error) {
 	now := s.view
 	if !s.private {
 		now = s.db.view.Load()
 	}
-	if now != nil && now.snap.Fingerprint != "" && !s.db.outdated.Swap(false) {
+	outdated := s.db.outdated.Swap(false)
+	defer func() {
+		if err != nil && outdated {
+			s.db.outdated.Store(true)
+		}
+	}()
+	if now != nil && now.snap.Fingerprint != "" && !outdated {
 		print, err := catalog.Fingerprint(ctx, q)
 		if err != nil {
 			return nil, err

@@ -21,6 +21,7 @@ type run struct {
 	plan *plan // nil: no DELETE, counted over all tables
 	// target of an UPDATE without a plan, nil if it is not known.
 	target *catalog.Table
+	far    uint32 // the foreign table whose rows the tag of an EXECUTE counts, 0 if none
 
 	shift    int                // added to error positions
 	deferred bool               // it fires deferred triggers; see fireDeferred

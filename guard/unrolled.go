@@ -51,7 +51,7 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 		if err := u.s.refresh(ctx, u.w); err != nil {
 			return err
 		}
-		st.route, st.why = u.s.view.route(st.Statement)
+		u.s.view.judge(&st)
 		u.s.rules.police(&st)
 	}
 	switch {

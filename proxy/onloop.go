@@ -107,10 +107,11 @@ func (r *relay) rest(d *direction) bool {
 	if r.cause != nil || !held && (d.unseen || d.from.mayRead()) {
 		return false
 	}
-	d.to.disarm()
 	d.busy = false
-	if held {
+	if held { // … and may be writing to the client, armed
 		r.cond.Broadcast()
+	} else {
+		d.to.disarm()
 	}
 	return true
 }

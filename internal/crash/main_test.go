@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -88,6 +89,9 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// sessionEnds are what a proxy says for each client of a server that is away.
+var sessionEnds = regexp.MustCompile(`(?m)^.*msg="session ended".*\n`)
+
 // serve starts a proxy and returns once it listens.
 func serve(t *testing.T, addr, upstream, journal string, more ...string) *served {
 	t.Helper()
@@ -107,6 +111,9 @@ func serve(t *testing.T, addr, upstream, journal string, more ...string) *served
 	t.Cleanup(func() {
 		_ = s.Signal(syscall.SIGKILL) // an error: it has ended
 		s.wait()
+		if t.Failed() {
+			t.Logf("rowback proxy said:\n%s", sessionEnds.ReplaceAllString(s.text(), ""))
+		}
 	})
 	listening := make(chan struct{})
 	go func() {

@@ -73,7 +73,7 @@ func compare(t *testing.T, direct, through, dir string) int {
 			}
 		}
 		if n != e.Rows {
-			t.Errorf("entry %s has %d keys of %d rows", e.ID, n, e.Rows)
+			t.Errorf("entry %s has %d keys of %d rows: %+v; statements %+v", e.ID, n, e.Rows, e.Tables, e.Statements)
 		}
 	}
 	missing := 0

@@ -44,6 +44,10 @@ SELECT * FROM pg_catalog.pg_restore_relation_stats(
 	'relpages', '1'::integer
 );
 
+--
+-- PostgreSQL database dump complete
+--
+
 \unrestrict rsincuMv5dCDrsygTAcxAGXYgUAVojtL5HFGn48NVumLlZzXPMbK5BCjLimD6Ig
 `
 

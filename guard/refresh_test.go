@@ -1,0 +1,107 @@
+package guard_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// blockCatalog makes whoever reads the catalog wait. awaited returns once a
+// session has waited that long, release lets all go on.
+func (e *env) blockCatalog() (awaited func(time.Duration), release func()) {
+	t, ctx := e.t, context.Background()
+	t.Helper()
+	direct, err := pgx.Connect(ctx, e.direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = direct.Close(ctx) })
+	if _, err := direct.Exec(ctx, "BEGIN; LOCK TABLE pg_catalog.pg_trigger IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	awaited = func(least time.Duration) {
+		t.Helper()
+		for deadline := time.Now().Add(pollTime); ; {
+			var waits bool
+			err := direct.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'pg_trigger'::regclass
+				AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid IN (SELECT pid FROM pg_stat_activity WHERE clock_timestamp() - query_start > $1::interval))`, least).Scan(&waits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if waits {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("nobody reads the catalog")
+			}
+		}
+	}
+	return awaited, func() {
+		t.Helper()
+		if _, err := direct.Exec(ctx, "ROLLBACK"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A client that cancels while rowback reads the catalog has cancelled its own statement.
+func TestRefresh_ACancelIsForTheClientsStatement(t *testing.T) {
+	for _, sql := range [][]string{{"DELETE FROM plain WHERE id = 1"}, {"SELECT 1", "CREATE TABLE made (id int)", "DELETE FROM plain WHERE id = 1"}} {
+		for name, m := range modes {
+			t.Run(name, func(t *testing.T) {
+				e := newEnv(t, blockPolicy(), shop)
+				c := e.connect(m)
+				n := len(sql) - 1
+				for _, sql := range sql[:n] {
+					if _, err := c.Exec(t.Context(), sql); err != nil {
+						t.Fatal(err)
+					}
+				}
+				awaited, release := e.blockCatalog()
+				failed := make(chan error, 1)
+				go func() {
+					_, err := c.Exec(context.Background(), sql[n])
+					failed <- err
+				}()
+				awaited(0)
+				if err := c.PgConn().CancelRequest(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if err := <-failed; sqlstate(err) != "57014" {
+					t.Errorf("%v, want 57014", err)
+				}
+				release()
+				if gone := e.entries(journal.Filter{}); len(gone) != 0 {
+					t.Errorf("%+v", gone)
+				}
+				if _, err := c.Exec(t.Context(), "DELETE FROM plain WHERE id = 2"); err != nil {
+					t.Fatal(err)
+				}
+				equal(t, "journalled", e.journalled(), []string{"plain 2"})
+			})
+		}
+	}
+}
+
+// A session's own time limit does not make rowback miss the catalog.
+func TestRefresh_WaitsBeyondTheSessionsTimeLimit(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop)
+	e.url += "&options=-c%20statement_timeout%3D1s%20-c%20lock_timeout%3D1s"
+	c := e.connect(pgx.QueryExecModeExec)
+	awaited, release := e.blockCatalog()
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Exec(context.Background(), "DELETE FROM plain WHERE id = 2")
+		done <- err
+	}()
+	awaited(1200 * time.Millisecond)
+	release()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "journalled", e.journalled(), []string{"plain 2"})
+}
