@@ -14,11 +14,10 @@ import (
 // cannot be hidden in a construct that a parser of another version, or of
 // PL/pgSQL, does not know; reading too much into them is the safe side.
 type body struct {
-	deletes     string          // the first thing in it that removes rows ("DELETE"), "" if none
-	uncountable string          // the first thing in it whose removals no counter shows
-	commits     bool            // COMMIT or ROLLBACK
-	ddl         bool            // DDL, for event triggers
-	names       map[string]bool // every name in it, folded as Fold does; true: also in a place that is written to
+	deletes string          // the first thing in it that removes rows ("DELETE"), "" if none
+	commits bool            // COMMIT or ROLLBACK
+	ddl     bool            // DDL, for event triggers
+	names   map[string]bool // every name in it, folded as Fold does; true: also in a place that is written to
 }
 
 // Languages whose bodies are read.
@@ -32,7 +31,7 @@ func readBody(text, lang string) body {
 	b := body{names: map[string]bool{}}
 	scan, err := pg_query.Scan(text)
 	if err != nil {
-		b.unknown("text that cannot be read")
+		b.removes("text that cannot be read")
 		b.commits = true
 		return b
 	}
@@ -54,13 +53,6 @@ func (b *body) removes(what string) {
 	}
 }
 
-func (b *body) unknown(what string) {
-	b.removes(what)
-	if b.uncountable == "" {
-		b.uncountable = what
-	}
-}
-
 func (b *body) read(w words, i int, lang string) {
 	before, after := w.at(i-1), w.at(i+1)
 	// No statement begins there: the word is a column's name (SELECT delete FROM, x.delete FROM).
@@ -73,40 +65,40 @@ func (b *body) read(w words, i int, lang string) {
 		}
 	case pg_query.Token_TRUNCATE:
 		if after != pg_query.Token_ON && after != pg_query.Token_OR && !column {
-			b.unknown("TRUNCATE")
+			b.removes("TRUNCATE")
 		}
 	case pg_query.Token_DROP:
 		b.ddl = true
 		switch after {
 		case pg_query.Token_TABLE, pg_query.Token_SCHEMA, pg_query.Token_OWNED, pg_query.Token_DATABASE,
 			pg_query.Token_EXTENSION, pg_query.Token_FOREIGN:
-			b.unknown("DROP")
+			b.removes("DROP")
 		}
 	case pg_query.Token_DETACH:
 		if after == pg_query.Token_PARTITION {
-			b.unknown("DETACH PARTITION")
+			b.removes("DETACH PARTITION")
 		}
 	case pg_query.Token_EXECUTE:
 		if !column && after != pg_query.Token_FUNCTION && after != pg_query.Token_PROCEDURE && after != pg_query.Token_ON {
-			b.unknown("dynamic EXECUTE")
+			b.removes("dynamic EXECUTE")
 		}
 	case pg_query.Token_DO:
 		if after == pg_query.Token_SCONST || after == pg_query.Token_LANGUAGE {
-			b.unknown("DO block")
+			b.removes("DO block")
 		}
 	case pg_query.Token_CREATE:
 		b.ddl = true
 		if what := w.creates(i); what != "" {
-			b.unknown("CREATE " + what)
+			b.removes("CREATE " + what)
 		}
 	case pg_query.Token_ENABLE_P:
 		switch after {
 		case pg_query.Token_TRIGGER, pg_query.Token_RULE, pg_query.Token_ALWAYS, pg_query.Token_REPLICA:
-			b.unknown("ENABLE TRIGGER or RULE")
+			b.removes("ENABLE TRIGGER or RULE")
 		}
 	case pg_query.Token_LOAD:
 		if after == pg_query.Token_SCONST {
-			b.unknown("LOAD")
+			b.removes("LOAD")
 		}
 	case pg_query.Token_COMMIT, pg_query.Token_ROLLBACK:
 		b.commits = b.commits || before != pg_query.Token_ON
@@ -119,10 +111,10 @@ func (b *body) read(w words, i int, lang string) {
 	case pg_query.Token_SCONST:
 		// With standard_conforming_strings off it would end elsewhere.
 		if strings.HasPrefix(w[i].text, "'") && strings.Contains(w[i].text, `\'`) {
-			b.unknown(`a string with \' in it`)
+			b.removes(`a string with \' in it`)
 		}
 	case pg_query.Token_UIDENT:
-		b.unknown("an identifier with Unicode escapes")
+		b.removes("an identifier with Unicode escapes")
 	}
 	if name, ok := w[i].name(); ok {
 		b.names[name] = b.names[name] || w.written(i)

@@ -10,14 +10,15 @@ type functionRow struct {
 	source       string // body, or for language internal the name of the server's function
 	atomic       string // BEGIN ATOMIC body or RETURN expression, PG 14+
 	extension    string
-	internal     bool // only the server itself can call it
+	settings     string // pg_proc.proconfig, "" if none
+	internal     bool   // only the server itself can call it
 }
 
-// function: oid, schema, name, kind, language, volatility, source, atomic body, extension, internal.
+// function: oid, schema, name, kind, language, volatility, source, atomic body, extension, internal, settings.
 func (l *loader) function(d document) {
 	l.functions = append(l.functions, &functionRow{
 		oid: d.oid(0), schema: d.text(1), name: d.text(2), kind: d.char(3), language: d.text(4), volatility: d.char(5),
-		source: d.text(6), atomic: d.text(7), extension: d.text(8), internal: d.flag(9),
+		source: d.text(6), atomic: d.text(7), extension: d.text(8), internal: d.flag(9), settings: d.text(10),
 	})
 }
 
@@ -56,6 +57,6 @@ func (f *functionRow) body() body {
 		}
 	}
 	b := body{commits: f.language != "c"}
-	b.unknown("language " + f.language)
+	b.removes("language " + f.language)
 	return b
 }

@@ -14,13 +14,10 @@ type Reach struct {
 	// Reads is the part of Names that may delete also when the statement only
 	// calls or reads it. The other names need an INSERT, UPDATE, MERGE or COPY FROM.
 	Reads map[string]Why
-	// Uncountable is the part of Names that may remove rows without the server
-	// counting them as deleted, or in another session: TRUNCATE, DROP, dynamic
-	// EXECUTE, unknown languages.
-	Uncountable map[string]Why
-	// Foreign is the part of Names that may remove rows of a foreign table, which
-	// the server does not count either: the removal and the table are both in the text.
-	Foreign map[string]Why
+	// Unseen is the part of Names that may remove rows which the server does not
+	// count: those of a foreign table (the removal and the table are both in the
+	// text), and any where track_counts is set.
+	Unseen map[string]Why
 	// Commits: procedures that may end the transaction themselves.
 	Commits map[string]Why
 	// Deferred is not empty when a deferrable trigger may delete, at COMMIT or at

@@ -1,6 +1,9 @@
 package catalog
 
-import "maps"
+import (
+	"maps"
+	"strings"
+)
 
 // use says that a definition uses a function, type or relation; see edgesSQL.
 type use struct {
@@ -67,6 +70,9 @@ func (l *loader) reach() {
 	for _, f := range l.functions {
 		body := f.body()
 		b.add(f.node(), body)
+		if body.deletes != "" && strings.Contains(Fold(f.source+f.atomic+f.settings), "track_counts") {
+			b.unseen = append(b.unseen, seed{f.node(), body.deletes + " where track_counts is set"})
+		}
 		if f.kind == 'p' {
 			procedures[f.node()] = true
 			if body.commits {
@@ -74,7 +80,7 @@ func (l *loader) reach() {
 			}
 		}
 	}
-	l.conclude(g.spread(b.deletes, nil), g.spread(b.uncountable, nil), g.spread(b.foreign, nil),
+	l.conclude(g.spread(b.deletes, nil), g.spread(b.unseen, nil),
 		g.spread(committing, func(n node) bool { return n.kind != mention && !procedures[n] }))
 }
 
@@ -85,22 +91,19 @@ type bodies struct {
 	known map[string]bool // the other words of a body name nothing
 	far   map[string]bool // names of tables that hold rows of foreign ones
 
-	deletes, uncountable, foreign []seed
+	deletes, unseen []seed
 }
 
 func (s *bodies) add(n node, b body) {
 	if b.deletes != "" {
 		s.deletes = append(s.deletes, seed{n, b.deletes})
 	}
-	if b.uncountable != "" {
-		s.uncountable = append(s.uncountable, seed{n, b.uncountable})
-	}
 	for name, written := range b.names {
 		if !s.known[name] {
 			continue
 		}
 		if s.far[name] && b.deletes != "" {
-			s.foreign = append(s.foreign, seed{n, b.deletes + " and the foreign table " + name})
+			s.unseen = append(s.unseen, seed{n, b.deletes + " and the foreign table " + name})
 		}
 		s.graph.edge(node{kind: mention, name: name}, n, "")
 		if written {
@@ -130,21 +133,19 @@ func (l *loader) knownNames() map[string]bool {
 }
 
 // conclude turns the nodes found into names.
-func (l *loader) conclude(deletes, uncountable, foreign, commits map[node]Why) {
+func (l *loader) conclude(deletes, unseen, commits map[node]Why) {
 	s := l.snapshot
-	s.taint, s.uncountable = deletes, uncountable
+	s.taint = deletes
 	s.Reach = Reach{
-		Reads:       named(deletes, mention),
-		Names:       named(deletes, target),
-		Uncountable: named(uncountable, target),
-		Foreign:     named(foreign, target),
-		Commits:     named(commits, mention),
-		DDL:         deletes[node{kind: ddl}],
-		Everything:  string(deletes[node{kind: everything}]),
+		Reads:      named(deletes, mention),
+		Names:      named(deletes, target),
+		Unseen:     named(unseen, target),
+		Commits:    named(commits, mention),
+		DDL:        deletes[node{kind: ddl}],
+		Everything: string(deletes[node{kind: everything}]),
 	}
 	maps.Copy(s.Reach.Names, s.Reach.Reads)
-	maps.Copy(s.Reach.Uncountable, named(uncountable, mention))
-	maps.Copy(s.Reach.Foreign, named(foreign, mention))
+	maps.Copy(s.Reach.Unseen, named(unseen, mention))
 	l.unsafeTriggers()
 }
 

@@ -2,36 +2,40 @@ package catalog
 
 // reachCase is one way in which a statement may, or seems to, delete from victim.
 type reachCase struct {
-	name, setup, statement      string
-	since                       int    // the PostgreSQL that has it; 0: all
-	harmless                    bool   // the server deletes nothing
-	names, reads, uncountable   string // must be in Reach
-	absent, notReads, countable string // must not be
-	everything, ddl             bool
+	name, setup, statement string
+	since                  int    // the PostgreSQL that has it; 0: all
+	harmless               bool   // the server deletes nothing
+	names, reads, unseen   string // must be in Reach
+	absent, notReads, seen string // must not be
+	everything, ddl        bool
 }
 
 const trigger = "RETURNS trigger LANGUAGE plpgsql AS "
 
 var reachCases = []reachCase{
 	// Functions and procedures.
-	{name: "PL/pgSQL", statement: "SELECT purge()", names: "purge purge_trigger", reads: "purge", countable: "purge", absent: "harmless victim t"},
-	{name: "SQL", setup: "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'DELETE FROM victim WHERE id < 3'", statement: "SELECT f()", names: "f", countable: "f"},
-	{name: "SQL atomic", since: 14, setup: "CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC DELETE FROM victim; END", statement: "SELECT f()", names: "f", countable: "f"},
+	{name: "PL/pgSQL", statement: "SELECT purge()", names: "purge purge_trigger", reads: "purge", absent: "harmless victim t"},
+	{name: "SQL", setup: "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'DELETE FROM victim WHERE id < 3'", statement: "SELECT f()", names: "f"},
+	{name: "SQL atomic", since: 14, setup: "CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC DELETE FROM victim; END", statement: "SELECT f()", names: "f"},
 	{name: "RETURN expression", since: 14, setup: "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN purge()", statement: "SELECT f()", names: "f"},
 	{name: "call chain", setup: `CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT purge()'; CREATE FUNCTION g() RETURNS int LANGUAGE plpgsql AS $$BEGIN RETURN f(); END$$`,
-		statement: "SELECT g()", names: "f g", countable: "f g"},
+		statement: "SELECT g()", names: "f g"},
 	{name: "quoted name", setup: `CREATE SCHEMA "Ünï"; CREATE FUNCTION "Ünï"."Aufräumen"() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$;
 		CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT "Ünï"."Aufräumen"()'`, statement: "SELECT f()", names: "f aufräumen"},
 	{name: "procedure", setup: "CREATE PROCEDURE p() LANGUAGE sql AS 'DELETE FROM victim'; CREATE PROCEDURE q() LANGUAGE plpgsql AS $$BEGIN CALL p(); END$$",
 		statement: "CALL q()", names: "p q"},
-	{name: "TRUNCATE", setup: "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN TRUNCATE victim; RETURN 1; END$$", statement: "SELECT f()", names: "f", uncountable: "f", countable: "purge"},
+	{name: "SET track_counts", setup: "CREATE FUNCTION f() RETURNS void LANGUAGE sql SET track_counts = off AS 'DELETE FROM victim WHERE id < 3'; CREATE FUNCTION g() RETURNS void LANGUAGE sql AS 'SELECT f()'",
+		statement: "SELECT g()", names: "f g", unseen: "f g", seen: "purge"},
+	{name: "track_counts in a body", setup: "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('track_counts', 'off', true); DELETE FROM victim WHERE id < 3; END$$",
+		statement: "SELECT f()", names: "f", unseen: "f", seen: "purge"},
+	{name: "TRUNCATE", setup: "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN TRUNCATE victim; RETURN 1; END$$", statement: "SELECT f()", names: "f"},
 	{name: "dynamic EXECUTE", setup: "CREATE FUNCTION f(w text) RETURNS int LANGUAGE plpgsql AS $$BEGIN EXECUTE w || ' FROM victim'; RETURN 1; END$$",
-		statement: "SELECT f('DELETE')", names: "f", uncountable: "f"},
-	{name: "DO in a body", setup: "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DO 'BEGIN PERFORM purge(); END'; RETURN 1; END$$", statement: "SELECT f()", names: "f", uncountable: "f"},
+		statement: "SELECT f('DELETE')", names: "f"},
+	{name: "DO in a body", setup: "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DO 'BEGIN PERFORM purge(); END'; RETURN 1; END$$", statement: "SELECT f()", names: "f"},
 	{name: "created within", setup: `CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN CREATE FUNCTION late() RETURNS bigint LANGUAGE sql AS 'WITH d AS (DELETE FROM victim RETURNING 1) SELECT count(*) FROM d'; PERFORM late(); RETURN 1; END$$`,
-		statement: "SELECT f()", names: "f", uncountable: "f"},
+		statement: "SELECT f()", names: "f"},
 	{name: "MERGE", since: 15, setup: "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN MERGE INTO victim USING t ON t.id = victim.id WHEN MATCHED THEN DELETE; RETURN 1; END$$",
-		statement: "SELECT f()", names: "f", countable: "f"},
+		statement: "SELECT f()", names: "f"},
 	{name: "data-modifying WITH", setup: "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS 'WITH d AS (DELETE FROM victim RETURNING 1) SELECT count(*) FROM d'", statement: "SELECT f()", names: "f"},
 	{name: "default argument", setup: "CREATE FUNCTION f(x int DEFAULT purge()) RETURNS int LANGUAGE sql AS 'SELECT x'", statement: "SELECT f()", names: "f"},
 	{name: "functional notation", setup: "CREATE FUNCTION wipe(t) RETURNS int LANGUAGE sql AS 'SELECT purge()'; CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT t.wipe FROM t LIMIT 1'",
@@ -45,9 +49,9 @@ var reachCases = []reachCase{
 	{name: "built-in under another name", setup: "CREATE FUNCTION f(text, bool, bool, text) RETURNS xml LANGUAGE internal AS 'query_to_xml'",
 		statement: "SELECT f('SELECT pur' || 'ge()', true, true, '')", names: "f"},
 	{name: "unknown language", setup: "CREATE LANGUAGE other HANDLER plpgsql_call_handler; CREATE FUNCTION f() RETURNS int LANGUAGE other AS $$BEGIN DELETE FROM victim; RETURN 1; END$$",
-		statement: "SELECT f()", names: "f", uncountable: "f"},
+		statement: "SELECT f()", names: "f"},
 	{name: "C function of an extension", setup: "CREATE EXTENSION tablefunc", statement: "SELECT * FROM crosstab('SELECT ''a''::text, ''b''::text, purge()::text') AS c (a text, b text)",
-		names: "crosstab connectby", uncountable: "crosstab"},
+		names: "crosstab connectby"},
 
 	// Triggers.
 	{name: "UPDATE trigger", setup: "CREATE TRIGGER tr AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION purge_trigger()", statement: "UPDATE t SET v = 5", names: "t", notReads: "t", absent: "victim"},

@@ -41,7 +41,7 @@ func TestReach(t *testing.T) {
 			}
 			check(t, "Names", s.Reach.Names, c.names, c.absent)
 			check(t, "Reads", s.Reach.Reads, c.reads, c.notReads)
-			check(t, "Uncountable", s.Reach.Uncountable, c.uncountable, c.countable)
+			check(t, "Unseen", s.Reach.Unseen, c.unseen, c.seen)
 			if got := s.Reach.Everything != ""; got != c.everything {
 				t.Errorf("Everything = %q", s.Reach.Everything)
 			}

@@ -18,7 +18,7 @@ type Snapshot struct {
 
 	byName map[string][]*Table // by Name, for Lookup
 	// What may delete when used, and the part of it that no counter shows.
-	taint, uncountable map[node]Why
+	taint map[node]Why
 }
 
 // Table is one relation.

@@ -197,7 +197,8 @@ SELECT 'function', pg_catalog.json_build_array(p.oid::pg_catalog.int8, n.nspname
 	e.extname,
 	EXISTS (SELECT FROM pg_catalog.pg_type t
 		WHERE (t.oid = p.prorettype OR t.oid = ANY (p.proargtypes::pg_catalog.oid[]))
-		AND t.typname = ANY ('{internal,fdw_handler,index_am_handler,table_am_handler,tsm_handler,language_handler}'::pg_catalog.name[])))::pg_catalog.text
+		AND t.typname = ANY ('{internal,fdw_handler,index_am_handler,table_am_handler,tsm_handler,language_handler}'::pg_catalog.name[])),
+	pg_catalog.array_to_string(p.proconfig, ' '))::pg_catalog.text
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_language l ON l.oid = p.prolang

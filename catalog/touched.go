@@ -26,19 +26,6 @@ func (s *Snapshot) Touched(t *Table) (oids []uint32, all bool) {
 	return slices.Sorted(maps.Keys(found)), all
 }
 
-// Uncountable says why a DELETE on t may, through a trigger, rule or policy of
-// its own or of a table it reaches, remove rows that no counter shows; "" if it
-// may not.
-func (s *Snapshot) Uncountable(t *Table) Why {
-	var why Why
-	for n := range s.fired(t) {
-		if w, ok := s.uncountable[n]; ok && (why == "" || w < why) {
-			why = w
-		}
-	}
-	return why
-}
-
 // fired returns what a DELETE on t makes happen: removing from t and from the
 // tables it cascades to, writing to the tables whose links it cuts.
 func (s *Snapshot) fired(t *Table) map[node]bool {

@@ -27,7 +27,7 @@ func (r *run) account() {
 			}
 			continue
 		}
-		if diff := n - r.captured[o]; diff != 0 && (r.after.tracking || diff > 0) && !r.taken[o] {
+		if diff := n - r.captured[o]; diff != 0 && (r.tracked() || diff > 0) && !r.taken[o] {
 			r.uncounted(o, diff, fmt.Sprintf("the server counted %d rows, %d keys were captured", n, r.captured[o]))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/sqlparse"
 )
 
 // reason is what kind of thing is wrong with a statement: it says what its
@@ -40,7 +41,7 @@ func (x refusal) advice(who policy.Subject) string {
 	case madePast:
 		return "Run it again in half a minute: one of these was made past rowback, which has yet to look at it"
 	}
-	ask := "ask an operator for an allowance: " + x.command(who)
+	ask := "ask an operator for an allowance: " + x.command(who) + x.comment()
 	switch verb := capital(x.verb); {
 	case x.verb != "DELETE" && x.verb != "UPDATE":
 	case x.reason == crowded:
@@ -51,6 +52,20 @@ func (x refusal) advice(who policy.Subject) string {
 		return fmt.Sprintf("%s in separate transactions of at most %d rows, or %s", verb, x.least(), ask)
 	}
 	return capital(ask)
+}
+
+// comment says why the leave in a statement's comment does not do; "" if it has none.
+func (x refusal) comment() string {
+	n, _, ok := sqlparse.AllowanceComment(x.sql)
+	switch {
+	case !ok:
+		return ""
+	case !honours(x.rule):
+		return ". The rule takes no allowance from a comment"
+	case x.rule.CommentMax > 0 && n > x.rule.CommentMax:
+		return fmt.Sprintf(". The comment allows %d rows: the rule takes at most %d from a comment", n, x.rule.CommentMax)
+	}
+	return fmt.Sprintf(". The comment allows %d rows", n)
 }
 
 // least is the smaller of the rule's limits, 0 if there is none.

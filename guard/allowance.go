@@ -43,9 +43,12 @@ func (r *run) allowance(ctx context.Context, v verdict, removed []journal.Table)
 	return nil, nil
 }
 
+// honours reports whether a rule takes allowances from comments: it names who may write them.
+func honours(rule *policy.Rule) bool { return rule.CommentAllowances && len(rule.Match.Users) > 0 }
+
 // commented reports whether a rule honours an allowance in a statement's comment, for so many rows.
 func commented(rule *policy.Rule, sql string, need int64) (reason string, ok bool) {
-	if !rule.CommentAllowances || len(rule.Match.Users) == 0 {
+	if !honours(rule) {
 		return "", false
 	}
 	n, reason, ok := sqlparse.AllowanceComment(sql)

@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,8 +109,14 @@ func TestAllowance_OfAlertModeIsNoAlert(t *testing.T) {
 func TestAllowance_InAComment(t *testing.T) {
 	r := policy.Rule{Name: "gdpr", Match: policy.Match{Users: []string{"postgres"}}, Statement: 10, Transaction: 10, CommentAllowances: true, CommentMax: 50}
 	eachForm(t, ruled(r), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
-		refused(t, c, "/* rowback:allow=19 */ DELETE FROM plain WHERE id <= 20")
-		refused(t, c, "/* rowback:allow=60 */ DELETE FROM plain WHERE id <= 20") // more than the rule lets one ask for
+		hint := func(sql, want string) {
+			t.Helper()
+			if pe := refused(t, c, sql); !strings.Contains(pe.Hint, want) {
+				t.Errorf("%s: %s", sql, pe.Hint)
+			}
+		}
+		hint("/* rowback:allow=19 */ DELETE FROM plain WHERE id <= 20", ". The comment allows 19 rows.")
+		hint("/* rowback:allow=60 */ DELETE FROM plain WHERE id <= 20", ". The comment allows 60 rows: the rule takes at most 50 from a comment.")
 		refused(t, c, "DELETE FROM plain WHERE id <= 20 /* rowback:allow=20 */")
 		passes(t, c, "/* rowback:allow=20 reason=GDPR batch 7 */ DELETE FROM plain WHERE id <= 20")
 		es := e.entries(journal.Filter{Outcome: journal.Committed})
@@ -121,6 +128,6 @@ func TestAllowance_InAComment(t *testing.T) {
 		if err := e.judge.SetPolicy(t.Context(), policy.Policy{Rules: []policy.Rule{other}, Default: blockPolicy().Default}); err != nil {
 			t.Fatal(err)
 		}
-		refused(t, c, "/* rowback:allow=20 */ DELETE FROM plain WHERE id <= 40")
+		hint("/* rowback:allow=20 */ DELETE FROM plain WHERE id <= 40", ". The rule takes no allowance from a comment.")
 	})
 }

@@ -24,7 +24,7 @@ type judged struct {
 	sqlparse.Statement
 	route route
 	why   string // routeCount, routeRefuse: what in it may delete, for people
-	// unseen: it may remove rows that neither a counter nor a tag shows.
+	// unseen: see view.unseen.
 	unseen bool
 	runes  int // characters before Text in the query text
 	// functionCall: the client has sent one, and Text is what it amounts to.
@@ -158,31 +158,34 @@ func (v *view) route(st sqlparse.Statement) (route, string) {
 func (v *view) judge(j *judged) {
 	j.unseen = false
 	j.route, j.why = v.route(j.Statement)
-	if why := v.farAway(j.Statement); why != "" {
+	if why := v.unseen(j.Statement); why != "" {
 		j.route, j.why, j.unseen = routeRefuse, why, true
 	}
 }
 
-// farAway says why a statement may remove rows of a foreign table that no tag
-// tells, "" if it may not.
-func (v *view) farAway(st sqlparse.Statement) string {
-	if len(v.foreign) == 0 {
-		return ""
-	}
-	switch st.Verb {
-	case sqlparse.Nested:
+// unseen says why a statement may remove rows that neither a counter nor a tag
+// tells, "" if it may not: those of foreign tables, and any where track_counts is set.
+func (v *view) unseen(st sqlparse.Statement) string {
+	if len(v.foreign) > 0 && st.Verb == sqlparse.Nested {
 		for _, n := range st.Targets {
 			if v.foreign[n.Name] {
 				return "a DELETE from " + n.Name + " inside another statement, whose rows are a foreign table's"
 			}
 		}
-	case sqlparse.Do:
-		if names := sqlparse.NewNames(v.foreign).Mentions([]byte(st.Text)); len(names) > 0 && opaque(st.Text) {
+	}
+	if st.Verb == sqlparse.Do && opaque(st.Text) {
+		if names := sqlparse.NewNames(v.foreign).Mentions([]byte(st.Text)); len(names) > 0 {
 			return "a DO block that may delete rows of the foreign table " + names[0]
 		}
+		if strings.Contains(strings.ToLower(st.Text), "track_counts") {
+			return "a DO block that may delete rows where track_counts is set"
+		}
+	}
+	if len(v.snap.Reach.Unseen) == 0 {
+		return ""
 	}
 	for _, name := range v.names.Mentions([]byte(st.Text)) {
-		if why, ok := v.snap.Reach.Foreign[name]; ok {
+		if why, ok := v.snap.Reach.Unseen[name]; ok {
 			return string(why)
 		}
 	}

@@ -5,14 +5,19 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/rowback/rowback/proxy"
+	"github.com/rowback/rowback/sqlparse"
 )
 
 // execute handles Execute of a portal that needs the guard.
 func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error {
 	name, rest, ok := cut(body)
 	p := s.portals[string(name)]
+	if ok && p == nil && s.tx != nil && s.tx.cursor { // bound before what it calls was changed
+		p = &portal{prepared: &prepared{st: judged{Statement: sqlparse.Statement{Text: "(portal " + strconv.Quote(string(name)) + ")"}, route: routeCount, why: "a portal while a cursor is open that may delete"}}}
+	}
 	if !ok || len(rest) != 4 || p == nil {
 		w.Forward()
 		return nil

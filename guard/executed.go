@@ -32,7 +32,7 @@ func (r *run) executes(ctx context.Context) error {
 	}
 	for _, name := range sqlparse.NewNames(prepared).Mentions([]byte(r.st.Text)) {
 		st := prepared[name]
-		if why := v.farAway(st); why != "" {
+		if why := v.unseen(st); why != "" {
 			r.st.route, r.st.why, r.st.unseen = routeRefuse, why, true
 		} else if t := v.far(st.Target); t != nil && st.Verb == sqlparse.Delete {
 			r.far = t.OID

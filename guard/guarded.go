@@ -30,7 +30,9 @@ func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe
 			return nil, s.blocked(ctx, w, s.open(w).mark(""), refusal{verb: verbOf(st), sql: st.Text,
 				verdict: verdict{rule: rule, limit: notRows, reason: uncountable, what: "is refused: it cannot be counted before it commits: " + st.why}})
 		}
-		s.open(w).cursor = st.Cursor
+		if tx := s.open(w); st.Cursor {
+			tx.cursor = true
+		}
 		if st.OutsideTransaction {
 			return nil, s.vouchForNothing(ctx, w, st)
 		}

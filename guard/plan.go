@@ -83,7 +83,6 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	if old != nil && old.epoch == s.epoch && old.view == s.view && old.sheet == s.rules.sheet && old.encoding == encoding {
 		return old, nil
 	}
-	p := &plan{epoch: s.epoch, view: s.view, sheet: s.rules.sheet, encoding: encoding}
 	known := s.targets.get(st, s)
 	target := known.table
 	if target == nil {
@@ -91,7 +90,7 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 			return nil, err
 		}
 	}
-	p.target = target
+	p := &plan{epoch: s.epoch, view: s.view, sheet: s.rules.sheet, encoding: encoding, target: target}
 	if target == nil { // it does not exist, or is newer than the snapshot
 		p.all, p.count = true, "the table is not in rowback's catalog snapshot"
 		if s.rules.temporary {
@@ -121,6 +120,14 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	}
 	reached := target.Reached(st.Only)
 	if p.count = uncapturable(target, reached); p.count != "" {
+		if st.Target.Schema == "" { // prepared earlier, it may still mean another table of that name
+			for _, t := range s.view.snap.Named(target.Name) {
+				touched, all := s.view.snap.Touched(t)
+				p.touched, p.all = append(p.touched, touched...), p.all || all
+			}
+			slices.Sort(p.touched)
+			p.touched = slices.Compact(p.touched)
+		}
 		return p, nil
 	}
 	if known.table == nil {
@@ -326,6 +333,26 @@ func (s *session) resolve(ctx context.Context, w proxy.Wire, n sqlparse.Name) (*
 	if _, err := fmt.Sscan(*rows[0][0], &o); err != nil {
 		return nil, err
 	}
+	if t := s.view.snap.Tables[o]; t != nil {
+		return t, nil
+	}
+	return s.newer(ctx, w, o)
+}
+
+// newer looks for a table that the snapshot does not know: made past the proxy
+// since, and the catalog is read again; or a temporary one, made in a function.
+func (s *session) newer(ctx context.Context, w proxy.Wire, o uint32) (*catalog.Table, error) {
+	persistence, err := one(ctx, lookup{w: w}, fmt.Sprintf("SELECT relpersistence FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) '%d'::pg_catalog.oid", o))
+	if err != nil || persistence == "" || persistence == "t" {
+		return nil, err
+	}
+	snap, err := catalog.Load(ctx, lookup{w: w})
+	if err != nil {
+		return nil, err
+	}
+	s.view, s.private = newView(snap), true // it may show what this transaction alone has changed
+	s.epoch++
+	s.db.due.Store(true)
 	return s.view.snap.Tables[o], nil
 }
 

@@ -55,6 +55,9 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	case err != nil:
 		return err
 	}
+	if old := s.view; old != nil && s.inBlock(w) && view.reachesMore(old) {
+		s.open(w).cursor = true // one opened before may call what is new
+	}
 	s.view = view
 	if shared := s.db.view.Load(); (s.inBlock(w) || !q.own) && shared != nil && shared != view {
 		s.private = true // it may show what this transaction alone has changed
@@ -63,6 +66,19 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	s.db.view.Store(view)
 	s.db.due.Store(false)
 	return nil
+}
+
+// reachesMore reports whether something that may delete now may not have before.
+func (v *view) reachesMore(old *view) bool {
+	if v == old {
+		return false
+	}
+	for name := range v.snap.Reach.Names {
+		if _, ok := old.snap.Reach.Names[name]; !ok {
+			return true
+		}
+	}
+	return v.snap.Reach.Everything != old.snap.Reach.Everything
 }
 
 // loadSettings: the session's own limits are for its own statements.

@@ -178,6 +178,9 @@ func (r *run) capturing() bool { return r.plan != nil && r.plan.count == "" }
 // sees: what the statement removes is known without the server's counters.
 func (r *run) sees() bool { return r.capturing() && !r.plan.all && len(r.plan.blind) == 0 }
 
+// tracked: the server counted, before the statement and after it.
+func (r *run) tracked() bool { return r.before.tracking && r.after.tracking }
+
 // route is how the statement is guarded, for metrics.
 func (r *run) route() string {
 	switch {
@@ -197,7 +200,7 @@ func (r *run) verdict(ctx context.Context) error {
 	r.updates()
 	removed := r.since()
 	tx.removals.rows = total(tx.removals.tables)
-	if rule := s.rules.strict(); !r.after.tracking && !r.sees() && refuses(rule.Mode) {
+	if rule := s.rules.strict(); !r.tracked() && !r.sees() && refuses(rule.Mode) {
 		return r.refuse(ctx, verdict{rule: rule, limit: notRows, reason: uncountable, what: "may remove rows, and the server does not count them (track_counts is off)"}, removed)
 	}
 	if names, rule := r.unvouched(); len(names) > 0 {

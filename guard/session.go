@@ -92,7 +92,7 @@ func (s *session) Wants(typ byte, body []byte) bool {
 	case 'E':
 		s.ran = s.exchange
 		p, _, _ := cut(body)
-		return s.portals[string(p)] != nil
+		return s.portals[string(p)] != nil || s.tx != nil && s.tx.cursor || s.redefined
 	case 'D', 'C':
 		if len(body) < 2 {
 			return false

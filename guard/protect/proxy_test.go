@@ -84,7 +84,7 @@ func TestProxy_CapturesKeysOfGuardedTables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := snap.Reach; len(r.Names)+len(r.Reads)+len(r.Uncountable)+len(r.Commits) > 0 || r.Deferred != "" || r.DDL != "" || r.Everything != "" {
+	if r := snap.Reach; len(r.Names)+len(r.Reads)+len(r.Unseen)+len(r.Commits) > 0 || r.Deferred != "" || r.DDL != "" || r.Everything != "" {
 		t.Errorf("statements that were plain are so no longer: %+v", r)
 	}
 	for _, table := range snap.Tables {

@@ -45,6 +45,7 @@ func compare(t *testing.T, direct, through, dir string) int {
 		t.Fatal(err)
 	}
 	defer j.Close()
+	awaitQuiet(t, direct)
 	for deadline := time.Now().Add(pollTime); ; {
 		query[int](t, through, "SELECT 1")
 		doubts := entries(t, j, journal.Filter{Outcome: journal.InDoubt})
@@ -118,6 +119,22 @@ func connect(t *testing.T, url string) *pgx.Conn {
 			t.Fatal(err)
 		}
 		pause(context.Background())
+	}
+}
+
+// awaitQuiet waits until the server has done with what clients left behind: a
+// statement whose client has gone runs, and may commit, all the same.
+func awaitQuiet(t *testing.T, url string) {
+	t.Helper()
+	for deadline := time.Now().Add(pollTime); ; {
+		busy := query[string](t, url, `SELECT query FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle'`)
+		if len(busy) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the server does not come to rest: %q", busy)
+		}
 	}
 }
 
