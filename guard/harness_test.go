@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// A server that dies keeps what it has written; only a machine that dies would not.
-	pgtest.Main(m, pgtest.Options{Settings: []string{"max_prepared_transactions=10", "fsync=off", "full_page_writes=off"}})
+	pgtest.Main(m, pgtest.Options{Memory: true, Settings: []string{"max_prepared_transactions=10", "fsync=off", "full_page_writes=off"}})
 }
 
 // env is a database with a proxy in front of it.

@@ -43,6 +43,7 @@ type route struct {
 type lab struct {
 	t        *testing.T
 	cluster  *pgtest.Cluster // its own, without fsync: nothing here is about the server's durability
+	admin    *pgx.Conn
 	template string
 	judge    *guard.Judge
 	journal  journal.Journal
@@ -62,6 +63,7 @@ func newLab(t *testing.T, sql ...string) *lab {
 		}
 	})
 	l := &lab{t: t, cluster: c, template: "routes"}
+	l.admin = connect(t, c.URL("postgres"), pgx.QueryExecModeSimpleProtocol)
 	pgtest.Exec(t, c.URL("postgres"), "CREATE DATABASE routes")
 	pgtest.Exec(t, c.URL("routes"), sql...)
 	j, err := journal.Open(t.Context(), t.TempDir(), journal.Options{Proxy: "test"})
@@ -110,10 +112,12 @@ func (l *lab) run(t *testing.T, setup string, exchanges []messages, p *policy.Po
 	c := l.cluster
 	l.serial++
 	db := fmt.Sprintf("%s_%d", l.template, l.serial)
-	pgtest.Exec(t, c.URL("postgres"), "CREATE DATABASE "+db+" TEMPLATE "+l.template)
-	defer pgtest.Exec(t, c.URL("postgres"), "DROP DATABASE "+db+" WITH (FORCE)")
-	pgtest.Exec(t, c.URL(db), setup)
-	before := identities(t, c.URL(db))
+	c.CopyDatabase(t, l.admin, db, l.template)
+	defer exec(t, l.admin, "DROP DATABASE "+db+" WITH (FORCE)")
+	direct := connect(t, c.URL(db), pgx.QueryExecModeSimpleProtocol)
+	exec(t, direct, setup)
+	exec(t, direct, "SET timezone = 'UTC'; SET search_path = public")
+	before := identities(t, direct)
 	target := c.URL(db)
 	if p != nil {
 		if err := l.judge.SetPolicy(t.Context(), *p); err != nil {
@@ -122,9 +126,19 @@ func (l *lab) run(t *testing.T, setup string, exchanges []messages, p *policy.Po
 		target = fmt.Sprintf("postgres://postgres@%s/%s", l.addr, db)
 	}
 	o := outcome{answers: talk(t, target, exchanges, db)}
-	o.gone = subtract(before, identities(t, c.URL(db)))
-	o.entries, o.keys = l.evidence(t, c.URL(db), db)
+	o.gone = subtract(before, identities(t, direct))
+	o.entries, o.keys = l.evidence(t, direct, db)
+	if err := direct.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	return o
+}
+
+func exec(t *testing.T, c *pgx.Conn, sql string) {
+	t.Helper()
+	if _, err := c.PgConn().Exec(context.Background(), sql).ReadAll(); err != nil {
+		t.Fatalf("%v\n%s", err, sql)
+	}
 }
 
 // tableOID differs between databases that a route has made tables in.
@@ -154,14 +168,9 @@ func talk(t *testing.T, target string, exchanges []messages, db string) [][]stri
 
 // identities are all rows by table and key, or by table and content where the
 // table has no key. Partitions go by their root.
-func identities(t *testing.T, url string) map[string]int {
+func identities(t *testing.T, c *pgx.Conn) map[string]int {
 	t.Helper()
 	ctx := context.Background()
-	c := connect(t, url, pgx.QueryExecModeExec)
-	defer c.Close(ctx)
-	if _, err := c.Exec(ctx, "SET timezone = 'UTC'"); err != nil {
-		t.Fatal(err)
-	}
 	rows, err := c.Query(ctx, `SELECT c.oid::regclass::text, n.nspname, r.relname, COALESCE((SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_index i
 			JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE i.indrelid = c.oid AND i.indisprimary), '{}')
 		FROM pg_class c JOIN pg_class r ON r.oid = COALESCE(pg_partition_root(c.oid), c.oid) JOIN pg_namespace n ON n.oid = r.relnamespace
@@ -177,14 +186,18 @@ func identities(t *testing.T, url string) map[string]int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]int{}
+	var sql []string
 	for _, tb := range tables {
-		docs, err := pgx.CollectRows(must(c.Query(ctx, "SELECT to_jsonb(whole_row)::text FROM ONLY "+tb.Name+" whole_row")), pgx.RowTo[string])
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range docs {
-			all[identity(t, tb.Schema, tb.Root, tb.Key, d)]++
+		sql = append(sql, "SELECT to_jsonb(whole_row)::text FROM ONLY "+tb.Name+" whole_row")
+	}
+	results, err := c.PgConn().Exec(ctx, strings.Join(sql, ";")).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]int{}
+	for i, tb := range tables {
+		for _, row := range results[i].Rows {
+			all[identity(t, tb.Schema, tb.Root, tb.Key, string(row[0]))]++
 		}
 	}
 	return all
@@ -216,14 +229,9 @@ func subtract(a, b map[string]int) map[string]int {
 }
 
 // evidence reads a database's entries, and their keys as identities has them.
-func (l *lab) evidence(t *testing.T, url, db string) (es []*journal.Entry, keys map[string]int) {
+func (l *lab) evidence(t *testing.T, c *pgx.Conn, db string) (es []*journal.Entry, keys map[string]int) {
 	t.Helper()
 	ctx := context.Background()
-	c := connect(t, url, pgx.QueryExecModeExec)
-	defer c.Close(ctx)
-	if _, err := c.Exec(ctx, "SET timezone = 'UTC'"); err != nil {
-		t.Fatal(err)
-	}
 	keys = map[string]int{}
 	for e, err := range l.journal.Entries(ctx, journal.Filter{Database: db}) {
 		if err != nil {

@@ -186,7 +186,7 @@ func TestWire_WithinTheLimitEveryAnswerIsTheServers(t *testing.T) {
 			admin := pgtest.Shared(t).URL("postgres")
 			run := func(via string) [][]string {
 				db := fmt.Sprintf("%s_x", e.database)
-				pgtest.Exec(t, admin, "CREATE DATABASE "+db+" TEMPLATE "+e.database)
+				pgtest.Shared(t).CreateDatabase(t, db, e.database)
 				defer pgtest.Exec(t, admin, "DROP DATABASE "+db+" WITH (FORCE)")
 				r := dialRaw(t, strings.Replace(via, e.database, db, 1))
 				defer r.conn.Close()

@@ -57,7 +57,7 @@ func (l *lab) backup() *lab {
 	if c != pgtest.Shared(l.t) {
 		template = "template1"
 	}
-	pgtest.Exec(l.t, c.URL("postgres"), fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, template))
+	c.CreateDatabase(l.t, name, template)
 	l.t.Cleanup(func() { pgtest.Exec(l.t, c.URL("postgres"), "DROP DATABASE "+name+" WITH (FORCE)") })
 	l.recovery = c.URL(name)
 	if c != pgtest.Shared(l.t) {

@@ -65,7 +65,7 @@ func newShopWith(t *testing.T, config string, env []string, sql ...string) *shop
 func (s *shop) copy() *shop {
 	s.t.Helper()
 	postgres, name := pgtest.Shared(s.t).URL("postgres"), s.name+"_backup"
-	pgtest.Exec(s.t, postgres, "CREATE DATABASE "+name+" TEMPLATE "+s.name)
+	pgtest.Shared(s.t).CreateDatabase(s.t, name, s.name)
 	s.t.Cleanup(func() { pgtest.Exec(s.t, postgres, "DROP DATABASE "+name+" WITH (FORCE)") })
 	s.backup = pgtest.Shared(s.t).URL(name)
 	return s

@@ -21,7 +21,8 @@ type Options struct {
 	BinDir   string   // PostgreSQL's binaries; default: found (see FindBinaries)
 	Settings []string // further "name=value" settings
 	HBA      string   // pg_hba.conf; default trusts everyone on loopback and the socket
-	Unsafe   bool     // fsync off: for bulk tests that make no claim about durability
+	Unsafe   bool     // fsync off and in memory: for bulk tests that make no claim about durability
+	Memory   bool     // in memory, where there is room, with its settings as they are
 }
 
 // Cluster is a PostgreSQL cluster. Superuser is "postgres".
@@ -30,15 +31,17 @@ type Cluster struct {
 	BinDir string
 	Port   int
 
-	cred   *syscall.Credential // nil: the current user
-	lock   *os.File            // held until Stop: tells others that Dir is in use
-	server *child.Process      // nil before the first Run
+	version int
+	memory  bool                // without durability anyway: files are in memory if possible
+	cred    *syscall.Credential // nil: the current user
+	lock    *os.File            // held until Stop: tells others that Dir is in use
+	server  *child.Process      // nil before the first Run
 }
 
 // Start makes a cluster and waits until it accepts connections. The caller
 // must call Stop.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
-	c := &Cluster{BinDir: o.BinDir}
+	c := &Cluster{BinDir: o.BinDir, memory: o.Unsafe || o.Memory}
 	err := c.create(ctx, o)
 	if err == nil {
 		err = c.firstRun(ctx)
@@ -55,6 +58,7 @@ func (c *Cluster) create(ctx context.Context, o Options) (err error) {
 			return err
 		}
 	}
+	c.version = major(filepath.Join(c.BinDir, "postgres"))
 	if c.cred, err = unprivileged(); err != nil {
 		return err
 	}
@@ -75,6 +79,9 @@ func (c *Cluster) configure(o Options) error {
 	}
 	if o.Unsafe {
 		conf = append(conf, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
+	}
+	if c.memory {
+		conf = append(conf, "min_wal_size=32MB", "max_wal_size=128MB")
 	}
 	f, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {

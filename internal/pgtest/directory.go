@@ -42,8 +42,11 @@ func (c *Cluster) makeDir(parent string) error {
 // of the usual places in which PostgreSQL can live.
 func (c *Cluster) parent(dir string) (string, error) {
 	candidates := []string{os.TempDir(), "/tmp", "/var/tmp"}
-	if dir != "" {
+	switch {
+	case dir != "":
 		candidates = []string{dir}
+	case c.memory && isRoomy(memoryDir):
+		candidates = append([]string{memoryDir}, candidates...)
 	}
 	var errs []error
 	for _, d := range candidates {
@@ -57,6 +60,15 @@ func (c *Cluster) parent(dir string) (string, error) {
 		errs = append(errs, err)
 	}
 	return "", errors.Join(errs...)
+}
+
+// memoryDir is Linux's file system in memory.
+const memoryDir = "/dev/shm"
+
+// isRoomy reports whether a file system has room for the clusters of all packages.
+func isRoomy(dir string) bool {
+	var s syscall.Statfs_t
+	return syscall.Statfs(dir, &s) == nil && s.Bavail*uint64(s.Bsize) >= 8<<30
 }
 
 func (c *Cluster) canLiveIn(dir string) error {

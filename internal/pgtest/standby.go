@@ -11,7 +11,7 @@ import (
 // Standby makes a hot standby of a running cluster, which streams from it, and
 // starts it. To the primary its name is "standby". The caller must call Stop.
 func (c *Cluster) Standby(ctx context.Context) (*Cluster, error) {
-	s := &Cluster{BinDir: c.BinDir, cred: c.cred}
+	s := &Cluster{BinDir: c.BinDir, version: c.version, cred: c.cred}
 	err := s.makeDir("")
 	if err == nil {
 		from := fmt.Sprintf("host=127.0.0.1 port=%d user=postgres application_name=standby", c.Port)

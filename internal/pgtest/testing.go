@@ -87,10 +87,33 @@ func Database(tb testing.TB, sql ...string) string {
 	tb.Helper()
 	name := fmt.Sprintf("t%d_%d", os.Getpid(), serial.Add(1))
 	c := Shared(tb)
-	Exec(tb, c.URL("postgres"), "CREATE DATABASE "+name)
+	c.CreateDatabase(tb, name, "template1")
 	tb.Cleanup(func() { Exec(tb, c.URL("postgres"), "DROP DATABASE "+name+" WITH (FORCE)") })
 	Exec(tb, c.URL(name), sql...)
 	return name
+}
+
+// CreateDatabase copies a database that nobody is connected to.
+func (c *Cluster) CreateDatabase(tb testing.TB, name, template string) {
+	tb.Helper()
+	conn, err := pgx.Connect(context.Background(), c.URL("postgres"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	c.CopyDatabase(tb, conn, name, template)
+}
+
+// CopyDatabase is CreateDatabase over a connection to another database of the cluster.
+func (c *Cluster) CopyDatabase(tb testing.TB, conn *pgx.Conn, name, template string) {
+	tb.Helper()
+	sql := "CREATE DATABASE " + name + " TEMPLATE " + template
+	if c.memory && c.Version() >= 15 {
+		sql += " STRATEGY file_copy" // its checkpoints cost nothing there
+	}
+	if _, err := conn.Exec(context.Background(), sql); err != nil {
+		tb.Fatalf("%v\n%s", err, sql)
+	}
 }
 
 // Exec runs SQL (each text may hold several statements) and fails the test on an error.

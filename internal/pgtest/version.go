@@ -23,7 +23,7 @@ func major(program string) int {
 }
 
 // Version is the cluster's major version: 15.
-func (c *Cluster) Version() int { return major(filepath.Join(c.BinDir, "postgres")) }
+func (c *Cluster) Version() int { return c.version }
 
 // Since leaves out a test of what Shared or Recovery are too old for, and says
 // so: go test -v shows it.

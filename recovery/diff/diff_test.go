@@ -36,7 +36,7 @@ func newLab(t *testing.T, sql ...string) *lab {
 	if r != c { // another version: a copy is what the same SQL makes again
 		template = "template1"
 	}
-	pgtest.Exec(t, r.URL("postgres"), fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", copied, template))
+	r.CreateDatabase(t, copied, template)
 	t.Cleanup(func() { pgtest.Exec(t, r.URL("postgres"), "DROP DATABASE "+copied+" WITH (FORCE)") })
 	l.production, l.recovery = c.URL(l.name), r.URL(copied)
 	if r != c {
