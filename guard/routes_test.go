@@ -114,8 +114,8 @@ func (l *lab) run(t *testing.T, setup string, exchanges []messages, p *policy.Po
 	db := fmt.Sprintf("%s_%d", l.template, l.serial)
 	c.CopyDatabase(t, l.admin, db, l.template)
 	defer exec(t, l.admin, "DROP DATABASE "+db+" WITH (FORCE)")
+	pgtest.Exec(t, c.URL(db), setup) // as its session ends, the server's statistics know
 	direct := connect(t, c.URL(db), pgx.QueryExecModeSimpleProtocol)
-	exec(t, direct, setup)
 	exec(t, direct, "SET timezone = 'UTC'; SET search_path = public")
 	before := identities(t, direct)
 	target := c.URL(db)
