@@ -52,6 +52,10 @@ func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, u
 			" FROM pg_catalog.pg_class c WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog.\"char\"[]) AND c.relpersistence OPERATOR(pg_catalog.<>) 't' AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid")
 		return b.String()
 	}
+	if len(tables) == 0 {
+		b.WriteString("NULL")
+		return b.String()
+	}
 	b.WriteString("NULL UNION ALL SELECT o::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text, '', '0', NULL, NULL FROM pg_catalog.unnest(ARRAY[")
 	for i, o := range tables {
 		if i > 0 {

@@ -212,6 +212,23 @@ func TestWindows_ManySmallOnes(t *testing.T) {
 	})
 }
 
+// What went without leave counts for the next proxy, whatever else its transaction had leave for.
+func TestWindows_PartOfATransactionWasAllowed(t *testing.T) {
+	r := free("slowly")
+	r.Windows = []policy.Window{{Rows: 10, Per: time.Minute, By: []policy.Dimension{policy.ByTable}}}
+	e := newEnv(t, ruled(r), shop)
+	c := e.connect(pgx.QueryExecModeExec)
+	passes(t, c, "BEGIN")
+	passes(t, c, "DELETE FROM plain WHERE id <= 6")
+	e.grant(journal.Allowance{Rows: 40, Tables: []string{"tree"}})
+	passes(t, c, "DELETE FROM tree")
+	passes(t, c, "COMMIT")
+	e.start(ruled(r), e.journal)
+	again := e.connect(pgx.QueryExecModeExec)
+	passes(t, again, "DELETE FROM plain WHERE id BETWEEN 7 AND 10")
+	refused(t, again, "DELETE FROM plain WHERE id = 11", "11 within 1m, limit 10")
+}
+
 func TestRules_TemporaryTablesWhereTheyCount(t *testing.T) {
 	r := free("temp")
 	r.Temporary, r.Statement = true, 10

@@ -118,7 +118,11 @@ func (ws *windows) replay(ctx context.Context, j journal.Journal, p *policy.Poli
 		if err != nil {
 			return err
 		}
-		if e.Outcome != journal.Committed && e.Outcome != journal.InDoubt || len(e.Allowed) > 0 {
+		rest := e.Rows // not by somebody's leave; from which tables those went, the entry does not say
+		for _, a := range e.Allowed {
+			rest -= a.Rows
+		}
+		if e.Outcome != journal.Committed && e.Outcome != journal.InDoubt || len(e.Allowed) > 0 && rest <= 0 {
 			continue
 		}
 		who := policy.Subject{Database: e.Database, User: e.User, Application: e.Application}
@@ -129,6 +133,9 @@ func (ws *windows) replay(ctx context.Context, j journal.Journal, p *policy.Poli
 			for i, w := range sh.rule.Windows {
 				for key, n := range windowShares(sh.rule, i, who, sh.statement, &removals{}) {
 					if now.Sub(e.Time) < w.Per {
+						if len(e.Allowed) > 0 {
+							n = min(n, rest)
+						}
 						at := ws.at(key, w.Per)
 						at.past = append([]bucket{{e.Time.Add(w.Per / grains), n}}, at.past...) // newest come first
 					}

@@ -15,9 +15,9 @@ type detail struct {
 	columns     map[string]columnDetail
 	arbiters    []arbiter
 	checks      []check
-	partitions  string // of a partitioned table: the condition that one of its partitions takes a row; "" if it is not
-	insertRules bool   // rules rewrite INSERT: ON CONFLICT is not possible
-	rowSecurity bool   // policies hide rows from this role
+	leaves      map[uint32]string // of a partitioned table: the condition that a partition takes a row, by its OID; nil if it is not
+	insertRules bool              // rules rewrite INSERT: ON CONFLICT is not possible
+	rowSecurity bool              // policies hide rows from this role
 	sequences   []sequence
 }
 
@@ -74,7 +74,7 @@ func (s *side) describe(ctx context.Context, tables ...*catalog.Table) error {
 		{tableSQL, (*detail).addTable},
 		{sequencesSQL, (*detail).addSequence},
 		{checksSQL, (*detail).addCheck},
-		{partitionsSQL, (*detail).addPartitions},
+		{partitionsSQL, (*detail).addPartition},
 	} {
 		err := s.each(ctx, strings.ReplaceAll(load.sql, "$tables", in), func(row []*string) error {
 			values := make([]string, len(row))

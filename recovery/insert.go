@@ -102,7 +102,7 @@ func (r *restore) lockParents(ctx context.Context) error {
 		if t.count.Restored == 0 {
 			continue
 		}
-		for _, ref := range t.allReferences() {
+		for _, ref := range t.references() {
 			if !r.replica && !ref.polymorphic() {
 				continue // its own trigger did
 			}

@@ -28,7 +28,7 @@ func components(tables []*table) [][]*table {
 		low[t] = index[t]
 		stack = append(stack, t)
 		onStack[t] = true
-		for _, ref := range t.allReferences() {
+		for _, ref := range t.references() {
 			p := byLive[ref.Parent.Root()]
 			switch {
 			case p == nil:

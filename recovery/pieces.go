@@ -63,7 +63,7 @@ func partly(total *Report, err error) error {
 // group restores the tables of one step.
 func (r *restore) group(ctx context.Context, total *Report, group []*table) error {
 	t := group[0]
-	selfish := slices.ContainsFunc(t.allReferences(), func(ref reference) bool { return ref.Parent.Root() == t.live })
+	selfish := slices.ContainsFunc(t.references(), func(ref reference) bool { return ref.Parent.Root() == t.live })
 	if len(group) > 1 || selfish || len(t.key) == 0 { // without a key rows of one piece look like those of another
 		return r.piece(ctx, total)
 	}

@@ -14,37 +14,29 @@ type reference struct {
 	*catalog.ForeignKey
 	typeColumn, typeValue string // polymorphic: of the rows that it is about; "" for a foreign key
 	asText                bool   // polymorphic: the two columns are of different types
+	within                string // the condition, over unqualified column names, that a row is in the only partition it holds for; "" if for all
 }
 
-// references of a table: its own foreign keys, and those declared.
+// references of a table: its own foreign keys, those that only some of its
+// partitions have, and those declared.
 func (t *table) references() []reference {
 	var out []reference
-	for _, fk := range t.live.References {
-		out = append(out, reference{ForeignKey: fk})
-	}
-	return append(out, t.declared...)
-}
-
-// allReferences are those that rows of t must keep: its references, and the
-// foreign keys that only some of its partitions have.
-func (t *table) allReferences() []reference {
-	out := t.references()
-	if t.live.Kind != 'p' { // what inherits from t holds none of its rows
-		return out
-	}
 	seen := map[*catalog.ForeignKey]bool{}
 	for _, fk := range t.live.References {
 		seen[fk] = true
+		out = append(out, reference{ForeignKey: fk})
 	}
-	for _, leaf := range t.live.Leaves() {
-		for _, fk := range leaf.References {
-			if !seen[fk] {
-				seen[fk] = true
-				out = append(out, reference{ForeignKey: fk})
+	if t.live.Kind == 'p' { // what inherits from another table holds none of its rows
+		for _, leaf := range t.live.Leaves() {
+			for _, fk := range leaf.References {
+				if !seen[fk] {
+					seen[fk] = true
+					out = append(out, reference{ForeignKey: fk, within: t.detail.leaves[leaf.OID]})
+				}
 			}
 		}
 	}
-	return out
+	return append(out, t.declared...)
 }
 
 func (r reference) polymorphic() bool { return r.typeColumn != "" }
@@ -70,11 +62,14 @@ func (r reference) values(alias string) []string { return prefixed(alias, r.Colu
 
 // applies is the condition that the row of alias refers to a parent at all:
 // none of the columns is null (with MATCH SIMPLE, and MATCH FULL in a valid
-// row), and the type is the reference's.
+// row), the type is the reference's, and it belongs to its partition.
 func (r reference) applies(alias string) string {
 	out := notNull(alias, r.Columns)
 	if r.polymorphic() {
 		out += " AND " + alias + "." + quote(r.typeColumn) + "::text = " + literal(r.typeValue)
+	}
+	if r.within != "" {
+		out += " AND (SELECT " + r.within + " FROM (SELECT " + alias + ".*) rowback_leaf)"
 	}
 	return out
 }

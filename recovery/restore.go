@@ -343,7 +343,7 @@ func (r *restore) analyze(ctx context.Context) []Check {
 
 // parentTables are the tables that rows of t may refer to.
 func parentTables(t *table) (out []*catalog.Table) {
-	for _, ref := range t.allReferences() {
+	for _, ref := range t.references() {
 		out = append(out, ref.Parent)
 	}
 	return out

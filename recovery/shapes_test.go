@@ -154,3 +154,25 @@ func TestPartitions_Retired(t *testing.T) {
 		t.Errorf("p_20: %+v", r)
 	}
 }
+
+// A foreign key that one partition alone has: its rows need their parents, the others' do not.
+func TestPartitions_ForeignKeyOfOneAlone(t *testing.T) {
+	l := newLab(t, `CREATE TABLE q (id int PRIMARY KEY); CREATE TABLE p (id int, y int, q int, PRIMARY KEY (id, y)) PARTITION BY RANGE (y);
+		CREATE TABLE p_18 PARTITION OF p FOR VALUES FROM (18) TO (19); CREATE TABLE p_19 (q int, y int NOT NULL, id int NOT NULL, FOREIGN KEY (q) REFERENCES q ON DELETE CASCADE); ALTER TABLE p ATTACH PARTITION p_19 FOR VALUES FROM (19) TO (20);
+		CREATE TABLE p_20 PARTITION OF p FOR VALUES FROM (20) TO (30) PARTITION BY HASH (id); CREATE TABLE p_20a PARTITION OF p_20 FOR VALUES WITH (MODULUS 1, REMAINDER 0); ALTER TABLE p_20 ADD FOREIGN KEY (q) REFERENCES q ON DELETE CASCADE;
+		INSERT INTO q SELECT generate_series(1, 30); INSERT INTO p SELECT i, 18 + i % 3, i FROM generate_series(1, 30) i`).backup()
+	before := l.state(l.production)
+	rows := l.incident("DELETE FROM p WHERE id <= 15")
+	l.incident("DELETE FROM q WHERE id <= 6")
+	report := l.restore(l.options(rows))
+	if c := l.count(report, "p"); c.Restored != 11 || c.ParentGone != 4 {
+		t.Errorf("%+v", c)
+	}
+	o := l.options(rows)
+	o.WithParents = true
+	if c := l.count(l.restore(o), "p"); c.Restored != 4 || c.AlreadyPresent != 11 {
+		t.Errorf("%+v", c)
+	}
+	l.exec("INSERT INTO q VALUES (3), (6) ON CONFLICT DO NOTHING") // the parents of the first partition's rows: nobody asked for them
+	l.is(l.state(l.production), before)
+}

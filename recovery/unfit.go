@@ -3,6 +3,9 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -25,22 +28,32 @@ func (d *detail) addCheck(v []string) {
 // The constraint of a leaf includes those of the partitions above it; a
 // default partition alone has none.
 const partitionsSQL = `
-	SELECT c.oid, coalesce((SELECT string_agg('(' || coalesce(pg_get_partition_constraintdef(p.relid), 'true') || ')', ' OR ')
-	       FROM pg_partition_tree(c.oid) p WHERE p.isleaf AND p.relid <> c.oid), 'false')
-	FROM pg_class c WHERE c.oid IN $tables AND c.relkind = 'p'`
+	SELECT c.oid, p.relid::oid::text, coalesce(pg_get_partition_constraintdef(p.relid), 'true')
+	FROM pg_class c LEFT JOIN LATERAL pg_partition_tree(c.oid) p ON p.isleaf AND p.relid <> c.oid WHERE c.oid IN $tables AND c.relkind = 'p'`
 
-func (d *detail) addPartitions(v []string) { d.partitions = v[0] }
+func (d *detail) addPartition(v []string) {
+	if d.leaves == nil {
+		d.leaves = map[uint32]string{}
+	}
+	if oid, err := strconv.ParseUint(v[0], 10, 32); err == nil { // else it has none
+		d.leaves[uint32(oid)] = v[1]
+	}
+}
 
 // housed takes out the rows that no partition takes (any more). A key that no
 // partition takes hangs on nothing: its row conflicts with the table as it is.
 func (r *restore) housed(ctx context.Context, t *table) error {
-	if t.detail.partitions == "" {
+	if t.detail.leaves == nil {
 		return nil
+	}
+	taken := []string{"false"}
+	for _, o := range slices.Sorted(maps.Keys(t.detail.leaves)) {
+		taken = append(taken, "("+t.detail.leaves[o]+")")
 	}
 	return r.production.exec(ctx, fmt.Sprintf(`
 		WITH d AS (DELETE FROM %[1]s WHERE (%[2]s) IS NOT TRUE RETURNING *)
 		INSERT INTO %[3]s (%[4]s, rowback_class, rowback_reason) SELECT %[4]s, '%[5]s', %[6]s FROM d`,
-		t.in, t.detail.partitions, t.left, list("", t.columns), classConflict,
+		t.in, strings.Join(taken, " OR "), t.left, list("", t.columns), classConflict,
 		literal("no partition of "+t.name()+" takes it; attach one that does, then restore again")))
 }
 

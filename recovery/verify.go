@@ -148,7 +148,7 @@ func (r *restore) verifyForeignKeys(ctx context.Context) ([]Check, error) {
 		if t.count.Restored == 0 {
 			continue
 		}
-		for _, ref := range t.allReferences() {
+		for _, ref := range t.references() {
 			broken, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s AND %s",
 				t.inserted("c", ref), ref.applies("c"), ref.lacks(ref.values("c"), only(ref.Parent))))
 			if err != nil {
