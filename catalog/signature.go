@@ -12,9 +12,13 @@ import (
 // triggers (a foreign key that points at a table gives it some) and the
 // functions of these, their rules, and their partitions and children.
 type signature struct {
-	triggers, lastTrigger, enabled, functions int64
-	children, lastChild                       int64
-	rules, lastRule                           int64
+	triggers, lastTrigger, enabled int64
+	functions                      int64 // of the triggers, but the server's own
+	children, lastChild            int64
+	rules, lastRule                int64
+	// How many of the tables pg_class says may have any. It goes up with the
+	// first, and down some time after the last.
+	triggered, parents, ruled int64
 }
 
 // The last object of a kind tells a new one from one dropped: their numbers grow.
@@ -27,18 +31,18 @@ func (s *signature) add(o signature) {
 	s.lastTrigger = max(s.lastTrigger, o.lastTrigger)
 	s.lastChild = max(s.lastChild, o.lastChild)
 	s.lastRule = max(s.lastRule, o.lastRule)
+	s.triggered += o.triggered
+	s.parents += o.parents
+	s.ruled += o.ruled
 }
 
-func (s signature) String() string {
-	return fmt.Sprint(s.triggers, s.lastTrigger, s.enabled, s.functions, s.children, s.lastChild, s.rules, s.lastRule)
-}
-
-// Three sums, each with the columns of signature; %s is a condition on the table.
+// Sums with the columns of signature; %s is a condition on the table.
 const (
 	triggerSums = "SELECT pg_catalog.count(*) AS n, COALESCE(pg_catalog.max(t.oid::pg_catalog.int8), 0) AS last," +
-		" COALESCE(pg_catalog.sum(pg_catalog.ascii(t.tgenabled::pg_catalog.text)), 0) AS enabled," +
-		" COALESCE(pg_catalog.sum(p.xmin::pg_catalog.text::pg_catalog.int8), 0) AS functions" +
-		" FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid WHERE t.tgrelid = %s"
+		" COALESCE(pg_catalog.sum(pg_catalog.ascii(t.tgenabled::pg_catalog.text)), 0) AS enabled" +
+		" FROM pg_catalog.pg_trigger t WHERE t.tgrelid = %s"
+	functionSums = "SELECT COALESCE(pg_catalog.sum(p.xmin::pg_catalog.text::pg_catalog.int8), 0) AS functions" +
+		" FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid WHERE p.oid >= 16384 AND t.tgrelid = %s"
 	childSums = "SELECT pg_catalog.count(*) AS n, COALESCE(pg_catalog.max(i.inhrelid::pg_catalog.int8), 0) AS last" +
 		" FROM pg_catalog.pg_inherits i WHERE i.inhparent = %s"
 	ruleSums = "SELECT pg_catalog.count(*) AS n, COALESCE(pg_catalog.max(r.oid::pg_catalog.int8), 0) AS last" +
@@ -46,9 +50,11 @@ const (
 )
 
 var signaturesSQL = `
-SELECT 'signature', pg_catalog.json_build_array(c.oid::pg_catalog.int8, t.n, t.last, t.enabled, t.functions, i.n, i.last, r.n, r.last)::pg_catalog.text
+SELECT 'signature', pg_catalog.json_build_array(c.oid::pg_catalog.int8, t.n, t.last, t.enabled, f.functions, i.n, i.last, r.n, r.last,
+	c.relhastriggers::pg_catalog.int4, c.relhassubclass::pg_catalog.int4, c.relhasrules::pg_catalog.int4)::pg_catalog.text
 FROM pg_catalog.pg_class c,
 LATERAL (` + fmt.Sprintf(triggerSums, "c.oid") + `) AS t,
+LATERAL (` + fmt.Sprintf(functionSums, "c.oid") + `) AS f,
 LATERAL (` + fmt.Sprintf(childSums, "c.oid") + `) AS i,
 LATERAL (` + fmt.Sprintf(ruleSums, "c.oid") + `) AS r
 WHERE c.oid >= 16384 AND (c.relhastriggers OR c.relhassubclass OR c.relhasrules)`
@@ -56,7 +62,10 @@ WHERE c.oid >= 16384 AND (c.relhastriggers OR c.relhassubclass OR c.relhasrules)
 func (l *loader) signature(d document) error {
 	if t := l.snapshot.Tables[d.oid(0)]; t != nil {
 		n := func(i int) int64 { return int64(d.number(i)) }
-		t.signature = signature{n(1), n(2), n(3), n(4), n(5), n(6), n(7), n(8)}
+		t.signature = signature{
+			triggers: n(1), lastTrigger: n(2), enabled: n(3), functions: n(4), children: n(5), lastChild: n(6), rules: n(7), lastRule: n(8),
+			triggered: n(9), parents: n(10), ruled: n(11),
+		}
 	}
 	return nil
 }
@@ -64,7 +73,8 @@ func (l *loader) signature(d document) error {
 // Signature returns an SQL expression, and the text that it has as long as a
 // DELETE on t sets off what this snapshot says: the same triggers, rules,
 // foreign keys and partitions, on t and all that it cascades to. Read after the
-// DELETE and in its transaction, whose locks keep them as they are.
+// DELETE and in its transaction, whose locks keep them as they are. It asks no
+// more than it has to: planning it is most of what judging a small DELETE costs.
 func (s *Snapshot) Signature(t *Table) (sql, want string) {
 	var sum signature
 	found := map[uint32]bool{}
@@ -78,7 +88,36 @@ func (s *Snapshot) Signature(t *Table) (sql, want string) {
 	for _, o := range slices.Sorted(maps.Keys(found)) {
 		oids = append(oids, strconv.FormatUint(uint64(o), 10))
 	}
-	any := "ANY (ARRAY[" + strings.Join(oids, ",") + "]::pg_catalog.oid[])"
-	return operators.Replace("(SELECT pg_catalog.concat_ws(' ', t.n, t.last, t.enabled, t.functions, i.n, i.last, r.n, r.last)" +
-		" FROM (" + fmt.Sprintf(triggerSums, any) + ") AS t, (" + fmt.Sprintf(childSums, any) + ") AS i, (" + fmt.Sprintf(ruleSums, any) + ") AS r)"), sum.String()
+	these := "ANY (ARRAY[" + strings.Join(oids, ",") + "]::pg_catalog.oid[])"
+	if len(oids) == 1 {
+		these = oids[0] + "::pg_catalog.oid"
+	}
+	var parts, values, none []string
+	ask := func(sums, columns string, is ...int64) {
+		parts = append(parts, "(SELECT pg_catalog.concat_ws(' ', "+columns+") FROM ("+fmt.Sprintf(sums, these)+") AS x)")
+		values = append(values, strings.Trim(fmt.Sprint(is), "[]"))
+	}
+	if sum.triggered > 0 {
+		ask(triggerSums, "x.n, x.last, x.enabled", sum.triggers, sum.lastTrigger, sum.enabled)
+	} else {
+		none = append(none, "c.relhastriggers")
+	}
+	if sum.functions > 0 { // a trigger of another function is another trigger
+		ask(functionSums, "x.functions", sum.functions)
+	}
+	if sum.parents > 0 {
+		ask(childSums, "x.n, x.last", sum.children, sum.lastChild)
+	} else {
+		none = append(none, "c.relhassubclass")
+	}
+	if sum.ruled > 0 {
+		ask(ruleSums, "x.n, x.last", sum.rules, sum.lastRule)
+	} else {
+		none = append(none, "c.relhasrules")
+	}
+	if len(none) > 0 {
+		parts = append(parts, "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c WHERE c.oid = "+these+" AND ("+strings.Join(none, " OR ")+"))")
+		values = append(values, "0")
+	}
+	return operators.Replace("pg_catalog.concat_ws(' ', " + strings.Join(parts, ", ") + ")"), strings.Join(values, " ")
 }

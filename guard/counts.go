@@ -36,12 +36,7 @@ type counter struct {
 // it, and its signature. updates: with the counters of rows updated, where all are read.
 func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, updates bool) string {
 	var b strings.Builder
-	name := "NULL"
-	if target.Name != "" {
-		name = literal(regclass(target))
-	}
-	b.WriteString("SELECT pg_catalog.to_regclass(" + name + ")::pg_catalog.oid::pg_catalog.text, pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.current_setting('track_counts')," +
-		" " + catalog.RunSQL + ", " + signature + ", ")
+	b.WriteString(readingOf(target, "pg_catalog.current_setting('track_counts')", catalog.RunSQL, signature))
 	if all {
 		b.WriteString(catalogWrites + " UNION ALL ")
 		updated := "NULL"
@@ -50,10 +45,6 @@ func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, u
 		}
 		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, pg_catalog.concat(c.relfilenode, CASE WHEN c.relispartition THEN 'p' END), GREATEST(c.reltuples, CASE WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) OPERATOR(pg_catalog.>) 0::pg_catalog.int8 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) END)::pg_catalog.text, " + updated + ", NULL" +
 			" FROM pg_catalog.pg_class c WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog.\"char\"[]) AND c.relpersistence OPERATOR(pg_catalog.<>) 't' AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid")
-		return b.String()
-	}
-	if len(tables) == 0 {
-		b.WriteString("NULL")
 		return b.String()
 	}
 	b.WriteString("NULL UNION ALL SELECT o::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text, '', '0', NULL, NULL FROM pg_catalog.unnest(ARRAY[")
@@ -65,6 +56,24 @@ func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, u
 	}
 	b.WriteString("]::pg_catalog.oid[]) o")
 	return b.String()
+}
+
+// uncountedQuery reads what is needed of a transaction whose rows are known
+// without the counters; its run too, unless the session knows it.
+func uncountedQuery(target sqlparse.Name, signature string, started time.Time) string {
+	run := catalog.RunSQL
+	if !started.IsZero() {
+		run = "NULL"
+	}
+	return readingOf(target, "'on'", run, signature) + "NULL"
+}
+
+func readingOf(target sqlparse.Name, tracking, run, signature string) string {
+	name := "NULL"
+	if target.Name != "" {
+		name = literal(regclass(target))
+	}
+	return "SELECT pg_catalog.to_regclass(" + name + ")::pg_catalog.oid::pg_catalog.text, pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, " + tracking + ", " + run + ", " + signature + ", "
 }
 
 // catalogWrites counts what the transaction has written to the catalogs of

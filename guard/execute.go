@@ -32,6 +32,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		return err
 	}
 	if failed {
+		s.heldBind = nil
 		w.Forward()
 		return nil
 	}
@@ -44,7 +45,8 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 	case w.TxStatus() == 'E' || p.plan != nil && p.plan.pass || p.st.route == routePlain:
 		return s.executePlain(ctx, w, p)
 	}
-	r := &run{s: s, w: w, st: p.st, plan: p.plan}
+	r := &run{s: s, w: w, st: p.st, plan: p.plan, bind: s.heldBind}
+	s.heldBind = nil
 	if p.st.route != routeCapture {
 		if r, err = s.guarded(ctx, w, p.st, nil); err != nil {
 			return unlessFailed(err)

@@ -150,34 +150,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	return s.bindCaptured(ctx, w, name, stmt, po, params)
-}
-
-func (s *session) bindCaptured(ctx context.Context, w proxy.Wire, name, stmt string, p *portal, params []byte) error {
-	c := p.plan.captured
-	formats := p.plan.formats(p.st, p.formats)
-	w.Send('D', target('S', stmt)) // fails if the client's own statement is gone
-	w.Send('C', target('S', private))
-	w.Send('P', parseBody(private, c.SQL, p.types))
-	w.Send('B', joinBind(name, private, params, formats))
-	w.Send('C', target('S', private)) // the portal lives on without it
-	w.Send('H', nil)
-	for closed := 0; closed < 2; {
-		typ, body, err := w.Receive(ctx)
-		if err != nil {
-			return err
-		}
-		switch typ {
-		case '3':
-			closed++
-		case '2':
-			if err := w.Reply(typ, body); err != nil {
-				return err
-			}
-		case 'E':
-			return w.Reply(typ, shiftPosition(body, -c.Shift))
-		}
-	}
+	s.heldBind = &heldBind{portal: po, name: name, params: append([]byte(nil), params...)}
 	return nil
 }
 
@@ -187,6 +160,10 @@ func (s *session) describe(ctx context.Context, w proxy.Wire, body []byte) error
 	p := s.portals[string(name)]
 	if p == nil || !p.capturing() {
 		w.Forward()
+		return nil
+	}
+	if h := s.heldBind; h != nil {
+		h.described = true
 		return nil
 	}
 	failed, err := w.Quiesce(ctx)

@@ -346,11 +346,16 @@ func (s *session) newer(ctx context.Context, w proxy.Wire, o uint32) (*catalog.T
 	if err != nil || persistence == "" || persistence == "t" {
 		return nil, err
 	}
+	if v := s.db.view.Load(); !s.private && v != nil && v.snap.Tables[o] != nil { // another session has read it
+		s.view = v
+		s.epoch++
+		return v.snap.Tables[o], nil
+	}
 	snap, err := catalog.Load(ctx, lookup{w: w})
 	if err != nil {
 		return nil, err
 	}
-	s.view, s.private = newView(snap), true // it may show what this transaction alone has changed
+	s.view, s.private, s.readIn = newView(snap), true, s.exchange // it may show what this transaction alone has changed
 	s.epoch++
 	s.db.due.Store(true)
 	return s.view.snap.Tables[o], nil

@@ -30,6 +30,7 @@ type run struct {
 	fields   []byte             // the RowDescription, until the first row
 	rows     func([]byte) error // takes the client's rows; nil: they go to the client
 
+	bind          *heldBind // goes with it; nil: none
 	before, after counts
 	direct        int64             // rows of step 0
 	captured      map[uint32]int64  // removed rows with keys, by tableoid
@@ -68,6 +69,9 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	if !r.exact() {
 		sendQuery(r.w, q)
 	}
+	if r.bind != nil {
+		r.bind.send(r.w)
+	}
 	send()
 	if !r.st.CopyIn { // inside COPY FROM STDIN the server takes nothing else
 		r.sendAfter(q, ticket)
@@ -84,6 +88,14 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 		}
 	}
 	timer.statement()
+	if r.bind != nil {
+		if err := r.bind.receive(ctx, r.w); err != nil {
+			if rerr := r.s.tx.rewind(r.mark); rerr != nil {
+				return rerr
+			}
+			return err
+		}
+	}
 	if err := r.receive(ctx); err != nil {
 		return err
 	}
@@ -100,6 +112,10 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 			return r.fault(err)
 		}
 	}
+	if r.after.started.IsZero() {
+		r.after.started = r.s.started
+	}
+	r.s.started = r.after.started
 	if r.exact() {
 		r.before = r.after
 	}
@@ -166,7 +182,7 @@ func (r *run) countsQuery() string {
 		signature = r.plan.signature
 	}
 	if r.exact() {
-		return countsQuery(r.st.Target, signature, nil, false, false)
+		return uncountedQuery(r.st.Target, signature, r.s.started)
 	}
 	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.all, false)
 }

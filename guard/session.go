@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
@@ -42,6 +43,7 @@ type session struct {
 	// 1 opened it, -1 ended it, 0 neither.
 	block     int8
 	epoch     int  // counts what may change how names resolve
+	readIn    int  // the exchange in which a private view was read, for a statement in it
 	redefined bool // the catalog was changed since it was looked at
 	// renamed: names were changed, in that exchange, in a transaction whose end
 	// may take that back; see renamesEnd.
@@ -52,6 +54,9 @@ type session struct {
 	// session's parameters the server tells at its end only.
 	ran     int
 	targets targets
+
+	heldBind *heldBind
+	started  time.Time // of the server's run, as read last: the session does not outlive it
 }
 
 // Wants implements proxy.Session.
@@ -63,6 +68,9 @@ func (s *session) Wants(typ byte, body []byte) bool {
 		s.block = 0
 	}
 	s.renew()
+	if s.heldBind != nil {
+		return true
+	}
 	if s.rules.off && s.tx == nil {
 		s.asleep = true
 		return false
@@ -113,7 +121,7 @@ func (s *session) Wants(typ byte, body []byte) bool {
 // stale reports whether the catalog is to be looked at first.
 func (s *session) stale() bool {
 	if s.private {
-		return true
+		return s.redefined || s.readIn != s.exchange
 	}
 	s.view = s.db.view.Load()
 	return s.view == nil || s.db.due.Load()
@@ -165,6 +173,9 @@ func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []by
 
 func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []byte) error {
 	s.introduce(w)
+	if err := s.releaseBind(ctx, w, typ, body); err != nil {
+		return err
+	}
 	if s.asleep {
 		if awake, err := s.wake(ctx, w); err != nil || !awake {
 			return err

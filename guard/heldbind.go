@@ -1,0 +1,81 @@
+package guard
+
+import (
+	"context"
+
+	"github.com/rowback/rowback/proxy"
+)
+
+// heldBind is a Bind in captured form that has not been sent yet: it goes with
+// the Execute that mostly follows, in one exchange with the server. Whatever
+// else the client sends, it goes first.
+type heldBind struct {
+	portal    *portal
+	name      string
+	params    []byte
+	described bool // a Describe of the portal has followed, whose answer is NoData
+}
+
+func (h *heldBind) send(w proxy.Wire) {
+	p := h.portal
+	w.Send('D', target('S', p.statement)) // fails if the client's own statement is gone
+	w.Send('C', target('S', private))
+	w.Send('P', parseBody(private, p.plan.captured.SQL, p.types))
+	w.Send('B', joinBind(h.name, private, h.params, p.plan.formats(p.st, p.formats)))
+	w.Send('C', target('S', private)) // the portal lives on without it
+}
+
+// receive reads the answers to send. errFailed: the server has refused it, and
+// the client been told.
+func (h *heldBind) receive(ctx context.Context, w proxy.Wire) error {
+	for closed := 0; closed < 2; {
+		typ, body, err := w.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		switch typ {
+		case '3':
+			closed++
+		case '2':
+			if err := w.Reply(typ, body); err != nil {
+				return err
+			}
+		case 'E':
+			if err := w.Reply(typ, shiftPosition(body, -h.portal.plan.captured.Shift)); err != nil {
+				return err
+			}
+			return errFailed
+		}
+	}
+	if h.described {
+		return w.Reply('n', nil)
+	}
+	return nil
+}
+
+// releaseBind sends a Bind that was held, unless the message is what it waits for.
+func (s *session) releaseBind(ctx context.Context, w proxy.Wire, typ byte, body []byte) error {
+	h := s.heldBind
+	if h == nil {
+		return nil
+	}
+	switch typ {
+	case 'E':
+		if name, _, ok := cut(body); ok && string(name) == h.name {
+			return nil
+		}
+	case 'D':
+		if len(body) > 0 && body[0] == 'P' && !h.described && !h.portal.st.Returning {
+			if name, _, ok := cut(body[1:]); ok && string(name) == h.name {
+				return nil
+			}
+		}
+	}
+	s.heldBind = nil
+	if failed, err := w.Quiesce(ctx); err != nil || failed {
+		return err
+	}
+	h.send(w)
+	w.Send('H', nil)
+	return unlessFailed(h.receive(ctx, w))
+}
