@@ -17,12 +17,13 @@ import (
 	"github.com/rowback/rowback/internal/pgtest"
 )
 
-// lab is what is measured: one server, and two proxies in front of it.
+// lab is what is measured: one server, and proxies in front of it.
 type lab struct {
 	options
 	dir          string
 	server       *pgtest.Cluster
 	block, alert *proxyProcess
+	off          *proxyProcess // judges nothing
 	bouncer      *proxyProcess
 	made         map[string]bool // data sets, by name
 }
@@ -57,13 +58,16 @@ func newLab(ctx context.Context, o options) (_ *lab, err error) {
 	if l.alert, err = l.startProxy(ctx, "alert"); err != nil {
 		return nil, err
 	}
+	if l.off, err = l.startProxy(ctx, "off"); err != nil {
+		return nil, err
+	}
 	l.bouncer, err = l.startBouncer(ctx)
 	return l, err
 }
 
 func (l *lab) close() error {
 	var errs []error
-	for _, p := range []*proxyProcess{l.block, l.alert} {
+	for _, p := range []*proxyProcess{l.block, l.alert, l.off} {
 		if p != nil {
 			errs = append(errs, p.stop())
 		}
@@ -132,7 +136,7 @@ func (l *lab) url(database string, through *proxyProcess) string {
 
 // times is the processor time that the peer's proxy, and ours, have used.
 func (l *lab) times() (peer, ours time.Duration) {
-	return processorTime(l.bouncer.process.PID()), processorTime(l.block.process.PID()) + processorTime(l.alert.process.PID())
+	return processorTime(l.bouncer.process.PID()) + processorTime(l.off.process.PID()), processorTime(l.block.process.PID()) + processorTime(l.alert.process.PID())
 }
 
 // connected runs f with a connection.
