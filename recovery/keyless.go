@@ -66,12 +66,31 @@ func restoredBefore(ctx context.Context, j journal.Journal, entries []*journal.E
 	}) {
 		return out, nil
 	}
+	undone := map[string]map[string]int64{} // rows, by the restore's ID and the table's name
+	for e, err := range j.Entries(ctx, journal.Filter{Kind: journal.Deletion, Outcome: journal.Committed}) {
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range e.Restores {
+			if undone[id] == nil {
+				undone[id] = map[string]int64{}
+			}
+			for _, t := range e.Tables {
+				undone[id][journal.QuoteName(t.Schema, t.Name)] += t.Rows
+			}
+		}
+	}
 	for e, err := range j.Entries(ctx, journal.Filter{Kind: journal.Restore, Outcome: journal.Committed}) {
 		if err != nil {
 			return nil, err
 		}
 		for _, t := range e.Tables {
 			if t.KeysCaptured {
+				continue
+			}
+			name := journal.QuoteName(t.Schema, t.Name)
+			rows := t.Rows - undone[e.ID][name]
+			if rows <= 0 {
 				continue
 			}
 			asked := int64(0)
@@ -94,8 +113,7 @@ func restoredBefore(ctx context.Context, j journal.Journal, entries []*journal.E
 				if out[id] == nil {
 					out[id] = map[string]bool{}
 				}
-				name := journal.QuoteName(t.Schema, t.Name)
-				out[id][name] = out[id][name] || t.Rows >= asked
+				out[id][name] = out[id][name] || rows >= asked
 			}
 		}
 	}

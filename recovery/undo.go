@@ -315,12 +315,15 @@ func (u *undo) addFilled(ctx context.Context, i int, st *journal.Table) error {
 		u.byOID[live.OID] = t
 		u.tables = append(u.tables, t)
 	}
+	if len(key) != len(t.key) {
+		return fmt.Errorf("table %s: some of the restores went by a key, some without: undo them one by one", display(live))
+	}
 	for _, c := range key {
 		if live.Column(c) == nil || !slices.Contains(t.key, c) || len(key) != len(t.key) {
 			return fmt.Errorf("table %s has not the key (%s) any more that the restore went by", display(live), c)
 		}
 	}
-	if !t.detail.uniqueOn(key) {
+	if len(key) > 0 && !t.detail.uniqueOn(key) {
 		return fmt.Errorf("no unique index of %s is on its key any more; rows cannot be told apart", display(live))
 	}
 	u.feeds[i], u.order[i] = t, key

@@ -60,16 +60,16 @@ func (u *undo) try(ctx context.Context, write bool) (err error) {
 func (u *undo) classify(ctx context.Context, lock bool) error {
 	u.o.Progress.Start("planning", 0)
 	for _, t := range u.tables {
-		mine := fmt.Sprintf("%s AND l.xmin::text = s.rowback_xmin", equal("l", t.key, "s", t.key))
+		mine := t.undone("l", "s") + " AND l.xmin::text = s.rowback_xmin"
 		if lock {
 			if err := u.production.exec(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s l JOIN %s s ON %s FOR UPDATE OF l) x", only(t.live), t.in, mine)); err != nil {
 				return err
 			}
 		}
 		err := u.production.exec(ctx, fmt.Sprintf(`
-			UPDATE %[1]s x SET rowback_class = CASE WHEN l.%[2]s IS NULL THEN '%[3]s' WHEN l.xmin::text = s.rowback_xmin THEN '%[4]s' ELSE '%[5]s' END
-			FROM %[1]s s LEFT JOIN %[6]s l ON %[7]s WHERE x.ctid = s.ctid`,
-			t.in, quote(t.key[0]), undoGone, undoRemove, undoChanged, only(t.live), equal("l", t.key, "s", t.key)))
+			UPDATE %[1]s x SET rowback_class = CASE WHEN l.ctid IS NULL THEN '%[2]s' WHEN l.xmin::text = s.rowback_xmin THEN '%[3]s' ELSE '%[4]s' END
+			FROM %[1]s s LEFT JOIN %[5]s l ON %[6]s WHERE x.ctid = s.ctid`,
+			t.in, undoGone, undoRemove, undoChanged, only(t.live), t.undone("l", "s")))
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (u *undo) keep(ctx context.Context) error {
 			for _, ref := range u.referring(t) {
 				n, err := u.production.affect(ctx, fmt.Sprintf(`UPDATE %s s SET rowback_class = '%s' FROM %s p WHERE s.rowback_class = '%s' AND %s
 					AND EXISTS (SELECT FROM %s c WHERE %s AND %s AND %s)`,
-					t.in, undoKept, only(ref.Parent), undoRemove, equal("p", t.key, "s", t.key),
+					t.in, undoKept, only(ref.Parent), undoRemove, t.undone("p", "s"),
 					only(ref.Child), ref.applies("c"), ref.refers("p", ref.values("c")), u.stays("c", ref)))
 				if err != nil {
 					return err
@@ -111,7 +111,7 @@ func (u *undo) keep(ctx context.Context) error {
 func (u *undo) stays(c string, ref reference) string {
 	out := []string{"true"}
 	if t := u.byOID[ref.Child.Root().OID]; t != nil {
-		out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", t.in, undoRemove, equal("o", t.key, c, t.key)))
+		out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", t.in, undoRemove, t.undone(c, "o")))
 	}
 	for _, l := range u.links {
 		if l.ref.ForeignKey == ref.ForeignKey {
@@ -170,13 +170,17 @@ func (u *undo) removeGroup(ctx context.Context, group []*table) error {
 			}
 		}
 		columns = append(columns, slices.DeleteFunc(slices.Clone(t.key), func(c string) bool { return slices.Contains(columns, c) })...)
+		gone := list("l.", columns)
+		if len(t.key) == 0 {
+			gone = strings.TrimPrefix(gone+", ", ", ") + "l.tableoid AS rowback_table, l.ctid AS rowback_at"
+		}
 		err := u.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s ON COMMIT DROP AS SELECT %s FROM %s l JOIN %s s ON %s WHERE s.rowback_class = '%s'",
-			local(t.left), list("l.", columns), only(t.live), t.in, equal("l", t.key, "s", t.key), undoRemove))
+			local(t.left), gone, only(t.live), t.in, t.undone("l", "s"), undoRemove))
 		if err != nil {
 			return err
 		}
 		ctes = append(ctes, fmt.Sprintf("d%d AS (DELETE FROM %s l USING %s s WHERE s.rowback_class = '%s' AND %s RETURNING 1)",
-			i, only(t.live), t.in, undoRemove, equal("l", t.key, "s", t.key)))
+			i, only(t.live), t.in, undoRemove, t.undone("l", "s")))
 		counts = append(counts, fmt.Sprintf("(SELECT count(*) FROM d%d)", i))
 	}
 	removed, err := u.production.numbers(ctx, "WITH "+strings.Join(ctes, ", ")+" SELECT "+strings.Join(counts, ", "))
@@ -211,7 +215,7 @@ func (u *undo) verify(ctx context.Context) error {
 		if u.report.count(t.live).Removed == 0 {
 			continue
 		}
-		err := add("rows removed: "+t.name(), fmt.Sprintf("SELECT count(*) FROM %s g JOIN %s l ON %s", t.left, only(t.live), equal("l", t.key, "g", t.key)), "%d are still there")
+		err := add("rows removed: "+t.name(), fmt.Sprintf("SELECT count(*) FROM %s g JOIN %s l ON %s", t.left, only(t.live), t.undone("l", "g")), "%d are still there")
 		if err != nil {
 			return err
 		}

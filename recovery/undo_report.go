@@ -84,6 +84,10 @@ func (u *undo) plan(ctx context.Context) (*UndoReport, error) {
 		c := r.count(t.live)
 		c.Requested, c.Removed, c.Gone, c.Changed, c.Kept = n[0], n[1], n[2], n[3], n[4]
 		r.Removed += c.Removed
+		if len(t.key) == 0 {
+			u.listKeyless(t, c)
+			continue
+		}
 		if err := u.list(ctx, t.live, t.key, t.key, t.in, undoReasons); err != nil {
 			return r, err
 		}

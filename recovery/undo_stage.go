@@ -12,8 +12,12 @@ import (
 // transaction that inserted them (as xmin shows it), of links with the values.
 func (u *undo) stage(ctx context.Context) error {
 	for _, t := range u.tables {
+		columns := list("", t.key)
+		if len(t.key) == 0 {
+			columns = "tableoid AS rowback_table, ctid AS rowback_at"
+		}
 		err := u.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin, NULL::text AS rowback_class FROM %s WITH NO DATA",
-			local(t.in), list("", t.key), t.live.QuotedName()))
+			local(t.in), columns, t.live.QuotedName()))
 		if err != nil {
 			return err
 		}
@@ -49,7 +53,13 @@ func (u *undo) stage(ctx context.Context) error {
 		}
 		base += len(e.Tables)
 	}
+	if err := u.stageKeyless(ctx); err != nil {
+		return err
+	}
 	for _, t := range u.tables {
+		if len(t.key) == 0 {
+			continue
+		}
 		if _, err := u.dedupe(ctx, t.in, t.key, "ctid DESC"); err != nil {
 			return err
 		}
@@ -103,6 +113,10 @@ func (u *undo) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, err
 			continue
 		}
 		e.Rows += c.Removed
+		if len(t.key) == 0 {
+			e.Tables = append(e.Tables, journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: c.Removed, Via: journal.Direct, Why: noKey})
+			continue
+		}
 		err = u.record(ctx, e, keys, journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: c.Removed, Via: journal.Direct, Key: journalColumns(t.live, t.key)},
 			fmt.Sprintf("SELECT %s FROM %s s WHERE rowback_class = '%s'", texts("s", t.key), t.in, undoRemove))
 		if err != nil {
