@@ -35,7 +35,7 @@
 //
 // Rows of a table without a key can come from images only. There a row is absent
 // if no live row is identical to it; or, after a restore of the same deletion that
-// the journal knows of, it is present. Such a restore cannot be undone.
+// the journal knows of, it is present. An undo goes by the transaction that wrote the rows.
 //
 // Not done, and refused by name before anything is written: tables whose keys
 // were not captured or have no identity (and no images), foreign tables, views, tables with

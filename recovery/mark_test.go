@@ -82,13 +82,25 @@ func TestMark_SoftDeletesAreSetBackWhereTheyStillAre(t *testing.T) {
 	if now["1"]["name"] != "newer" || now["2"]["name"] != "touched" {
 		t.Errorf("%v, %v", now["1"], now["2"])
 	}
-	// Done again it finds nothing to do; an undo says what it leaves.
+	// Done again it finds nothing to do; an undo marks again what is still as the restore left it.
 	if again := l.restore(l.options(id)); again.Tables[0].Unmarked != 0 || again.Tables[0].AlreadyPresent != 8 {
 		t.Errorf("%+v", again.Tables)
 	}
-	undone, err := Undo(context.Background(), UndoOptions{Production: l.production, Journal: l.journal, IDs: []string{report.Entry}})
-	if err != nil || undone.Removed != 1 || len(undone.Kept) != 1 || !strings.Contains(undone.Kept[0].Reason, "7 rows stay without the mark") {
-		t.Errorf("%+v, %v", undone, err)
+	l.exec("UPDATE p SET name = 'later' WHERE id = 5")
+	role := l.role(append(allGrants, undoRoles)...)
+	undone := l.undo(UndoOptions{Production: l.asRole(l.production, role)}, report.Entry)
+	if undone.Removed != 1 || l.undone(undone, "p").Marked != 6 || len(undone.Kept) != 1 || !strings.Contains(undone.Kept[0].Reason, "left without the mark") {
+		t.Errorf("%+v", undone)
+	}
+	now = l.state(l.production)["public.p"]
+	for i := 1; i <= 10; i++ {
+		if row := now[fmt.Sprint(i)]; i != 4 && (row["is_deleted"] == "true" && row["deleted_at"] != null) != (i != 3 && i != 5) || i == 4 && row != nil {
+			t.Errorf("row %d after the undo: %v", i, row)
+		}
+	}
+	// What it did is a soft delete on record, and can be set back in turn.
+	if back := l.restore(l.options(undone.Entry)); back.Tables[0].Unmarked != 6 || back.Restored != 1 {
+		t.Errorf("%+v", back)
 	}
 }
 

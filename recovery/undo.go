@@ -36,7 +36,7 @@ type undo struct {
 	source  []journal.Table  // of all entries
 	xids    []uint64         // one a source table: the transaction that wrote its rows
 	report  *UndoReport
-	remarks []Unrestored // rows that are not marked as deleted again
+	remarks map[int]*remark // by source table
 }
 
 // Undo removes exactly the rows that restores inserted and that nobody has
@@ -52,7 +52,7 @@ func Undo(ctx context.Context, o UndoOptions) (report *UndoReport, err error) {
 	u := &undo{o: o, restore: &restore{
 		o:     Options{Production: o.Production, Journal: o.Journal, Source: &Source{}, Config: o.Config, LockTimeout: o.LockTimeout, Progress: o.Progress},
 		byOID: map[uint32]*table{}, feeds: map[int]*table{}, order: map[int][]string{}, byFeed: map[int]*link{},
-	}}
+	}, remarks: map[int]*remark{}}
 	defer o.Progress.Done()
 	defer u.close()
 	defer func() {
@@ -249,8 +249,7 @@ func (u *undo) prepare(ctx context.Context) error {
 		st := &u.source[i]
 		var err error
 		if st.Via == journal.SoftDelete {
-			u.remarks = append(u.remarks, Unrestored{Schema: st.Schema, Table: st.Name,
-				Reason: fmt.Sprintf("%s stay without the mark of deletion that the restore took off; set it again by an UPDATE", plural(st.Rows, "row"))})
+			err = u.addRemark(ctx, i, st)
 		} else if len(st.Old) > 0 {
 			err = u.addLink(ctx, i, st)
 		} else {
@@ -274,6 +273,9 @@ func (u *undo) prepare(ctx context.Context) error {
 	}
 	for _, l := range u.links {
 		needs = append(needs, tableNeed(l.live, "SELECT"), tableNeed(l.live, "UPDATE"))
+	}
+	for _, m := range u.remarks {
+		needs = append(needs, tableNeed(m.live, "SELECT"), tableNeed(m.live, "UPDATE"))
 	}
 	missing, err := u.production.missing(ctx, needs)
 	if err != nil {

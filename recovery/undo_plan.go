@@ -36,7 +36,7 @@ func (u *undo) try(ctx context.Context, write bool) (err error) {
 	if err := u.classify(ctx, write); err != nil {
 		return err
 	}
-	if u.report, err = u.plan(ctx); err != nil || !write || u.report.Removed+u.report.unlinked() == 0 {
+	if u.report, err = u.plan(ctx); err != nil || !write || u.report.Removed+u.report.others() == 0 {
 		u.report.DryRun = !write
 		return err
 	}
@@ -80,6 +80,11 @@ func (u *undo) classify(ctx context.Context, lock bool) error {
 			FROM %[1]s y LEFT JOIN %[9]s l ON %[10]s WHERE x.ctid = y.ctid`,
 			l.staged, quote(l.key[0]), undoGone, l.isWhole("y"), undoRemove, l.stillCut("y", u.production.detail[l.live.OID]), undoAgain, undoChanged, only(l.live), equal("l", l.key, "y", l.keys())))
 		if err != nil {
+			return err
+		}
+	}
+	for _, m := range u.remarks {
+		if err := u.classifyRemark(ctx, m, lock); err != nil {
 			return err
 		}
 	}
@@ -144,6 +149,11 @@ func (u *undo) remove(ctx context.Context) error {
 		}
 		if n != l.relinked {
 			return &errRace{fmt.Sprintf("%s: %d links were to be cut, %d were; another session changed the rows", display(l.live), l.relinked, n)}
+		}
+	}
+	for _, m := range u.remarks {
+		if err := u.markAgain(ctx, m); err != nil {
+			return err
 		}
 	}
 	groups := components(u.tables)
@@ -225,6 +235,14 @@ func (u *undo) verify(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+		}
+	}
+	for _, m := range u.remarks {
+		if m.marked == 0 {
+			continue
+		}
+		if err := add("marked as deleted again: "+display(m.live), m.unlike(), "%d are not"); err != nil {
+			return err
 		}
 	}
 	for _, l := range u.links {

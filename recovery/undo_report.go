@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
@@ -41,6 +40,7 @@ type UndoCount struct {
 	Changed   int64  `json:"changed"` // since the restore
 	Kept      int64  `json:"kept"`    // for what refers to it
 	Unlinked  int64  `json:"unlinked"`
+	Marked    int64  `json:"marked"` // as deleted again, whose soft delete the restore had set back
 }
 
 func (r *UndoReport) count(t *catalog.Table) *UndoCount {
@@ -53,9 +53,10 @@ func (r *UndoReport) count(t *catalog.Table) *UndoCount {
 	return &r.Tables[len(r.Tables)-1]
 }
 
-func (r *UndoReport) unlinked() (n int64) {
+// others are the rows that stay and are changed.
+func (r *UndoReport) others() (n int64) {
 	for _, c := range r.Tables {
-		n += c.Unlinked
+		n += c.Unlinked + c.Marked
 	}
 	return n
 }
@@ -66,13 +67,13 @@ func (r *UndoReport) Complete() bool { return len(r.Kept) == 0 }
 func (r *UndoReport) withdraw() {
 	r.Removed = 0
 	for i := range r.Tables {
-		r.Tables[i].Removed, r.Tables[i].Unlinked = 0, 0
+		r.Tables[i].Removed, r.Tables[i].Unlinked, r.Tables[i].Marked = 0, 0, 0
 	}
 }
 
 // plan counts and lists what classify found.
 func (u *undo) plan(ctx context.Context) (*UndoReport, error) {
-	r := &UndoReport{IDs: u.restore.o.Source.IDs, Kept: emptyNotNil(slices.Clone(u.remarks)), Checks: []Check{}, Warnings: emptyNotNil(u.warnings),
+	r := &UndoReport{IDs: u.restore.o.Source.IDs, Kept: []Unrestored{}, Checks: []Check{}, Warnings: emptyNotNil(u.warnings),
 		where: u.production.where(), quiet: u.replica, whyNotQuiet: u.why}
 	u.report = r
 	for _, t := range u.tables {
@@ -89,6 +90,11 @@ func (u *undo) plan(ctx context.Context) (*UndoReport, error) {
 			continue
 		}
 		if err := u.list(ctx, t.live, t.key, t.key, t.in, undoReasons); err != nil {
+			return r, err
+		}
+	}
+	for _, m := range u.remarks {
+		if err := u.planRemark(ctx, m); err != nil {
 			return r, err
 		}
 	}
@@ -112,6 +118,11 @@ func (u *undo) triggers() (out []string) {
 	for _, t := range u.tables {
 		if u.report.count(t.live).Removed > 0 {
 			out = u.firing(out, t.live, "DELETE")
+		}
+	}
+	for _, m := range u.remarks {
+		if m.marked > 0 {
+			out = u.firing(out, m.live, "UPDATE")
 		}
 	}
 	for _, l := range u.links {
@@ -151,10 +162,10 @@ func (r *UndoReport) WriteText(w io.Writer) {
 	if r.Entry == "" {
 		fmt.Fprintf(w, "Plan to undo %s\n  in  production  %s\n\n", strings.Join(r.IDs, ", "), r.where)
 	}
-	rows := [][]string{{"table", "restored", "removed", "gone already", "changed since", "kept", "unlinked"}}
+	rows := [][]string{{"table", "restored", "removed", "gone already", "changed since", "kept", "unlinked", "marked again"}}
 	for _, c := range r.Tables {
 		cells := []string{journal.QuoteName(c.Schema, c.Table)}
-		for _, n := range []int64{c.Requested, c.Removed, c.Gone, c.Changed, c.Kept, c.Unlinked} {
+		for _, n := range []int64{c.Requested, c.Removed, c.Gone, c.Changed, c.Kept, c.Unlinked, c.Marked} {
 			cells = append(cells, grouped(n))
 		}
 		rows = append(rows, cells)

@@ -27,6 +27,9 @@ func (u *undo) stage(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := u.makeRemarks(ctx); err != nil {
+		return err
+	}
 	base := 0
 	for _, e := range u.entries {
 		u.o.Progress.Start("reading "+e.ID, e.Rows)
@@ -77,6 +80,9 @@ func (u *undo) pendingOf(i int) *batch {
 	if t := u.feeds[i]; t != nil {
 		return &t.pending
 	}
+	if m := u.remarks[i]; m != nil {
+		return &m.pending
+	}
 	return nil
 }
 
@@ -88,6 +94,9 @@ func (u *undo) flush(ctx context.Context, i int) error {
 	defer u.o.Progress.Add(int64(b.n))
 	if l := u.byFeed[i]; l != nil {
 		return u.stageLink(ctx, l)
+	}
+	if m := u.remarks[i]; m != nil {
+		return u.stageRemark(ctx, m)
 	}
 	t := u.feeds[i]
 	defer t.pending.reset()
@@ -133,6 +142,9 @@ func (u *undo) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, err
 		if err != nil {
 			return nil, nil, joinClose(err, keys)
 		}
+	}
+	if err := u.recordRemarks(ctx, e, keys); err != nil {
+		return nil, nil, joinClose(err, keys)
 	}
 	e.Statements = []journal.Statement{{SQL: "rowback restore --undo " + strings.Join(e.Restores, " "), Tag: fmt.Sprintf("DELETE %d", e.Rows)}}
 	return e, keys, nil

@@ -59,7 +59,7 @@ func TestUndo_EveryShape(t *testing.T) {
 			t.Errorf("%s: %+v", who, undo)
 		}
 		// A second time it says that there is nothing left to do.
-		if again := l.undo(o, report.Entry); !again.Complete() || again.Removed+again.unlinked() != 0 || !strings.Contains(strings.Join(again.Warnings, ""), report.Entry+" was undone already, on record as "+undo.Entry) {
+		if again := l.undo(o, report.Entry); !again.Complete() || again.Removed+again.others() != 0 || !strings.Contains(strings.Join(again.Warnings, ""), report.Entry+" was undone already, on record as "+undo.Entry) {
 			t.Errorf("%s, again: %+v", who, again)
 		}
 		e, err := l.journal.Entry(context.Background(), undo.Entry)
