@@ -30,6 +30,9 @@ type Options struct {
 	DrainTimeout time.Duration
 	// MaxSessions at a time; more are refused with 53300. Default: no limit.
 	MaxSessions int
+	// MaxPerUser and MaxPerAddress are likewise for the sessions of one user, and
+	// from one client address (unix sockets are exempt). Default: no limit.
+	MaxPerUser, MaxPerAddress int
 	// MaxMessage is the largest message accepted from either side, in bytes. Default DefaultMaxMessage.
 	MaxMessage int
 	// Logger gets a line for each session that ended with an error. Default: none.

@@ -19,6 +19,7 @@ type Server struct {
 	mu       sync.Mutex
 	listener net.Listener
 	relays   map[*relay]struct{}
+	admitted admission
 	draining bool
 	stopAll  context.CancelFunc // ends all; set once Serve runs
 	stopNew  context.CancelFunc // ends connections that have not sent their startup packet; likewise

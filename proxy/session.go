@@ -34,13 +34,12 @@ func (s *Server) serveSession(ctx context.Context, g greeting, log *slog.Logger)
 func (s *Server) enter(r *relay) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := s.sessions.Add(1)
+	s.sessions.Add(1)
 	if s.draining {
 		return errShutdown
 	}
-	if s.o.MaxSessions > 0 && n > int64(s.o.MaxSessions) {
-		return &clientError{code: codeTooManyConnections, message: "sorry, too many clients already",
-			hint: "The proxy's limit of sessions is reached."}
+	if err := s.admit(r); err != nil {
+		return err
 	}
 	s.relays[r] = struct{}{}
 	return nil
@@ -49,7 +48,10 @@ func (s *Server) enter(r *relay) error {
 func (s *Server) leave(r *relay) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.relays, r)
+	if _, in := s.relays[r]; in {
+		delete(s.relays, r)
+		s.dismiss(r)
+	}
 	s.sessions.Add(-1)
 	for _, key := range r.keys {
 		s.keys.remove(key)

@@ -224,6 +224,26 @@ func TestStartup_TooManySessions(t *testing.T) {
 	connect(t, proxyURL(s, "postgres"))
 }
 
+func TestStartup_TooManySessionsOfOneUserOrAddress(t *testing.T) {
+	for name, o := range map[string]Options{"for one user": {MaxPerUser: 1}, "from one address": {MaxPerAddress: 1}} {
+		s := serve(t, o)
+		first := connect(t, proxyURL(s, "postgres"))
+		c := dial(t, s)
+		write(t, c, packet(3<<16, startupBody))
+		if _, body := readUntil(t, c, 'E'); errorField(body, 'C') != codeTooManyConnections || !strings.Contains(errorField(body, 'H'), "limit of 1 sessions "+name) {
+			t.Errorf("%q", body)
+		}
+		if o.MaxPerUser > 0 { // another user's is the server's to judge
+			c := dial(t, s)
+			write(t, c, packet(3<<16, "user\x00nobody\x00database\x00postgres\x00\x00"))
+			wantError(t, c, "28000")
+		}
+		first.Close(t.Context())
+		eventually(t, "the session has ended", func() bool { return s.Stats().Sessions == 0 })
+		connect(t, proxyURL(s, "postgres"))
+	}
+}
+
 func TestStartup_ServerErrorsAreRelayed(t *testing.T) {
 	s := serve(t, Options{})
 	c := dial(t, s)

@@ -75,7 +75,8 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 	defer end()
 
 	v := serving{logger: logger, ready: []probe{upstreamAnswers(s.Upstream).kept(time.Now)}}
-	options := proxy.Options{Listen: s.Listen, Upstream: s.Upstream, Logger: logger}
+	options := proxy.Options{Listen: s.Listen, Upstream: s.Upstream, Logger: logger,
+		MaxSessions: int(s.MaxSessions), MaxPerUser: int(s.MaxPerUser), MaxPerAddress: int(s.MaxPerAddress)}
 	if s.TLSCert != "" {
 		if options.TLS, err = proxy.LoadTLS(s.TLSCert, s.TLSKey, s.TLSClientCA); err != nil {
 			return usageError(err)

@@ -22,6 +22,9 @@ type settings struct {
 	JournalMaxSize string // bytes of all entries together, such as 50GB; "": any
 	Mode           string // block, hold, alert or off
 	Threshold      int64  // rows one statement, and one transaction, may remove
+	MaxSessions    int64  // sessions at a time; 0: any number
+	MaxPerUser     int64  // of one user
+	MaxPerAddress  int64  // from one client address
 	Admin          string // host:port, "" if switched off
 	Production     string // as Upstream; where restore writes
 	Recovery       string // as Upstream; "" if none
@@ -81,6 +84,9 @@ func (s *settings) all() []setting {
 		{name: "journal-max-size", text: &s.JournalMaxSize, usage: "remove the oldest entries over `SIZE`, such as 50GB"},
 		{name: "mode", text: &s.Mode, usage: "what happens over a threshold: `block|hold|alert|off`"},
 		{name: "threshold", number: &s.Threshold, usage: "`ROWS` that one statement, and one transaction, may remove, cascades included"},
+		{name: "max-sessions", number: &s.MaxSessions, usage: "`N` sessions at a time, more are refused with SQLSTATE 53300 (0: any number)"},
+		{name: "max-sessions-per-user", number: &s.MaxPerUser, usage: "likewise `N` sessions of one user"},
+		{name: "max-sessions-per-address", number: &s.MaxPerAddress, usage: "likewise `N` sessions from one client address"},
 		{name: "admin", text: &s.Admin, usage: "`ADDR` of metrics, health and API, or off"},
 		{name: "production", text: &s.Production, common: true, usage: "production server, straight: `URL` (default: the upstream)"},
 		{name: "recovery", text: &s.Recovery, common: true, usage: "the recovery database: `URL`"},

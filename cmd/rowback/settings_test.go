@@ -125,6 +125,7 @@ func TestSettings_BadFile(t *testing.T) {
 		"mode: block\n\nmode: alert\n":           "rowback.yaml:3: mode is already set in line 1",
 		"mode: [block]\n":                        "rowback.yaml:1: mode takes one value",
 		"- mode\n":                               "rowback.yaml:1: expected lines of the form",
+		"max-sessions: -1\n":                     "rowback.yaml:1: max-sessions: -1 is below zero (0 means any number)",
 		"threshold: many\n":                      `rowback.yaml:1: threshold: "many" is not a whole number`,
 		"mode: block\n  threshold: 5\n":          "rowback.yaml:2: mapping values are not allowed",
 		"listen: localhost\n":                    "listen: \"localhost\" is not host:port; give host:port, or an absolute directory",

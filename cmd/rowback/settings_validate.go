@@ -28,6 +28,9 @@ func (s *settings) validate() error {
 		{"journal-max-size", checkSize(s.JournalMaxSize)},
 		{"mode", checkOneOf(s.Mode, "block", "hold", "alert", "off")},
 		{"threshold", checkThreshold(s.Threshold)},
+		{"max-sessions", checkMany(s.MaxSessions)},
+		{"max-sessions-per-user", checkMany(s.MaxPerUser)},
+		{"max-sessions-per-address", checkMany(s.MaxPerAddress)},
 		{"admin", checkAdmin(s.Admin)},
 		{"production", checkServer(s.Production)},
 		{"recovery", checkRecovery(s.Recovery)},
@@ -50,6 +53,13 @@ func checkOneOf(value string, allowed ...string) error {
 		return nil
 	}
 	return fmt.Errorf("%q is none of %s", value, strings.Join(allowed, ", "))
+}
+
+func checkMany(n int64) error {
+	if n < 0 {
+		return fmt.Errorf("%d is below zero (0 means any number)", n)
+	}
+	return nil
 }
 
 func checkThreshold(n int64) error {

@@ -1,0 +1,58 @@
+package proxy
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// admission counts the sessions that are limited. It is guarded by Server.mu.
+type admission struct {
+	byUser    map[string]int
+	byAddress map[netip.Addr]int
+}
+
+// admit counts r in, or says why there is no room for it. Sessions that only end
+// what others have are not limited: cancel requests come before.
+func (s *Server) admit(r *relay) error {
+	a := &s.admitted
+	if a.byUser == nil {
+		a.byUser, a.byAddress = map[string]int{}, map[netip.Addr]int{}
+	}
+	from := clientIP(r.info.Client)
+	full := func(limit int, whose string) error {
+		return &clientError{code: codeTooManyConnections, message: "sorry, too many clients already",
+			hint: fmt.Sprintf("The proxy's limit of %d sessions%s is reached.", limit, whose)}
+	}
+	switch {
+	case s.o.MaxSessions > 0 && len(s.relays) >= s.o.MaxSessions:
+		return full(s.o.MaxSessions, "")
+	case s.o.MaxPerUser > 0 && a.byUser[r.info.User] >= s.o.MaxPerUser:
+		return full(s.o.MaxPerUser, " for one user")
+	case s.o.MaxPerAddress > 0 && from.IsValid() && a.byAddress[from] >= s.o.MaxPerAddress:
+		return full(s.o.MaxPerAddress, " from one address")
+	}
+	a.byUser[r.info.User]++
+	a.byAddress[from]++
+	return nil
+}
+
+// dismiss counts r out, which was admitted.
+func (s *Server) dismiss(r *relay) {
+	a := &s.admitted
+	if a.byUser[r.info.User]--; a.byUser[r.info.User] == 0 {
+		delete(a.byUser, r.info.User)
+	}
+	from := clientIP(r.info.Client)
+	if a.byAddress[from]--; a.byAddress[from] == 0 {
+		delete(a.byAddress, from)
+	}
+}
+
+// clientIP is the address in clientAddr's text, the zero Addr of a unix socket.
+func clientIP(client string) netip.Addr {
+	at, err := netip.ParseAddrPort(client)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return at.Addr().Unmap()
+}
