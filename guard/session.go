@@ -68,16 +68,19 @@ func (s *session) Wants(typ byte, body []byte) bool {
 		s.block = 0
 	}
 	s.renew()
-	if s.heldBind != nil {
-		return true
-	}
-	if s.rules.off && s.tx == nil {
+	held := s.heldBind != nil // whatever comes, it goes first
+	if s.rules.off && s.tx == nil && !held {
 		s.asleep = true
 		return false
 	}
 	if s.asleep {
 		return true
 	}
+	return s.concerns(typ, body) || held
+}
+
+// concerns is Wants, while something is judged.
+func (s *session) concerns(typ byte, body []byte) bool {
 	switch typ {
 	case 'Q':
 		return s.unfinished() || s.staleFor(body) || s.interesting(bytes.TrimSuffix(body, []byte{0}))
@@ -214,7 +217,9 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	case 'F':
 		return s.functionCall(ctx, w, body)
 	case 'S':
-		return s.sync(ctx, w, body)
+		if s.tx != nil {
+			return s.sync(ctx, w, body)
+		}
 	}
 	w.Forward()
 	return nil

@@ -182,33 +182,24 @@ CREATE FUNCTION purge(n int) RETURNS int LANGUAGE plpgsql AS $$ DECLARE c int; B
 func TestWire_WithinTheLimitEveryAnswerIsTheServers(t *testing.T) {
 	e := newEnv(t, policy.Uniform(policy.Block, 1000), shop, wireExtra)
 	for name, exchange := range exchanges {
-		t.Run(name, func(t *testing.T) {
-			admin := pgtest.Shared(t).URL("postgres")
-			run := func(via string) [][]string {
-				db := fmt.Sprintf("%s_x", e.database)
-				pgtest.Shared(t).CreateDatabase(t, db, e.database)
-				defer pgtest.Exec(t, admin, "DROP DATABASE "+db+" WITH (FORCE)")
-				r := dialRaw(t, strings.Replace(via, e.database, db, 1))
-				defer r.conn.Close()
-				var out [][]string
-				for _, ms := range exchange {
-					n := 0
-					for _, m := range ms {
-						r.Send(m)
-						switch m.(type) {
-						case *pgproto3.Query, *pgproto3.Sync:
-							n++
-						}
-					}
-					out = append(out, r.answers(n))
-				}
-				return out
-			}
-			want := run(e.direct)
-			got := run(e.url)
-			for i := range want {
-				equal(t, fmt.Sprintf("answers to exchange %d", i), got[i], want[i])
-			}
-		})
+		t.Run(name, func(t *testing.T) { e.compare(t, exchange) })
+	}
+}
+
+// compare runs exchanges on a direct connection and through the proxy, each in a
+// copy of the database.
+func (e *env) compare(t *testing.T, exchange []messages) {
+	t.Helper()
+	admin := pgtest.Shared(t).URL("postgres")
+	run := func(via string) [][]string {
+		db := fmt.Sprintf("%s_x", e.database)
+		pgtest.Shared(t).CreateDatabase(t, db, e.database)
+		defer pgtest.Exec(t, admin, "DROP DATABASE "+db+" WITH (FORCE)")
+		return talk(t, strings.Replace(via, e.database, db, 1), exchange, db)
+	}
+	want := run(e.direct)
+	got := run(e.url)
+	for i := range want {
+		equal(t, fmt.Sprintf("answers to exchange %d", i), got[i], want[i])
 	}
 }
