@@ -9,9 +9,10 @@ type Reached struct {
 	// paths has several steps, and a row may be found by more than one.
 	Steps []Step
 	// Cycle: foreign keys ON DELETE CASCADE form a circle of more than one
-	// table. The steps are then only the start of what is reached.
+	// table. The step that leads back to a table that is on its own path has no
+	// steps after it: they are those of the table's first step.
 	Cycle bool
-	// Unfit says why the steps, Cycle apart, do not describe exactly what the
+	// Unfit says why the steps do not describe exactly what the
 	// server removes; "" if they do. Rows can then be counted, not captured.
 	Unfit string
 }
@@ -99,6 +100,7 @@ func (w *walk) expand(i int) {
 			w.found.Steps[i].Self = k
 		case w.on[k.Child]:
 			w.found.Cycle = true
+			w.step(i, k)
 		default:
 			if j := w.step(i, k); j > 0 {
 				w.expand(j)

@@ -174,11 +174,12 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	p.capture = c
 	p.captured, err = st.Capture(c)
 	switch {
-	case errors.Is(err, sqlparse.ErrShape), errors.Is(err, sqlparse.ErrKeyType):
+	case errors.Is(err, sqlparse.ErrKeyType):
 		p.count = err.Error()
 	case err != nil:
 		return nil, err
-	case c.Steps[0].Self: // rows of the target that only its own foreign key pulls along
+	case c.Steps[0].Self || slices.ContainsFunc(p.steps[1:], func(st step) bool { return st.table == target && st.via == journal.Cascade }):
+		// Rows of the target that only foreign keys that lead back to it pull along.
 		pulled := p.steps[0]
 		pulled.via = journal.Cascade
 		for len(p.steps) <= p.captured.SelfStep {
@@ -253,8 +254,6 @@ func uncapturable(t *catalog.Table, r catalog.Reached) string {
 		return "a foreign table"
 	case t.DeleteRules:
 		return "the table has a rule on DELETE"
-	case r.Cycle:
-		return "the cascades form a circle of several tables"
 	case r.Unfit != "":
 		return r.Unfit
 	}

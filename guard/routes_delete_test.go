@@ -70,7 +70,10 @@ var deleteRoutes = []route{
 		"INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (1, 1), (2, 2); INSERT INTO c VALUES (1, 1), (2, 2); INSERT INTO d VALUES (1, 1, 1, 1), (2, 1, 2, 2), (3, 2, 1, 1), (4, 2, 2, 1)",
 		sql: []string{"DELETE FROM a WHERE id = 1"}, keys: true},
 	{name: "cycle", setup: "CREATE TABLE a (id int PRIMARY KEY, b int); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE); ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b ON DELETE CASCADE; INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (1, 1), (2, 2); UPDATE a SET b = 3 - id",
-		sql: []string{"DELETE FROM a WHERE id = 1"}},
+		sql: []string{"DELETE FROM a WHERE id = 1"}, keys: true},
+	{name: "cycle below the target", setup: circle + "; ALTER TABLE orders ADD a int REFERENCES a ON DELETE SET NULL; UPDATE orders SET a = id WHERE id < 9; CREATE TABLE top (id int PRIMARY KEY); INSERT INTO top VALUES (1), (2); ALTER TABLE a ADD top int REFERENCES top ON DELETE CASCADE; UPDATE a SET top = 1 WHERE id IN (2, 7)",
+		sql: []string{"DELETE FROM top WHERE id = 1"}, keys: true},
+	{name: "cycle with partitions and a self-reference, RETURNING", setup: circle, sql: []string{"DELETE FROM b WHERE id = 3 RETURNING id, x"}, keys: true},
 	{name: "SET DEFAULT", setup: "CREATE TABLE b (id int PRIMARY KEY, o int DEFAULT 50 REFERENCES orders ON DELETE SET DEFAULT); INSERT INTO b SELECT i, i FROM generate_series(1, 9) i", sql: []string{"DELETE FROM orders WHERE id = 3"}, keys: true},
 	{name: "deferrable foreign key", setup: "CREATE TABLE b (id int PRIMARY KEY, o int REFERENCES orders ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED); INSERT INTO b SELECT i, i FROM generate_series(1, 9) i", sql: []string{"BEGIN", "DELETE FROM orders WHERE id = 3", "COMMIT"}, keys: true},
 	{name: "no key", setup: "CREATE TABLE bag (a int, b text); INSERT INTO bag SELECT i / 2, 'x' FROM generate_series(1, 9) i", sql: []string{"DELETE FROM bag WHERE a < 3"}},
@@ -107,3 +110,11 @@ var keyRoutes = []route{
 	{name: "client_encoding cannot hold the key", setup: `CREATE TABLE k (id text PRIMARY KEY); INSERT INTO k VALUES ('€😀')`, sql: []string{"SET client_encoding = LATIN1", "DELETE FROM k"}, keys: true},
 	{name: "generated column", setup: `CREATE TABLE k (a int GENERATED ALWAYS AS IDENTITY, b int GENERATED ALWAYS AS (1) STORED, PRIMARY KEY (a, b)); INSERT INTO k DEFAULT VALUES; INSERT INTO k DEFAULT VALUES`, sql: []string{"DELETE FROM k"}, keys: true},
 }
+
+// circle is three tables whose cascades lead back to each other, one partitioned, one also to itself.
+const circle = `CREATE TABLE a (id int PRIMARY KEY, c int); CREATE TABLE b (id int, x int, a int REFERENCES a ON DELETE CASCADE, PRIMARY KEY (id, x)) PARTITION BY HASH (id);
+	CREATE TABLE b0 PARTITION OF b FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE b1 PARTITION OF b FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+	CREATE TABLE c (id int PRIMARY KEY, b int, x int, up int REFERENCES c ON DELETE CASCADE, FOREIGN KEY (b, x) REFERENCES b ON DELETE CASCADE);
+	INSERT INTO a SELECT i FROM generate_series(1, 12) i; INSERT INTO b SELECT i, i, CASE WHEN i % 5 > 0 THEN i END FROM generate_series(1, 12) i;
+	INSERT INTO c SELECT i, CASE WHEN i % 4 > 0 THEN i END, i, CASE WHEN i % 4 = 0 THEN i - 1 END FROM generate_series(1, 12) i;
+	UPDATE a SET c = id - 1 WHERE id > 1; ALTER TABLE a ADD FOREIGN KEY (c) REFERENCES c ON DELETE CASCADE`

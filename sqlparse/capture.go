@@ -94,9 +94,7 @@ var (
 	// ErrNotDelete: only a statement that Parse calls Delete, or one with Update,
 	// can be captured.
 	ErrNotDelete = errors.New("not a DELETE or UPDATE that can be rewritten")
-	// ErrShape: the foreign keys form a shape that cannot be written as one
-	// statement (a cycle through several tables). Count, and collect the keys
-	// otherwise.
+	// ErrShape: what the foreign keys reach cannot be counted beforehand (see Probe).
 	ErrShape = errors.New("foreign keys form a cycle through several tables")
 	// ErrColumns: how many columns RETURNING yields must be known.
 	ErrColumns = errors.New("the number of columns that RETURNING yields is not known: describe the statement first")

@@ -20,6 +20,7 @@ type node struct {
 	self    []edge   // foreign keys from the table to itself
 	columns []string // carried for every row: key, and what later steps need; "tableoid" comes before them
 	parent  bool     // rows of other nodes or cuts hang on this one
+	circle  *circle  // the tables whose cascades lead back to this one, nil if none do
 }
 
 // edge is one foreign key between rows that go and rows that follow.
@@ -92,15 +93,14 @@ func newGraph(steps []Step) (*graph, error) {
 	for i := range g.cuts {
 		g.cuts[i].node = tables[Name{g.cuts[i].step.Schema, g.cuts[i].step.Table}]
 	}
+	g.findCircles()
 	for _, n := range g.nodes {
 		if n.late() {
 			n.carry("ctid")
 		}
 	}
 	g.carryAll()
-	if err := g.sort(); err != nil {
-		return nil, err
-	}
+	g.sort()
 	return g, g.hashable()
 }
 
@@ -185,34 +185,36 @@ func names(columns []KeyColumn) []string {
 	return out
 }
 
-// sort puts parents first.
-func (g *graph) sort() error {
-	if len(g.nodes[0].in) > 0 {
-		return fmt.Errorf("%w: back to %s", ErrShape, g.nodes[0].step.Table)
-	}
+// sort puts parents first, and what forms a circle together.
+func (g *graph) sort() {
 	done := map[*node]bool{}
+	waits := func(n *node) bool {
+		return slices.ContainsFunc(n.in, func(e edge) bool { return !done[e.from] && (n.circle == nil || e.from.circle != n.circle) })
+	}
 	var sorted []*node
 	for len(sorted) < len(g.nodes) {
-		before := len(sorted)
 		for _, n := range g.nodes {
-			if !done[n] && !slices.ContainsFunc(n.in, func(e edge) bool { return !done[e.from] }) {
-				done[n] = true
-				sorted = append(sorted, n)
+			group := []*node{n}
+			if n.circle != nil {
+				group = n.circle.nodes
 			}
-		}
-		if len(sorted) == before {
-			return ErrShape
+			if done[n] || slices.ContainsFunc(group, waits) {
+				continue
+			}
+			for _, m := range group {
+				done[m] = true
+			}
+			sorted = append(sorted, group...)
 		}
 	}
 	g.nodes = sorted
-	return nil
 }
 
 // hashable refuses a self-reference whose rows PostgreSQL cannot hash: a
 // recursive UNION needs it.
 func (g *graph) hashable() error {
 	for _, n := range g.nodes {
-		if len(n.self) == 0 {
+		if len(n.self) == 0 || n.circle != nil {
 			continue
 		}
 		for _, k := range n.step.Key {

@@ -52,11 +52,13 @@ func (w *writer) images() bool {
 // recursion: there the row is found again by its place, in the snapshot that all
 // parts of the statement see.
 func (n *node) inline() bool {
-	return len(n.step.Image) > 0 && (n.index == 0 || len(n.self) == 0 && len(n.in) == 1)
+	return len(n.step.Image) > 0 && (n.index == 0 || len(n.self) == 0 && len(n.in) == 1 && n.circle == nil)
 }
 
 // late: the image is fetched when the rows are reported.
-func (n *node) late() bool { return len(n.step.Image) > 0 && (len(n.self) > 0 || len(n.in) > 1) }
+func (n *node) late() bool {
+	return len(n.step.Image) > 0 && (len(n.self) > 0 || len(n.in) > 1 || n.circle != nil)
+}
 
 // fetched is a CTE of n's rows with their images i, fetched late.
 func (w *writer) fetched(n *node, from string) string {

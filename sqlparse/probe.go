@@ -54,10 +54,12 @@ func (s Statement) Probe(c Capture, max int64) (Probe, error) {
 	}
 	g, err := newGraph(c.Steps)
 	switch {
-	case errors.Is(err, ErrShape), errors.Is(err, ErrKeyType):
+	case errors.Is(err, ErrKeyType):
 		return Probe{}, fmt.Errorf("%w: %w", ErrProbe, err)
 	case err != nil:
 		return Probe{}, err
+	case slices.ContainsFunc(g.nodes, func(n *node) bool { return n.circle != nil }):
+		return Probe{}, fmt.Errorf("%w: %w", ErrProbe, ErrShape)
 	case s.Update != nil && !g.single():
 		return Probe{}, errUpdateSteps
 	}

@@ -9,9 +9,10 @@ import (
 )
 
 // shape is a random database: tables, keys of every kind, foreign keys as
-// chains, diamonds, self-references, cascading or cutting.
+// chains, diamonds, circles, self-references, cascading or cutting.
 type shape struct {
 	tables []*shapeTable
+	round  bool // some lead back to earlier tables
 	rand   *rand.Rand
 }
 
@@ -28,6 +29,7 @@ type shapeLink struct {
 	unique  bool // references (u1, u2) instead of the key
 	columns []KeyColumn
 	cuts    bool // ON DELETE SET NULL
+	back    bool // to a table made later
 }
 
 // shapeValues make the value of a key column for row %d, by type.
@@ -64,6 +66,14 @@ func newShape(r *rand.Rand) *shape {
 		}
 		s.tables = append(s.tables, t)
 	}
+	if s.round = len(s.tables) > 1 && r.IntN(2) == 0; s.round {
+		for range 1 + r.IntN(3) {
+			i := r.IntN(len(s.tables) - 1)
+			t := s.tables[i]
+			t.addLink(s.tables[i+1+r.IntN(len(s.tables)-i-1)], r)
+			t.links[len(t.links)-1].back = true
+		}
+	}
 	return s
 }
 
@@ -96,6 +106,7 @@ func columnList(columns []KeyColumn) string {
 // ddl creates the tables and their rows.
 func (s *shape) ddl() string {
 	var b strings.Builder
+	var later []string
 	fmt.Fprintf(&b, "CREATE SCHEMA IF NOT EXISTS %s;\n", quoteIdent(s.tables[0].schema))
 	for _, t := range s.tables {
 		var defs []string
@@ -114,12 +125,18 @@ func (s *shape) ddl() string {
 			if l.cuts {
 				action = "SET NULL"
 			}
-			defs = append(defs, fmt.Sprintf("FOREIGN KEY (%s) REFERENCES %s (%s) ON DELETE %s",
-				columnList(l.columns), l.parent.qualified(), columnList(l.parent.target(l.unique)), action))
+			key := fmt.Sprintf("FOREIGN KEY (%s) REFERENCES %s (%s) ON DELETE %s",
+				columnList(l.columns), l.parent.qualified(), columnList(l.parent.target(l.unique)), action)
+			if l.back {
+				later = append(later, "ALTER TABLE "+t.qualified()+" ADD "+key+";\n")
+			} else {
+				defs = append(defs, key)
+			}
 		}
 		fmt.Fprintf(&b, "CREATE TABLE %s (%s);\n", t.qualified(), strings.Join(defs, ", "))
 		s.insert(&b, t)
 	}
+	b.WriteString(strings.Join(later, ""))
 	return b.String()
 }
 
@@ -168,6 +185,7 @@ func (s *shape) steps(target *shapeTable, everyWay bool) ([]Step, []*shapeTable)
 	steps := []Step{{Schema: target.schema, Table: target.name, Parent: -1, Key: target.key}}
 	tables := []*shapeTable{target}
 	expanded := map[*shapeTable]bool{}
+	everyWay = everyWay && !s.round // there is no end to them
 	for i := 0; i < len(steps) && len(steps) < 60; i++ {
 		parent := tables[i]
 		if len(steps[i].Old) > 0 || expanded[parent] && !everyWay {

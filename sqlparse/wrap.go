@@ -82,7 +82,7 @@ func (n *node) cte() string {
 	switch {
 	case n.index != 0:
 		return "s" + strconv.Itoa(n.index)
-	case len(n.self) > 0:
+	case len(n.self) > 0 || n.circle != nil:
 		return "a0"
 	default:
 		return "d"
@@ -93,17 +93,23 @@ func (n *node) cte() string {
 func (w *writer) node(n *node) {
 	list := aliasList(n.columns)
 	var base []string
-	if n.index == 0 {
-		if len(n.self) == 0 {
-			return
+	switch {
+	case n.circle != nil:
+		if n == n.circle.nodes[0] {
+			w.circle(n.circle)
 		}
+		base = []string{w.circled(n)}
+	case n.index == 0 && len(n.self) == 0:
+		return
+	case n.index == 0:
 		base = []string{w.follow(n, "d", n.self)}
-	}
-	for _, e := range n.in {
-		base = append(base, w.follow(n, e.from.cte(), []edge{e}))
+	default:
+		for _, e := range n.in {
+			base = append(base, w.follow(n, e.from.cte(), []edge{e}))
+		}
 	}
 	rows := strings.Join(base, " UNION ")
-	if len(n.self) > 0 {
+	if len(n.self) > 0 && n.circle == nil {
 		rows = fmt.Sprintf("WITH RECURSIVE r(%s) AS ((%s) UNION %s) SELECT %s FROM r", list, rows, w.follow(n, "r", n.self), list)
 	}
 	if n.index != 0 {
@@ -197,33 +203,43 @@ func (w *writer) rows(step Step, columns []string, image, from string, edges []e
 	}
 	var any []string
 	for _, e := range edges {
-		var all []string
-		for i, pair := range e.columns {
-			var how Compare
-			if e.compare != nil {
-				how = e.compare[i]
-			}
-			if how.Operator == "" {
-				how.Operator = "pg_catalog.="
-			}
-			left := "p." + e.from.alias(pair[0])
-			if how.Collation != "" {
-				left = "(" + left + " COLLATE " + how.Collation + ")"
-			}
-			all = append(all, left+" OPERATOR("+how.Operator+") y."+quoteIdent(pair[1]))
-		}
-		any = append(any, strings.Join(all, " AND "))
+		any = append(any, refers(e, func(column string) string { return "p." + e.from.alias(column) }))
 	}
 	where := any[0]
 	if len(any) > 1 {
 		where = "(" + strings.Join(any, ") OR (") + ")"
 	}
-	only := ""
-	if step.Only {
-		only = "ONLY "
+	return fmt.Sprintf("SELECT x.* FROM %s p, LATERAL (SELECT %s FROM %s AS y WHERE %s OFFSET 0) x",
+		from, strings.Join(list, ", "), table(step), where)
+}
+
+// table is a step's table as a FROM item.
+func table(s Step) string {
+	if s.Only {
+		return "ONLY " + quoteName(s.Schema, s.Table)
 	}
-	return fmt.Sprintf("SELECT x.* FROM %s p, LATERAL (SELECT %s FROM %s%s AS y WHERE %s OFFSET 0) x",
-		from, strings.Join(list, ", "), only, quoteName(step.Schema, step.Table), where)
+	return quoteName(s.Schema, s.Table)
+}
+
+// refers is the condition that row y references a row by e; referenced gives that
+// one's column as SQL.
+func refers(e edge, referenced func(column string) string) string {
+	var all []string
+	for i, pair := range e.columns {
+		var how Compare
+		if e.compare != nil {
+			how = e.compare[i]
+		}
+		if how.Operator == "" {
+			how.Operator = "pg_catalog.="
+		}
+		left := referenced(pair[0])
+		if how.Collation != "" {
+			left = "(" + left + " COLLATE " + how.Collation + ")"
+		}
+		all = append(all, left+" OPERATOR("+how.Operator+") y."+quoteIdent(pair[1]))
+	}
+	return strings.Join(all, " AND ")
 }
 
 // report writes the SELECT that returns all rows.
@@ -262,7 +278,7 @@ func (w *writer) report(client []string) error {
 	for _, n := range w.nodes {
 		index, from, image := n.index, "s"+strconv.Itoa(n.index), noImage
 		if n == target {
-			if len(n.self) == 0 {
+			if len(n.self) == 0 && n.circle == nil {
 				continue
 			}
 			index = len(w.Steps)

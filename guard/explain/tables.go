@@ -91,9 +91,6 @@ func (x *explainer) cascade(t *catalog.Table, only bool) {
 			x.note("the trigger %s on %s may remove rows elsewhere: they count by the rules of their tables", name, journal.QuoteName(s.Table.Schema, s.Table.Name))
 		}
 	}
-	if found.Cycle {
-		x.note("foreign keys form a circle: more rows of these tables may go than one round shows")
-	}
 	if found.Unfit != "" {
 		x.note("its keys cannot be captured, its rows are counted: %s", found.Unfit)
 	}
