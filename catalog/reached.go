@@ -17,7 +17,7 @@ type Reached struct {
 	Unfit string
 }
 
-// Step is a table reached.
+// Step is a table reached. What inherits from it is not, but by Steps[0].
 type Step struct {
 	Table  *Table
 	Parent int         // index of the step whose rows pull these along, -1 for Steps[0]
@@ -114,9 +114,6 @@ func (w *walk) step(parent int, k *ForeignKey) int {
 	if len(w.found.Steps) == maxSteps {
 		w.unfit("too many foreign key paths")
 		return 0
-	}
-	if slices.ContainsFunc(k.Child.Children, func(c *Table) bool { return !c.Partition }) {
-		w.unfit("inheritance: the cascade leaves the children of " + k.Child.QuotedName() + " alone")
 	}
 	w.found.Steps = append(w.found.Steps, Step{Table: k.Child, Parent: parent, Key: k})
 	return len(w.found.Steps) - 1

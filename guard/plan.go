@@ -284,7 +284,7 @@ func newStep(r catalog.Step) step {
 
 // captureStep is a step in sqlparse's terms.
 func captureStep(r catalog.Step) sqlparse.Step {
-	c := sqlparse.Step{Schema: r.Table.Schema, Table: r.Table.Name, Parent: r.Parent, Key: typed(r.Table, r.Table.Key)}
+	c := sqlparse.Step{Schema: r.Table.Schema, Table: r.Table.Name, Parent: r.Parent, Key: typed(r.Table, r.Table.Key), Only: r.Table.Kind != 'p'}
 	if r.Key != nil {
 		c.ParentColumns, c.Columns, c.Compare = r.Key.ParentColumns, r.Key.Columns, compare(r.Key)
 		if r.Unlinks() {

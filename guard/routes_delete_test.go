@@ -71,6 +71,9 @@ var deleteRoutes = []route{
 		sql: []string{"DELETE FROM a WHERE id = 1"}, keys: true},
 	{name: "cycle", setup: "CREATE TABLE a (id int PRIMARY KEY, b int); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE); ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b ON DELETE CASCADE; INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (1, 1), (2, 2); UPDATE a SET b = 3 - id",
 		sql: []string{"DELETE FROM a WHERE id = 1"}, keys: true},
+	{name: "cascades leave what inherits alone", setup: "CREATE TABLE p (id int PRIMARY KEY, u int UNIQUE, up int REFERENCES p ON DELETE CASCADE); CREATE TABLE heir (PRIMARY KEY (id)) INHERITS (p); CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p (u) ON DELETE CASCADE); CREATE TABLE c_heir (PRIMARY KEY (id)) INHERITS (c);" +
+		"INSERT INTO p SELECT i, i, nullif(i / 2, 0) FROM generate_series(1, 9) i; INSERT INTO heir SELECT i, i, i / 2 FROM generate_series(5, 30) i; INSERT INTO c SELECT i, i FROM generate_series(1, 9) i; INSERT INTO c_heir SELECT i, i FROM generate_series(1, 30) i",
+		sql: []string{"DELETE FROM ONLY p WHERE id = 2"}, keys: true},
 	{name: "cycle below the target", setup: circle + "; ALTER TABLE orders ADD a int REFERENCES a ON DELETE SET NULL; UPDATE orders SET a = id WHERE id < 9; CREATE TABLE top (id int PRIMARY KEY); INSERT INTO top VALUES (1), (2); ALTER TABLE a ADD top int REFERENCES top ON DELETE CASCADE; UPDATE a SET top = 1 WHERE id IN (2, 7)",
 		sql: []string{"DELETE FROM top WHERE id = 1"}, keys: true},
 	{name: "cycle with partitions and a self-reference, RETURNING", setup: circle, sql: []string{"DELETE FROM b WHERE id = 3 RETURNING id, x"}, keys: true},

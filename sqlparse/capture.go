@@ -33,7 +33,7 @@ type Step struct {
 	Schema, Table string
 	// Only: rows of inheritance children are not reached. PostgreSQL's cascades
 	// do not reach them; partitions they do, so leave it off for partitioned
-	// tables. No meaning in Steps[0].
+	// tables. In Steps[0] it is about the rows that foreign keys pull along.
 	Only          bool
 	Parent        int       // index of the step whose rows pull these along; -1 for Steps[0]
 	ParentColumns []string  // referenced columns in the parent's table

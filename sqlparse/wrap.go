@@ -183,7 +183,6 @@ func (w *writer) follow(n *node, from string, edges []edge) string {
 func (w *writer) followed(n *node) Step {
 	step := n.step
 	if n.index == 0 {
-		step.Only = false
 		for _, s := range w.Steps[1:] {
 			step.Only = step.Only || s.Only && s.Schema == step.Schema && s.Table == step.Table
 		}
