@@ -12,19 +12,23 @@ import (
 // triggers (a foreign key that points at a table gives it some) and the
 // functions of these, their rules, and their partitions and children.
 type signature struct {
-	triggers, lastTrigger, enabled int64
-	functions                      int64 // of the triggers, but the server's own
-	children, lastChild            int64
-	rules, lastRule                int64
+	triggers, lastTrigger, triggersSet int64
+	functions                          int64 // of the triggers, but the server's own
+	children, lastChild, childrenSet   int64
+	rules, lastRule, rulesSet          int64
 	// How many of the tables pg_class says may have any. It goes up with the
 	// first, and down some time after the last.
 	triggered, parents, ruled int64
 }
 
 // The last object of a kind tells a new one from one dropped: their numbers grow.
+// One that was replaced, enabled or disabled keeps its number: the transactions that
+// set them tell.
 func (s *signature) add(o signature) {
 	s.triggers += o.triggers
-	s.enabled += o.enabled
+	s.triggersSet += o.triggersSet
+	s.childrenSet += o.childrenSet
+	s.rulesSet += o.rulesSet
 	s.functions += o.functions
 	s.children += o.children
 	s.rules += o.rules
@@ -39,18 +43,20 @@ func (s *signature) add(o signature) {
 // Sums with the columns of signature; %s is a condition on the table.
 const (
 	triggerSums = "SELECT pg_catalog.count(*) AS n, COALESCE(pg_catalog.max(t.oid::pg_catalog.int8), 0) AS last," +
-		" COALESCE(pg_catalog.sum(pg_catalog.ascii(t.tgenabled::pg_catalog.text)), 0) AS enabled" +
+		" COALESCE(pg_catalog.sum(t.xmin::pg_catalog.text::pg_catalog.int8), 0) AS written" +
 		" FROM pg_catalog.pg_trigger t WHERE t.tgrelid = %s"
 	functionSums = "SELECT COALESCE(pg_catalog.sum(p.xmin::pg_catalog.text::pg_catalog.int8), 0) AS functions" +
 		" FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid WHERE p.oid >= 16384 AND t.tgrelid = %s"
-	childSums = "SELECT pg_catalog.count(*) AS n, COALESCE(pg_catalog.max(i.inhrelid::pg_catalog.int8), 0) AS last" +
+	childSums = "SELECT pg_catalog.count(*) AS n, COALESCE(pg_catalog.max(i.inhrelid::pg_catalog.int8), 0) AS last," +
+		" COALESCE(pg_catalog.sum(i.xmin::pg_catalog.text::pg_catalog.int8), 0) AS written" +
 		" FROM pg_catalog.pg_inherits i WHERE i.inhparent = %s"
-	ruleSums = "SELECT pg_catalog.count(*) AS n, COALESCE(pg_catalog.max(r.oid::pg_catalog.int8), 0) AS last" +
+	ruleSums = "SELECT pg_catalog.count(*) AS n, COALESCE(pg_catalog.max(r.oid::pg_catalog.int8), 0) AS last," +
+		" COALESCE(pg_catalog.sum(r.xmin::pg_catalog.text::pg_catalog.int8), 0) AS written" +
 		" FROM pg_catalog.pg_rewrite r WHERE r.ev_class = %s"
 )
 
 var signaturesSQL = `
-SELECT 'signature', pg_catalog.json_build_array(c.oid::pg_catalog.int8, t.n, t.last, t.enabled, f.functions, i.n, i.last, r.n, r.last,
+SELECT 'signature', pg_catalog.json_build_array(c.oid::pg_catalog.int8, t.n, t.last, t.written, f.functions, i.n, i.last, i.written, r.n, r.last, r.written,
 	c.relhastriggers::pg_catalog.int4, c.relhassubclass::pg_catalog.int4, c.relhasrules::pg_catalog.int4)::pg_catalog.text
 FROM pg_catalog.pg_class c,
 LATERAL (` + fmt.Sprintf(triggerSums, "c.oid") + `) AS t,
@@ -63,8 +69,9 @@ func (l *loader) signature(d document) error {
 	if t := l.snapshot.Tables[d.oid(0)]; t != nil {
 		n := func(i int) int64 { return int64(d.number(i)) }
 		t.signature = signature{
-			triggers: n(1), lastTrigger: n(2), enabled: n(3), functions: n(4), children: n(5), lastChild: n(6), rules: n(7), lastRule: n(8),
-			triggered: n(9), parents: n(10), ruled: n(11),
+			triggers: n(1), lastTrigger: n(2), triggersSet: n(3), functions: n(4),
+			children: n(5), lastChild: n(6), childrenSet: n(7), rules: n(8), lastRule: n(9), rulesSet: n(10),
+			triggered: n(11), parents: n(12), ruled: n(13),
 		}
 	}
 	return nil
@@ -98,20 +105,20 @@ func (s *Snapshot) Signature(t *Table) (sql, want string) {
 		values = append(values, strings.Trim(fmt.Sprint(is), "[]"))
 	}
 	if sum.triggered > 0 {
-		ask(triggerSums, "x.n, x.last, x.enabled", sum.triggers, sum.lastTrigger, sum.enabled)
+		ask(triggerSums, "x.n, x.last, x.written", sum.triggers, sum.lastTrigger, sum.triggersSet)
 	} else {
 		none = append(none, "c.relhastriggers")
 	}
-	if sum.functions > 0 { // a trigger of another function is another trigger
+	if sum.functions > 0 {
 		ask(functionSums, "x.functions", sum.functions)
 	}
 	if sum.parents > 0 {
-		ask(childSums, "x.n, x.last", sum.children, sum.lastChild)
+		ask(childSums, "x.n, x.last, x.written", sum.children, sum.lastChild, sum.childrenSet)
 	} else {
 		none = append(none, "c.relhassubclass")
 	}
 	if sum.ruled > 0 {
-		ask(ruleSums, "x.n, x.last", sum.rules, sum.lastRule)
+		ask(ruleSums, "x.n, x.last, x.written", sum.rules, sum.lastRule, sum.rulesSet)
 	} else {
 		none = append(none, "c.relhasrules")
 	}

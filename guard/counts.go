@@ -20,6 +20,7 @@ type counts struct {
 	depends  string    // catalog.Signature of the target, "" if not asked for
 	started  time.Time // see catalog.RunSQL; zero if not known
 	tracking bool      // track_counts is on
+	fixed    bool      // so will the next implicit transaction be; see transaction.fixed
 	catalog  string    // changes with the catalog; asked for with all tables
 }
 
@@ -73,7 +74,7 @@ func readingOf(target sqlparse.Name, tracking, run, signature string) string {
 	if target.Name != "" {
 		name = literal(regclass(target))
 	}
-	return "SELECT pg_catalog.to_regclass(" + name + ")::pg_catalog.oid::pg_catalog.text, pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, " + tracking + ", " + run + ", " + signature + ", "
+	return "SELECT pg_catalog.to_regclass(" + name + ")::pg_catalog.oid::pg_catalog.text, pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.concat_ws(' ', " + tracking + ", pg_catalog.current_setting('default_transaction_isolation')), " + run + ", " + signature + ", "
 }
 
 // catalogWrites counts what the transaction has written to the catalogs of
@@ -99,7 +100,8 @@ func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
 			return counts{}, fmt.Errorf("%w: counters", errMalformed)
 		}
 		if i == 0 {
-			c.xid, c.tracking = text(r[1]), text(r[2]) == "on"
+			tracking, isolation, _ := strings.Cut(text(r[2]), " ")
+			c.xid, c.tracking, c.fixed = text(r[1]), tracking == "on", fixes(isolation)
 			c.started, c.depends, c.catalog = catalog.RunStart(text(r[3])), text(r[4]), text(r[5])
 			if r[0] != nil {
 				o, err := strconv.ParseUint(*r[0], 10, 32)
@@ -133,4 +135,11 @@ func text(s *string) string {
 		return ""
 	}
 	return *s
+}
+
+// fixes reports whether at that isolation level a transaction's queries see the
+// catalog as it was when it began. What its statements set off they take from the
+// catalog as it is.
+func fixes(isolation string) bool {
+	return isolation != "read committed" && isolation != "read uncommitted"
 }

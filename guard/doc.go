@@ -69,6 +69,12 @@
 // seen by that DELETE, which then fails with SQLSTATE 40001 and is to be run
 // again; the rest (a function's body) within Options.Refresh.
 //
+// A transaction at REPEATABLE READ or SERIALIZABLE reads the catalog as it was when
+// it began, and runs the triggers that there are now: there every table's counter is
+// read around each DELETE. Which level it is, is asked once in a transaction block;
+// a session without blocks is asked once, and then told by each reading: what is
+// set in between is known from the second statement on.
+//
 // DROP DATABASE is refused in block mode; where it goes through, its entry has no
 // numbers. A FunctionCall of a function that may delete is run as a SELECT.
 //

@@ -86,8 +86,16 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	known := s.targets.get(st, s)
 	target := known.table
 	if target == nil {
+		was := s.view
 		if target, err = s.resolve(ctx, w, st.Target); err != nil {
 			return nil, err
+		}
+		if s.view != was { // what came with the table may delete as well
+			s.view.judge(&st)
+			s.rules.police(&st)
+			if st.route != routeCapture {
+				return nil, s.refuse(ctx, w, changedError())
+			}
 		}
 	}
 	p := &plan{epoch: s.epoch, view: s.view, sheet: s.rules.sheet, encoding: encoding, target: target}
@@ -140,6 +148,16 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	if known.unreadable[target.OID] {
 		p.count = s.mayNotRead(target)
 		return p, nil
+	}
+	if target.RowSecurity && !st.Where && !st.Returning { // to return a row takes more than to delete it
+		active, err := one(ctx, lookup{w: w}, fmt.Sprintf("SELECT pg_catalog.row_security_active('%d'::pg_catalog.oid)::pg_catalog.text", target.OID))
+		if err != nil {
+			return nil, err
+		}
+		if active == "true" {
+			p.count = "by row-level security user " + s.info.User + " may delete rows of " + target.QuotedName() + " that are not theirs to see"
+			return p, nil
+		}
 	}
 	c := sqlparse.Capture{HexText: encoding != "UTF8"}
 	images := false

@@ -115,7 +115,8 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	if r.after.started.IsZero() {
 		r.after.started = r.s.started
 	}
-	r.s.started = r.after.started
+	fixed := r.after.fixed
+	r.s.started, r.s.fixed = r.after.started, &fixed
 	if r.exact() {
 		r.before = r.after
 	}
@@ -145,7 +146,24 @@ func (r *run) sendAfter(q, ticket string) {
 // planned for. A name that was changed in sight is the plan's to know.
 func (r *run) renamed() bool {
 	p := r.plan
-	return p != nil && p.target != nil && p.epoch == r.s.epoch && r.before.target != p.target.OID
+	if p == nil || p.target == nil || p.epoch != r.s.epoch || r.before.target == p.target.OID {
+		return false
+	}
+	if !r.exact() {
+		return true
+	}
+	// Read after it: it may have been what changed the name. Its rows tell.
+	r.s.renames = true
+	if r.direct == 0 {
+		return true
+	}
+	for o := range r.captured {
+		if !slices.ContainsFunc(p.target.Leaves(), func(t *catalog.Table) bool { return t.OID == o }) {
+			return true
+		}
+	}
+	r.s.epoch++
+	return false
 }
 
 // outdated reports whether what hangs on the target has changed since the
@@ -170,6 +188,29 @@ func (r *run) begin(ctx context.Context) error {
 	}
 	r.mark = r.s.open(r.w).mark("")
 	r.captured = map[uint32]int64{}
+	return r.isolation(ctx)
+}
+
+// isolation finds out how the open transaction sees the catalog. It is asked once
+// for a transaction block, and once in a session for those without.
+func (r *run) isolation(ctx context.Context) error {
+	s, tx := r.s, r.s.tx
+	if tx.isolated {
+		return nil
+	}
+	if s.fixed == nil || s.inBlock(r.w) {
+		rows, err := lookup{w: r.w}.Query(ctx, "SHOW transaction_isolation")
+		if err != nil {
+			return r.fault(err)
+		}
+		fixed := len(rows) != 1 || fixes(text(rows[0][0]))
+		if tx.fixed = fixed; !s.inBlock(r.w) {
+			s.fixed = &fixed
+		}
+	} else {
+		tx.fixed = *s.fixed
+	}
+	tx.isolated = true
 	return nil
 }
 
@@ -184,7 +225,7 @@ func (r *run) countsQuery() string {
 	if r.exact() {
 		return uncountedQuery(r.st.Target, signature, r.s.started)
 	}
-	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.all, false)
+	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.all || r.s.tx.fixed, false)
 }
 
 // fault reports a failed query of rowback's own, and forgets what the statement did.
@@ -205,11 +246,13 @@ func (r *run) capturing() bool { return r.plan != nil && r.plan.count == "" }
 // could say no more, and are not read.
 func (r *run) exact() bool {
 	p := r.plan
-	return r.sees() && !p.soft && !p.updates && len(p.steps) == 1 && !p.capture.Steps[0].Self
+	return r.sees() && !r.s.renames && !p.soft && !p.updates && len(p.steps) == 1 && !p.capture.Steps[0].Self
 }
 
 // sees: what the statement removes is known without the server's counters.
-func (r *run) sees() bool { return r.capturing() && !r.plan.all && len(r.plan.blind) == 0 }
+func (r *run) sees() bool {
+	return r.capturing() && !r.plan.all && len(r.plan.blind) == 0 && !r.s.tx.fixed
+}
 
 // tracked: the server counted, before the statement and after it.
 func (r *run) tracked() bool { return r.before.tracking && r.after.tracking }

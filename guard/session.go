@@ -57,6 +57,11 @@ type session struct {
 
 	heldBind *heldBind
 	started  time.Time // of the server's run, as read last: the session does not outlive it
+	// fixed is transaction.fixed of the implicit ones, as read last; nil: never.
+	fixed *bool
+	// renames: a statement changed what names mean while it ran; what they mean is
+	// read before each.
+	renames bool
 }
 
 // Wants implements proxy.Session.

@@ -21,6 +21,8 @@ type transaction struct {
 	server   journal.Server
 	cursor   bool      // a cursor is open that may delete when fetched from
 	implicit bool      // it ends at the next Sync
+	isolated bool      // fixed is known
+	fixed    bool      // see fixes: no signature tells what a statement sets off, all is counted
 	start    savepoint // nothing removed yet
 	// uses are the allowances it has tried to take rows of, by ID. Savepoints do
 	// not take them back; see session.settleUses.
