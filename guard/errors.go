@@ -45,3 +45,11 @@ func canceledError() *pgproto3.ErrorResponse {
 		Message: "canceling statement due to user request",
 	}
 }
+
+// ranError is what the server says of a portal that returns no rows and has run.
+func ranError(portal string) *pgproto3.ErrorResponse {
+	return &pgproto3.ErrorResponse{
+		Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "55000",
+		Message: "portal \"" + portal + "\" cannot be run",
+	}
+}

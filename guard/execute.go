@@ -41,7 +41,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 	case p.st.route == routeControl:
 		return s.executeControl(ctx, w, p)
 	case p.done:
-		return p.more(w, max)
+		return unlessFailed(s.again(ctx, w, string(name), p, max))
 	case w.TxStatus() == 'E' || p.plan != nil && p.plan.pass || p.st.route == routePlain:
 		return s.executePlain(ctx, w, p)
 	}
@@ -87,14 +87,34 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		return unlessFailed(err)
 	}
 	s.changed(p.st)
-	if r.capturing() && max > 0 && p.st.Returning {
-		p.done = true
+	p.done = r.capturing() && (max > 0 || !p.st.Returning)
+	if p.done && p.st.Returning {
 		return p.more(w, max)
 	}
 	if r.capturing() {
 		return w.Reply(r.end, append([]byte(r.commandTag()), 0))
 	}
 	return w.Reply(r.end, r.tag)
+}
+
+// again executes a captured portal that has run, if the server still has it.
+func (s *session) again(ctx context.Context, w proxy.Wire, name string, p *portal, max int) error {
+	w.Send('E', executeBody(name))
+	w.Send('H', nil)
+	for {
+		typ, body, err := w.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		switch {
+		case typ == 'E':
+			return w.Reply(typ, body)
+		case typ == 'C' && p.st.Returning:
+			return p.more(w, max)
+		case typ == 'C': // the server runs it once, its captured form returns no more rows
+			return s.refuse(ctx, w, ranError(name))
+		}
+	}
 }
 
 // more gives the client up to max (0: all) of the rows held for it.

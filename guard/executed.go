@@ -35,11 +35,15 @@ func (r *run) executes(ctx context.Context) error {
 		if why := v.unseen(st); why != "" {
 			r.st.route, r.st.why, r.st.unseen = routeRefuse, why, true
 		} else if t := v.far(st.Target); t != nil && st.Verb == sqlparse.Delete {
-			r.far = t.OID
+			if r.far = t.OID; len(explaining.Mentions([]byte(r.st.Text))) > 0 { // its tag tells nothing
+				r.st.route, r.st.why, r.st.unseen = routeRefuse, "a DELETE from "+t.Name+" inside another statement, whose rows are a foreign table's", true
+			}
 		}
 	}
 	return nil
 }
+
+var explaining = sqlparse.NewNames(map[string]bool{"explain": true})
 
 // far is a table of that name that holds rows of a foreign table, nil if none does.
 func (v *view) far(n sqlparse.Name) *catalog.Table {

@@ -2,6 +2,11 @@ package guard
 
 import (
 	"context"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/proxy"
 )
@@ -41,7 +46,7 @@ func (h *heldBind) receive(ctx context.Context, w proxy.Wire) error {
 				return err
 			}
 		case 'E':
-			if err := w.Reply(typ, shiftPosition(body, -h.portal.plan.captured.Shift)); err != nil {
+			if err := w.Reply(typ, h.clientError(body)); err != nil {
 				return err
 			}
 			return errFailed
@@ -52,6 +57,29 @@ func (h *heldBind) receive(ctx context.Context, w proxy.Wire) error {
 	}
 	return nil
 }
+
+// clientError is an error of the captured form's Bind as that of the client's
+// own: of its statement, with its number of columns.
+func (h *heldBind) clientError(body []byte) []byte {
+	body = shiftPosition(body, -h.portal.plan.captured.Shift)
+	var e pgproto3.ErrorResponse
+	if errorCode(body) != "08P01" || e.Decode(body) != nil {
+		return body
+	}
+	width, sent := h.portal.plan.captured.Width, strconv.Itoa(len(h.portal.plan.formats(h.portal.st, h.portal.formats)))
+	switch numbers := digits.FindAllString(e.Message, -1); {
+	case strings.Contains(e.Message, private): // too many parameters, or too few
+		e.Message = strings.Replace(e.Message, private, h.portal.statement, 1)
+	case len(numbers) == 2 && numbers[0] == sent && len(h.portal.formats) > 1: // result formats
+		e.Message = digits.ReplaceAllStringFunc(e.Message, func(n string) string {
+			v, _ := strconv.Atoi(n)
+			return strconv.Itoa(v - width)
+		})
+	}
+	return errorBody(&e)
+}
+
+var digits = regexp.MustCompile("[0-9]+")
 
 // releaseBind sends a Bind that was held, unless the message is what it waits for.
 func (s *session) releaseBind(ctx context.Context, w proxy.Wire, typ byte, body []byte) error {
