@@ -239,7 +239,7 @@ func (s *settings) needRestart(fresh *settings) (names []string) {
 		case "mode", "threshold", "uncaptured", "uncountable", "webhook": // taken over
 		case "production", "recovery", "output": // not the proxy's
 		default:
-			if *v.text != *old[i].text {
+			if v.value() != old[i].value() {
 				names = append(names, v.name)
 			}
 		}

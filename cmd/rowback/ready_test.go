@@ -101,12 +101,12 @@ func TestNeedRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, "rowback.yaml", "threshold: 2\nlisten: b:1\ntls-cert: c\ntls-key: k\nwebhook: http://h\nrecovery: h:1\n")
+	write(t, "rowback.yaml", "threshold: 2\nlisten: b:1\ntls-cert: c\ntls-key: k\nwebhook: http://h\nrecovery: h:1\nmax-sessions: 9\n")
 	fresh := *s
 	if err := fresh.load(flags); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(s.needRestart(&fresh), " "); got != "listen tls-cert tls-key" {
+	if got := strings.Join(s.needRestart(&fresh), " "); got != "listen max-sessions tls-cert tls-key" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/pflag"
 	"gopkg.in/yaml.v3"
@@ -72,6 +73,14 @@ type setting struct {
 	text        *string // either this
 	number      *int64  // or this
 	common      bool    // a flag of every command, else of the proxy alone
+}
+
+// value is what it is now, as it would be written.
+func (v setting) value() string {
+	if v.number != nil {
+		return strconv.FormatInt(*v.number, 10)
+	}
+	return *v.text
 }
 
 func (s *settings) all() []setting {
