@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rowback/rowback/internal/built"
 	"github.com/rowback/rowback/internal/child"
 	"github.com/rowback/rowback/internal/pgtest"
 )
@@ -22,8 +23,8 @@ import (
 // The server is durable: that is the claim.
 func TestMain(m *testing.M) {
 	code := pgtest.Run(m, pgtest.Options{})
-	if built.dir != "" {
-		if err := os.RemoveAll(built.dir); err != nil {
+	if made.dir != "" {
+		if err := os.RemoveAll(made.dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = max(code, 1)
 		}
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var built struct {
+var made struct {
 	once sync.Once
 	dir  string
 	err  error
@@ -40,19 +41,16 @@ var built struct {
 // program is the path of rowback, built from this tree.
 func program(t *testing.T) string {
 	t.Helper()
-	built.once.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "rowback-crash-"); built.err != nil {
+	made.once.Do(func() {
+		if made.dir, made.err = os.MkdirTemp("", "rowback-crash-"); made.err != nil {
 			return
 		}
-		out, err := exec.CommandContext(context.Background(), "go", "build", "-buildvcs=false", "-o", built.dir, "github.com/rowback/rowback/cmd/rowback").CombinedOutput()
-		if err != nil {
-			built.err = fmt.Errorf("go build: %w\n%s", err, out)
-		}
+		_, made.err = built.Program(context.Background(), made.dir)
 	})
-	if built.err != nil {
-		t.Fatal(built.err)
+	if made.err != nil {
+		t.Fatal(made.err)
 	}
-	return filepath.Join(built.dir, "rowback")
+	return filepath.Join(made.dir, "rowback")
 }
 
 // howLong is how long a run under load lasts.

@@ -2,34 +2,42 @@ package drill
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/rowback/rowback/internal/built"
 	"github.com/rowback/rowback/internal/pgtest"
 )
 
-var program string // rowback, built from this tree
+var made struct {
+	once    sync.Once
+	dir     string
+	program string
+	err     error
+}
+
+// program is rowback, built from this tree.
+func program(t *testing.T) string {
+	t.Helper()
+	made.once.Do(func() {
+		if made.dir, made.err = os.MkdirTemp("", "rowback-drill-test-"); made.err == nil {
+			made.program, made.err = built.Program(context.Background(), made.dir)
+		}
+	})
+	if made.err != nil {
+		t.Fatal(made.err)
+	}
+	return made.program
+}
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "rowback-drill-test-")
-	if err == nil {
-		program = filepath.Join(dir, "rowback")
-		var out []byte
-		if out, err = exec.Command("go", "build", "-buildvcs=false", "-o", program, "github.com/rowback/rowback/cmd/rowback").CombinedOutput(); err != nil {
-			err = fmt.Errorf("go build: %w\n%s", err, out)
-		}
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
 	code := pgtest.Run(m, pgtest.Options{Unsafe: true})
-	_ = os.RemoveAll(dir)
+	_ = os.RemoveAll(made.dir)
 	os.Exit(code)
 }
 
@@ -55,7 +63,7 @@ const shopSQL = `
 	INSERT INTO notes SELECT i, i FROM generate_series(1, 700) i`
 
 func TestRun_EveryRoundIsRestored(t *testing.T) {
-	r, err := Run(t.Context(), Options{Dump: dumped(t, shopSQL), Program: program, Rounds: 8, Seed: 7})
+	r, err := Run(t.Context(), Options{Dump: dumped(t, shopSQL), Program: program(t), Rounds: 8, Seed: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +90,7 @@ func TestRun_FindsWhatARestoreDoesNotUndo(t *testing.T) {
 		CREATE TABLE totals (id int PRIMARY KEY, n int); INSERT INTO totals VALUES (1, 100);
 		CREATE TABLE things (id int PRIMARY KEY); INSERT INTO things SELECT generate_series(1, 100);
 		CREATE FUNCTION less() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE totals SET n = n - 1; RETURN OLD; END $$;
-		CREATE TRIGGER less AFTER DELETE ON things FOR EACH ROW EXECUTE FUNCTION less()`), Program: program, Rounds: 1, Seed: 1})
+		CREATE TRIGGER less AFTER DELETE ON things FOR EACH ROW EXECUTE FUNCTION less()`), Program: program(t), Rounds: 1, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +114,7 @@ func TestRun_FindsWhatARestoreDoesNotUndo(t *testing.T) {
 }
 
 func TestRun_NothingToRehearseOn(t *testing.T) {
-	_, err := Run(t.Context(), Options{Dump: dumped(t, "CREATE TABLE t (id int)"), Program: program, Rounds: 1})
+	_, err := Run(t.Context(), Options{Dump: dumped(t, "CREATE TABLE t (id int)"), Program: program(t), Rounds: 1})
 	if err == nil || !strings.Contains(err.Error(), "nothing to rehearse") {
 		t.Errorf("%v", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/rowback/rowback/internal/built"
 	"github.com/rowback/rowback/internal/child"
 	"github.com/rowback/rowback/internal/pgtest"
 )
@@ -53,10 +54,7 @@ func program(t *testing.T) string {
 		if shared.dir, shared.err = os.MkdirTemp("", "rowback-e2e-"); shared.err != nil {
 			return
 		}
-		out, err := exec.CommandContext(context.Background(), "go", "build", "-buildvcs=false", "-o", shared.dir, "github.com/rowback/rowback/cmd/rowback").CombinedOutput()
-		if err != nil {
-			shared.err = fmt.Errorf("go build: %w\n%s", err, out)
-		}
+		_, shared.err = built.Program(context.Background(), shared.dir)
 	})
 	if shared.err != nil {
 		t.Fatal(shared.err)
