@@ -92,6 +92,10 @@
 // What a cursor or portal runs is judged when that is declared or bound: not
 // that a function which it calls is made one that deletes before it is fetched from.
 //
+// A DELETE prepared before another table of its name was made, earlier in
+// search_path, is captured from the table that the name means now. One that
+// changes the meaning of its own name and removes no row gets 40001 once.
+//
 // # Rules
 //
 // What is judged, and how, is package policy's to say: for each table that loses
