@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/guard/policy"
@@ -338,86 +336,4 @@ func typed(t *catalog.Table, columns []string) []sqlparse.KeyColumn {
 		out = append(out, sqlparse.KeyColumn{Name: c, Type: t.Column(c).BaseType})
 	}
 	return out
-}
-
-// resolve finds the table that a name means in this session, nil if none that
-// the snapshot knows.
-func (s *session) resolve(ctx context.Context, w proxy.Wire, n sqlparse.Name) (*catalog.Table, error) {
-	rows, err := lookup{w: w}.Query(ctx, "SELECT pg_catalog.to_regclass("+literal(regclass(n))+")::pg_catalog.oid::pg_catalog.text")
-	if err != nil || len(rows) != 1 || rows[0][0] == nil {
-		return nil, err
-	}
-	var o uint32
-	if _, err := fmt.Sscan(*rows[0][0], &o); err != nil {
-		return nil, err
-	}
-	if t := s.view.snap.Tables[o]; t != nil {
-		return t, nil
-	}
-	return s.newer(ctx, w, o)
-}
-
-// newer looks for a table that the snapshot does not know: made past the proxy
-// since, and the catalog is read again; or a temporary one, made in a function.
-func (s *session) newer(ctx context.Context, w proxy.Wire, o uint32) (*catalog.Table, error) {
-	persistence, err := one(ctx, lookup{w: w}, fmt.Sprintf("SELECT relpersistence FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) '%d'::pg_catalog.oid", o))
-	if err != nil || persistence == "" || persistence == "t" {
-		return nil, err
-	}
-	if v := s.db.view.Load(); !s.private && v != nil && v.snap.Tables[o] != nil { // another session has read it
-		s.view = v
-		s.epoch++
-		return v.snap.Tables[o], nil
-	}
-	snap, err := catalog.Load(ctx, lookup{w: w})
-	if err != nil {
-		return nil, err
-	}
-	s.view, s.private, s.readIn = newView(snap), true, s.exchange // it may show what this transaction alone has changed
-	s.epoch++
-	s.db.due.Store(true)
-	return s.view.snap.Tables[o], nil
-}
-
-// unreadable are the tables of the steps that the session's user may not read.
-func (s *session) unreadable(ctx context.Context, w proxy.Wire, steps []catalog.Step) (map[uint32]bool, error) {
-	var q strings.Builder
-	q.WriteString("SELECT c.oid::pg_catalog.text FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[")
-	for i, st := range steps {
-		if i > 0 {
-			q.WriteByte(',')
-		}
-		fmt.Fprint(&q, st.Table.OID)
-	}
-	q.WriteString("]::pg_catalog.oid[]) AND NOT (pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE'))")
-	rows, err := lookup{w: w}.Query(ctx, q.String())
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[uint32]bool, len(rows))
-	for _, r := range rows {
-		o, err := strconv.ParseUint(text(r[0]), 10, 32)
-		if err != nil {
-			return nil, err
-		}
-		out[uint32(o)] = true
-	}
-	return out, nil
-}
-
-// literal quotes a string so that it means the same whatever standard_conforming_strings is.
-func literal(s string) string {
-	s = strings.ReplaceAll(s, "'", "''")
-	if strings.Contains(s, `\`) {
-		return " E'" + strings.ReplaceAll(s, `\`, `\\`) + "'"
-	}
-	return "'" + s + "'"
-}
-
-// regclass is a name as to_regclass reads it.
-func regclass(n sqlparse.Name) string {
-	if n.Schema == "" {
-		return quote(n.Name)
-	}
-	return quote(n.Schema) + "." + quote(n.Name)
 }
