@@ -109,7 +109,11 @@ func (r *restore) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, 
 		}
 		e.Rows += t.count.Restored
 		if len(t.key) == 0 {
-			e.Tables = append(e.Tables, journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: t.count.Restored, Via: viaRestore, Why: noKey})
+			why, err := r.wroteAlone(ctx, t)
+			if err != nil {
+				return nil, nil, joinClose(err, keys)
+			}
+			e.Tables = append(e.Tables, journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: t.count.Restored, Via: viaRestore, Why: why})
 			continue
 		}
 		err := r.record(ctx, e, keys, journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: t.count.Restored, Via: viaRestore, Key: journalColumns(t.live, t.key)},

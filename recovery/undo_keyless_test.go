@@ -49,9 +49,10 @@ func TestUndo_TableWithoutAKeyAndATriggersRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.exec("DELETE FROM k WHERE v = 'x'") // as many rows bear its id as it brought back, but another one
 	before := l.content("k")
 	_, err = Undo(context.Background(), UndoOptions{Production: l.production, Journal: l.journal, IDs: []string{report.Entry}})
-	if err == nil || !strings.Contains(err.Error(), "which these are cannot be told") {
+	if err == nil || !strings.Contains(err.Error(), "cannot be told") {
 		t.Error(err)
 	}
 	if got := l.content("k"); !slices.Equal(got, before) {
