@@ -21,10 +21,16 @@ type Reached struct {
 type Step struct {
 	Table  *Table
 	Parent int         // index of the step whose rows pull these along, -1 for Steps[0]
-	Key    *ForeignKey // from Table to the parent step's table (or a table that it is a partition of); nil for Steps[0]
+	Key    *ForeignKey // from Table to the parent step's table (or a table that it is a partition of, or that is a part of it); nil for Steps[0]
+	// Of are the tables whose rows Key is about; nil: all rows of the parent step.
+	// A key to a partition holds for its rows alone, one to a table that others
+	// inherit from for its own.
+	Of []*Table
 	// Self, if not nil, is the table's foreign key to itself ON DELETE CASCADE:
-	// the step's rows pull along further rows of the step.
-	Self *ForeignKey
+	// the step's rows pull along further rows of the step. A second one is a step of
+	// its own, with no steps after it.
+	Self   *ForeignKey
+	SelfOf []*Table // as Of, for Self
 }
 
 // Unlinks reports whether the step's rows stay, with their link set to NULL or
@@ -47,19 +53,24 @@ const maxSteps = 64
 // Reached follows the foreign keys that act on DELETE, to any depth. only is
 // for DELETE FROM ONLY, which leaves inheritance children alone.
 func (t *Table) Reached(only bool) Reached {
-	w := walk{on: map[*Table]bool{}}
+	w := walk{on: map[*Table]bool{}, heirs: map[*Table]bool{}}
 	w.found.Steps = []Step{{Table: t, Parent: -1}}
 	if !only {
-		w.inherited(t)
+		for _, x := range t.family()[1:] {
+			if !x.Partition {
+				w.heirs[x] = true
+			}
+		}
 	}
 	w.expand(0)
 	return w.found
 }
 
-// walk is a depth-first walk; on holds the tables of the path walked down.
+// walk is a depth-first walk; on holds the tables of the path walked down, heirs
+// what inherits from the first: its rows go with those of Steps[0].
 type walk struct {
-	found Reached
-	on    map[*Table]bool
+	found     Reached
+	on, heirs map[*Table]bool
 }
 
 func (w *walk) unfit(why string) {
@@ -68,65 +79,60 @@ func (w *walk) unfit(why string) {
 	}
 }
 
-// inherited: foreign keys hold for a parent's own rows, or a child's, while the
-// DELETE removes both, and keys need not be unique across them.
-func (w *walk) inherited(t *Table) {
-	family := t.family()
-	if !slices.ContainsFunc(family, func(x *Table) bool { return x != t && !x.Partition }) {
-		return
-	}
-	for _, x := range family {
-		if slices.ContainsFunc(x.ReferencedBy, (*ForeignKey).acts) {
-			w.unfit("inheritance: foreign keys reference " + x.QuotedName() + " alone")
-		}
-	}
-}
-
 func (w *walk) expand(i int) {
 	t := w.found.Steps[i].Table
 	w.on[t] = true
 	defer delete(w.on, t)
-	w.partitions(t)
+	var own []*Table
+	if i == 0 && len(w.heirs) > 0 {
+		own = []*Table{t}
+	}
 	for _, k := range t.ReferencedBy {
-		switch {
-		case !k.acts():
-		case k.OnDelete.sets():
-			w.step(i, k)
-		case k.Child == t:
-			if w.found.Steps[i].Self != nil {
-				w.unfit("more than one foreign key of " + t.QuotedName() + " to itself")
-				continue
+		w.follow(i, k, own)
+	}
+	for _, x := range t.family()[1:] {
+		for _, k := range x.ReferencedBy {
+			switch {
+			case x.Partition && k.Parent == x: // the root's own were followed
+				w.follow(i, k, x.Leaves())
+			case i == 0 && w.heirs[x]:
+				w.follow(i, k, []*Table{x})
 			}
-			w.found.Steps[i].Self = k
-		case w.on[k.Child]:
-			w.found.Cycle = true
-			w.step(i, k)
-		default:
-			if j := w.step(i, k); j > 0 {
-				w.expand(j)
-			}
+		}
+	}
+}
+
+// follow adds the step of one foreign key, and what comes after it.
+func (w *walk) follow(i int, k *ForeignKey, of []*Table) {
+	t := w.found.Steps[i].Table
+	switch {
+	case !k.acts():
+	case slices.ContainsFunc(k.ParentColumns, func(c string) bool { return t.Column(c) == nil }):
+		w.unfit("foreign key " + k.Name + " references a column that " + t.QuotedName() + " has not")
+	case w.heirs[k.Child]: // a row could be found twice: as one that the DELETE names, and as one that is pulled along or cut
+		w.unfit("inheritance: foreign key " + k.Name + " leads back to " + k.Child.QuotedName())
+	case k.OnDelete.sets():
+		w.step(i, k, of)
+	case k.Child == t && w.found.Steps[i].Self == nil:
+		w.found.Steps[i].Self, w.found.Steps[i].SelfOf = k, of
+	case k.Child == t:
+		w.step(i, k, of)
+	case w.on[k.Child]:
+		w.found.Cycle = true
+		w.step(i, k, of)
+	default:
+		if j := w.step(i, k, of); j > 0 {
+			w.expand(j)
 		}
 	}
 }
 
 // step adds a step and returns its index; 0 if there are too many.
-func (w *walk) step(parent int, k *ForeignKey) int {
+func (w *walk) step(parent int, k *ForeignKey, of []*Table) int {
 	if len(w.found.Steps) == maxSteps {
 		w.unfit("too many foreign key paths")
 		return 0
 	}
-	w.found.Steps = append(w.found.Steps, Step{Table: k.Child, Parent: parent, Key: k})
+	w.found.Steps = append(w.found.Steps, Step{Table: k.Child, Parent: parent, Key: k, Of: of})
 	return len(w.found.Steps) - 1
-}
-
-// partitions: a foreign key to one partition holds for that one's rows only,
-// while another partition may hold rows of the same key.
-func (w *walk) partitions(t *Table) {
-	for _, p := range t.family()[1:] {
-		for _, k := range p.ReferencedBy {
-			if p.Partition && k.acts() && k.Parent == p {
-				w.unfit("foreign key " + k.Name + " references only the partition " + p.QuotedName())
-			}
-		}
-	}
 }

@@ -7,18 +7,25 @@ import (
 	"testing"
 )
 
-// path writes a step for comparison: "c.b>b" is table c, hanging on b by column b.
+// path writes a step for comparison: "c.b>b of p" is table c, hanging on those rows of b that are in p, by column b.
 func path(r Reached, i int) string {
 	s := r.Steps[i]
 	out := s.Table.Name
 	if s.Key != nil {
 		out += "." + strings.Join(s.Key.Columns, ",") + ">" + r.Steps[s.Parent].Table.Name
 	}
+	of := func(tables []*Table) {
+		for i, t := range tables {
+			out += []string{" of ", "+"}[min(i, 1)] + t.Name
+		}
+	}
+	of(s.Of)
 	if s.Unlinks() {
 		out += " sets " + strings.Join(s.Key.SetColumns(), ",")
 	}
 	if s.Self != nil {
 		out += " self " + strings.Join(s.Self.Columns, ",")
+		of(s.SelfOf)
 	}
 	return out
 }
@@ -30,7 +37,14 @@ func TestReached(t *testing.T) {
 		CREATE TABLE pair (a int, b int, PRIMARY KEY (a, b));
 		CREATE TABLE half (a int, b int, FOREIGN KEY (a, b) REFERENCES pair ON DELETE SET NULL (b));
 		CREATE TABLE one_leaf (id int REFERENCES parted_1 ON DELETE CASCADE);
-		CREATE TABLE heir (id int REFERENCES tree ON DELETE CASCADE); CREATE TABLE heir_child () INHERITS (heir);`))
+		CREATE TABLE two_leaves (id int REFERENCES parted_2 ON DELETE CASCADE);
+		CREATE TABLE heir (id int REFERENCES tree ON DELETE CASCADE); CREATE TABLE heir_child () INHERITS (heir);
+		CREATE TABLE old (id int PRIMARY KEY, up int REFERENCES old ON DELETE CASCADE); CREATE TABLE young (more int UNIQUE, PRIMARY KEY (id)) INHERITS (old);
+		CREATE TABLE of_old (id int REFERENCES old ON DELETE CASCADE, y int REFERENCES young ON DELETE SET NULL);
+		ALTER TABLE old ADD guide int REFERENCES young ON DELETE CASCADE;
+		CREATE TABLE own (id int PRIMARY KEY); CREATE TABLE owned (more int UNIQUE) INHERITS (own); CREATE TABLE of_more (more int REFERENCES owned (more) ON DELETE CASCADE);
+		CREATE TABLE back (id int PRIMARY KEY); CREATE TABLE back_heir (to_back int REFERENCES back ON DELETE CASCADE) INHERITS (back);
+		CREATE TABLE cuts (id int PRIMARY KEY); CREATE TABLE cuts_heir (to_cuts int REFERENCES cuts ON DELETE SET NULL) INHERITS (cuts);`))
 	set := "b"
 	if !setsColumns(t) {
 		set = "a,b"
@@ -43,16 +57,21 @@ func TestReached(t *testing.T) {
 		unfit string
 	}{
 		{table: "restricting", steps: []string{"restricting"}},
-		{table: "root", unfit: "references only the partition", steps: []string{
-			"root self up", "a.root>root", "c.a>a", "d.c>c sets c", "b.root>root", "c.b>b", "d.c>c sets c", "parted.root>root", "under.parted>parted"}},
+		{table: "root", steps: []string{
+			"root self up", "a.root>root", "c.a>a", "d.c>c sets c", "b.root>root", "c.b>b", "d.c>c sets c", "parted.root>root", "under.parted>parted", "one_leaf.id>parted of parted_1", "two_leaves.id>parted of parted_2a"}},
 		{table: "a", steps: []string{"a", "c.a>a", "d.c>c sets c"}},
-		{table: "parted_2a", steps: []string{"parted_2a", "under.parted>parted_2a"}},
+		{table: "parted_2a", steps: []string{"parted_2a", "under.parted>parted_2a", "two_leaves.id>parted_2a"}},
 		{table: "parted_1", steps: []string{"parted_1", "under.parted>parted_1", "one_leaf.id>parted_1"}},
-		{table: "two", unfit: "more than one foreign key", steps: []string{"two self p"}},
+		{table: "two", steps: []string{"two self p", "two.q>two"}},
 		{table: "tree", steps: []string{"tree", "heir.id>tree", "tree.p>tree sets p"}},
 		{table: "pair", steps: []string{"pair", "half.a,b>pair sets " + set}},
 		{table: "x", cycle: true, steps: []string{"x", "y.x>x", "x.y>y"}},
-		{table: "base", unfit: "inheritance", steps: []string{"base"}},
+		{table: "base", steps: []string{"base", "of_derived.id>base of derived"}},
+		{table: "old", steps: []string{"old self up of old", "of_old.id>old of old", "of_old.y>old of young sets y", "old.guide>old of young"}},
+		{table: "old", only: true, steps: []string{"old self up", "of_old.id>old"}},
+		{table: "own", unfit: "references a column that", steps: []string{"own"}},
+		{table: "back", unfit: "leads back to", steps: []string{"back"}},
+		{table: "cuts", unfit: "leads back to", steps: []string{"cuts"}},
 		{table: "base", only: true, steps: []string{"base"}},
 		{table: "derived", steps: []string{"derived", "of_derived.id>derived"}},
 	} {

@@ -303,15 +303,23 @@ func newStep(r catalog.Step) step {
 func captureStep(r catalog.Step) sqlparse.Step {
 	c := sqlparse.Step{Schema: r.Table.Schema, Table: r.Table.Name, Parent: r.Parent, Key: typed(r.Table, r.Table.Key), Only: r.Table.Kind != 'p'}
 	if r.Key != nil {
-		c.ParentColumns, c.Columns, c.Compare = r.Key.ParentColumns, r.Key.Columns, compare(r.Key)
+		c.ParentColumns, c.Columns, c.Compare, c.Of = r.Key.ParentColumns, r.Key.Columns, compare(r.Key), oids(r.Of)
 		if r.Unlinks() {
 			c.Old = typed(r.Table, r.Key.SetColumns())
 		}
 	}
 	if r.Self != nil {
-		c.Self, c.SelfParent, c.SelfColumns, c.SelfCompare = true, r.Self.ParentColumns, r.Self.Columns, compare(r.Self)
+		c.Self, c.SelfParent, c.SelfColumns, c.SelfCompare, c.SelfOf = true, r.Self.ParentColumns, r.Self.Columns, compare(r.Self), oids(r.SelfOf)
 	}
 	return c
+}
+
+func oids(tables []*catalog.Table) []uint32 {
+	var out []uint32
+	for _, t := range tables {
+		out = append(out, t.OID)
+	}
+	return out
 }
 
 func compare(k *catalog.ForeignKey) []sqlparse.Compare {

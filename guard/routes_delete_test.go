@@ -17,6 +17,16 @@ CREATE VIEW small AS SELECT id, a FROM plain WHERE id <= 20;
 CREATE ROLE clerk; GRANT ALL ON ALL TABLES IN SCHEMA public TO clerk;
 `
 
+// heirs: the same numbers stand in a parent's own rows and in its heir's, and each
+// foreign key is about one of the two.
+const heirs = `
+CREATE TABLE old (id int PRIMARY KEY, up int REFERENCES old ON DELETE CASCADE); CREATE TABLE young (extra text, PRIMARY KEY (id)) INHERITS (old);
+CREATE TABLE of_old (id int PRIMARY KEY, o int REFERENCES old ON DELETE CASCADE, y int REFERENCES young ON DELETE SET NULL);
+CREATE TABLE of_young (id int PRIMARY KEY, y int REFERENCES young ON DELETE CASCADE, f int REFERENCES of_old ON DELETE CASCADE);
+INSERT INTO old SELECT i, nullif(i / 3, 0) FROM generate_series(1, 20) i; INSERT INTO young SELECT i, i / 3, 'x' FROM generate_series(10, 30) i;
+INSERT INTO of_old SELECT i, 1 + i % 20, 10 + i % 21 FROM generate_series(1, 60) i; INSERT INTO of_young SELECT i, 10 + i % 21, 1 + i % 60 FROM generate_series(1, 90) i;
+ALTER TABLE old ADD guide int REFERENCES young ON DELETE CASCADE; UPDATE ONLY old SET guide = id + 10 WHERE id IN (4, 17)`
+
 // deleteRoutes are DELETEs by themselves, in every dress.
 var deleteRoutes = []route{
 	{name: "alias", sql: []string{"DELETE FROM plain AS p WHERE p.id <= 3"}, keys: true},
@@ -34,6 +44,11 @@ var deleteRoutes = []route{
 	{name: "partitioned by root", sql: []string{"DELETE FROM part WHERE day BETWEEN 8 AND 12"}, keys: true},
 	{name: "partitioned by leaf", sql: []string{"DELETE FROM part2 WHERE day < 13"}, keys: true},
 	{name: "inherited", sql: []string{"DELETE FROM base WHERE id IN (1, 11, 12)"}, keys: true},
+	{name: "inherited and referenced", setup: heirs, sql: []string{"DELETE FROM old WHERE id IN (1, 2, 11, 12)"}, keys: true},
+	{name: "inherited and referenced, RETURNING", setup: heirs, sql: []string{"BEGIN", "DELETE FROM old WHERE id < 15 AND id % 2 = 0 RETURNING *, tableoid::regclass", "DELETE FROM ONLY old WHERE id < 5", "COMMIT"}, keys: true},
+	{name: "inherited, and the keys lead back", setup: heirs + "; ALTER TABLE young ADD back int REFERENCES old ON DELETE CASCADE; UPDATE young SET back = 3 WHERE id = 13", sql: []string{"DELETE FROM old WHERE id = 3"}},
+	{name: "one partition referenced", setup: "CREATE TABLE of_part1 (id int PRIMARY KEY, pid int, pday int, FOREIGN KEY (pid, pday) REFERENCES part1 ON DELETE CASCADE); INSERT INTO of_part1 SELECT i, i % 9 + 1, i % 9 + 1 FROM generate_series(1, 30) i",
+		sql: []string{"DELETE FROM part WHERE day BETWEEN 8 AND 12"}, keys: true},
 	{name: "view", sql: []string{"DELETE FROM small WHERE id < 5 RETURNING *"}},
 	{name: "view over a view", setup: "CREATE VIEW smaller AS SELECT * FROM small WHERE id < 10", sql: []string{"DELETE FROM smaller"}},
 	{name: "INSTEAD OF trigger", setup: "CREATE VIEW vw AS SELECT id FROM other; CREATE FUNCTION ins() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN DELETE FROM plain WHERE id = OLD.id; RETURN OLD; END$$; CREATE TRIGGER t INSTEAD OF DELETE ON vw FOR EACH ROW EXECUTE FUNCTION ins()",
@@ -65,7 +80,7 @@ var deleteRoutes = []route{
 	{name: "foreign key of an enum", setup: "CREATE TYPE e AS ENUM ('x', 'y'); CREATE TABLE a (id e PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY, a e REFERENCES a ON DELETE CASCADE); INSERT INTO a VALUES ('x'), ('y'); INSERT INTO b VALUES (1, 'x'), (2, 'y')",
 		sql: []string{"DELETE FROM a WHERE id = 'x'"}, keys: true},
 	{name: "self-reference", sql: []string{"DELETE FROM tree WHERE id = 2 RETURNING *"}, keys: true},
-	{name: "two self-references", setup: "ALTER TABLE tree ADD friend int REFERENCES tree ON DELETE CASCADE; UPDATE tree SET friend = 4 WHERE id IN (20, 21)", sql: []string{"DELETE FROM tree WHERE id = 4"}},
+	{name: "two self-references", setup: "ALTER TABLE tree ADD friend int REFERENCES tree ON DELETE CASCADE; UPDATE tree SET friend = 4 WHERE id IN (20, 21)", sql: []string{"DELETE FROM tree WHERE id = 4"}, keys: true},
 	{name: "diamond", setup: "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE); CREATE TABLE c (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE); CREATE TABLE d (id int PRIMARY KEY, b int REFERENCES b ON DELETE CASCADE, c int REFERENCES c ON DELETE CASCADE, n int REFERENCES a ON DELETE SET NULL);" +
 		"INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (1, 1), (2, 2); INSERT INTO c VALUES (1, 1), (2, 2); INSERT INTO d VALUES (1, 1, 1, 1), (2, 1, 2, 2), (3, 2, 1, 1), (4, 2, 2, 1)",
 		sql: []string{"DELETE FROM a WHERE id = 1"}, keys: true},

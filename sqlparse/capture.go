@@ -39,10 +39,12 @@ type Step struct {
 	ParentColumns []string  // referenced columns in the parent's table
 	Columns       []string  // referencing columns here, same order
 	Compare       []Compare // how each pair is compared; nil: pg_catalog's "="
+	Of            []uint32  // the parent step's rows that this is about, by tableoid; nil: all
 	Self          bool      // cascades into itself through SelfParent/SelfColumns
 	SelfParent    []string  // referenced columns of the self-reference
 	SelfColumns   []string  // referencing columns of the self-reference
 	SelfCompare   []Compare
+	SelfOf        []uint32
 	Key           []KeyColumn
 	Old           []KeyColumn   // SET NULL / SET DEFAULT: link columns whose old values are wanted
 	Image         []ImageColumn // of rows that go: their columns, to be returned whole; nil: not wanted

@@ -28,6 +28,7 @@ type edge struct {
 	from    *node
 	columns [][2]string // referenced, referencing
 	compare []Compare
+	of      []uint32 // tableoids of the rows that it starts at; nil: all
 }
 
 // cut is one foreign key with SET NULL or SET DEFAULT.
@@ -56,7 +57,7 @@ func newGraph(steps []Step) (*graph, error) {
 		var e edge
 		var err error
 		if i > 0 {
-			if e, err = newEdge(of[step.Parent], step.ParentColumns, step.Columns, step.Compare); err != nil {
+			if e, err = newEdge(of[step.Parent], step.ParentColumns, step.Columns, step.Compare, step.Of); err != nil {
 				return nil, fmt.Errorf("%w: step %d (%s)", err, i, step.Table)
 			}
 		}
@@ -83,7 +84,7 @@ func newGraph(steps []Step) (*graph, error) {
 			n.in = addEdge(n.in, e)
 		}
 		if step.Self {
-			if e, err = newEdge(n, step.SelfParent, step.SelfColumns, step.SelfCompare); err != nil {
+			if e, err = newEdge(n, step.SelfParent, step.SelfColumns, step.SelfCompare, step.SelfOf); err != nil {
 				return nil, fmt.Errorf("%w: step %d (%s), self-reference", err, i, step.Table)
 			}
 			n.self = addEdge(n.self, e)
@@ -104,11 +105,11 @@ func newGraph(steps []Step) (*graph, error) {
 	return g, g.hashable()
 }
 
-func newEdge(from *node, parent, columns []string, compare []Compare) (edge, error) {
+func newEdge(from *node, parent, columns []string, compare []Compare, of []uint32) (edge, error) {
 	if len(columns) == 0 || len(parent) != len(columns) || compare != nil && len(compare) != len(columns) {
 		return edge{}, fmt.Errorf("%w: columns do not pair", ErrStep)
 	}
-	e := edge{from: from, compare: compare}
+	e := edge{from: from, compare: compare, of: of}
 	for i := range columns {
 		e.columns = append(e.columns, [2]string{parent[i], columns[i]})
 	}
@@ -117,7 +118,7 @@ func newEdge(from *node, parent, columns []string, compare []Compare) (edge, err
 
 func addEdge(edges []edge, e edge) []edge {
 	for _, o := range edges {
-		if o.from == e.from && slices.Equal(o.columns, e.columns) {
+		if o.from == e.from && slices.Equal(o.columns, e.columns) && slices.Equal(o.of, e.of) {
 			return edges
 		}
 	}
@@ -126,7 +127,7 @@ func addEdge(edges []edge, e edge) []edge {
 
 func (g *graph) addCut(c cut) {
 	for _, o := range g.cuts {
-		if o.step.Schema == c.step.Schema && o.step.Table == c.step.Table && o.edge.from == c.edge.from && slices.Equal(o.edge.columns, c.edge.columns) {
+		if o.step.Schema == c.step.Schema && o.step.Table == c.step.Table && o.edge.from == c.edge.from && slices.Equal(o.edge.columns, c.edge.columns) && slices.Equal(o.edge.of, c.edge.of) {
 			return
 		}
 	}

@@ -74,6 +74,9 @@ func aliasList(columns []string) string { return strings.Join(aliases(columns), 
 
 // alias is the CTE column that carries a node's column.
 func (n *node) alias(column string) string {
+	if column == "tableoid" {
+		return "t"
+	}
 	return "k" + strconv.Itoa(slices.Index(n.columns, column)+1)
 }
 
@@ -237,6 +240,9 @@ func refers(e edge, referenced func(column string) string) string {
 			left = "(" + left + " COLLATE " + how.Collation + ")"
 		}
 		all = append(all, left+" OPERATOR("+how.Operator+") y."+quoteIdent(pair[1]))
+	}
+	if e.of != nil {
+		all = append(all, referenced("tableoid")+" OPERATOR(pg_catalog.=) ANY ('{"+strings.Trim(strings.ReplaceAll(fmt.Sprint(e.of), " ", ","), "[]")+"}'::pg_catalog.oid[])")
 	}
 	return strings.Join(all, " AND ")
 }
