@@ -61,7 +61,9 @@
 // Appends that wait at the same time share one transaction, and so one sync.
 // The driver is the cgo one: pg_query needs cgo anyway.
 //
-// A proxy holds the directory's lock; tools read and write beside it. The file
+// A proxy holds the directory's lock; tools read and write beside it, and so does a
+// proxy that takes over from it (Options.Lock), until its last session has ended:
+// one lock, held by both. SQLite has one writer at a time, whoever's it is. The file
 // must be on a local disk: SQLite's locks and shared memory do not work over
 // network file systems. Where the disk itself fails to sync, Append fails, but
 // the entry may be found after a crash: then as one in doubt, to be settled.

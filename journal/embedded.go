@@ -25,7 +25,7 @@ func openEmbedded(ctx context.Context, dir string, o Options) (*embedded, error)
 	if err != nil {
 		return nil, err
 	}
-	o.MustExist = false
+	o.MustExist, o.Lock = false, nil
 	j := &embedded{
 		dir:     dir,
 		options: o,

@@ -16,6 +16,10 @@ type Options struct {
 	// Proxy is the instance ID of a proxy, the journal's main writer. When it is
 	// not empty the journal is locked against other proxies for as long as it is open.
 	Proxy string
+	// Lock is that lock, as the proxy before this one gave it away (Locked.Lock): the
+	// two write side by side until that one has ended, and no third may. nil: the
+	// lock is taken. Open closes it.
+	Lock *os.File
 	// MustExist: do not create a journal where there is none; ErrNoJournal.
 	MustExist bool
 	// Reader: reading is enough. A journal that exists and may not be written is
@@ -34,6 +38,9 @@ type Options struct {
 // Errors: ErrUnreadable, ErrInUse, ErrNoJournal, ErrNewer, ErrForeign, ErrDamaged, ErrShared
 // and what the operating system says; every one names the mend.
 func Open(ctx context.Context, location string, o Options) (Journal, error) {
+	if o.Lock != nil {
+		defer o.Lock.Close()
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

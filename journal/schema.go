@@ -10,7 +10,8 @@ import (
 const applicationID = 0x7277626b
 
 // migrations[n] takes the schema from version n (PRAGMA user_version) to n+1.
-// What was released is never edited, only added to.
+// What was released is never edited, only added to; and each only adds: an older
+// proxy may be writing at the same time.
 var migrations = []string{
 	`
 -- One row an entry. body is its JSON; the columns are what filters read, and

@@ -53,8 +53,13 @@ func openStore(ctx context.Context, dir string, o Options) (_ *store, err error)
 		return nil, err
 	}
 	if o.Proxy != "" {
-		if s.lock, err = lockProxy(dir, o.Proxy); err != nil {
+		if s.lock, err = inheritLock(dir, o.Proxy, o.Lock); err != nil {
 			return nil, err
+		}
+		if s.lock == nil {
+			if s.lock, err = lockProxy(dir, o.Proxy); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if err := makeFile(s.path); err != nil {
