@@ -103,14 +103,19 @@ func (r *restore) refuseUnfit(ctx context.Context) error {
 }
 
 // broken counts the rows that break a check. One that cannot be asked of the
-// staged rows (it speaks of the whole row) is left to the insert.
+// staged rows (it speaks of the whole row) is left to the insert. The savepoint
+// must be gone afterwards: rows written under it would bear its id, not the
+// transaction's, by which an undo knows them.
 func (r *restore) broken(ctx context.Context, t *table, c check) (int64, error) {
 	if err := r.production.exec(ctx, "SAVEPOINT rowback_check"); err != nil {
 		return 0, err
 	}
 	n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE (%s) IS FALSE", t.in, c.expression))
 	if err != nil && sqlState(err) != "" {
-		return 0, r.production.exec(ctx, "ROLLBACK TO rowback_check")
+		return 0, r.production.exec(ctx, "ROLLBACK TO rowback_check; RELEASE rowback_check")
 	}
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	return n, r.production.exec(ctx, "RELEASE rowback_check")
 }
