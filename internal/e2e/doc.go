@@ -4,6 +4,9 @@
 //     through `rowback proxy`, and what they print is compared to the byte. The
 //     deletions in it stay below the threshold: above it, clients are meant to see
 //     a difference.
+//   - clients of other languages (languages_test.go): the same on common tables
+//     (testdata/clients.sql), a script each. The journal then names just the rows
+//     that are gone; and what a blocked DELETE looks like is asked separately.
 //   - restores: what the proxy captured comes back, also in random schemas, where
 //     an oracle says what must.
 //   - the demo: whole, interrupted, and left running.

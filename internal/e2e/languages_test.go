@@ -1,0 +1,84 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/rowback/rowback/internal/pgtest"
+)
+
+// Clients of other languages, each with a script that prints what it sees of the
+// tables of testdata/clients.sql. Called with "blocked" a script prints what a
+// DELETE over the threshold looks like, each way in which the client sends one.
+var languages = []struct {
+	name    string
+	command func(ctx context.Context, args ...string) *exec.Cmd
+	blocked string
+}{
+	{"psycopg 3", python("psycopg3_suite.py"), `
+DatabaseError RB001 ERROR IDLE
+DatabaseError RB001 ERROR IDLE
+DatabaseError RB001 ERROR IDLE
+pipeline DatabaseError RB001 IDLE
+(1500,)
+DatabaseError RB001 ERROR INERROR
+DatabaseError RB001 ERROR INERROR
+DatabaseError RB001 ERROR INERROR
+pipeline DatabaseError RB001 INERROR
+(1500,)
+`},
+}
+
+func TestLanguages(t *testing.T) {
+	for _, l := range languages {
+		t.Run(l.name, func(t *testing.T) {
+			cluster := pgtest.Shared(t)
+			direct := neutral(run(t, l.command(t.Context(), cluster.URL(tables(t)))))
+			database := tables(t)
+			compare(t, direct, neutral(run(t, l.command(t.Context(), proxied(t, database)))))
+			evident(t, database)
+		})
+	}
+}
+
+func TestLanguages_ABlockedDelete(t *testing.T) {
+	for _, l := range languages {
+		t.Run(l.name, func(t *testing.T) {
+			got := run(t, l.command(t.Context(), proxied(t, tables(t)), "blocked"))
+			if want := strings.TrimPrefix(l.blocked, "\n"); got != want {
+				t.Errorf("the client says\n%swant\n%s", got, want)
+			}
+		})
+	}
+}
+
+// python is Debian's own: another one in PATH does not see Debian's packages.
+func python(script string) func(context.Context, ...string) *exec.Cmd {
+	return command("/usr/bin/python3", "testdata/"+script)
+}
+
+func command(name string, before ...string) func(context.Context, ...string) *exec.Cmd {
+	return func(ctx context.Context, args ...string) *exec.Cmd {
+		return exec.CommandContext(ctx, name, append(before[:len(before):len(before)], args...)...)
+	}
+}
+
+// tables is a database with the tables of clients.sql.
+func tables(t *testing.T) string {
+	t.Helper()
+	sql, err := os.ReadFile("testdata/clients.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pgtest.Database(t, string(sql))
+}
+
+// proxied is a database's URL through the shared proxy.
+func proxied(t *testing.T, database string) string {
+	t.Helper()
+	cluster := pgtest.Shared(t)
+	return strings.Replace(cluster.URL(database), cluster.Addr(), proxyAddr(t), 1)
+}
