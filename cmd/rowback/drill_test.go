@@ -13,7 +13,8 @@ func TestDrill_WrongUsage(t *testing.T) {
 	if err := os.WriteFile(text, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	runWith(t, nil, "drill").check(t, exitUsage, "accepts 1 arg")
+	runWith(t, nil, "drill").check(t, exitUsage, "Give a dump, or --template")
+	runWith(t, nil, "drill", text, "--template", "postgres://127.0.0.1/x").check(t, exitUsage, "Give a dump, or --template")
 	runWith(t, nil, "drill", "nothing.dump").check(t, exitUsage, "no such file")
 	runWith(t, nil, "drill", text).check(t, exitUsage, "is empty")
 	runWith(t, nil, "drill", text, "--rounds", "0").check(t, exitUsage, "--rounds")

@@ -10,15 +10,14 @@ import (
 	"time"
 
 	"github.com/rowback/rowback/catalog"
-	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/recovery"
-	"github.com/rowback/rowback/recovery/backup"
 )
 
 // Options of Run.
 type Options struct {
-	Dump     string // what is rehearsed on
+	Dump     string // what is rehearsed on; or
+	Template string // the URL of a database that is cloned on its own server
 	Program  string // the rowback that is the proxy
 	Rounds   int
 	Seed     uint64 // of all choices
@@ -26,17 +25,14 @@ type Options struct {
 	Progress *recovery.Progress
 }
 
-// The databases of the scratch server: as the dump has it, and production.
-const (
-	pristine   = "drill_backup"
-	production = "drill_production"
-)
+// application is the application_name of our own sessions.
+const application = "rowback drill"
 
 // drill is one under way.
 type drill struct {
 	o       Options
 	dir     string
-	cluster *pgtest.Cluster
+	stage   stage
 	proxy   *proxy
 	journal journal.Journal
 	random  *rand.Rand
@@ -50,7 +46,7 @@ type drill struct {
 // what went wrong in a round is in the report.
 func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	began := time.Now()
-	d := &drill{o: o, random: rand.New(rand.NewPCG(o.Seed, 0)), dirty: true, report: &Report{Time: began.UTC(), Dump: o.Dump, Seed: o.Seed, Rounds: []Round{}}}
+	d := &drill{o: o, random: rand.New(rand.NewPCG(o.Seed, 0)), dirty: true, report: &Report{Time: began.UTC(), Dump: o.Dump, Template: templateName(o.Template), Seed: o.Seed, Rounds: []Round{}}}
 	defer o.Progress.Done()
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.prepare(ctx); err != nil {
@@ -73,32 +69,54 @@ func (d *drill) prepare(ctx context.Context) (err error) {
 	if d.dir, err = os.MkdirTemp("", "rowback-drill-"); err != nil {
 		return err
 	}
-	d.o.Progress.Start("starting a scratch server", 0)
-	if d.cluster, err = pgtest.Start(ctx, pgtest.Options{BinDir: d.o.BinDir}); err != nil {
+	if err := d.build(ctx); err != nil {
 		return err
 	}
-	receipt, err := backup.Load(ctx, backup.LoadOptions{Dump: d.o.Dump, Server: d.cluster.URL("postgres"), Name: pristine, BinDir: d.cluster.BinDir, Progress: d.o.Progress})
+	s, err := recovery.Open(ctx, "production", d.stage.production(), application)
 	if err != nil {
 		return err
 	}
-	d.report.Load = receipt.Seconds
-	s, err := recovery.Open(ctx, "recovery", d.cluster.URL(pristine), "rowback drill")
-	if err != nil {
-		return err
+	if err = s.Exec(ctx, "ANALYZE"); err == nil { // victims are chosen by size
+		d.catalog, err = s.Catalog(ctx)
 	}
-	d.catalog, err = s.Catalog(ctx)
 	if err = errors.Join(err, s.Close()); err != nil {
 		return err
 	}
 	d.victims = victims(d.catalog)
 	if len(d.victims) == 0 {
-		return errors.New("the dump has no table whose rows can be told apart (a primary key, or unique NOT NULL columns): there is nothing to rehearse")
+		return fmt.Errorf("%s has no table whose rows can be told apart (a primary key, or unique NOT NULL columns): there is nothing to rehearse", d.report.from())
 	}
 	if d.journal, err = journal.Open(ctx, d.path("journal"), journal.Options{}); err != nil {
 		return err
 	}
-	d.proxy, err = newProxy(d.o.Program, d.cluster.URL(production), d.path("journal"))
+	d.proxy, err = newProxy(d.o.Program, d.stage.production(), d.path("journal"))
 	return err
+}
+
+// build makes the stage, and production for the first time.
+func (d *drill) build(ctx context.Context) error {
+	began := time.Now()
+	if d.o.Template != "" {
+		c, err := newClones(d.o.Template)
+		if err != nil {
+			return err
+		}
+		d.stage = c
+		d.o.Progress.Start("cloning "+c.database, 0)
+	} else {
+		s, err := newOwnServer(ctx, d.o)
+		if s != nil {
+			d.stage = s
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := d.reset(ctx); err != nil {
+		return err
+	}
+	d.report.Load = time.Since(began).Seconds()
+	return nil
 }
 
 func (d *drill) path(name string) string { return filepath.Join(d.dir, name) }
@@ -108,19 +126,8 @@ func (d *drill) reset(ctx context.Context) error {
 	if !d.dirty {
 		return nil
 	}
-	s, err := recovery.Open(ctx, "production", d.cluster.URL("postgres"), "rowback drill")
-	if err != nil {
+	if err := d.stage.reset(ctx); err != nil {
 		return err
-	}
-	defer s.Close()
-	// Each on its own: they cannot run in one transaction.
-	for _, sql := range []string{
-		"DROP DATABASE IF EXISTS " + production + " WITH (FORCE)",
-		"CREATE DATABASE " + production + " TEMPLATE " + pristine,
-	} {
-		if err := s.Exec(ctx, sql); err != nil {
-			return err
-		}
 	}
 	d.dirty = false
 	return nil
@@ -134,8 +141,8 @@ func (d *drill) close() error {
 	if d.journal != nil {
 		errs = append(errs, d.journal.Close())
 	}
-	if d.cluster != nil {
-		errs = append(errs, d.cluster.Stop())
+	if d.stage != nil {
+		errs = append(errs, d.stage.close())
 	}
 	if d.dir != "" {
 		errs = append(errs, os.RemoveAll(d.dir))

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/rowback/rowback/internal/built"
 	"github.com/rowback/rowback/internal/pgtest"
@@ -81,6 +84,58 @@ func TestRun_EveryRoundIsRestored(t *testing.T) {
 	// The worst is everything that cascades from the customers.
 	if first := r.Rounds[0]; first.Kind != "worst" || first.Removed != 500+5000+20000 {
 		t.Errorf("%+v", first)
+	}
+}
+
+// On clones, as a role that is no superuser and has a password; what else is on the server stays.
+func TestRun_OnClones(t *testing.T) {
+	c := pgtest.Shared(t)
+	name := pgtest.Database(t, shopSQL)
+	pgtest.Exec(t, c.URL("postgres"), "CREATE ROLE driller LOGIN CREATEDB PASSWORD 'o''d%d'")
+	for _, table := range []string{"customers", "orders", "items", "notes"} {
+		pgtest.Exec(t, c.URL(name), "ALTER TABLE "+table+" OWNER TO driller")
+	}
+	pgtest.Exec(t, c.URL("postgres"), "ALTER DATABASE "+name+" OWNER TO driller", "ALTER DATABASE "+name+" SET default_transaction_read_only = on")
+	databases := func() (names string) {
+		conn, err := pgx.Connect(t.Context(), c.URL("postgres"))
+		if err == nil {
+			err = errors.Join(conn.QueryRow(t.Context(), "SELECT string_agg(datname, ' ' ORDER BY 1) FROM pg_database").Scan(&names), conn.Close(t.Context()))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	was := databases()
+	o := Options{Template: c.UserURL("driller", "o'd%d", name), Program: program(t), Rounds: 8, Seed: 7}
+	r, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := map[string]int{}
+	for _, x := range r.Rounds {
+		killed[x.Kill]++
+		if !x.OK || x.Lost != 0 || x.Restored != x.Removed {
+			t.Errorf("%+v", x)
+		}
+	}
+	if !r.Passed() || r.Template != name || killed[killProxy] != 2 || killed[killSessions] != 2 || r.Rounds[0].Removed != 500+5000+20000 {
+		t.Errorf("%+v", r)
+	}
+	if is := databases(); is != was {
+		t.Errorf("databases were %s, are %s", was, is)
+	}
+
+	conn, err := pgx.Connect(t.Context(), c.URL(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "while others use it") {
+		t.Errorf("in use: %v", err)
+	}
+	if is := databases(); is != was {
+		t.Errorf("databases were %s, are %s", was, is)
 	}
 }
 

@@ -11,15 +11,19 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rowback/rowback/internal/child"
 )
 
 // proxy is `rowback proxy` as a process, which may be killed and run again.
 type proxy struct {
-	program, listen string
-	args            []string
-	process         *child.Process // nil: does not run
-	said            chan string    // all that it said, when it has ended
+	program string
+	args    []string
+	env     []string
+	client  *pgx.ConnConfig // of a client of it
+	process *child.Process  // nil: does not run
+	said    chan string     // all that it said, when it has ended
 }
 
 func newProxy(program, upstream, journal string) (*proxy, error) {
@@ -27,13 +31,23 @@ func newProxy(program, upstream, journal string) (*proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &proxy{program: program, listen: l.Addr().String()}
-	p.args = []string{"proxy", "--listen", p.listen, "--upstream", upstream, "--journal", journal, "--mode", "alert", "--threshold", "1", "--admin", "off"}
-	return p, l.Close()
-}
-
-func (p *proxy) url() string {
-	return "postgres://postgres@" + p.listen + "/" + production + "?sslmode=disable"
+	defer l.Close()
+	client, err := pgx.ParseConfig(upstream)
+	if err != nil {
+		return nil, err
+	}
+	at := l.Addr().(*net.TCPAddr)
+	client.Host, client.Port, client.TLSConfig, client.Fallbacks = at.IP.String(), uint16(at.Port), nil, nil
+	p := &proxy{program: program, client: client}
+	p.args = []string{"proxy", "--listen", at.String(), "--journal", journal, "--mode", "alert", "--threshold", "1", "--admin", "off"}
+	// Not as a flag: it may hold a password.
+	p.env = []string{"ROWBACK_CONFIG=" + os.DevNull, "ROWBACK_UPSTREAM=" + upstream}
+	for _, line := range os.Environ() {
+		if name, _, _ := strings.Cut(line, "="); name == "PATH" || name == "HOME" || strings.HasPrefix(name, "PG") {
+			p.env = append(p.env, line)
+		}
+	}
+	return p, nil
 }
 
 // run starts it and returns when it accepts connections.
@@ -43,7 +57,7 @@ func (p *proxy) run(ctx context.Context) error {
 		return err
 	}
 	cmd := exec.CommandContext(context.Background(), p.program, p.args...)
-	cmd.Env = []string{"ROWBACK_CONFIG=" + os.DevNull, "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+	cmd.Env = p.env
 	cmd.Stderr = w
 	p.process, err = child.Start(cmd, syscall.SIGKILL)
 	_ = w.Close()

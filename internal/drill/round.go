@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,9 +16,10 @@ import (
 
 // What is killed in a round.
 const (
-	killNothing = "nothing"
-	killProxy   = "proxy"
-	killServer  = "server"
+	killNothing  = "nothing"
+	killProxy    = "proxy"
+	killServer   = "server"
+	killSessions = "sessions" // on the server, which goes on
 )
 
 // round is one incident: delete, find out, restore, compare.
@@ -91,7 +91,7 @@ func (d *drill) choose(n int) *Round {
 	case 2:
 		r.Kill = killProxy
 	case 3:
-		r.Kill = killServer
+		r.Kill = d.stage.kills()
 	}
 	r.Table = v.name()
 	r.killAfter = time.Duration(d.random.Int64N(int64(300 * time.Millisecond)))
@@ -101,7 +101,7 @@ func (d *drill) choose(n int) *Round {
 // incident runs the deletion through the proxy. Whether it committed is for the
 // journal to say.
 func (d *drill) incident(ctx context.Context, r *Round) error {
-	conn, err := pgx.Connect(ctx, d.proxy.url())
+	conn, err := pgx.ConnectConfig(ctx, d.proxy.client.Copy())
 	if err != nil {
 		return fmt.Errorf("through the proxy: %w", err)
 	}
@@ -117,7 +117,7 @@ func (d *drill) incident(ctx context.Context, r *Round) error {
 			done <- err
 		case <-time.After(r.killAfter):
 		}
-		if err := d.kill(r.Kill); err != nil {
+		if err := d.kill(ctx, r.Kill); err != nil {
 			return err
 		}
 	}
@@ -137,27 +137,18 @@ func (d *drill) incident(ctx context.Context, r *Round) error {
 	return ctx.Err()
 }
 
-func (d *drill) kill(what string) error {
+func (d *drill) kill(ctx context.Context, what string) error {
 	if what == killProxy {
 		d.proxy.kill()
 		return nil
 	}
-	if err := d.cluster.Signal(syscall.SIGQUIT); err != nil { // all at once, as in a crash
-		return err
-	}
-	d.cluster.Wait()
-	return nil
+	return d.stage.crash(ctx)
 }
 
 // standUp runs again what was killed. A proxy that starts settles what was in
 // doubt, so it is started anew in any case.
 func (d *drill) standUp(ctx context.Context) error {
-	s, err := recovery.Open(ctx, "production", d.cluster.URL("postgres"), "rowback drill")
-	if err != nil {
-		if err := d.cluster.Run(ctx); err != nil {
-			return err
-		}
-	} else if err := s.Close(); err != nil {
+	if err := d.stage.standUp(ctx); err != nil {
 		return err
 	}
 	d.proxy.kill()
@@ -211,7 +202,7 @@ func (d *drill) restore(ctx context.Context, r *Round) error {
 	if err == nil {
 		var report *recovery.Report
 		began := time.Now()
-		report, err = recovery.Restore(ctx, recovery.Options{Production: d.cluster.URL(production), Recovery: d.cluster.URL(pristine), Source: source, Journal: d.journal})
+		report, err = recovery.Restore(ctx, recovery.Options{Production: d.stage.production(), Recovery: d.stage.recovery(), Source: source, Journal: d.journal})
 		r.Restore = time.Since(began).Seconds()
 		if report != nil {
 			r.Restored = report.Restored
@@ -229,5 +220,5 @@ func (d *drill) restore(ctx context.Context, r *Round) error {
 
 // compare is production against the backup, row by row.
 func (d *drill) compare(ctx context.Context) (*diff.Report, error) {
-	return diff.Run(ctx, diff.Options{Production: d.cluster.URL(production), Recovery: d.cluster.URL(pristine), Rows: true, Jobs: 2})
+	return diff.Run(ctx, diff.Options{Production: d.stage.production(), Recovery: d.stage.recovery(), Rows: true, Jobs: 2})
 }

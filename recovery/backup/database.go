@@ -15,8 +15,8 @@ import (
 	"github.com/rowback/rowback/recovery"
 )
 
-// into is an address with the database replaced.
-func into(address, database string) string {
+// Into is an address with the database replaced.
+func Into(address, database string) string {
 	if strings.Contains(address, "://") {
 		separator := "?"
 		if strings.Contains(address, "?") {
@@ -82,7 +82,7 @@ func makeDatabase(ctx context.Context, server, name, options string) (*database,
 	if err != nil {
 		return nil, fmt.Errorf("creating database %s: %w", name, err)
 	}
-	return &database{server: server, name: name, url: into(server, name), version: int(version)}, nil
+	return &database{server: server, name: name, url: Into(server, name), version: int(version)}, nil
 }
 
 // maintenance is a session from which databases are made: in the database that
@@ -90,7 +90,7 @@ func makeDatabase(ctx context.Context, server, name, options string) (*database,
 func maintenance(ctx context.Context, server string) (*recovery.Session, error) {
 	config, err := pgconn.ParseConfig(server)
 	if err == nil && config.Database == "" {
-		server = into(server, "postgres")
+		server = Into(server, "postgres")
 	}
 	return recovery.Open(ctx, "recovery", server, "rowback backup")
 }

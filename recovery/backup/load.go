@@ -126,7 +126,7 @@ func loadArchive(ctx context.Context, o LoadOptions, d dump, r *Receipt) (*datab
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"--dbname=" + into(address, o.Name), "--verbose", "--no-password", "--no-owner", "--no-privileges",
+	args := []string{"--dbname=" + Into(address, o.Name), "--verbose", "--no-password", "--no-owner", "--no-privileges",
 		"--no-tablespaces", "--no-publications", "--no-subscriptions", "--no-security-labels", "--no-comments"}
 	version := a.major(ctx)
 	if version <= db.version {

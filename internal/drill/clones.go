@@ -1,0 +1,102 @@
+package drill
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowback/rowback/recovery"
+	"github.com/rowback/rowback/recovery/backup"
+)
+
+// clones is a stage on somebody's server: production is a clone of the recovery
+// database there (CREATE DATABASE … TEMPLATE), dropped in the end. The server
+// itself is not ours to kill: a crash is the end of the clone's sessions.
+type clones struct {
+	url, server, database, clone string
+}
+
+func newClones(url string) (*clones, error) {
+	config, err := pgconn.ParseConfig(url)
+	if err != nil {
+		return nil, recovery.Refuse(recovery.Usage, err.Error())
+	}
+	if config.Database == "" {
+		return nil, recovery.Refuse(recovery.Usage, "the address of the database to clone names no database")
+	}
+	server := "postgres" // a database with sessions in it cannot be cloned
+	if config.Database == server {
+		server = "template1"
+	}
+	suffix := make([]byte, 4)
+	_, _ = rand.Read(suffix) // never fails
+	return &clones{url: url, server: backup.Into(url, server), database: config.Database, clone: "rowback_drill_" + hex.EncodeToString(suffix)}, nil
+}
+
+func (c *clones) recovery() string   { return c.url }
+func (c *clones) production() string { return backup.Into(c.url, c.clone) }
+
+func (c *clones) reset(ctx context.Context) error {
+	err := copyDatabase(ctx, c.server, c.clone, c.database)
+	var said *pgconn.PgError
+	if errors.As(err, &said) {
+		switch said.Code {
+		case "55006": // object_in_use
+			return recovery.Refuse(recovery.Unfit, fmt.Sprintf("database %s cannot be cloned while others use it (%s): end their sessions, or rehearse on a dump", c.database, strings.ToLower(said.Detail)))
+		case "42501":
+			return recovery.Refuse(recovery.Denied, fmt.Sprintf("database %s cannot be cloned: %s; the role needs CREATEDB, and must own the database or be superuser", c.database, said.Message))
+		}
+	}
+	return err
+}
+
+func (c *clones) crash(ctx context.Context) error {
+	return onServer(ctx, c.server, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = '"+c.clone+"'")
+}
+
+func (c *clones) kills() string { return killSessions }
+
+func (c *clones) standUp(context.Context) error { return nil }
+
+func (c *clones) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return onServer(ctx, c.server, "DROP DATABASE IF EXISTS "+c.clone+" WITH (FORCE)")
+}
+
+// copyDatabase makes the database name anew, as template is.
+func copyDatabase(ctx context.Context, server, name, template string) error {
+	// Each on its own: they cannot run in one transaction.
+	return onServer(ctx, server,
+		"DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)",
+		"CREATE DATABASE "+pgx.Identifier{name}.Sanitize()+" TEMPLATE "+pgx.Identifier{template}.Sanitize())
+}
+
+func onServer(ctx context.Context, server string, statements ...string) (err error) {
+	s, err := recovery.Open(ctx, "template", server, application)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	for _, sql := range statements {
+		if err := s.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// templateName is the database that an address names, without its secrets; "" for none.
+func templateName(url string) string {
+	if config, err := pgconn.ParseConfig(url); err == nil && url != "" {
+		return config.Database
+	}
+	return ""
+}
