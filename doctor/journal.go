@@ -25,11 +25,12 @@ const asProxy = "run this as the user that the proxy runs as; that user must own
 
 // journal: evidence can be kept, there is room for it, and what it holds is settled.
 func (e *examination) journal(ctx context.Context) {
+	key, usable := e.journalKey()
 	shared := pgjournal.IsURL(e.o.Journal)
 	if shared && !e.sharedJournal(ctx) || !shared && !e.journalDirectory() {
 		return
 	}
-	j, err := journals.Open(ctx, e.o.Journal, journal.Options{MustExist: true, Reader: true})
+	j, err := journals.Open(ctx, e.o.Journal, journal.Options{MustExist: true, Reader: true, Key: key})
 	switch {
 	case errors.Is(err, journal.ErrNoJournal):
 		e.ok("journal", "%s holds none yet; the proxy begins one", journals.Name(e.o.Journal))
@@ -43,7 +44,9 @@ func (e *examination) journal(ctx context.Context) {
 		e.fail("journal", "until then every DELETE is refused with RB002", "cannot be written: %v", err)
 		return
 	}
-	e.journalEntries(ctx, j)
+	if imaged, ok := e.journalEntries(ctx, j); ok && usable {
+		e.images(ctx, j, key, imaged)
+	}
 }
 
 // journalDirectory reports whether there is a journal to open.
@@ -161,13 +164,18 @@ func bytesOf(n uint64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-func (e *examination) journalEntries(ctx context.Context, j journal.Journal) {
+// journalEntries looks at the newest entries; imaged is the first of them that has
+// images of rows, ok that they could be read.
+func (e *examination) journalEntries(ctx context.Context, j journal.Journal) (imaged *journal.Entry, ok bool) {
 	const newest = 100 // say which databases a proxy guards now
 	last, n := "no entries yet", 0
 	for entry, err := range j.Entries(ctx, journal.Filter{Kind: journal.Deletion}) {
 		if err != nil {
 			e.fail("journal", "", "%v", err)
-			return
+			return nil, false
+		}
+		if imaged == nil && slices.ContainsFunc(entry.Tables, func(t journal.Table) bool { return t.RowsCaptured }) {
+			imaged = entry
 		}
 		if n++; n == 1 {
 			last = "newest entry of " + entry.Time.Format(time.DateTime) + " UTC"
@@ -184,7 +192,7 @@ func (e *examination) journalEntries(ctx context.Context, j journal.Journal) {
 	for entry, err := range j.Entries(ctx, journal.Filter{Outcome: journal.InDoubt}) {
 		if err != nil {
 			e.fail("journal", "", "%v", err)
-			return
+			return nil, false
 		}
 		doubt = append(doubt, fmt.Sprintf("%s, %s UTC, database %s, %d rows", entry.ID, entry.Time.Format(time.DateTime), entry.Database, entry.Rows))
 	}
@@ -193,4 +201,5 @@ func (e *examination) journalEntries(ctx context.Context, j journal.Journal) {
 			Seen: fmt.Sprintf("%d in doubt: nobody has seen yet whether their transactions committed", len(doubt)),
 			Mend: "they settle when a client next deletes in their database through the proxy, or at once with credentials in upstream"})
 	}
+	return imaged, true
 }

@@ -23,6 +23,9 @@ type Options struct {
 	Journal    string // directory, or the URL of a shared one
 	Admin      string // host:port, "" if switched off
 
+	JournalKey     func() ([]byte, error) // reads the key of images; nil: none is configured
+	JournalKeyFile string                 // where it stands, "" if in no file
+
 	TLSCert, TLSKey, TLSClientCA string // PEM files, "" if none
 
 	Restore    *recovery.Config // of restores; nil: none

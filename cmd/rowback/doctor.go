@@ -64,11 +64,16 @@ func runDoctor(cmd *cobra.Command, s *settings, o doctorOptions) error {
 	if err != nil {
 		return err
 	}
+	key := s.journalKey
+	if s.origin[keySetting] == "" {
+		key = nil
+	}
 	report, err := doctor.Run(cmd.Context(), doctor.Options{
 		ConfigFile: s.ConfigFile, Policy: s.rules, Listen: s.Listen,
 		Upstream: connString(s.Upstream), Redacted: redact(s.Upstream), Control: namesUser(s.Upstream),
 		Production: connString(s.Production), Recovery: connString(s.Recovery), Journal: s.Journal, Admin: s.Admin,
 		TLSCert: s.TLSCert, TLSKey: s.TLSKey, TLSClientCA: s.TLSClientCA,
+		JournalKey: key, JournalKeyFile: s.JournalKey,
 		Restore: restore, Alerts: sinks, TestAlerts: o.alert,
 	})
 	if o.sql != "" && err == nil {
