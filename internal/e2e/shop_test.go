@@ -22,8 +22,8 @@ import (
 type shop struct {
 	t                          *testing.T
 	name                       string
-	production, backup, direct string // URLs; direct is production's without the proxy
-	journal                    string
+	production, backup, direct string   // URLs; direct is production's without the proxy
+	journal                    string   // directory, or the URL of a shared one
 	env                        []string // of every rowback, beside the test's own
 }
 
@@ -36,7 +36,13 @@ func newShop(t *testing.T, sql ...string) *shop {
 // newShopWith has a configuration file for the proxy, and an environment.
 func newShopWith(t *testing.T, config string, env []string, sql ...string) *shop {
 	t.Helper()
-	s := &shop{t: t, name: pgtest.Database(t, sql...), journal: filepath.Join(t.TempDir(), "journal"), env: env}
+	return newShopOn(t, filepath.Join(t.TempDir(), "journal"), config, env, sql...)
+}
+
+// newShopOn has its journal there, too.
+func newShopOn(t *testing.T, journal, config string, env []string, sql ...string) *shop {
+	t.Helper()
+	s := &shop{t: t, name: pgtest.Database(t, sql...), journal: journal, env: env}
 	s.direct = pgtest.Shared(t).URL(s.name)
 	cmd := exec.CommandContext(context.Background(), program(t), "proxy", "--listen", "127.0.0.1:0", "--upstream", pgtest.Shared(t).URL("postgres"),
 		"--journal", s.journal, "--mode", "alert", "--admin", "off")
