@@ -30,6 +30,11 @@ DatabaseError RB001 ERROR INERROR
 pipeline DatabaseError RB001 INERROR
 (1500,)
 `},
+	{"asyncpg", python("asyncpg_suite.py"), strings.Repeat(`
+UnknownPostgresError RB001 ERROR False
+in a transaction RB001`, 5) + "\n1500 1500\n"},
+	{"SQLAlchemy", python("sqlalchemy_suite.py"), strings.Repeat("\nDatabaseError RB001\n1500 1500", 3) + "\n"},
+	{"Django", python("django_suite.py"), strings.Repeat("\nDatabaseError RB001\n1500 1500", 4) + "\n"},
 }
 
 func TestLanguages(t *testing.T) {
@@ -57,7 +62,12 @@ func TestLanguages_ABlockedDelete(t *testing.T) {
 
 // python is Debian's own: another one in PATH does not see Debian's packages.
 func python(script string) func(context.Context, ...string) *exec.Cmd {
-	return command("/usr/bin/python3", "testdata/"+script)
+	run := command("/usr/bin/python3", "testdata/"+script)
+	return func(ctx context.Context, args ...string) *exec.Cmd {
+		cmd := run(ctx, args...)
+		cmd.Env = append(os.Environ(), "PYTHONHASHSEED=0") // the order of sets, and so of Django's statements
+		return cmd
+	}
 }
 
 func command(name string, before ...string) func(context.Context, ...string) *exec.Cmd {
