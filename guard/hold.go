@@ -42,9 +42,12 @@ func (r *run) hold(ctx context.Context, v verdict, removed []journal.Table) erro
 		return r.unanswered(ctx, h, v, removed, err)
 	}
 	s.j.o.Logger.Info("hold decided", "id", h.ID, "state", answer.State, "by", answer.By, "reason", answer.Reason)
-	if answer.State == journal.Granted {
+	switch answer.State {
+	case journal.Granted:
 		r.answer(v, &journal.Allowed{By: answer.By, How: "hold", ID: h.ID, Reason: answer.Reason}, removed)
 		return nil
+	case journal.Left: // see Canceled
+		return r.canceled(ctx)
 	}
 	x := refusal{verb: r.verb(), verdict: v, sql: r.st.Text, tables: removed, need: r.needed(removed), id: h.ID}
 	switch answer.State {
@@ -76,6 +79,7 @@ func (s *session) holdOf(r *run, v verdict) *journal.Hold {
 		ID: journal.NewID(now), Time: now, Expires: now.Add(wait), State: journal.Waiting,
 		Database: s.info.Database, User: s.info.User, Application: s.rules.subject.Application, Client: s.info.Client, Proxy: s.j.o.Proxy,
 		SQL: one.statements[0].SQL, What: r.verb() + " " + v.what, Rows: counted(v.rule, v.share), AtLeast: v.atLeast, Rule: v.rule.Name,
+		CancelKey: s.info.CancelKey,
 	}
 }
 
@@ -103,16 +107,34 @@ func (r *run) unanswered(ctx context.Context, h *journal.Hold, v verdict, remove
 	err := r.left(ctx, h, cause)
 	switch {
 	case errors.Is(cause, proxy.ErrCanceled):
-		if err := r.s.tx.rewind(r.mark); err != nil {
-			return err
-		}
-		return r.s.refuse(ctx, r.w, canceledError())
+		return r.canceled(ctx)
 	case errors.Is(cause, proxy.ErrDraining):
 		x := refusal{verb: r.verb(), verdict: v, sql: r.st.Text, tables: removed, id: h.ID, hint: "Run it again in a moment"}
 		x.what += "; nobody had allowed it when the proxy was shut down"
 		return r.s.blocked(ctx, r.w, r.mark, x)
 	}
 	return err
+}
+
+func (r *run) canceled(ctx context.Context) error {
+	if err := r.s.tx.rewind(r.mark); err != nil {
+		return err
+	}
+	return r.s.refuse(ctx, r.w, canceledError())
+}
+
+// Canceled implements proxy.Canceler: a statement that another proxy holds is told
+// by the journal, if that is shared, that its client does not want it any more.
+func (j *Judge) Canceled(ctx context.Context, key string) {
+	waiting, err := j.o.Journal.Holds(ctx, journal.Waiting)
+	for _, h := range waiting {
+		if err == nil && h.CancelKey == key {
+			_, err = j.o.Journal.Decide(ctx, h.ID, journal.Left, "", "canceled by the client", j.o.Now())
+		}
+	}
+	if err != nil && !errors.Is(err, journal.ErrDecided) {
+		j.o.Logger.Warn("a held statement may not hear of its client's cancel request", "error", err)
+	}
 }
 
 // left notes that nobody waits for an answer any more, and returns cause.

@@ -1,15 +1,20 @@
 package guard_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
@@ -99,6 +104,47 @@ func TestHold_WaitsForAWord(t *testing.T) {
 			want := journal.Allowed{By: "dba", How: "hold", ID: w.ID, Rows: 25, Reason: "go on"}
 			if len(es) != 1 || es[0].Rows != 25 || len(es[0].Allowed) != 1 || es[0].Allowed[0] != want {
 				t.Errorf("entries %+v", es)
+			}
+			passes(t, h.conn, "DELETE FROM plain WHERE id <= 10") // the session goes on
+		})
+	}
+}
+
+// A client's cancel request may reach another proxy of the fleet than its session.
+func TestHold_CanceledThroughAnotherProxy(t *testing.T) {
+	for mode, m := range modes {
+		t.Run(mode, func(t *testing.T) {
+			e := newEnv(t, holdPolicy(), shop)
+			h := e.startHeld(m, nil, "DELETE FROM orders")
+			w := e.waiting()
+			e.start(holdPolicy(), e.journal)
+			other, err := url.Parse(e.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			key := h.conn.PgConn().SecretKey()
+			for _, k := range [][]byte{append([]byte{key[0] + 1}, key[1:]...), key} { // a wrong one first
+				c, err := net.Dial("tcp", other.Host)
+				if err != nil {
+					t.Fatal(err)
+				}
+				packet, err := (&pgproto3.CancelRequest{ProcessID: h.conn.PgConn().PID(), SecretKey: k}).Encode(nil)
+				if err == nil {
+					_, err = c.Write(packet)
+				}
+				if err == nil {
+					_, err = io.Copy(io.Discard, c) // until it is passed on
+				}
+				if err = errors.Join(err, c.Close()); err != nil {
+					t.Fatal(err)
+				}
+				if is, err := e.journal.HoldByID(t.Context(), w.ID); err != nil || (is.State == journal.Waiting) == bytes.Equal(k, key) {
+					t.Errorf("with the right key: %v, it is %s, %v", bytes.Equal(k, key), is.State, err)
+				}
+			}
+			var pe *pgconn.PgError
+			if err := <-h.done; !errors.As(err, &pe) || pe.Code != "57014" {
+				t.Errorf("%v", err)
 			}
 			passes(t, h.conn, "DELETE FROM plain WHERE id <= 10") // the session goes on
 		})

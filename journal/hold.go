@@ -23,6 +23,9 @@ type Hold struct {
 	Rows        int64     `json:"rows"`           // how many it removes; with AtLeast, or more
 	AtLeast     bool      `json:"at_least"`       // held before it ran: counted up to just over the limit
 	Rule        string    `json:"rule,omitempty"` // the policy's rule
+	// CancelKey names the session to a proxy that gets its client's cancel request: a
+	// digest of the key. "" if there is none.
+	CancelKey string `json:"cancel_key,omitempty"`
 
 	State   HoldState `json:"state"`
 	By      string    `json:"by,omitempty"` // who decided

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"io"
 	"sync"
 	"time"
@@ -40,17 +39,19 @@ func (k *cancelKeys) find(key []byte) *relay {
 
 // cancel passes a cancel request on to the server that gave out its key, and
 // returns when that server has handled it. A session that pauses is told
-// itself: its server has nothing to cancel. A key that no session has is
-// ignored, as PostgreSQL does.
+// itself: its server has nothing to cancel.
 func (s *Server) cancel(ctx context.Context, key []byte) error {
 	r := s.keys.find(key)
-	if r == nil {
-		return errors.New("no session has the key of this cancel request")
-	}
-	if r.interrupt() {
+	switch {
+	case r == nil:
+		return s.cancelElsewhere(ctx, key)
+	case r.interrupt():
 		return nil
 	}
-	ep := r.ep
+	return s.passCancel(ctx, r.ep, key)
+}
+
+func (s *Server) passCancel(ctx context.Context, ep endpoint, key []byte) error {
 	c, err := ep.connect(ctx)
 	if err != nil {
 		return err

@@ -158,6 +158,7 @@ func (r *relay) notice(typ byte, body []byte) {
 		key := bytes.Clone(body)
 		r.srv.keys.add(key, r)
 		r.keys = append(r.keys, key)
+		r.info.CancelKey = keyDigest(key)
 	case typ == 'Z' && !r.ready:
 		r.setReadyLocked()
 	}

@@ -204,6 +204,31 @@ func testExtendedCopy(t *testing.T, url string) {
 }
 
 func testCancel(t *testing.T, url string) {
+	testCancelBy(t, url, func(c *pgconn.PgConn) {
+		if err := c.CancelRequest(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Of a fleet in front of the same servers any proxy passes a cancel request on.
+func TestCancel_ThroughAnotherProxy(t *testing.T) {
+	s, silent := serve(t, Options{}), fakeServer(t, "elsewhere")
+	other := serve(t, Options{Upstream: "postgres://" + silent.Addr() + "," + pgtest.Shared(t).Addr() + "/?sslmode=prefer"})
+	testCancelBy(t, proxyURL(s, "postgres"), func(c *pgconn.PgConn) {
+		p, err := (&pgproto3.CancelRequest{ProcessID: c.PID(), SecretKey: c.SecretKey()}).Encode(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, dial(t, other), p)
+	})
+	<-silent.canceled // every server was asked
+	if s.Stats().Canceled != 0 || other.Stats().Canceled != 2 {
+		t.Error("passed on:", s.Stats().Canceled, other.Stats().Canceled)
+	}
+}
+
+func testCancelBy(t *testing.T, url string, cancel func(*pgconn.PgConn)) {
 	ctx := t.Context()
 	c, watcher := connect(t, url), connect(t, url)
 	pid := c.PgConn().PID()
@@ -217,9 +242,7 @@ func testCancel(t *testing.T, url string) {
 		err := watcher.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'", pid).Scan(&n)
 		return err == nil && n == 1
 	})
-	if err := c.PgConn().CancelRequest(ctx); err != nil {
-		t.Fatal(err)
-	}
+	cancel(c.PgConn())
 	if pe := new(pgconn.PgError); !errors.As(<-done, &pe) || pe.Code != "57014" {
 		t.Fatal("the query was not cancelled")
 	}

@@ -29,6 +29,7 @@ type Server struct {
 	loops []*loop // of sessions without TLS; none but on Linux
 	turn  atomic.Uint64
 
+	elsewhere                   atomic.Int64 // cancel requests of other proxies' sessions on their way
 	sessions                    atomic.Int64
 	accepted, refused, canceled atomic.Uint64
 }
