@@ -108,12 +108,31 @@ func (r *restore) index(ctx context.Context) error {
 			}
 		}
 	}
+	for _, t := range r.tables {
+		if t.mark == nil {
+			continue
+		}
+		if err := r.indexOne(ctx, t.mark.staged, t.key); err != nil {
+			return err
+		}
+	}
+	return r.indexLinks(ctx)
+}
+
+func (r *restore) indexLinks(ctx context.Context) error {
 	for _, l := range r.links {
-		if err := r.production.exec(ctx, "ANALYZE "+l.staged); err != nil {
+		if err := r.indexOne(ctx, l.staged, l.keys()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// indexOne is index for a table that rows of production are looked up in. The
+// planner may think that next to none of them come, as production's figures are
+// of before the deletion: without an index each would read the whole table.
+func (r *restore) indexOne(ctx context.Context, name string, columns []string) error {
+	return r.production.exec(ctx, fmt.Sprintf("CREATE INDEX ON %s (%s); ANALYZE %[1]s", name, list("", columns)))
 }
 
 // dedupe leaves one staged row a key: several entries, or one entry in which a

@@ -66,11 +66,16 @@ func (u *undo) stage(ctx context.Context) error {
 		if _, err := u.dedupe(ctx, t.in, t.key, "ctid DESC"); err != nil {
 			return err
 		}
-		if err := u.production.exec(ctx, fmt.Sprintf("CREATE INDEX ON %s (%s); ANALYZE %[1]s", t.in, list("", t.key))); err != nil {
+		if err := u.indexOne(ctx, t.in, t.key); err != nil {
 			return err
 		}
 	}
-	return nil
+	for _, m := range u.remarks {
+		if err := u.indexOne(ctx, m.staged, m.key); err != nil {
+			return err
+		}
+	}
+	return u.indexLinks(ctx)
 }
 
 func (u *undo) pendingOf(i int) *batch {
