@@ -11,4 +11,6 @@
 //     an oracle says what must.
 //   - the demo: whole, interrupted, and left running.
 //   - the README: every command in it, in order.
+//   - the sample, examples/rental.sql: incidents on it, and every command that only
+//     reads.
 package e2e
