@@ -199,9 +199,12 @@ func (s *session) lost(ctx context.Context) {
 
 // health remembers whether the journal failed last time.
 type health struct {
-	// mu guards err.
+	// mu guards the rest.
 	mu  sync.Mutex
 	err error
+	// owed is what could not be read from a journal that was away at the start, and
+	// must be before anything is judged; nil: nothing.
+	owed func(context.Context) error
 }
 
 func (h *health) failed(err error) {
@@ -220,6 +223,10 @@ func (s *session) evidenceReady(ctx context.Context) error {
 	if h.err == nil {
 		return nil
 	}
-	h.err = s.j.o.Journal.Ping(ctx)
+	if h.err = s.j.o.Journal.Ping(ctx); h.err == nil && h.owed != nil {
+		if h.err = h.owed(ctx); h.err == nil {
+			h.owed = nil
+		}
+	}
 	return h.err
 }

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -92,6 +91,13 @@ func (j *Judge) collect(ctx context.Context, db *database) {
 	if v == nil || !v.secret.installed || j.o.Control == nil || j.o.Now().Sub(db.collected) < collectEvery {
 		return
 	}
+	name := j.o.Proxy
+	if j.o.JournalName != nil {
+		name = j.o.JournalName()
+	}
+	if name == "" {
+		return
+	}
 	db.collected = j.o.Now()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -99,7 +105,7 @@ func (j *Judge) collect(ctx context.Context, db *database) {
 	if err == nil {
 		defer closeConn()
 		var got protect.Collected
-		got, err = protect.Collect(ctx, q, j.o.Journal, protect.CollectOptions{Journal: cmp.Or(j.o.JournalName, j.o.Proxy), Spill: j.o.Spill})
+		got, err = protect.Collect(ctx, q, j.o.Journal, protect.CollectOptions{Journal: name, Spill: j.o.Spill})
 		if text, ok, serr := protect.Secret(ctx, q); serr == nil && ok { // it may have been renewed
 			v.secret.mu.Lock()
 			v.secret.text = text

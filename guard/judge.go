@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -61,11 +62,18 @@ func New(ctx context.Context, o Options) (*Judge, error) {
 	if fleet != nil {
 		j.windows.fleet = newFleetWindows(fleet, j.journalFailed)
 	}
-	if err := j.SetPolicy(ctx, o.Policy); err != nil {
+	switch err := j.SetPolicy(ctx, o.Policy); {
+	case errors.Is(err, journal.ErrAway): // it may come while sessions are served
+		p := o.Policy
+		j.rules.Store(&p)
+		j.health.err = err
+		j.health.owed = func(ctx context.Context) error { return j.windows.replay(ctx, j.o.Journal, j.rules.Load(), j.o.Now()) }
+	case err != nil:
 		return nil, err
 	}
 	for _, kind := range []journal.Kind{journal.Deletion, journal.Restore} {
-		if err := j.doubt(ctx, kind); err != nil {
+		// One that is away is asked again by Run.
+		if err := j.doubt(ctx, kind); err != nil && !errors.Is(err, journal.ErrAway) {
 			return nil, err
 		}
 	}

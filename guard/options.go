@@ -15,8 +15,9 @@ type Options struct {
 	Policy  policy.Policy
 	Journal journal.Journal
 	Proxy   string // this proxy's instance id, for the entries
-	// JournalName is what package protect knows the journal by; "" is Proxy.
-	JournalName string
+	// JournalName is what package protect knows the journal by; nil: Proxy. "": it is
+	// not known yet.
+	JournalName func() string
 	Spill       string // directory for captured keys too many for memory; "" is os.TempDir()
 	Alerts      *Alerts
 	Metrics     *Metrics

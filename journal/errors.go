@@ -27,6 +27,8 @@ var (
 	ErrGone = errors.New("journal was removed while in use")
 	// ErrReadOnly: this user may only read the journal.
 	ErrReadOnly = errors.New("journal may only be read by this user")
+	// ErrAway: the server of a shared journal cannot be reached now.
+	ErrAway = errors.New("the journal's server cannot be reached")
 	// ErrClosed: the journal has been closed.
 	ErrClosed = errors.New("journal is closed")
 	// ErrExists: an entry, allowance or hold with this ID is there already.

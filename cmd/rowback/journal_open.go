@@ -16,10 +16,13 @@ func (s *settings) openJournal(ctx context.Context, o journal.Options) (journal.
 
 // journalName is what package protect knows a journal by: a shared one by its
 // identity, whoever opens it; a directory by host, since a path alone may be
-// another one elsewhere.
+// another one elsewhere. "": a shared one that is not open yet.
 func (s *settings) journalName(j journal.Journal) string {
 	if shared, ok := j.(journal.Fleet); ok {
-		return "shared:" + shared.Identity()
+		if id := shared.Identity(); id != "" {
+			return "shared:" + id
+		}
+		return ""
 	}
 	host, _ := os.Hostname()
 	dir := s.Journal

@@ -111,7 +111,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 			return usageError(err)
 		}
 		v.judge, err = guard.New(ctx, guard.Options{
-			Policy: s.rules, Journal: j, Control: control, Proxy: name, JournalName: s.journalName(j), Spill: s.journalDirectory(), Alerts: v.alerts, Metrics: metrics, Logger: logger,
+			Policy: s.rules, Journal: j, Control: control, Proxy: name, JournalName: func() string { return s.journalName(j) }, Spill: s.journalDirectory(), Alerts: v.alerts, Metrics: metrics, Logger: logger,
 		})
 		if err != nil {
 			return err

@@ -223,10 +223,10 @@ func TestFleet_HoldAnswered(t *testing.T) {
 	}
 }
 
-// Without the journal's server deletions are refused, and nothing else; with it
-// they go on.
+// Without the journal's server deletions are refused, and nothing else, also by a
+// proxy that has started without it; with it they go on.
 func TestFleet_JournalAway(t *testing.T) {
-	f := newFleet(t, "", items)
+	f := newFleet(t, "rules: [{name: slow, tables: [items], windows: [{rows: 900, per: 1h}]}]\n", items)
 	for i, url := range f.url {
 		if s := state(t, url, fmt.Sprintf("DELETE FROM items WHERE id = %d", 1+i)); s != "" {
 			t.Fatal(s)
@@ -236,6 +236,8 @@ func TestFleet_JournalAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.server.Wait()
+	f.proxy[0].kill(t)
+	f.start(t, 0) // it finds no journal
 	for i, url := range f.url {
 		for range 2 {
 			if s := state(t, url, fmt.Sprintf("DELETE FROM items WHERE id = %d", 11+i)); s != "RB002" {
@@ -268,5 +270,10 @@ func TestFleet_JournalAway(t *testing.T) {
 	}
 	if n, left := len(entries(t, j, journal.Filter{Outcome: journal.Committed})), query[int](t, f.direct, "SELECT count(*)::int FROM items")[0]; n != 4 || left != 996 {
 		t.Errorf("%d committed entries, %d rows left", n, left)
+	}
+	for _, url := range f.url { // the window knows of them
+		if s := state(t, url, "DELETE FROM items WHERE id > 100"); s != "RB001" {
+			t.Errorf("900 rows more: SQLSTATE %q", s)
+		}
 	}
 }

@@ -134,12 +134,15 @@ func (j *shared) read(ctx context.Context, do func(ctx context.Context, c *pgx.C
 	}
 }
 
-// usable: it is open, and the caller still wants it.
+// usable: it is open, or can be opened now, and the caller still wants it.
 func (j *shared) usable(ctx context.Context) error {
 	if j.closing.Load() {
 		return journal.ErrClosed
 	}
-	return ctx.Err()
+	if err := ctx.Err(); err != nil || j.opened.Load() {
+		return err
+	}
+	return j.openLate(ctx)
 }
 
 func (j *shared) mayWrite(ctx context.Context) error {

@@ -25,13 +25,15 @@ func (j *shared) explain(err error) error {
 	case errors.As(err, &connect):
 		return &unreachable{j.where, err}
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("journal: %s did not answer in time: %w", j.where, err)
+		return fmt.Errorf("%w: %s did not answer in time: %w", journal.ErrAway, j.where, err)
 	}
 	return err
 }
 
 func (j *shared) explainState(answer *pgconn.PgError, err error) error {
 	switch answer.Code {
+	case "57P01", "57P02", "57P03":
+		return fmt.Errorf("%w: %s: %w", journal.ErrAway, j.where, err)
 	case "53100":
 		return fmt.Errorf("%w: %s: %w", journal.ErrFull, j.where, err)
 	case "42501":
@@ -53,7 +55,7 @@ type unreachable struct {
 	err   error
 }
 
-func (e *unreachable) Unwrap() error { return e.err }
+func (e *unreachable) Unwrap() []error { return []error{journal.ErrAway, e.err} }
 
 func (e *unreachable) Error() string {
 	var reasons []string

@@ -28,13 +28,17 @@ func IsURL(location string) bool {
 type shared struct {
 	where    string // for people: hosts and database
 	options  journal.Options
-	readOnly bool // opened for reading where writing is not possible
-	identity string
 	pool     *pgxpool.Pool
+
+	opened   atomic.Bool // then these are known
+	readOnly bool        // opened for reading where writing is not possible
+	identity string
 
 	closing  atomic.Bool
 	presence *presence // nil unless for a proxy
 	close    func()    // once
+
+	late lateness
 
 	// mu guards the rest.
 	mu     sync.Mutex
@@ -46,6 +50,9 @@ type shared struct {
 // hosts, PGPASSWORD, ~/.pgpass and service files too. It makes the schema where
 // there is none, or raises it to this version. ctx bounds the opening only. The
 // caller closes it.
+//
+// For a proxy (Options.Proxy) a server that is away is no error: the journal is
+// opened when it is there, and until then what needs it fails with journal.ErrAway.
 //
 // Errors: as of journal.Open, and ErrNotDurable.
 func Open(ctx context.Context, url string, o journal.Options) (journal.Journal, error) {
@@ -63,9 +70,12 @@ func Open(ctx context.Context, url string, o journal.Options) (journal.Journal, 
 	if j.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), config); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	if err := j.open(ctx); err != nil {
-		j.pool.Close()
-		return nil, j.explain(err)
+	if err := j.explain(j.open(ctx)); err != nil {
+		if o.Proxy == "" || !errors.Is(err, journal.ErrAway) || ctx.Err() != nil {
+			j.pool.Close()
+			return nil, err
+		}
+		o.Logger.Warn("every removal of rows is refused until the journal is there", "error", err)
 	}
 	if o.Proxy != "" {
 		if j.presence, err = j.appear(ctx); err != nil {
@@ -90,7 +100,12 @@ func (j *shared) Close() error {
 }
 
 // Identity implements journal.Fleet.
-func (j *shared) Identity() string { return j.identity }
+func (j *shared) Identity() string {
+	if !j.opened.Load() {
+		return ""
+	}
+	return j.identity
+}
 
 func (j *shared) config(url string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url)
@@ -172,7 +187,10 @@ func (j *shared) open(ctx context.Context) error {
 		} else if f.version < len(migrations) {
 			return fmt.Errorf("%w: %s has format %d, and this user or server may only read it; upgrade a proxy first", journal.ErrReadOnly, j.where, f.version)
 		}
-		j.identity = f.id
+		if err == nil {
+			j.identity = f.id
+			j.opened.Store(true)
+		}
 		return err
 	})
 }

@@ -23,11 +23,14 @@ type presence struct {
 // appear takes the lock, and goes on having it until presence ends: again and
 // again, where the session is lost.
 func (j *shared) appear(ctx context.Context) (*presence, error) {
-	opening, cancelOpening := context.WithTimeout(ctx, openTimeout)
-	defer cancelOpening()
-	c, err := j.holdLock(opening)
-	if err != nil {
-		return nil, err
+	var c *pgx.Conn
+	if j.opened.Load() {
+		opening, cancelOpening := context.WithTimeout(ctx, openTimeout)
+		defer cancelOpening()
+		var err error
+		if c, err = j.holdLock(opening); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p := &presence{cancel: cancel}
@@ -59,7 +62,7 @@ func (j *shared) stay(ctx context.Context, c *pgx.Conn) {
 			c, err = j.holdLock(trying)
 			cancel()
 			if err == nil {
-				j.options.Logger.Info("the journal is there again", "journal", j.where)
+				j.options.Logger.Info("this proxy is known to be alive", "journal", j.where)
 				continue
 			}
 		}
@@ -74,6 +77,9 @@ func (j *shared) stay(ctx context.Context, c *pgx.Conn) {
 // holdLock opens a session and takes the lock in it. Whoever has it, has this
 // proxy's name: an old session of its own, that the server has not given up yet.
 func (j *shared) holdLock(ctx context.Context) (*pgx.Conn, error) {
+	if err := j.usable(ctx); err != nil {
+		return nil, err
+	}
 	config := j.pool.Config().ConnConfig
 	config.RuntimeParams["application_name"] = "rowback " + j.options.Proxy
 	c, err := pgx.ConnectConfig(ctx, config)
