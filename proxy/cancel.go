@@ -37,6 +37,15 @@ func (k *cancelKeys) find(key []byte) *relay {
 	return k.m[string(key)]
 }
 
+// Cancel passes a cancel request on that another process was sent, and reports
+// whether a session here has its key. key is as in BackendKeyData.
+func (s *Server) Cancel(ctx context.Context, key []byte) (found bool, err error) {
+	if s.keys.find(key) == nil {
+		return false, nil
+	}
+	return true, s.cancel(ctx, key)
+}
+
 // cancel passes a cancel request on to the server that gave out its key, and
 // returns when that server has handled it. A session that pauses is told
 // itself: its server has nothing to cancel.

@@ -49,6 +49,10 @@ func (s *Server) Listen(ctx context.Context) error {
 	if s.listener != nil {
 		return nil
 	}
+	if s.o.Listener != nil {
+		s.listener = s.o.Listener
+		return nil
+	}
 	network, addr, err := listenAddr(s.o.Listen)
 	if err != nil {
 		return err
@@ -68,6 +72,30 @@ func (s *Server) Listen(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// ListenerFile is the listening socket, for a process that is to serve it next.
+// The caller closes it.
+func (s *Server) ListenerFile() (*os.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, ok := s.listener.(interface{ File() (*os.File, error) })
+	if !ok {
+		return nil, errors.New("there is no listening socket to be handed over")
+	}
+	return l.File()
+}
+
+// Retire stops accepting, for another process that serves the same socket. All
+// sessions go on, and what has been accepted becomes one; Serve returns when the
+// last has ended. Drain ends them sooner.
+func (s *Server) Retire() error {
+	s.mu.Lock()
+	if u, ok := s.listener.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false) // the path is the other one's now
+	}
+	s.mu.Unlock()
+	return s.closeListener()
 }
 
 // removeStale removes a socket that nobody listens on, left by a proxy that was killed.

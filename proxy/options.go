@@ -3,6 +3,7 @@ package proxy
 import (
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"time"
 )
 
@@ -12,6 +13,12 @@ type Options struct {
 	// socket ("/dir" or "/dir:port"; the socket is /dir/.s.PGSQL.port, port 6432
 	// if none is given).
 	Listen string
+	// Listener is open already, of this kind (TCP or unix), and is served in place of
+	// a new one; nil: Listen opens one. The Server closes it.
+	Listener net.Listener
+	// Elsewhere passes a cancel request on whose key no session here has, and reports
+	// whether it found one: a process before this one may have it. nil: there is none.
+	Elsewhere func(key []byte) bool
 	// Upstream is the server: "host:port", a socket directory, a postgres URL or a
 	// "key=value …" string as libpq reads them, with several hosts tried in
 	// order, sslmode, sslrootcert, sslcert, sslkey, connect_timeout. Its user and

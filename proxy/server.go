@@ -67,7 +67,7 @@ func New(o Options) (*Server, error) {
 	return &Server{o: o, upstream: hosts, relays: map[*relay]struct{}{}, done: make(chan struct{})}, nil
 }
 
-// Serve accepts clients until Drain is called or ctx ends, and returns when
+// Serve accepts clients until Drain or Retire is called or ctx ends, and returns when
 // every session has ended. The end of ctx ends all sessions at once. It calls
 // Listen if that was not done. A Server serves once.
 func (s *Server) Serve(ctx context.Context) error {
@@ -110,6 +110,9 @@ func (s *Server) accept(ctx, starting context.Context) error {
 		case err == nil:
 			pause = 0
 			s.accepted.Add(1)
+			if t, ok := c.(*net.TCPConn); ok && s.o.Listener != nil { // as Listen's own are
+				_ = t.SetKeepAliveConfig(keepAlive)
+			}
 			s.conns.Add(1)
 			go func() {
 				if !s.serveConn(ctx, starting, c) {
