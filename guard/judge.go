@@ -99,6 +99,10 @@ func (j *Judge) doubt(ctx context.Context, kind journal.Kind) error {
 	return nil
 }
 
+// Inherit takes the entries into care that a process has left in doubt that wrote
+// the journal beside this one, and has ended.
+func (j *Judge) Inherit(ctx context.Context) error { return j.doubt(ctx, journal.Deletion) }
+
 // Session implements proxy.Judge.
 func (j *Judge) Session(_ context.Context, info proxy.Info) proxy.Session {
 	s := &session{

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -19,12 +21,20 @@ import (
 // adminServer answers /metrics, /healthz and /readyz.
 type adminServer struct {
 	http     *http.Server
+	listener net.Listener
 	stopped  chan error
 	draining atomic.Bool
 }
 
-// startAdmin listens and serves; ready must all hold for /readyz. The caller closes it.
-func startAdmin(addr string, p *proxy.Server, m *guard.Metrics, ready []probe) (*adminServer, error) {
+// startAdmin serves l, or listens on addr if that is nil; ready must all hold for
+// /readyz. The caller closes what is returned; l is closed in any case.
+func startAdmin(l net.Listener, addr string, p *proxy.Server, m *guard.Metrics, ready []probe) (*adminServer, error) {
+	ours := false
+	defer func() {
+		if l != nil && !ours {
+			l.Close()
+		}
+	}()
 	registry := prometheus.NewRegistry()
 	sessions := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rowback_sessions", Help: "Client sessions now."},
 		func() float64 { return float64(p.Stats().Sessions) })
@@ -40,11 +50,14 @@ func startAdmin(addr string, p *proxy.Server, m *guard.Metrics, ready []probe) (
 	if err := m.Register(registry); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("admin endpoint: %w; give another address with --admin, or --admin off", err)
+	if l == nil {
+		var err error
+		if l, err = net.Listen("tcp", addr); err != nil {
+			return nil, fmt.Errorf("admin endpoint: %w; give another address with --admin, or --admin off", err)
+		}
 	}
-	a := &adminServer{stopped: make(chan error, 1)}
+	ours = true
+	a := &adminServer{listener: l, stopped: make(chan error, 1)}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -66,6 +79,24 @@ func startAdmin(addr string, p *proxy.Server, m *guard.Metrics, ready []probe) (
 	a.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	go func() { a.stopped <- a.http.Serve(l) }()
 	return a, nil
+}
+
+// file is the listening socket, for another process. The caller closes it.
+func (a *adminServer) file() (*os.File, error) {
+	l, ok := a.listener.(interface{ File() (*os.File, error) })
+	if !ok {
+		return nil, errors.New("the admin endpoint cannot be handed over")
+	}
+	return l.File()
+}
+
+// retire leaves the socket to another process. Answers under way are finished.
+func (a *adminServer) retire() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	go func() {
+		defer cancel()
+		_ = a.http.Shutdown(ctx) // close, at the end, does the rest
+	}()
 }
 
 func (a *adminServer) close() error {

@@ -7,17 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
-	"os/signal"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"github.com/rowback/rowback/guard"
 	"github.com/rowback/rowback/guard/alert"
+	"github.com/rowback/rowback/internal/handover"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/journal/journals"
 	"github.com/rowback/rowback/proxy"
@@ -38,7 +38,13 @@ ends it at once. SIGHUP reads the configuration file again: rules, defaults,
 alerts, webhook, mode (but to and from off for everything), threshold, uncaptured
 and uncountable hold from the next statement on, in open sessions too; any other
 setting that changed is named in the log and waits for a restart. A file that
-cannot be used changes nothing.`,
+cannot be used changes nothing.
+
+SIGUSR2 restarts it without downtime: it starts the program that stands in its
+place now, which takes the listening sockets over. Sessions that are open go on
+in the old process until their clients end them (--handover-limit). If the new
+process cannot start, the old one goes on as before. systemd is told
+(Type=notify), and may open the sockets (socket activation).`,
 		Example: `  rowback proxy --upstream 127.0.0.1:5432
   rowback proxy --listen 0.0.0.0:6432 --upstream db.internal:5432 --threshold 500
   rowback proxy --mode alert --webhook https://hooks.example.com/T00/B00
@@ -58,12 +64,27 @@ type serving struct {
 	alerts *alert.Alerter // nil likewise
 	admin  *adminServer   // nil if switched off
 	logger *slog.Logger
+
+	journal   journal.Journal // nil with mode off for everything
+	activated bool            // the service manager opened the listening socket
+	hup, usr2 chan os.Signal  // see listen
+	stopping  bool            // belongs to run: it is to drain
+	generations
 }
 
 func runProxy(cmd *cobra.Command, s *settings) (err error) {
 	ctx := cmd.Context()
 	logger := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 	metrics := guard.NewMetrics()
+
+	elder, files, err := handover.Inherit()
+	if err != nil {
+		return err
+	}
+	defer files.Close()
+	if elder != nil {
+		defer elder.Close()
+	}
 
 	// What runs beside the sessions goes on while they drain.
 	side, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -74,7 +95,9 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 	}
 	defer end()
 
-	v := serving{logger: logger, ready: []probe{upstreamAnswers(s.Upstream).kept(time.Now)}}
+	v := serving{logger: logger, ready: []probe{upstreamAnswers(s.Upstream).kept(time.Now)},
+		generations: generations{elder: elder, asks: make(chan func()), deaf: make(chan struct{})}}
+	v.limit, _ = parseAgo(s.HandoverLimit)
 	options := proxy.Options{Listen: s.Listen, Upstream: s.Upstream, Logger: logger,
 		MaxSessions: int(s.MaxSessions), MaxPerUser: int(s.MaxPerUser), MaxPerAddress: int(s.MaxPerAddress)}
 	if s.TLSCert != "" {
@@ -91,7 +114,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		if err != nil {
 			return err
 		}
-		j, err := s.openJournal(ctx, journal.Options{Proxy: name, Key: key, Logger: logger})
+		j, err := s.openJournal(ctx, journal.Options{Proxy: name, Key: key, Logger: logger, Lock: files[giveJournal]})
 		if err != nil {
 			return err
 		}
@@ -99,6 +122,8 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 			end() // it may be writing
 			err = errors.Join(err, j.Close())
 		}()
+		delete(files, giveJournal)
+		v.journal = j
 		v.ready = append(v.ready, journalTakes(j).kept(time.Now))
 		sinks, err := s.alerts()
 		if err != nil {
@@ -120,6 +145,14 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		beside.Go(func() { v.judge.Run(side) })
 		beside.Go(func() { keepJournal(side, j, s.limits(), logger) })
 	}
+	var adminListener net.Listener
+	if options.Listener, adminListener, err = v.listeners(s, files); err != nil {
+		return err
+	}
+	files.Close() // of addresses that are this process's no more
+	if elder != nil {
+		options.Elsewhere = elder.Cancel
+	}
 	if v.server, err = proxy.New(options); err != nil {
 		return usageError(err)
 	}
@@ -130,12 +163,19 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		return usageError(fmt.Errorf("upstream %s is where this proxy listens itself: every session would open another one; name the server behind it", redact(s.Upstream)))
 	}
 	if s.Admin != "" && s.Admin != "off" {
-		if v.admin, err = startAdmin(s.Admin, v.server, metrics, v.ready); err != nil {
+		if v.admin, err = startAdmin(adminListener, s.Admin, v.server, metrics, v.ready); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, v.admin.close()) }()
 	}
 	v.announce(s)
+	defer v.listen()()
+	if elder != nil {
+		if err := elder.Ready(); err != nil {
+			return err
+		}
+	}
+	v.tell(daemon.SdNotifyReady)
 	fmt.Fprintf(cmd.ErrOrStderr(), "listening on %s\n", v.server.Addr())
 	beside.Go(func() {
 		if err := v.ready[0](side); err != nil && side.Err() == nil {
@@ -170,79 +210,4 @@ func (v *serving) announceRules(s *settings) {
 	for _, sh := range s.rules.Shadows() {
 		v.logger.Warn("a rule is never reached", "rule", sh.Rule.Name, "because", sh.By.Name+" takes all that it would")
 	}
-}
-
-// run serves until ctx ends, then drains.
-func (v *serving) run(ctx context.Context, cmd *cobra.Command, s *settings) error {
-	// A limit on file sizes is an error of the journal's write, not the proxy's end.
-	signal.Ignore(syscall.SIGXFSZ)
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	// Serve's own context would end the sessions at once.
-	served := make(chan error, 1)
-	go func() { served <- v.server.Serve(context.WithoutCancel(ctx)) }()
-	for {
-		select {
-		case err := <-served:
-			return err
-		case <-hup:
-			v.reload(cmd, s)
-		case <-ctx.Done():
-			if v.admin != nil {
-				v.admin.draining.Store(true)
-			}
-			v.logger.Info("draining; a second signal ends the sessions at once", "sessions", v.server.Stats().Sessions)
-			if err := v.server.Drain(context.WithoutCancel(ctx)); err != nil {
-				return err
-			}
-			return <-served
-		}
-	}
-}
-
-// reload reads the settings again. Bad ones are refused and the old ones stay.
-func (v *serving) reload(cmd *cobra.Command, s *settings) {
-	fresh := *s
-	if err := fresh.load(cmd.Flags()); err != nil {
-		v.logger.Error("configuration not reloaded; the old one stays", "error", err)
-		return
-	}
-	sinks, err := fresh.alerts()
-	if err != nil {
-		v.logger.Error("configuration not reloaded; the old one stays", "error", err)
-		return
-	}
-	if fresh.guards() != (v.judge != nil) {
-		v.logger.Error("configuration not reloaded: switching the guard on or off needs a restart")
-		return
-	}
-	if v.judge != nil {
-		if err := v.judge.SetPolicy(context.Background(), fresh.rules); err != nil {
-			v.logger.Error("configuration not reloaded; the old one stays", "error", err)
-			return
-		}
-		v.alerts.Reload(sinks)
-	}
-	if names := s.needRestart(&fresh); len(names) > 0 {
-		v.logger.Warn("some settings that changed need a restart; the old ones stay", "settings", strings.Join(names, ", "))
-	}
-	v.logger.Info("configuration reloaded", "mode", fresh.Mode, "threshold", fresh.Threshold, "uncaptured", fresh.Uncaptured, "uncountable", fresh.Uncountable)
-	v.announceRules(&fresh)
-}
-
-// needRestart names the settings that a running proxy cannot take over from fresh.
-func (s *settings) needRestart(fresh *settings) (names []string) {
-	old := s.all()
-	for i, v := range fresh.all() {
-		switch v.name {
-		case "mode", "threshold", "uncaptured", "uncountable", "webhook": // taken over
-		case "production", "recovery", "output": // not the proxy's
-		default:
-			if v.value() != old[i].value() {
-				names = append(names, v.name)
-			}
-		}
-	}
-	return names
 }

@@ -33,7 +33,7 @@ func TestReadyz_SaysWhatDoesNotWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := startAdmin("127.0.0.1:0", server, guard.NewMetrics(), []probe{upstreamAnswers(upstream.Addr().String()), journalTakes(j)})
+	a, err := startAdmin(nil, "127.0.0.1:0", server, guard.NewMetrics(), []probe{upstreamAnswers(upstream.Addr().String()), journalTakes(j)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ type settings struct {
 	MaxSessions    int64  // sessions at a time; 0: any number
 	MaxPerUser     int64  // of one user
 	MaxPerAddress  int64  // from one client address
+	HandoverLimit  string // how long old sessions go on after a restart, such as 24h; 0: any time
 	Admin          string // host:port, "" if switched off
 	Production     string // as Upstream; where restore writes
 	Recovery       string // as Upstream; "" if none
@@ -53,16 +54,18 @@ type settings struct {
 
 func newSettings(env environment) *settings {
 	return &settings{
-		Listen:      "127.0.0.1:6432",
-		Upstream:    "127.0.0.1:5432",
-		Journal:     "./rowback-journal",
-		Mode:        "block",
-		Threshold:   1000,
-		Admin:       "127.0.0.1:9432",
-		Output:      "text",
-		Uncaptured:  "allow",
-		Uncountable: "block",
-		env:         env,
+		Listen:    "127.0.0.1:6432",
+		Upstream:  "127.0.0.1:5432",
+		Journal:   "./rowback-journal",
+		Mode:      "block",
+		Threshold: 1000,
+
+		HandoverLimit: "24h",
+		Admin:         "127.0.0.1:9432",
+		Output:        "text",
+		Uncaptured:    "allow",
+		Uncountable:   "block",
+		env:           env,
 	}
 }
 
@@ -96,6 +99,7 @@ func (s *settings) all() []setting {
 		{name: "max-sessions", number: &s.MaxSessions, usage: "`N` sessions at a time, more are refused with SQLSTATE 53300 (0: any number)"},
 		{name: "max-sessions-per-user", number: &s.MaxPerUser, usage: "likewise `N` sessions of one user"},
 		{name: "max-sessions-per-address", number: &s.MaxPerAddress, usage: "likewise `N` sessions from one client address"},
+		{name: "handover-limit", text: &s.HandoverLimit, usage: "`TIME` that sessions of the old process go on after SIGUSR2 (0: any time)"},
 		{name: "admin", text: &s.Admin, usage: "`ADDR` of metrics, health and API, or off"},
 		{name: "production", text: &s.Production, common: true, usage: "production server, straight: `URL` (default: the upstream)"},
 		{name: "recovery", text: &s.Recovery, common: true, usage: "the recovery database: `URL`"},

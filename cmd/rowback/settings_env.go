@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rowback/rowback/guard/alert"
+	"github.com/rowback/rowback/internal/handover"
 	"github.com/rowback/rowback/internal/yamlstrict"
 )
 
@@ -17,7 +18,8 @@ type environment map[string]string
 func newEnvironment(lines []string) environment {
 	e := environment{}
 	for _, line := range lines {
-		if name, value, ok := strings.Cut(line, "="); ok {
+		// What a process inherits is no setting.
+		if name, value, ok := strings.Cut(line, "="); ok && name != handover.Variable {
 			e[name] = value
 		}
 	}

@@ -41,7 +41,7 @@ func TestSettings_Defaults(t *testing.T) {
 	want := settings{
 		Listen: "127.0.0.1:6432", Upstream: "127.0.0.1:5432", Production: "127.0.0.1:5432",
 		Journal: "./rowback-journal", Mode: "block", Threshold: 1000, Admin: "127.0.0.1:9432",
-		Output: "text", Uncaptured: "allow", Uncountable: "block",
+		Output: "text", Uncaptured: "allow", Uncountable: "block", HandoverLimit: "24h",
 		rules: policy.Policy{Default: policy.Base()},
 	}
 	if !reflect.DeepEqual(*s, want) {

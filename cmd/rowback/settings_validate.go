@@ -31,6 +31,7 @@ func (s *settings) validate() error {
 		{"max-sessions", checkMany(s.MaxSessions)},
 		{"max-sessions-per-user", checkMany(s.MaxPerUser)},
 		{"max-sessions-per-address", checkMany(s.MaxPerAddress)},
+		{"handover-limit", checkDuration(s.HandoverLimit)},
 		{"admin", checkAdmin(s.Admin)},
 		{"production", checkServer(s.Production)},
 		{"recovery", checkRecovery(s.Recovery)},
@@ -58,6 +59,13 @@ func checkOneOf(value string, allowed ...string) error {
 func checkMany(n int64) error {
 	if n < 0 {
 		return fmt.Errorf("%d is below zero (0 means any number)", n)
+	}
+	return nil
+}
+
+func checkDuration(text string) error {
+	if _, err := parseAgo(text); err != nil {
+		return fmt.Errorf("%q is no time such as 24h or 7d", text)
 	}
 	return nil
 }

@@ -45,6 +45,7 @@ var forbidden = []arrow{
 	{"doctor", "internal/pgtest", "only the tests and the demo start clusters"},
 	{"internal/model", "*", "its oracle must know nothing of the engine that it judges"},
 	{"internal/child", "*", "it runs processes, whoever's they are"},
+	{"internal/handover", "*", "it joins processes, whatever they do"},
 	{"internal/yamlstrict", "*", "it reads YAML, whoever's it is"},
 	{"internal/pgtest", "proxy", "the tests of every package use it"},
 	{"internal/pgtest", "guard", "the tests of every package use it"},

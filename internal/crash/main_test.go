@@ -107,8 +107,7 @@ func serve(t *testing.T, addr, upstream, journal string, more ...string) *served
 	}
 	s := &served{Process: p, read: make(chan struct{})}
 	t.Cleanup(func() {
-		_ = s.Signal(syscall.SIGKILL) // an error: it has ended
-		s.wait()
+		s.end()
 		if t.Failed() {
 			t.Logf("rowback proxy said:\n%s", sessionEnds.ReplaceAllString(s.text(), ""))
 		}
