@@ -34,7 +34,7 @@ func (s *Server) cancelElsewhere(ctx context.Context, key []byte) error {
 		c.Canceled(ctx, keyDigest(key))
 	}
 	var errs []error
-	for _, h := range s.upstream {
+	for _, h := range s.legs.Load().hosts {
 		errs = append(errs, s.passCancel(ctx, h.endpoints[0], key))
 	}
 	return errors.Join(errs...)

@@ -62,6 +62,8 @@
 // proof covers its word, so the proxy cannot change it. With sslmode require,
 // verify-ca or verify-full the client gets an error that names the three ways out.
 //
+// A client is judged by the certificates that were in force when it came, see Reload.
+//
 // # Limits
 //
 // TLS is not offered on unix sockets, as in PostgreSQL. target_session_attrs in

@@ -14,7 +14,7 @@ import (
 // this one before it asks for anything. The server's first message waits in sin.
 func (r *relay) open(ctx context.Context) error {
 	var failed []error
-	for i, h := range r.srv.upstream {
+	for i, h := range r.legs.hosts {
 		for j, ep := range h.endpoints {
 			code, err := r.openEndpoint(ctx, ep)
 			if err != nil {
@@ -24,7 +24,7 @@ func (r *relay) open(ctx context.Context) error {
 				}
 				continue
 			}
-			lastEndpoint, lastHost := j == len(h.endpoints)-1, i == len(r.srv.upstream)-1
+			lastEndpoint, lastHost := j == len(h.endpoints)-1, i == len(r.legs.hosts)-1
 			if code == codeInvalidAuth && !lastEndpoint || code == "57P03" && !lastHost {
 				r.server.Close()
 				if code == "57P03" {

@@ -17,6 +17,7 @@ import (
 // TLS; all other sessions are on a loop (onloop.go).
 type relay struct {
 	srv    *Server
+	legs   *legs
 	ctx    context.Context // of the session
 	log    *slog.Logger
 	unhook func() bool // undoes what the end of ctx does

@@ -12,9 +12,9 @@ import (
 
 // Server accepts clients and relays their sessions.
 type Server struct {
-	o        Options
-	upstream []host
-	keys     cancelKeys
+	o    Options
+	legs atomic.Pointer[legs]
+	keys cancelKeys
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -53,18 +53,13 @@ func New(o Options) (*Server, error) {
 	if _, _, err := listenAddr(o.Listen); err != nil {
 		return nil, err
 	}
-	if o.RequireTLS && o.TLS == nil {
-		return nil, errors.New("TLS is required of clients, but there is no certificate for it: give one")
-	}
-	hosts, err := parseUpstream(o.Upstream, o.ConnectTimeout)
+	s := &Server{o: o, relays: map[*relay]struct{}{}, done: make(chan struct{})}
+	apply, err := s.Reload(o.TLS)
 	if err != nil {
 		return nil, err
 	}
-	if o.TLS != nil {
-		o.TLS = o.TLS.Clone()
-		o.TLS.NextProtos = []string{alpn}
-	}
-	return &Server{o: o, upstream: hosts, relays: map[*relay]struct{}{}, done: make(chan struct{})}, nil
+	apply()
+	return s, nil
 }
 
 // Serve accepts clients until Drain or Retire is called or ctx ends, and returns when

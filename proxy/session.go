@@ -9,7 +9,7 @@ import (
 // and relays the session to its end, unless that goes on on a loop (then true).
 func (s *Server) serveSession(ctx context.Context, g greeting, log *slog.Logger) bool {
 	r := &relay{
-		srv: s, start: g.packet, client: g.conn, clientTLS: g.tls,
+		srv: s, legs: g.legs, start: g.packet, client: g.conn, clientTLS: g.tls,
 		cin: newInbuf(g.conn), scan: serverScan{max: s.o.MaxMessage}, params: map[string]string{},
 		info: Info{
 			Database: g.params["database"], User: g.params["user"], Application: g.params["application_name"],

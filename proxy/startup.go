@@ -23,6 +23,7 @@ const (
 type greeting struct {
 	conn   net.Conn // the connection from here on: under TLS if that was agreed
 	tls    bool
+	legs   *legs
 	cancel []byte // process ID and secret key of a cancel request, else nil
 	packet []byte // the startup packet, with its length
 	params map[string]string
@@ -34,13 +35,13 @@ type greeting struct {
 // SSLRequest meet the TLS handshake and break it: they are never taken for
 // messages that came under TLS (CVE-2021-23222, CVE-2021-3935).
 func (s *Server) readStartup(c net.Conn) (greeting, error) {
-	g := greeting{conn: c}
+	g := greeting{conn: c, legs: s.legs.Load()}
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(c, first); err != nil {
 		return greeting{}, errors.Join(errClientGone, err)
 	}
 	if first[0] == tlsRecordHandshake {
-		if err := s.directTLS(&g); err != nil {
+		if err := directTLS(&g); err != nil {
 			return greeting{}, err
 		}
 		first = nil
@@ -61,7 +62,7 @@ func (s *Server) readStartup(c net.Conn) (greeting, error) {
 			return g, nil
 		case code == requestSSL && len(packet) == 8 && !askedSSL && !g.tls:
 			askedSSL = true
-			if err := s.answerSSL(&g); err != nil {
+			if err := answerSSL(&g); err != nil {
 				return greeting{}, err
 			}
 		case code == requestGSS && len(packet) == 8 && !askedGSS && !g.tls:

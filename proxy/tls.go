@@ -39,25 +39,25 @@ func LoadTLS(cert, key, clientCA string) (*tls.Config, error) {
 }
 
 // answerSSL answers SSLRequest and, if it may, puts the connection under TLS.
-func (s *Server) answerSSL(g *greeting) error {
-	if s.o.TLS == nil || g.conn.RemoteAddr().Network() == "unix" { // as PostgreSQL: no TLS over unix sockets
+func answerSSL(g *greeting) error {
+	if g.legs.tls == nil || g.conn.RemoteAddr().Network() == "unix" { // as PostgreSQL: no TLS over unix sockets
 		_, err := g.conn.Write([]byte{'N'})
 		return err
 	}
 	if _, err := g.conn.Write([]byte{'S'}); err != nil {
 		return errors.Join(errClientGone, err)
 	}
-	return s.handshake(g, g.conn)
+	return handshake(g, g.conn)
 }
 
 // directTLS puts a connection under TLS that began with a TLS record, its
 // first byte read already (sslnegotiation=direct). ALPN is required then, so that
 // no other protocol's client can be made to talk to us.
-func (s *Server) directTLS(g *greeting) error {
-	if s.o.TLS == nil || g.conn.RemoteAddr().Network() == "unix" {
+func directTLS(g *greeting) error {
+	if g.legs.tls == nil || g.conn.RemoteAddr().Network() == "unix" {
 		return errors.New("direct TLS, but no certificate is configured")
 	}
-	if err := s.handshake(g, &unread{Conn: g.conn, first: []byte{tlsRecordHandshake}}); err != nil {
+	if err := handshake(g, &unread{Conn: g.conn, first: []byte{tlsRecordHandshake}}); err != nil {
 		return err
 	}
 	if g.conn.(*tls.Conn).ConnectionState().NegotiatedProtocol != alpn {
@@ -66,8 +66,8 @@ func (s *Server) directTLS(g *greeting) error {
 	return nil
 }
 
-func (s *Server) handshake(g *greeting, c net.Conn) error {
-	t := tls.Server(c, s.o.TLS)
+func handshake(g *greeting, c net.Conn) error {
+	t := tls.Server(c, g.legs.tls)
 	if err := t.Handshake(); err != nil { // under the connection's startup deadline
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
@@ -93,12 +93,12 @@ func (u *unread) Read(b []byte) (int, error) {
 // sameCertificate reports whether clients are shown the very certificate that
 // the server shows us. Then channel binding (tls-server-end-point is a hash of it)
 // holds from client to server, and SCRAM-SHA-256-PLUS works through the proxy.
-func (s *Server) sameCertificate(server net.Conn) bool {
+func (l *legs) sameCertificate(server net.Conn) bool {
 	t, ok := server.(*tls.Conn)
-	if !ok || s.o.TLS == nil || len(s.o.TLS.Certificates) != 1 || s.o.TLS.GetCertificate != nil || s.o.TLS.GetConfigForClient != nil {
+	if !ok || l.tls == nil || len(l.tls.Certificates) != 1 || l.tls.GetCertificate != nil || l.tls.GetConfigForClient != nil {
 		return false
 	}
 	theirs := t.ConnectionState().PeerCertificates
-	ours := s.o.TLS.Certificates[0].Certificate
+	ours := l.tls.Certificates[0].Certificate
 	return len(theirs) > 0 && len(ours) > 0 && bytes.Equal(theirs[0].Raw, ours[0])
 }

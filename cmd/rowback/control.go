@@ -20,21 +20,30 @@ func controlFunc(upstream string) (func(context.Context, string) (catalog.Querie
 	if !namesUser(upstream) {
 		return nil, nil
 	}
-	cfg, err := pgx.ParseConfig(upstream)
-	if err != nil {
-		return nil, fmt.Errorf("upstream: %s cannot be used: %s", redact(upstream), parseReason(err))
+	parse := func() (*pgx.ConnConfig, error) {
+		cfg, err := pgx.ParseConfig(upstream)
+		if err != nil {
+			return nil, fmt.Errorf("upstream: %s cannot be used: %s", redact(upstream), parseReason(err))
+		}
+		for name, value := range map[string]string{
+			"application_name": "rowback", "lock_timeout": "1s", "statement_timeout": "10s", "row_security": "off",
+		} {
+			cfg.RuntimeParams[name] = value
+		}
+		return cfg, nil
 	}
-	for name, value := range map[string]string{
-		"application_name": "rowback", "lock_timeout": "1s", "statement_timeout": "10s", "row_security": "off",
-	} {
-		cfg.RuntimeParams[name] = value
+	if _, err := parse(); err != nil {
+		return nil, err
 	}
 	return func(ctx context.Context, database string) (catalog.Querier, func(), error) {
 		ctx, cancel := context.WithTimeout(ctx, controlTimeout)
 		defer cancel()
-		own := cfg.Copy()
-		own.Database = database
-		c, err := pgx.ConnectConfig(ctx, own)
+		cfg, err := parse() // again: certificates and passwords in files change
+		if err != nil {
+			return nil, nil, err
+		}
+		cfg.Database = database
+		c, err := pgx.ConnectConfig(ctx, cfg)
 		if err != nil {
 			return nil, nil, err
 		}

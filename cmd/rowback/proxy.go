@@ -36,8 +36,9 @@ row's key is in the journal before its transaction may commit.
 Runs until SIGTERM or SIGINT: sessions end as they become idle. A second signal
 ends it at once. SIGHUP reads the configuration file again: rules, defaults,
 alerts, webhook, mode (but to and from off for everything), threshold, uncaptured
-and uncountable hold from the next statement on, in open sessions too; any other
-setting that changed is named in the log and waits for a restart. A file that
+and uncountable hold from the next statement on, in open sessions too, TLS files
+(those that --upstream names, too) from the next connection on; any other setting
+that changed is named in the log and waits for a restart. A file that
 cannot be used changes nothing.
 
 SIGUSR2 restarts it without downtime: it starts the program that stands in its
@@ -100,10 +101,8 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 	v.limit, _ = parseAgo(s.HandoverLimit)
 	options := proxy.Options{Listen: s.Listen, Upstream: s.Upstream, Logger: logger,
 		MaxSessions: int(s.MaxSessions), MaxPerUser: int(s.MaxPerUser), MaxPerAddress: int(s.MaxPerAddress)}
-	if s.TLSCert != "" {
-		if options.TLS, err = proxy.LoadTLS(s.TLSCert, s.TLSKey, s.TLSClientCA); err != nil {
-			return usageError(err)
-		}
+	if options.TLS, err = s.tls(); err != nil {
+		return usageError(err)
 	}
 	if s.guards() {
 		id := make([]byte, 6)

@@ -19,6 +19,16 @@ func (v *serving) reload(cmd *cobra.Command, s *settings) {
 		v.logger.Error("configuration not reloaded; the old one stays", "error", err)
 		return
 	}
+	front, err := fresh.tls()
+	if err != nil {
+		v.logger.Error("configuration not reloaded; the old one stays", "error", err)
+		return
+	}
+	apply, err := v.server.Reload(front)
+	if err != nil {
+		v.logger.Error("configuration not reloaded; the old one stays", "error", err)
+		return
+	}
 	if fresh.guards() != (v.judge != nil) {
 		v.logger.Error("configuration not reloaded: switching the guard on or off needs a restart")
 		return
@@ -30,6 +40,7 @@ func (v *serving) reload(cmd *cobra.Command, s *settings) {
 		}
 		v.alerts.Reload(sinks)
 	}
+	apply()
 	v.limit, _ = parseAgo(fresh.HandoverLimit)
 	if names := s.needRestart(&fresh); len(names) > 0 {
 		v.logger.Warn("some settings that changed need a restart; the old ones stay", "settings", strings.Join(names, ", "))
@@ -43,7 +54,7 @@ func (s *settings) needRestart(fresh *settings) (names []string) {
 	old := s.all()
 	for i, v := range fresh.all() {
 		switch v.name {
-		case "mode", "threshold", "uncaptured", "uncountable", "webhook", "handover-limit": // taken over
+		case "mode", "threshold", "uncaptured", "uncountable", "webhook", "handover-limit", "tls-cert", "tls-key", "tls-client-ca": // taken over
 		case "production", "recovery", "output": // not the proxy's
 		default:
 			if v.value() != old[i].value() {

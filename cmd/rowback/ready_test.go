@@ -106,7 +106,7 @@ func TestNeedRestart(t *testing.T) {
 	if err := fresh.load(flags); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(s.needRestart(&fresh), " "); got != "listen max-sessions tls-cert tls-key" {
+	if got := strings.Join(s.needRestart(&fresh), " "); got != "listen max-sessions" {
 		t.Errorf("got %q", got)
 	}
 }
