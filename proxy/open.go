@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -34,6 +35,10 @@ func (r *relay) open(ctx context.Context) error {
 			}
 			return nil
 		}
+	}
+	if full := errors.Join(failed...); errors.Is(full, syscall.EMFILE) || errors.Is(full, syscall.ENFILE) {
+		return &clientError{code: codeTooManyConnections, message: "sorry, too many clients already",
+			hint: "The proxy may not open more files: it needs two for each session (ulimit -n, LimitNOFILE).", cause: full}
 	}
 	return &clientError{code: codeCannotConnect, message: "the proxy cannot reach the database server",
 		detail: errors.Join(failed...).Error(),

@@ -53,7 +53,7 @@ func (l *lab) fill(ctx context.Context, rows int) error {
 	if err != nil {
 		return err
 	}
-	return connected(ctx, l.url(pgbenchDatabase, l.block), func(conn *pgx.Conn) error {
+	return connected(ctx, l.block.URL(pgbenchDatabase), func(conn *pgx.Conn) error {
 		for range 2 { // the first reads the catalog for itself, the second for all
 			if _, err := conn.Exec(ctx, "DELETE FROM "+victims+" WHERE id = -1"); err != nil {
 				return err
@@ -65,7 +65,7 @@ func (l *lab) fill(ctx context.Context, rows int) error {
 
 // deleted makes sure that each delete found its row.
 func (l *lab) deleted(ctx context.Context, rows, want int) error {
-	return connected(ctx, l.url(pgbenchDatabase, nil), func(conn *pgx.Conn) error {
+	return connected(ctx, l.server.URL(pgbenchDatabase), func(conn *pgx.Conn) error {
 		var left int
 		if err := conn.QueryRow(ctx, "SELECT count(*) FROM "+victims).Scan(&left); err != nil {
 			return err
@@ -88,7 +88,7 @@ func pipelines(l *lab) []*bench {
 			if err := l.fill(ctx, pipelined); err != nil {
 				return s, err
 			}
-			err = connected(ctx, l.url(pgbenchDatabase, l.through(ours)), func(conn *pgx.Conn) error {
+			err = connected(ctx, l.through(ours).URL(pgbenchDatabase), func(conn *pgx.Conn) error {
 				var batch pgx.Batch
 				for id := range pipelined {
 					batch.Queue("DELETE FROM "+victims+" WHERE id = $1", id)

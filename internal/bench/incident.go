@@ -64,7 +64,7 @@ func (l *lab) shop(ctx context.Context) error {
 		if err := l.execute(ctx, "postgres", "CREATE DATABASE "+shop); err != nil {
 			return err
 		}
-		return connected(ctx, l.url(shop, nil), func(conn *pgx.Conn) error { return incident.Load(ctx, conn, incident.Published) })
+		return connected(ctx, l.server.URL(shop), func(conn *pgx.Conn) error { return incident.Load(ctx, conn, incident.Published) })
 	})
 }
 
@@ -78,11 +78,11 @@ func shopOf(ours bool) string {
 // massDelete causes the incident. The first statement, untimed, has the proxy
 // look at the new database.
 func (l *lab) massDelete(ctx context.Context, ours bool) (s sample, err error) {
-	var through *proxyProcess
+	var through way = l.server
 	if ours {
 		through = l.alert
 	}
-	err = connected(ctx, l.url(shopOf(ours), through), func(conn *pgx.Conn) error {
+	err = connected(ctx, through.URL(shopOf(ours)), func(conn *pgx.Conn) error {
 		if _, err := conn.Exec(ctx, "SELECT count(*) FROM orders"); err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ func (l *lab) restore(ctx context.Context) (s sample, err error) {
 		return s, err
 	}
 	cmd := l.command(ctx, "restore", id, "--yes", "--output", "json", "--journal", l.alert.journal,
-		"--production", l.url(shopOf(true), nil), "--recovery", l.url(shop, nil))
+		"--production", l.server.URL(shopOf(true)), "--recovery", l.server.URL(shop))
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	begun := time.Now()
@@ -142,14 +142,14 @@ func (l *lab) lastEntry(ctx context.Context) (id string, err error) {
 // rawCopy is the least that bringing the rows back can cost for one who knows
 // their keys already and checks nothing: COPY into COPY, triggers off, one transaction.
 func (l *lab) rawCopy(ctx context.Context) (s sample, err error) {
-	err = connected(ctx, l.url(shop, nil), func(from *pgx.Conn) error {
+	err = connected(ctx, l.server.URL(shop), func(from *pgx.Conn) error {
 		for _, c := range cascade {
 			known := fmt.Sprintf("CREATE TEMP TABLE lost_%s AS SELECT id FROM %s WHERE %s", c.table, c.table, c.condition)
 			if _, err := from.Exec(ctx, known); err != nil {
 				return err
 			}
 		}
-		return connected(ctx, l.url(shopOf(false), nil), func(to *pgx.Conn) error {
+		return connected(ctx, l.server.URL(shopOf(false)), func(to *pgx.Conn) error {
 			begun := time.Now()
 			if _, err := to.Exec(ctx, "BEGIN; SET LOCAL session_replication_role = replica"); err != nil {
 				return err
@@ -186,7 +186,7 @@ func (l *lab) whole(ctx context.Context, database string) error {
 	for _, t := range incident.Tables {
 		counts = append(counts, "SELECT count(*) FROM "+t)
 	}
-	return connected(ctx, l.url(database, nil), func(conn *pgx.Conn) error {
+	return connected(ctx, l.server.URL(database), func(conn *pgx.Conn) error {
 		rows, _ := conn.Query(ctx, strings.Join(counts, " UNION ALL "))
 		have, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rowback/rowback/internal/child"
 	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/internal/pooler"
 )
 
 // lab is what is measured: one server, and proxies in front of it.
@@ -24,7 +25,7 @@ type lab struct {
 	server       *pgtest.Cluster
 	block, alert *proxyProcess
 	off          *proxyProcess // judges nothing
-	bouncer      *proxyProcess
+	bouncer      *pooler.Pooler
 	made         map[string]bool // data sets, by name
 }
 
@@ -61,7 +62,8 @@ func newLab(ctx context.Context, o options) (_ *lab, err error) {
 	if l.off, err = l.startProxy(ctx, "off"); err != nil {
 		return nil, err
 	}
-	l.bouncer, err = l.startBouncer(ctx)
+	// In session mode, as clients of rowback have it: a server connection for each.
+	l.bouncer, err = pooler.Start(ctx, pooler.Options{Server: l.server.Addr(), Settings: []string{"max_client_conn = 2000", "default_pool_size = 2000"}})
 	return l, err
 }
 
@@ -73,7 +75,7 @@ func (l *lab) close() error {
 		}
 	}
 	if l.bouncer != nil {
-		_ = l.bouncer.stop() // told to end at once, it says that it failed
+		errs = append(errs, l.bouncer.Stop())
 	}
 	if l.server != nil {
 		errs = append(errs, l.server.Stop())
@@ -126,17 +128,17 @@ func (l *lab) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// url is a database's, straight or through a proxy.
-func (l *lab) url(database string, through *proxyProcess) string {
-	if through == nil {
-		return l.server.URL(database)
-	}
-	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", through.addr, database)
+// way leads to the databases: the server itself, or a proxy in front of it.
+type way interface{ URL(database string) string }
+
+// URL of a database through the proxy.
+func (p *proxyProcess) URL(database string) string {
+	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", p.addr, database)
 }
 
 // times is the processor time that the peer's proxy, and ours, have used.
 func (l *lab) times() (peer, ours time.Duration) {
-	return processorTime(l.bouncer.process.PID()) + processorTime(l.off.process.PID()), processorTime(l.block.process.PID()) + processorTime(l.alert.process.PID())
+	return processorTime(l.bouncer.PID()) + processorTime(l.off.process.PID()), processorTime(l.block.process.PID()) + processorTime(l.alert.process.PID())
 }
 
 // connected runs f with a connection.

@@ -18,8 +18,8 @@ var (
 )
 
 // pgbench runs pgbench for the time of one side and reads what it says.
-func (l *lab) pgbench(ctx context.Context, through *proxyProcess, clients int, args ...string) (sample, error) {
-	args = append(args, "-n", "-c", strconv.Itoa(clients), "-j", strconv.Itoa(min(clients, 2)), "-T", strconv.Itoa(l.seconds), l.url(pgbenchDatabase, through))
+func (l *lab) pgbench(ctx context.Context, through way, clients int, args ...string) (sample, error) {
+	args = append(args, "-n", "-c", strconv.Itoa(clients), "-j", strconv.Itoa(min(clients, 2)), "-T", strconv.Itoa(l.seconds), through.URL(pgbenchDatabase))
 	out, err := l.server.Command(ctx, "pgbench", args...).CombinedOutput()
 	if err != nil {
 		return sample{}, fmt.Errorf("pgbench: %w\n%s", err, out)
@@ -39,12 +39,12 @@ func (l *lab) pgbench(ctx context.Context, through *proxyProcess, clients int, a
 	return sample{n, time.Duration(float64(n) / rate * float64(time.Second))}, nil
 }
 
-// through is the blocking proxy for our side, nil for the peer's.
-func (l *lab) through(ours bool) *proxyProcess {
+// through is the blocking proxy for our side, the server for the peer's.
+func (l *lab) through(ours bool) way {
 	if ours {
 		return l.block
 	}
-	return nil
+	return l.server
 }
 
 // pgbenchTables makes them, once.
@@ -53,7 +53,7 @@ func (l *lab) pgbenchTables(ctx context.Context) error {
 		if err := l.execute(ctx, "postgres", "CREATE DATABASE "+pgbenchDatabase); err != nil {
 			return err
 		}
-		if out, err := l.server.Command(ctx, "pgbench", "-i", "-q", "-s", "5", l.url(pgbenchDatabase, nil)).CombinedOutput(); err != nil {
+		if out, err := l.server.Command(ctx, "pgbench", "-i", "-q", "-s", "5", l.server.URL(pgbenchDatabase)).CombinedOutput(); err != nil {
 			return fmt.Errorf("pgbench -i: %w\n%s", err, out)
 		}
 		return nil
@@ -63,7 +63,7 @@ func (l *lab) pgbenchTables(ctx context.Context) error {
 // selects are reads by key, which the guard has nothing to do with: pgbench -S.
 func selects(l *lab) []*bench {
 	var cases []*bench
-	add := func(peer string, between *proxyProcess, protocol string, clients int) {
+	add := func(peer string, between way, protocol string, clients int) {
 		cases = append(cases, &bench{
 			name: fmt.Sprintf("SELECT by key, -M %s -c %d", protocol, clients), peer: peer, setup: l.pgbenchTables,
 			measure: func(ctx context.Context, ours bool) (sample, error) {
@@ -79,7 +79,7 @@ func selects(l *lab) []*bench {
 		for _, clients := range []int{1, 16, 100} {
 			add("pgbouncer", l.bouncer, protocol, clients)
 		}
-		add("direct", nil, protocol, 16)
+		add("direct", l.server, protocol, 16)
 		add("mode off", l.off, protocol, 16) // what judging costs a statement that removes nothing
 	}
 	return cases
@@ -90,7 +90,7 @@ func updates(l *lab) []*bench {
 	return []*bench{{
 		name: "pgbench TPC-B, -M prepared -c 16", peer: "pgbouncer", setup: l.pgbenchTables,
 		measure: func(ctx context.Context, ours bool) (sample, error) {
-			through := l.bouncer
+			var through way = l.bouncer
 			if ours {
 				through = l.block
 			}

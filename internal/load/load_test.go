@@ -1,0 +1,190 @@
+package load
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/internal/pooler"
+)
+
+// pooled is a pgbouncer in front of the server: thousands of sessions on a few
+// server connections.
+func pooled(t *testing.T) *pooler.Pooler {
+	t.Helper()
+	b, err := pooler.Start(t.Context(), pooler.Options{Server: pgtest.Shared(t).Addr(), Mode: "transaction",
+		Settings: []string{"max_client_conn = " + strconv.Itoa(sessions()+100), "default_pool_size = 20"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// Idle sessions stay usable, all of them, and leave nothing behind.
+func TestIdle(t *testing.T) {
+	p := serve(t, 0, pooled(t).Addr)
+	one, _, err := begin(p.addr) // what is made once is made
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := one.query("SELECT 1"); err != nil {
+		t.Fatal(err)
+	}
+	memory, files := p.inUse(t)
+	n := sessions()
+	clients := make([]*client, n)
+	defer func() {
+		for _, c := range clients {
+			if c != nil {
+				c.conn.Close()
+			}
+		}
+	}()
+	open := func(i int) error {
+		c, code, err := begin(p.addr)
+		if err == nil && code != "" {
+			err = fmt.Errorf("refused with SQLSTATE %s", code)
+		}
+		clients[i] = c
+		return err
+	}
+	began := time.Now()
+	all(t, n, 64, open)
+	took := time.Since(began)
+	idle, more := p.inUse(t)
+	t.Logf("%d sessions in %.1f s: %.1f KiB and %.1f files each", n, took.Seconds(), float64(idle-memory)/1024/float64(n), float64(more-files)/float64(n))
+	all(t, n, 64, func(i int) error { return clients[i].query("SELECT " + strconv.Itoa(i)) })
+	again, _ := p.inUse(t)
+	t.Logf("each having run a query: %.1f KiB", float64(again-memory)/1024/float64(n))
+	for i, c := range clients {
+		c.conn.Close()
+		clients[i] = nil
+	}
+	p.settles(t, files)
+	if err := one.query("SELECT 1"); err != nil {
+		t.Error(err)
+	}
+}
+
+// Busy sessions, each with a server connection of its own, get all their answers;
+// what they remove is counted, and on record.
+func TestBusy(t *testing.T) {
+	c := pgtest.Shared(t)
+	pgtest.Exec(t, c.URL("postgres"), "DROP TABLE IF EXISTS busy", "CREATE TABLE busy (id int PRIMARY KEY)", fmt.Sprintf("INSERT INTO busy SELECT generate_series(0, %d)", busy()))
+	p := serve(t, 0, c.Addr())
+	var failed atomic.Int64
+	all(t, busy(), busy(), func(i int) error {
+		one, code, err := begin(p.addr)
+		if err != nil || code != "" {
+			return fmt.Errorf("%w %s", err, code)
+		}
+		defer one.conn.Close()
+		for range 50 {
+			if err := one.query("SELECT count(*) FROM busy WHERE id = " + strconv.Itoa(i)); err != nil {
+				return err
+			}
+		}
+		if err := one.query("DELETE FROM busy WHERE id = " + strconv.Itoa(i)); err != nil {
+			return err
+		}
+		if err := one.query("DELETE FROM busy USING generate_series(1, 1000) WHERE false"); err != nil {
+			failed.Add(1)
+		}
+		return nil
+	})
+	if n := failed.Load(); n > 0 {
+		t.Errorf("%d deletions of nothing failed", n)
+	}
+}
+
+// A storm of connections finds room for some; the others are told so at once, and
+// when it is over everybody is let in again.
+func TestStorm(t *testing.T) {
+	room := busy() / 2
+	p := serve(t, 0, pgtest.Shared(t).Addr(), "--max-sessions", strconv.Itoa(room))
+	_, files := p.inUse(t)
+	var in, full atomic.Int64
+	all(t, 10*busy(), 2*busy(), func(int) error {
+		c, code, err := begin(p.addr)
+		switch {
+		case err != nil:
+			return err
+		case code == "53300":
+			full.Add(1)
+			return nil
+		case code != "":
+			return fmt.Errorf("refused with SQLSTATE %s", code)
+		}
+		in.Add(1)
+		defer c.conn.Close()
+		return c.query("SELECT pg_sleep(0.01)")
+	})
+	t.Logf("%d were let in, %d were told that it is full", in.Load(), full.Load())
+	if in.Load() < int64(room) || full.Load() == 0 {
+		t.Error("that was no storm")
+	}
+	p.settles(t, files)
+	if c, code, err := begin(p.addr); err != nil || code != "" {
+		t.Errorf("after it: %q, %v", code, err)
+	} else {
+		c.conn.Close()
+	}
+}
+
+// Where the process may not open more files, who comes too late is refused in
+// words or waits; who is in goes on, and can delete.
+func TestOutOfFiles(t *testing.T) {
+	if os.Getenv("SESSIONS") != "" {
+		t.Log("as ever: it is no matter of how many")
+	}
+	c := pgtest.Shared(t)
+	pgtest.Exec(t, c.URL("postgres"), "DROP TABLE IF EXISTS files", "CREATE TABLE files (id int PRIMARY KEY)", "INSERT INTO files SELECT generate_series(1, 100)")
+	p := serve(t, 60, c.Addr())
+	var clients []*client
+	defer func() {
+		for _, c := range clients {
+			c.conn.Close()
+		}
+	}()
+	code := ""
+	for code == "" {
+		one, said, err := begin(p.addr)
+		if err != nil {
+			t.Fatalf("after %d sessions: %v", len(clients), err)
+		}
+		if code = said; code == "" {
+			clients = append(clients, one)
+		}
+	}
+	t.Logf("%d sessions, the next was refused with SQLSTATE %s", len(clients), code)
+	if code != "53300" || len(clients) < 5 {
+		t.Errorf("after %d sessions SQLSTATE %s", len(clients), code)
+	}
+	for i, c := range clients {
+		if err := c.query(fmt.Sprintf("DELETE FROM files WHERE id = %d", i+1)); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, c := range clients[:3] {
+		c.conn.Close()
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		one, code, err := begin(p.addr)
+		if err == nil && code == "" {
+			one.conn.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("with room again: %q, %v", code, err)
+		}
+	}
+}
