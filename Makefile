@@ -6,7 +6,7 @@ VCS     := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false
 BUILD   := -buildvcs=$(VCS)
 export CGO_ENABLED = 1
 
-.PHONY: help build demo test versions race soak lint fuzz bench bench-quick big
+.PHONY: help build demo test versions race soak load lint fuzz bench bench-quick big
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ race: ## every test under the race detector
 soak: ## kill proxy and server under load for SOAK (10m) each, compare with the truth
 	@sh scripts/bootstrap test
 	SOAK=$(SOAK) $(GO) test $(BUILD) -v -timeout 24h -run TestKill ./internal/crash
+
+load: ## SESSIONS (9900) idle sessions, a tenth of that busy ones, storms: what they take (two files a session: mind ulimit -n)
+	@sh scripts/bootstrap test
+	SESSIONS=$(SESSIONS) $(GO) test $(BUILD) -count=1 -v -timeout 60m ./internal/load
 
 lint: ## gofmt, go vet, staticcheck
 	@sh scripts/bootstrap build
