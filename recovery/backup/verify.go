@@ -69,6 +69,9 @@ func Verify(ctx context.Context, o VerifyOptions) (report *VerifyReport, err err
 			return nil, err
 		}
 	}
+	if err := v.holdsRows(ctx); err != nil {
+		return nil, err
+	}
 	if err := v.newest(ctx); err != nil {
 		return nil, err
 	}

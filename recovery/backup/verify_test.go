@@ -90,6 +90,13 @@ COPY public.parts_1 `), 1)
 	}
 }
 
+// A dump without rows has all its tables, and as many rows as were dumped.
+func TestVerify_WithoutRowsIsNotUsable(t *testing.T) {
+	database := pgtest.Database(t, shopSQL)
+	verify(t, VerifyOptions{Dump: dumped(t, database, "--format=custom", "--schema-only")}).says(t, "no table has a row")
+	verify(t, VerifyOptions{URL: pgtest.Shared(t).URL(pgtest.Database(t))}).says(t, "no table has a row")
+}
+
 func TestVerify_SaysWhichDeletionsItCouldUndo(t *testing.T) {
 	database := pgtest.Database(t, shopSQL)
 	j, err := journal.Open(t.Context(), t.TempDir(), journal.Options{})
