@@ -200,8 +200,9 @@ func (p *Plan) Write(w io.Writer) {
 	fmt.Fprintf(w, "  from  recovery    %s\n  into  production  %s\n\n", p.Recovery, p.Production)
 	writeCounts(w, p.Tables, "to restore")
 	writeList(w, "Where the rows come from:", origins(p.Tables))
+	fmt.Fprintln(w)
 	if len(p.Order) > 0 {
-		fmt.Fprintf(w, "\nOrder: %s.\n", strings.Join(p.Order, ", then "))
+		fmt.Fprintf(w, "Order: %s.\n", strings.Join(p.Order, ", then "))
 	}
 	if p.Quiet {
 		fmt.Fprintln(w, "Triggers stay quiet (session_replication_role = replica); every foreign key is checked before commit.")

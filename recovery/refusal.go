@@ -15,7 +15,7 @@ const (
 	Differs                    // rows are there with other values, and the caller wants all or nothing
 )
 
-// Refusal is why a restore did not begin. Nothing was written.
+// Refusal is why a restore, or another request, did not begin. Nothing was written.
 type Refusal struct {
 	Kind     RefusalKind
 	Problems []string // each says what is wrong and how to mend it
@@ -23,9 +23,9 @@ type Refusal struct {
 
 func (r *Refusal) Error() string {
 	if len(r.Problems) == 1 {
-		return "refused, nothing was written: " + r.Problems[0]
+		return r.Problems[0]
 	}
-	return "refused, nothing was written:\n  - " + strings.Join(r.Problems, "\n  - ")
+	return "\n  - " + strings.Join(r.Problems, "\n  - ")
 }
 
 func refuse(kind RefusalKind, problems ...string) error {

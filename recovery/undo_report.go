@@ -162,7 +162,11 @@ func (r *UndoReport) WriteText(w io.Writer) {
 	if r.Entry == "" {
 		fmt.Fprintf(w, "Plan to undo %s\n  in  production  %s\n\n", strings.Join(r.IDs, ", "), r.where)
 	}
-	rows := [][]string{{"table", "restored", "removed", "gone already", "changed since", "kept", "unlinked", "marked again"}}
+	removed := "removed"
+	if r.Entry == "" {
+		removed = "to remove"
+	}
+	rows := [][]string{{"table", "restored", removed, "gone already", "changed since", "kept", "unlinked", "marked again"}}
 	for _, c := range r.Tables {
 		cells := []string{journal.QuoteName(c.Schema, c.Table)}
 		for _, n := range []int64{c.Requested, c.Removed, c.Gone, c.Changed, c.Kept, c.Unlinked, c.Marked} {
@@ -182,5 +186,7 @@ func (r *UndoReport) WriteText(w io.Writer) {
 		fmt.Fprintln(w, "\nDry run: nothing was changed.")
 	case r.Entry != "":
 		fmt.Fprintf(w, "\n%s removed in %.1f s; on record as %s, which `rowback restore` can bring back.\n", plural(r.Removed, "row"), r.Seconds, r.Entry)
+	case r.Removed+r.others() == 0:
+		fmt.Fprintln(w, "\nNothing is left to remove.")
 	}
 }

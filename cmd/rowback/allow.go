@@ -39,7 +39,7 @@ The journal says what is allowed: give the one that the proxy writes.`,
   rowback allow explain "DELETE FROM orders WHERE is_test"
   rowback allow holds
   rowback allow 01JY2M --reason "agreed with the on-call"`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				a.apply(&g)
@@ -73,7 +73,7 @@ func approvalError(err error, list string) error {
 	case errors.Is(err, journal.ErrAmbiguous):
 		return usageError(fmt.Errorf("%w; give more of it", err))
 	case errors.Is(err, journal.ErrNotFound):
-		return fmt.Errorf("%w; `%s` lists them", err, list)
+		return usageError(fmt.Errorf("%w; `%s` lists them", err, list))
 	}
 	return err
 }

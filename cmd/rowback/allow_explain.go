@@ -44,7 +44,7 @@ would remove only running it shows.`,
 		Example: `  rowback allow explain "DELETE FROM orders WHERE is_test"
   rowback allow explain --user gdpr --database shop --client 10.0.0.7 "DELETE FROM customers"
   rowback allow explain --table orders --output json "SELECT purge_old_orders()"`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("which statement? Give its SQL, in quotes"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out, err := explained(cmd, s, o, args[0])
 			if err != nil {

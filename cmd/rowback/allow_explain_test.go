@@ -39,6 +39,6 @@ func TestAllowExplain(t *testing.T) {
 		t.Error(r.stderr + r.stdout)
 	}
 	runWith(t, nil, "allow", "explain", "--client", "here", sql).check(t, exitUsage, `--client: "here" is no IP address`)
-	runWith(t, nil, "allow", "explain").check(t, exitUsage, "accepts 1 arg")
+	runWith(t, nil, "allow", "explain").check(t, exitUsage, "Give its SQL, in quotes")
 	runWith(t, nil, "allow", "explain", " ; ").check(t, exitUsage, "no statement")
 }

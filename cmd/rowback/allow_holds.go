@@ -26,7 +26,7 @@ refused unless someone answers. An ID, or its beginning, shows that one in full.
 		Example: `  rowback allow holds
   rowback allow holds 01JY2M
   rowback allow holds --all --output json`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				return runAllowHold(cmd, s, args[0])

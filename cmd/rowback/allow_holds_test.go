@@ -71,7 +71,7 @@ func TestAllowHolds(t *testing.T) {
 	r = runWith(t, env, "allow", "holds", denied.ID)
 	r.check(t, exitDone, "")
 	checkHas(t, r.stdout, denied.ID, "denied by alice: not now", "night", "cleanup", "192.0.2.7:5555", "  DELETE FROM orders\n  WHERE ·[31m a<b\n")
-	runWith(t, env, "allow", "holds", "ZZ").check(t, exitFailed, "no such hold: \"ZZ\"; `rowback allow holds --all` lists them")
+	runWith(t, env, "allow", "holds", "ZZ").check(t, exitUsage, "no such hold: \"ZZ\"; `rowback allow holds --all` lists them")
 	runWith(t, env, "allow", "holds", "").check(t, exitUsage, "the ID is empty")
 }
 
@@ -126,7 +126,7 @@ func TestAllowAndDeny_TooLate(t *testing.T) {
 			{expired.ID, exitFailed, "nobody answered, and it was refused; grant an allowance"},
 			{abandoned.ID, exitFailed, abandoned.ID + " waited until " + abandoned.Expires.Format(time.RFC3339) + ", nobody answered"},
 			{left.ID, exitFailed, left.ID + " no longer waits: its client or its proxy ended"},
-			{"ZZ", exitFailed, "no such hold: \"ZZ\"; `rowback allow holds` lists them"},
+			{"ZZ", exitUsage, "no such hold: \"ZZ\"; `rowback allow holds` lists them"},
 			{"0", exitUsage, "several holds start with this ID"},
 			{"", exitUsage, "the ID is empty"},
 			{blocked.ID, exitFailed, "an entry of the log, blocked"},
@@ -143,7 +143,7 @@ func TestAllowAndDeny_TooLate(t *testing.T) {
 	if h, err := j.HoldByID(t.Context(), denied.ID); err != nil || h.State != journal.Denied {
 		t.Errorf("the first answer does not stand: %+v, %v", h, err)
 	}
-	runWith(t, env, "deny").check(t, exitUsage, "accepts 1 arg")
+	runWith(t, env, "deny").check(t, exitUsage, "`rowback allow holds` lists them")
 	runWith(t, env, "deny", "x", "--rows", "5").check(t, exitUsage, "unknown flag: --rows")
 	runWith(t, env, "deny", "x", "--journal", "missing").check(t, exitFailed, "there is no journal here")
 }

@@ -17,7 +17,7 @@ func newAllowRevokeCommand(s *settings) *cobra.Command {
 goes over a limit by its leave. What has been removed under it stays removed
 ('rowback restore' brings it back).`,
 		Example: `  rowback allow revoke 01JY2M`,
-		Args:    cobra.ExactArgs(1),
+		Args:    oneArg("which allowance? Give its ID; `rowback allow list` lists them"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runAllowRevoke(cmd, s, args[0], by) },
 	}
 	byFlag(cmd.Flags(), &by)

@@ -125,7 +125,7 @@ func TestAllow_ErrorsGrantNothing(t *testing.T) {
 		{"--rows 1 --table=", exitUsage, `--table: "" is no table or pattern`},
 		{"--rows 1 01JY2M", exitUsage, `--rows is for an allowance, and "01JY2M" names a statement that waits`},
 		{"01JY2M --once", exitUsage, "--once is for an allowance"},
-		{"01JY2M 01JY2N", exitUsage, "accepts at most 1 arg"},
+		{"01JY2M 01JY2N", exitUsage, "takes one argument, and was given 2"},
 		{"--rows 1 --journal missing", exitFailed, "there is no journal here"},
 		{"--rows 1 --journal postgres://u:SECRET@127.0.0.1:1/db", exitFailed, "cannot be reached"},
 	} {
@@ -203,12 +203,12 @@ func TestAllowRevoke(t *testing.T) {
 		stderr string
 	}{
 		"01JY2M": {exitUsage, "several allowances start with this ID"},
-		"01JZ":   {exitFailed, "no such allowance: \"01JZ\"; `rowback allow list` lists them"},
+		"01JZ":   {exitUsage, "no such allowance: \"01JZ\"; `rowback allow list` lists them"},
 		"":       {exitUsage, "the ID is empty"},
 	} {
 		runWith(t, env, "allow", "revoke", id).check(t, c.code, c.stderr)
 	}
-	runWith(t, env, "allow", "revoke").check(t, exitUsage, "accepts 1 arg")
+	runWith(t, env, "allow", "revoke").check(t, exitUsage, "`rowback allow list` lists them")
 	if err := j.Use(t.Context(), a.ID, "v", 1, time.Now()); err != nil {
 		t.Errorf("a refused command revoked: %v", err)
 	}

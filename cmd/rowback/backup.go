@@ -60,11 +60,12 @@ line of loads.jsonl in its directory.
 The role needs CREATEDB, and must be superuser where the dump has extensions
 that want it.
 
-Exit codes: 0 loaded; 2 no dump, or the database is there already; 1 failed.`,
+Exit codes: 0 loaded; 2 no dump, or the database is there already; 4 the role may not
+make one; 1 failed.`,
 		Example: `  rowback backup load shop.dump --server postgres://recovery.internal/postgres
   rowback backup load shop.dir --jobs 4 --name shop_before
   rowback backup load shop.sql.gz && rowback diff --recovery postgres://recovery.internal/recovery_db_incident_20261125_1930`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("which dump? Give its file, or its directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(s); err != nil {
 				return err
@@ -75,7 +76,7 @@ Exit codes: 0 loaded; 2 no dump, or the database is there already; 1 failed.`,
 				Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
 			})
 			if err != nil {
-				return restoreError(err)
+				return recoveryError(err)
 			}
 			return printAs(cmd.OutOrStdout(), s.Output, receipt)
 		},

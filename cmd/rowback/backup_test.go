@@ -44,7 +44,7 @@ func TestBackupLoad_CommandLine(t *testing.T) {
 
 	runWith(t, env, "backup", "load", dump, "--name", "before").check(t, exitUsage, "is there already")
 	runWith(t, env, "backup", "load", "nothing").check(t, exitUsage, "no such file")
-	runWith(t, env, "backup", "load").check(t, exitUsage, "accepts 1 arg")
+	runWith(t, env, "backup", "load").check(t, exitUsage, "which dump?")
 	delete(env, "ROWBACK_RECOVERY")
 	runWith(t, env, "backup", "load", dump).check(t, exitUsage, "--server")
 }

@@ -29,6 +29,7 @@ func newBackupVerifyCommand(s *settings) *cobra.Command {
 
   a dump is restored into a scratch database, which is dropped afterwards, and
   holds every table that the dump lists and as many rows as the dump has
+  it holds rows at all
   the checks of 'rowback check' find no problem, your own included
   how old the newest row is; with --max-age, that it is not older
   how many rows of the journal's newest deletions it could bring back; none of a
@@ -42,7 +43,7 @@ server could not be reached; 2 wrong usage; 4 a privilege is missing.`,
 		Example: `  rowback backup verify shop.dump --server postgres://recovery.internal/postgres --max-age 26h
   rowback backup verify recovery --output json
   rowback backup verify postgres://recovery.internal/shop`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("verify what? Give a dump, or recovery, or the URL of a database"),
 		RunE: func(cmd *cobra.Command, args []string) error { return runBackupVerify(cmd, s, o, args) },
 	}
 	f := cmd.Flags()
@@ -60,6 +61,9 @@ func runBackupVerify(cmd *cobra.Command, s *settings, o backupVerifyOptions, arg
 		if options.MaxAge, err = parseAgo(o.maxAge); err != nil || options.MaxAge <= 0 {
 			return usageError(fmt.Errorf("--max-age: %q is no duration such as 26h or 2d", o.maxAge))
 		}
+	}
+	if o.entries < 0 {
+		return usageError(fmt.Errorf("--entries: %d is below zero", o.entries))
 	}
 	if args[0] == "recovery" || strings.Contains(args[0], "://") {
 		if _, options.URL, err = s.database(args); err != nil {
@@ -84,7 +88,7 @@ func runBackupVerify(cmd *cobra.Command, s *settings, o backupVerifyOptions, arg
 	}
 	report, err := backup.Verify(ctx, options)
 	if err != nil {
-		return restoreError(err)
+		return recoveryError(err)
 	}
 	if err := printAs(cmd.OutOrStdout(), s.Output, report); err != nil {
 		return err

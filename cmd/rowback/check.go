@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +48,7 @@ as for want of a privilege (all are listed); 2 wrong usage; 1 failed.`,
 		Example: `  rowback check
   rowback check recovery --table orders --table payments
   rowback check postgres://db.internal/shop --junit check.xml --output json`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error { return runCheck(cmd, s, o, args) },
 	}
 	f := cmd.Flags()
@@ -71,7 +72,7 @@ func runCheck(cmd *cobra.Command, s *settings, o checkOptions, args []string) er
 		Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
 	})
 	if err != nil {
-		return restoreError(err)
+		return recoveryError(err)
 	}
 	if o.junit != "" {
 		if err := writeFile(o.junit, report.WriteJUnit); err != nil {
@@ -82,6 +83,11 @@ func runCheck(cmd *cobra.Command, s *settings, o checkOptions, args []string) er
 		return err
 	}
 	if !report.Clean() {
+		for _, r := range report.Results {
+			if strings.Contains(r.Detail, "permission denied for") {
+				return problemsError(errors.New("not all is well; the problems are listed; let the role read: " + readEverything))
+			}
+		}
 		return problemsError(errors.New("not all is well; the problems are listed"))
 	}
 	return nil
@@ -103,7 +109,7 @@ func (s *settings) database(args []string) (name, url string, err error) {
 		return args[0], connString(s.Recovery), nil
 	}
 	if err := checkServer(args[0]); err != nil {
-		return "", "", usageError(fmt.Errorf("the database: %w", err))
+		return "", "", usageError(fmt.Errorf("which database? Say production, recovery, or its URL: %w", err))
 	}
 	return "production", connString(args[0]), nil
 }

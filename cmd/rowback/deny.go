@@ -16,7 +16,7 @@ holds' lists them). Its client gets the same error as for a blocked statement,
 with who denied it and the reason. 'rowback allow ID' lets it go on.`,
 		Example: `  rowback deny 01JY2M
   rowback deny 01JY2M --reason "not during the sale; run it tonight"`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("which statement? Give the ID that it waits under; `rowback allow holds` lists them"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runAnswer(cmd, s, o, args[0], journal.Denied)
 		},

@@ -84,15 +84,15 @@ func runDiff(cmd *cobra.Command, s *settings, o diffOptions, tables []string) (e
 		options.Journal = j
 	}
 	for _, id := range o.incidents {
-		e, err := j.Entry(ctx, id)
+		e, err := entryNamed(ctx, j, id)
 		if err != nil {
-			return usageError(fmt.Errorf("--incident: %w; `rowback log` lists them", err))
+			return fmt.Errorf("--incident: %w", err)
 		}
 		options.Incidents = append(options.Incidents, e.ID)
 	}
 	report, err := diff.Run(ctx, options)
 	if err != nil {
-		return restoreError(err)
+		return recoveryError(err)
 	}
 	if err := printAs(cmd.OutOrStdout(), s.Output, report); err != nil {
 		return err

@@ -84,7 +84,7 @@ func runDrill(cmd *cobra.Command, s *settings, o drillOptions, dump string) erro
 		Dump: dump, Template: o.template, Program: self, Rounds: o.rounds, Seed: o.seed, BinDir: s.env["PGBIN"], Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
 	})
 	if err != nil {
-		return restoreError(err)
+		return recoveryError(err)
 	}
 	if o.html != "" {
 		if err := writeFile(o.html, report.WriteHTML); err != nil {

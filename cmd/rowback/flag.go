@@ -36,11 +36,3 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	return fmt.Errorf("--%s: %q %s", invalid.GetFlag().Name, invalid.GetValue(), what)
 }
-
-// noArgs says of arguments to a command that takes none what is wrong.
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s takes no arguments, and was given %q", cmd.CommandPath(), args)
-}

@@ -32,7 +32,9 @@ With --incident the rows that a deletion removed or cut loose are shown on the
 tables; without tables it is those of the incident that are drawn.
 
 --format svg makes a picture that every browser shows. dot is for Graphviz,
-mermaid for documents that draw Mermaid. --output json is for programs.`,
+mermaid for documents that draw Mermaid. --output json is for programs.
+
+Exit codes: 0 drawn; 2 wrong request; 1 failed.`,
 		Example: `  rowback graph orders
   rowback graph --format svg --out shop.svg
   rowback graph --incident 01JY2M --format svg --out incident.svg
@@ -72,16 +74,16 @@ func runGraph(cmd *cobra.Command, s *settings, o graphOptions, tables []string) 
 	}
 	session, err := recovery.Open(ctx, name, url, "rowback graph")
 	if err != nil {
-		return restoreError(err)
+		return recoveryError(err)
 	}
 	defer session.Close()
 	snapshot, err := session.Catalog(ctx)
 	if err != nil {
-		return restoreError(err)
+		return recoveryError(err)
 	}
 	g, err := graph.Build(snapshot, options)
 	if err != nil {
-		return restoreError(err)
+		return recoveryError(err)
 	}
 	write := map[string]func(io.Writer) error{"text": g.WriteText, "svg": g.WriteSVG, "dot": g.WriteDOT, "mermaid": g.WriteMermaid}[o.format]
 	if s.Output == "json" {
@@ -100,9 +102,5 @@ func (s *settings) journalEntry(ctx context.Context, id string) (*journal.Entry,
 		return nil, err
 	}
 	defer j.Close()
-	e, err := j.Entry(ctx, id)
-	if errors.Is(err, journal.ErrAmbiguous) || errors.Is(err, journal.ErrNotFound) {
-		return nil, usageError(fmt.Errorf("%w; `rowback log` lists them", err))
-	}
-	return e, err
+	return entryNamed(ctx, j, id)
 }

@@ -173,6 +173,9 @@ The file holds keys, statements and perhaps whole rows: it is made for this user
 			out := cmd.OutOrStdout()
 			if file != "" {
 				f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+				if errors.Is(err, os.ErrExist) {
+					return usageError(fmt.Errorf("--file: %s is there already; name a new one, or remove it", file))
+				}
 				if err != nil {
 					return err
 				}
@@ -207,7 +210,7 @@ a failure, or to bring in what has come since. So a directory becomes a shared j
 import its export, point the proxies at the new one, import once more.`,
 		Example: `  rowback journal import journal.jsonl --journal postgres://rowback@journal.internal/rowback
   rowback journal export --journal ./rowback-journal | rowback journal import - --journal postgres://rowback@journal.internal/rowback`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("which file? Give one that `rowback journal export` wrote, or - for standard input"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in := cmd.InOrStdin()
 			if args[0] != "-" {
@@ -225,7 +228,7 @@ import its export, point the proxies at the new one, import once more.`,
 			defer j.Close()
 			done, err := upkeep.Import(cmd.Context(), j, in, "")
 			if err != nil {
-				return fmt.Errorf("after %d entries: %w", done.Entries, err)
+				return fmt.Errorf("%s, after %d entries: %w", args[0], done.Entries, err)
 			}
 			return s.report(cmd, done, func() {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: %d entries and %d allowances and holds are new, %d were there\n", journals.Name(s.Journal), done.Entries, done.Approvals, done.There)

@@ -30,14 +30,15 @@ beginning of one, shows that entry in full; the ID of a statement that was held
 shows the entry that it led to.
 
 The journal may be in use by a running proxy. Where a production server is given
-(--production), what 'rowback protect' recorded there is brought in first. With --output json every entry is
-one JSON object on a line of its own; --keys adds every captured key to it.`,
+(--production), what 'rowback protect' recorded there is brought in first. With
+--output json every entry is one JSON object on a line of its own; --keys adds
+every captured key to it.`,
 		Example: `  rowback log --since 2h
   rowback log --table orders --outcome blocked
   rowback log --since 2026-01-31 --until 2026-01-31 --min-rows 1000 --user batch
   rowback log 01JY2M
   rowback log 01JY2M --keys --output json`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			filter, err := o.filter(time.Now())
 			if err != nil {
@@ -74,13 +75,7 @@ func runLog(cmd *cobra.Command, s *settings, o logOptions, filter journal.Filter
 	collectFirst(cmd, s, j)
 	if one {
 		// Says whether there is none or more than one.
-		e, err := j.Entry(ctx, filter.ID)
-		if errors.Is(err, journal.ErrNotFound) {
-			e, err = entryOfHold(ctx, j, filter.ID, err)
-		}
-		if errors.Is(err, journal.ErrAmbiguous) || errors.Is(err, journal.ErrNotFound) {
-			return usageError(err)
-		}
+		e, err := entryNamed(ctx, j, filter.ID)
 		if err != nil {
 			return err
 		}

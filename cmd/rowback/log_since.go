@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/rowback/rowback/journal"
@@ -53,7 +54,7 @@ func (a *aftermath) kind(e *journal.Entry) string {
 func entryOfHold(ctx context.Context, j journal.Journal, id string, notFound error) (*journal.Entry, error) {
 	h, err := j.HoldByID(ctx, id)
 	if err != nil {
-		return nil, notFound
+		return nil, usageError(fmt.Errorf("%w; `rowback log` lists them", notFound))
 	}
 	for e, err := range j.Entries(ctx, journal.Filter{Since: h.Time}) {
 		if err != nil {
@@ -65,5 +66,18 @@ func entryOfHold(ctx context.Context, j journal.Journal, id string, notFound err
 			}
 		}
 	}
-	return nil, fmt.Errorf("%w; it is a statement that was held (%s), see 'rowback allow holds %s'", notFound, h.State, h.ID)
+	return nil, usageError(fmt.Errorf("%w: it is a statement that was held (%s); see `rowback allow holds %s`", notFound, h.State, h.ID))
+}
+
+// entryNamed is the one entry with this ID or unique prefix. The ID of a held
+// statement, which is the reference that its client was told, is the entry it led to.
+func entryNamed(ctx context.Context, j journal.Journal, id string) (*journal.Entry, error) {
+	e, err := j.Entry(ctx, id)
+	if errors.Is(err, journal.ErrNotFound) {
+		return entryOfHold(ctx, j, id, err)
+	}
+	if errors.Is(err, journal.ErrAmbiguous) || errors.Is(err, journal.ErrNotFound) {
+		return nil, usageError(fmt.Errorf("%w; `rowback log` lists them", err))
+	}
+	return e, err
 }

@@ -53,7 +53,15 @@ func TestRun_WrongUsage(t *testing.T) {
 		{[]string{"log", "--sinc", "2h"}, "did you mean --since?"},
 		{[]string{"version", "extra"}, `rowback version takes no arguments, and was given ["extra"]`},
 		{[]string{"log", "--purge"}, "See 'rowback log --help'"},
-		{[]string{"log", "a", "b"}, "accepts at most 1 arg"},
+		{[]string{"log", "a", "b"}, `rowback log takes one argument, and was given 2: ["a" "b"]`},
+		{[]string{"backup", "verfy", "x.dump"}, `unknown command "verfy" for "rowback backup"; did you mean verify?`},
+		{[]string{"journal", "purge"}, "there are: compact, export, import, verify"},
+		{[]string{"completion", "elvish-x"}, "there are: bash, fish, powershell, zsh"},
+		{[]string{"protect", "x"}, "See 'rowback protect --help'"},
+		{[]string{"journal", "import"}, "which file?"},
+		{[]string{"backup", "verify", "x.dump", "--entries", "-1"}, "--entries: -1 is below zero"},
+		{[]string{"protect", "collect", "--forget", "soon"}, `--forget: "soon" is no age such as 90d`},
+		{[]string{"check", "shop"}, "Say production, recovery, or its URL"},
 		{[]string{"log", "--min-rows", "many"}, `--min-rows: "many" is not a whole number`},
 		{[]string{"restore", "--lock-timeout", "5"}, `--lock-timeout: "5" is not a duration such as`},
 		{[]string{"restore", "--yes=perhaps"}, `--yes: "perhaps" is neither true nor false`},
@@ -72,7 +80,7 @@ func TestRun_HelpAndVersion(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "rowback.yaml"), []byte("nonsense: 1"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{}, {"--help"}, {"help", "log"}, {"version"}, {"version", "--output", "json"}, {"--version"}, {"completion", "bash"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"help", "log"}, {"version"}, {"version", "--output", "json"}, {"--version"}, {"completion", "bash"}, {"completion"}, {"backup"}, {"journal"}, {"help", "configuration"}} {
 		r := runWith(t, nil, args...)
 		if r.code != exitDone || r.stdout == "" || r.stderr != "" {
 			t.Errorf("%v: exit %d, stderr %q, %d bytes of stdout", args, r.code, r.stderr, len(r.stdout))
@@ -84,10 +92,11 @@ func TestRun_HelpAndVersion(t *testing.T) {
 func TestHelp_HasExamples(t *testing.T) {
 	started := false
 	root := newRootCommand(nil, &started)
+	finishRoot(root)
 	var look func(*cobra.Command)
 	look = func(parent *cobra.Command) {
 		for _, cmd := range parent.Commands() {
-			if cmd.Name() == "completion" || cmd.Name() == "help" {
+			if cmd.Name() == "help" || cmd.IsAdditionalHelpTopicCommand() || parent.Name() == "completion" {
 				continue
 			}
 			if cmd.Example == "" || cmd.Short == "" {
@@ -97,6 +106,22 @@ func TestHelp_HasExamples(t *testing.T) {
 		}
 	}
 	look(root)
+}
+
+// What is printed as the configuration file is one that can be used.
+func TestHelp_ConfigurationWorks(t *testing.T) {
+	write(t, filepath.Join(inDirectory(t), "rowback.yaml"), runWith(t, nil, "help", "configuration").stdout)
+	runWith(t, nil, "allow", "list").check(t, exitFailed, "there is no journal here")
+}
+
+// A flag of few values completes to them.
+func TestCompletion_OffersTheValuesOfFlags(t *testing.T) {
+	inDirectory(t)
+	for flag, want := range map[string]string{"--outcome": "in_doubt\n", "--output": "json\n", "--kind": "restore\n"} {
+		if r := runWith(t, nil, "__complete", "log", flag, ""); !strings.Contains(r.stdout, want) {
+			t.Errorf("%s: %q", flag, r.stdout)
+		}
+	}
 }
 
 func TestExitCode(t *testing.T) {

@@ -27,8 +27,6 @@ What comes through the proxy is the proxy's to judge: the triggers leave it alon
 		Example: `  rowback protect install --table orders --threshold 500
   rowback protect status
   rowback protect remove --table orders`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newProtectInstallCommand(s), newProtectStatusCommand(s), newProtectRemoveCommand(s), newProtectCollectCommand(s))
 	return cmd

@@ -17,7 +17,7 @@ import (
 
 func newProtectCollectCommand(s *settings) *cobra.Command {
 	var again bool
-	var forget time.Duration
+	var forget string
 	cmd := &cobra.Command{
 		Use:   "collect",
 		Short: "Brings what the triggers recorded into the journal",
@@ -27,12 +27,15 @@ Nothing comes in twice. A running proxy with a control connection does this by
 itself, and so do 'rowback log' and 'rowback restore' where a production server
 is configured.`,
 		Example: `  rowback protect collect --production postgres://postgres@db.internal/shop
-  rowback protect collect --forget 2160h
+  rowback protect collect --forget 90d
   rowback log --output json | jq 'select(.proxy == "in-database")'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if forget < 0 {
-				return usageError(errors.New("--forget is below zero"))
+			var age time.Duration
+			if forget != "" {
+				if age, err = parseAgo(forget); err != nil || age < 0 {
+					return usageError(fmt.Errorf("--forget: %q is no age such as 90d or 720h", forget))
+				}
 			}
 			j, err := s.openJournal(cmd.Context(), journal.Options{})
 			if err != nil {
@@ -40,7 +43,7 @@ is configured.`,
 			}
 			defer func() { err = errors.Join(err, j.Close()) }()
 			return withProduction(cmd.Context(), s, connectTime, func(ctx context.Context, conn *pgx.Conn) error {
-				done, err := protect.Collect(ctx, catalog.FromConn(conn), j, protect.CollectOptions{Journal: s.journalName(j), Again: again, Forget: forget})
+				done, err := protect.Collect(ctx, catalog.FromConn(conn), j, protect.CollectOptions{Journal: s.journalName(j), Again: again, Forget: age})
 				if errors.Is(err, protect.ErrUnmarked) {
 					fmt.Fprintf(cmd.ErrOrStderr(), "rowback: %v\n", err)
 				} else if err != nil {
@@ -54,7 +57,7 @@ is configured.`,
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&forget, "forget", 0, "then remove from the database what this journal has and is older than `AGE`, such as 2160h")
+	cmd.Flags().StringVar(&forget, "forget", "", "then remove from the database what this journal has and is older than `AGE`, such as 90d")
 	cmd.Flags().BoolVar(&again, "again", false, "look also at what this journal has collected before (it was lost, say)")
 	return cmd
 }

@@ -39,6 +39,9 @@ Exit codes: 0 done; 4 a privilege is missing; 2 wrong request; 1 failed.`,
 				if err != nil {
 					return protectError(err)
 				}
+				if o.Purge && !o.DryRun && s.Output == "text" && len(p.SQL) > 0 {
+					p.Notes = append(p.Notes, "the schema rowback is gone, with its evidence; what was collected is in the journal")
+				}
 				return printPlan(cmd, s, p)
 			})
 		},

@@ -47,7 +47,8 @@ func TestProtect_CommandLine(t *testing.T) {
 		{[]string{"status"}, exitDone, "follows public.orders", ""},
 		{[]string{"status", "--production", stranger}, exitDone, "DROP is watched.", ""},
 		{[]string{"remove", "--table", "lines"}, exitUsage, "", "--no-cascades"},
-		{[]string{"remove", "--all", "--purge"}, exitDone, "released  public.orders", ""},
+		{[]string{"remove", "--all", "--purge"}, exitDone, "released  public.orders", "the schema rowback is gone"},
+		{[]string{"remove", "--all", "--purge"}, exitDone, "nothing to change", "nothing is installed"},
 		{[]string{"status"}, exitDone, "nothing is installed", ""},
 	} {
 		r := runWith(t, env, append([]string{"protect"}, step.args...)...)

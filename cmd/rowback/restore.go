@@ -39,10 +39,11 @@ func newRestoreCommand(s *settings) *cobra.Command {
 		Short: "Brings back the rows that a deletion removed",
 		Long: `Brings back exactly the rows that the deletions with these IDs (or unique
 beginnings of them) removed: takes them from their images in the journal where
-it has those (capture: rows), else by key from the recovery database, inserts them into production in one transaction, and verifies every row and
-foreign key before it commits. Rows that are there are never changed; links that
-the deletion set to NULL are restored where they still are. What cannot be
-restored is listed, with the reason.
+it has those (capture: rows), else by key from the recovery database, inserts
+them into production in one transaction, and verifies every row and foreign key
+before it commits. Rows that are there are never changed; links that the deletion
+set to NULL are restored where they still are. What cannot be restored is listed,
+with the reason.
 
 Instead of IDs, a filter selects whole committed deletions, or --table with
 --keys takes keys from a file: JSON objects such as {"id":42}, what 'rowback log
@@ -58,8 +59,8 @@ that nobody has touched since, and cuts the links that it restored; rows that
 others refer to by now stay and are listed. It needs no recovery database.
 
 Where the two schemas have drifted apart, the configuration says what has become
-of a table or column, and what new columns get, under the key restore; see the
-example file. A new rule (NOT NULL, CHECK) that rows would break, or a type they
+of a table or column, and what new columns get, under the key restore; see
+'rowback help configuration'. A new rule (NOT NULL, CHECK) that rows would break, or a type they
 do not fit, is refused by name before anything is written.
 
 Exit codes: 0 every row is back; 3 done, and some rows could not be restored;
@@ -215,9 +216,29 @@ func (o restoreOptions) source(ctx context.Context, j journal.Journal, f journal
 	case o.keys != "":
 		return recovery.FromKeyFile(o.keys, o.table)
 	case len(ids) > 0:
+		ids, err := ofHolds(ctx, j, ids)
+		if err != nil {
+			return nil, err
+		}
 		return recovery.FromIDs(ctx, j, ids)
 	}
 	return recovery.FromFilter(ctx, j, f)
+}
+
+// ofHolds puts the entries that held statements led to in the place of their
+// IDs: those are the reference that their clients were told.
+func ofHolds(ctx context.Context, j journal.Journal, ids []string) ([]string, error) {
+	out := slices.Clone(ids)
+	for i, id := range ids {
+		if _, err := j.Entry(ctx, id); errors.Is(err, journal.ErrNotFound) {
+			e, err := entryOfHold(ctx, j, id, err)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = e.ID
+		}
+	}
+	return out, nil
 }
 
 func printReport(w io.Writer, r *recovery.Report, output string) error {
@@ -231,6 +252,29 @@ func printReport(w io.Writer, r *recovery.Report, output string) error {
 
 // restoreError gives an error of recovery its exit code.
 func restoreError(err error) error {
+	err = recoveryError(err)
+	if refusal := (*recovery.Refusal)(nil); errors.As(err, &refusal) {
+		return withCode(exitCode(err), fmt.Errorf("refused, nothing was written: %w", err))
+	}
+	return err
+}
+
+// readEverything lets a role look at all that a tool reads.
+const readEverything = "GRANT SELECT ON ALL TABLES IN SCHEMA … and ON ALL SEQUENCES, or from PostgreSQL 14 on GRANT pg_read_all_data"
+
+// withGrant adds the mend to what a server refused to do.
+func withGrant(err error) error {
+	switch text := err.Error(); {
+	case strings.Contains(text, "permission denied to create database"):
+		return fmt.Errorf("%w; ALTER ROLE … CREATEDB lets the role make one", err)
+	case strings.Contains(text, "permission denied for"):
+		return fmt.Errorf("%w; let the role read: %s", err, readEverything)
+	}
+	return err
+}
+
+// recoveryError is restoreError for what does not write to production.
+func recoveryError(err error) error {
 	var refusal *recovery.Refusal
 	switch {
 	case errors.Is(err, recovery.ErrStopped):
@@ -242,7 +286,7 @@ func restoreError(err error) error {
 	case !errors.As(err, &refusal):
 		return err
 	case refusal.Kind == recovery.Denied:
-		return refusedError(err)
+		return refusedError(withGrant(err))
 	case refusal.Kind == recovery.Differs:
 		return err
 	}

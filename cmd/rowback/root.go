@@ -19,7 +19,7 @@ evidence of every deleted primary key, and restores exactly those rows.
 
 Settings come from flags, then ROWBACK_* in the environment (--tls-cert is
 ROWBACK_TLS_CERT), then the configuration file (YAML, keys named as the flags),
-then defaults.
+then defaults. 'rowback help configuration' prints a file with every key explained.
 
 Exit codes:
   0  done
@@ -70,12 +70,16 @@ Exit codes:
 		newProxyCommand(s),
 		newRestoreCommand(s),
 		newVersionCommand(s),
+		newConfigurationTopic(),
 	)
 	return root
 }
 
 // needsNoSettings: these work whatever the configuration file says.
 func needsNoSettings(cmd *cobra.Command) bool {
+	if _, help := cmd.Annotations[group]; help {
+		return true
+	}
 	for c := cmd; c != nil; c = c.Parent() {
 		switch c.Name() {
 		case "version", "completion", "help", "demo":
