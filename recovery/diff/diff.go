@@ -3,12 +3,14 @@ package diff
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rowback/rowback/catalog"
@@ -280,6 +282,10 @@ func (r *run) work(ctx context.Context, todo <-chan *pair) (err error) {
 			return ctx.Err()
 		}
 		if err := w.compare(ctx, p); err != nil {
+			var said *pgconn.PgError
+			if p.where != "" && errors.As(err, &said) && strings.HasPrefix(said.Code, "42") && said.Code != "42501" {
+				return recovery.Refuse(recovery.Usage, fmt.Sprintf("--where for %s: %v", display(p.backup), err))
+			}
 			return fmt.Errorf("comparing %s: %w", display(p.backup), err)
 		}
 	}

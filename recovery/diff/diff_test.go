@@ -268,7 +268,7 @@ func TestRun_NamesWhatItCannotCompare(t *testing.T) {
 	if text := strings.Join(r.Notes, "\n"); !strings.Contains(text, "public.dropped is not compared: production has no such table any more") || !strings.Contains(text, "public.keyless is not compared: it has no primary key") || r.Clean() {
 		t.Errorf("%+v", r)
 	}
-	for _, o := range []Options{{Tables: []string{"keyless"}}, {Tables: []string{"nowhere"}}, {Tables: []string{"t"}, Where: map[string]string{"keyless": "true"}}} {
+	for _, o := range []Options{{Tables: []string{"keyless"}}, {Tables: []string{"nowhere"}}, {Tables: []string{"t"}, Where: map[string]string{"keyless": "true"}}, {Tables: []string{"t"}, Where: map[string]string{"t": "nothing < 3"}}, {Tables: []string{"t"}, Where: map[string]string{"t": "id <"}}} {
 		o.Production, o.Recovery = l.production, l.recovery
 		var refusal *recovery.Refusal
 		if _, err := Run(t.Context(), o); !errors.As(err, &refusal) || refusal.Kind != recovery.Usage {
