@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rowback/rowback/journal"
 )
@@ -43,10 +44,20 @@ func (a *aftermath) kind(e *journal.Entry) string {
 	switch {
 	case a.undone[e.ID] != "":
 		return string(e.Kind) + ", undone"
-	case a.restored[e.ID] != "":
+	case a.back(e) != "":
 		return string(e.Kind) + ", restored"
 	}
 	return string(e.Kind)
+}
+
+// back is the restore that brought e's rows back: of a deletion none of whose
+// rows is known there is none, whatever restore it was named to.
+func (a *aftermath) back(e *journal.Entry) string {
+	known := func(t journal.Table) bool { return t.KeysCaptured || t.RowsCaptured }
+	if len(e.Tables) > 0 && !slices.ContainsFunc(e.Tables, known) {
+		return ""
+	}
+	return a.restored[e.ID]
 }
 
 // entryOfHold is the entry that a held statement led to once it was allowed;

@@ -62,7 +62,7 @@ func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, since 
 	field("time", e.Time.UTC().Format(time.RFC3339Nano))
 	field("kind", string(e.Kind))
 	field("outcome", string(e.Outcome))
-	field("restored by", since.restored[e.ID])
+	field("restored by", since.back(e))
 	field("undone by", since.undone[e.ID])
 	field("alert", oneLine(e.Alert, 0))
 	field("rule", oneLine(e.Rule, 0))
