@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/proxy"
 )
 
@@ -36,8 +37,10 @@ func (r *run) receive(ctx context.Context) error {
 				return err
 			}
 		case 'C', 's', 'I':
-			if err := r.described(); err != nil {
-				return err
+			if !r.holds() {
+				if err := r.described(); err != nil {
+					return err
+				}
 			}
 			r.end, r.tag = typ, append([]byte(nil), body...)
 			return nil
@@ -139,7 +142,35 @@ func (r *run) row(body []byte) error {
 	return nil
 }
 
+// holds: the client's rows wait for the verdict, as those of a DELETE wait for
+// its end in the server. A client may not bear rows before an error.
+func (r *run) holds() bool {
+	return r.capturing() && r.st.Returning && r.rows == nil && r.s.rules.sheet.Any(func(x *policy.Rule) bool { return refuses(x.Mode) })
+}
+
+// deliver gives the client the rows that were held.
+func (r *run) deliver() error {
+	if !r.holds() {
+		return nil
+	}
+	if err := r.described(); err != nil {
+		return err
+	}
+	for {
+		row, ok, err := r.held.next()
+		if err != nil || !ok {
+			return err
+		}
+		if err := r.w.Reply('D', row); err != nil {
+			return err
+		}
+	}
+}
+
 func (r *run) client(body []byte) error {
+	if r.holds() {
+		return r.held.add(body)
+	}
 	if err := r.described(); err != nil {
 		return err
 	}

@@ -43,7 +43,8 @@
 // No deleting transaction commits before its entry is durable; if the journal
 // cannot be written the statement gets RB002. The client sees its own columns,
 // tags, descriptions and error positions. Injected prepared statements and
-// portals are closed in the same exchange.
+// portals are closed in the same exchange. Of a DELETE that is refused it gets no
+// row, as of one that fails in the server; of what is counted it may.
 //
 // # Limits
 //

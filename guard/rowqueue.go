@@ -11,7 +11,7 @@ import (
 // rowQueueMemory is how many bytes of rows a rowQueue keeps in memory.
 const rowQueueMemory = 1 << 20
 
-// rowQueue holds DataRow bodies for a client that fetches them in portions
+// rowQueue holds DataRow bodies until the verdict, or for a client that fetches them in portions
 // (Execute with max_rows): a captured DELETE runs to its end at once. Beyond a
 // limit they spill to a temporary file. The zero value is empty.
 type rowQueue struct {

@@ -29,6 +29,7 @@ type run struct {
 	rowdesc  bool               // simple protocol: a RowDescription goes to the client
 	fields   []byte             // the RowDescription, until the first row
 	rows     func([]byte) error // takes the client's rows; nil: they go to the client
+	held     rowQueue           // they, until the verdict; see holds
 
 	bind          *heldBind // goes with it; nil: none
 	before, after counts
@@ -53,6 +54,7 @@ type run struct {
 // reached the client when it returns. errFailed: it failed, the client has
 // been told, and the server discards messages up to Sync.
 func (r *run) bracket(ctx context.Context, send func()) error {
+	defer r.held.close()
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
@@ -131,7 +133,10 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 		}
 		return r.s.refuse(ctx, r.w, changedError())
 	}
-	return r.verdict(ctx)
+	if err := r.verdict(ctx); err != nil {
+		return err
+	}
+	return r.deliver()
 }
 
 // sendAfter sends the counters' second reading, and takes the ticket back.
