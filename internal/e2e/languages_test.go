@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,6 +36,18 @@ UnknownPostgresError RB001 ERROR False
 in a transaction RB001`, 5) + "\n1500 1500\n"},
 	{"SQLAlchemy", python("sqlalchemy_suite.py"), strings.Repeat("\nDatabaseError RB001\n1500 1500", 3) + "\n"},
 	{"Django", python("django_suite.py"), strings.Repeat("\nDatabaseError RB001\n1500 1500", 4) + "\n"},
+	{"node pg", node("node_pg_suite.js"), strings.Repeat(`
+DatabaseError RB001 ERROR
+in a transaction RB001
+25P02`, 4) + "\n" + `{"count":"1500","children":"1500"}` + "\n"},
+	{"node postgres", node("node_postgres_suite.mjs"), strings.Repeat(`
+PostgresError RB001 ERROR
+in a transaction RB001`, 4) + `
+[{"before":1}]
+RB001
+[{"after":2}]
+SELECT 1 [["count",20,0],["children",20,0]] [{"count":"1500","children":"1500"}]
+`},
 }
 
 func TestLanguages(t *testing.T) {
@@ -68,6 +81,30 @@ func python(script string) func(context.Context, ...string) *exec.Cmd {
 		cmd.Env = append(os.Environ(), "PYTHONHASHSEED=0") // the order of sets, and so of Django's statements
 		return cmd
 	}
+}
+
+// node finds its modules where scripts/bootstrap has put them.
+func node(script string) func(context.Context, ...string) *exec.Cmd {
+	run := command("node", "testdata/"+script)
+	return func(ctx context.Context, args ...string) *exec.Cmd {
+		cmd := run(ctx, args...)
+		cmd.Env = append(os.Environ(), "NODE_PATH="+filepath.Join(nodeModules(), "node_modules"))
+		return cmd
+	}
+}
+
+func nodeModules() string {
+	if dir := os.Getenv("ROWBACK_NODE"); dir != "" {
+		return dir
+	}
+	if os.Geteuid() == 0 {
+		return "/var/cache/rowback/node"
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return err.Error() // node then says that it finds no modules there
+	}
+	return filepath.Join(dir, "rowback", "node")
 }
 
 func command(name string, before ...string) func(context.Context, ...string) *exec.Cmd {
