@@ -7,6 +7,10 @@
 //   - clients of other languages (languages_test.go): the same on common tables
 //     (testdata/clients.sql), a script each. The journal then names just the rows
 //     that are gone; and what a blocked DELETE looks like is asked separately.
+//   - poolers: pgbouncer before the proxy and behind it, in session and in transaction
+//     mode, with clients of one pool in turn: counted, blocked, recorded, canceled.
+//     In transaction mode, named prepared statements and what else belongs to a
+//     session are left out, as without the proxy.
 //   - restores: what the proxy captured comes back, also in random schemas, where
 //     an oracle says what must.
 //   - the demo: whole, interrupted, and left running.

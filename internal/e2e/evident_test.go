@@ -16,16 +16,22 @@ import (
 	"github.com/rowback/rowback/internal/pgtest"
 )
 
-// evident checks that the journal names just the rows of clients.sql that are
+// evident checks that the shared proxy's journal names just the rows of clients.sql that are
 // gone from a database, each once.
 func evident(t *testing.T, database string) {
+	t.Helper()
+	evidentIn(t, filepath.Join(shared.dir, "journal"), database)
+}
+
+// evidentIn is evident for the journal of another proxy.
+func evidentIn(t *testing.T, journal, database string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), pgtest.Shared(t).URL(database))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	recorded, n := journaled(t, filepath.Join(shared.dir, "journal"), database), 0
+	recorded, n := journaled(t, journal, database), 0
 	for _, table := range []string{"parent", "child"} {
 		rows, err := conn.Query(t.Context(), "SELECT number FROM generate_series(1, 1500) number WHERE NOT EXISTS (SELECT FROM "+table+" WHERE id = number) ORDER BY 1")
 		if err != nil {
