@@ -19,6 +19,14 @@ func (s *serverID) get() string {
 	return ""
 }
 
+// askAgain asks for it whether it is known or not: the server may have been
+// replaced by one of another cluster.
+func (s *serverID) askAgain(ctx context.Context, q catalog.Querier) {
+	if id, err := catalog.ServerID(ctx, q); err == nil && id != "" {
+		s.is.Store(&id)
+	}
+}
+
 // ask asks for it once. q's queries may fail without harm: a role that may not
 // know gets no answer.
 func (s *serverID) ask(ctx context.Context, q catalog.Querier) {

@@ -21,10 +21,13 @@ func (j *Judge) settle(ctx context.Context, db *database, q catalog.Querier) {
 	}
 	run, err := serverRun(ctx, q)
 	if err != nil {
-		j.o.Logger.Warn("entries stay in doubt", "entries", len(doubts), "database", db.name, "error", err)
+		if db.explain("server", err.Error()) {
+			j.o.Logger.Warn("entries stay in doubt", "entries", len(doubts), "database", db.name, "error", err)
+		}
 		return
 	}
-	db.server.ask(ctx, q)
+	db.settled("server") // it can tell again
+	db.server.askAgain(ctx, q)
 	for _, id := range doubts {
 		outcome, err := j.settleOne(ctx, q, id, run, db.server.get())
 		if err == nil && outcome != journal.InDoubt {
@@ -110,10 +113,22 @@ func restored(p probed, xid uint64) (journal.Outcome, error) {
 	return "", fmt.Errorf("the server was restarted since: of %d rows that transaction %d was to restore, %d are not there and none is as it inserted it", p.asked, xid, p.absent)
 }
 
+// errStandby: it may not know yet what the primary has committed, nor which
+// transaction ids that has given out.
+var errStandby = errors.New("the server is a standby; its primary has to be asked")
+
 // serverRun is the start of the server's run, zero if it is not known.
 func serverRun(ctx context.Context, q catalog.Querier) (time.Time, error) {
-	epoch, err := one(ctx, q, "SELECT "+catalog.RunSQL)
-	return catalog.RunStart(epoch), err
+	rows, err := q.Query(ctx, "SELECT pg_catalog.pg_is_in_recovery()::pg_catalog.text, "+catalog.RunSQL)
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case len(rows) != 1 || len(rows[0]) != 2:
+		return time.Time{}, fmt.Errorf("%w: run", errMalformed)
+	case text(rows[0][0]) == "true":
+		return time.Time{}, errStandby
+	}
+	return catalog.RunStart(text(rows[0][1])), nil
 }
 
 func one(ctx context.Context, q catalog.Querier, sql string) (string, error) {

@@ -64,10 +64,17 @@
 //
 // A client is judged by the certificates that were in force when it came, see Reload.
 //
+// # Several servers
+//
+// Hosts are tried in order. With target_session_attrs new sessions go only to those
+// that have the role (roles.go), and wait for one as long as connect_timeout, so that
+// a failover is a pause to who connects; sessions end with their server. A client
+// cannot be moved once it has logged in: in the second until a change of roles is
+// known it may be refused with 08001, and is to connect again.
+//
 // # Limits
 //
-// TLS is not offered on unix sockets, as in PostgreSQL. target_session_attrs in
-// the upstream setting is refused. During an exchange a client that goes away is
+// TLS is not offered on unix sockets, as in PostgreSQL. During an exchange a client that goes away is
 // noticed when it is written to or read from, as a busy server does.
 // See pending for the one order of messages that its bookkeeping cannot tell.
 package proxy

@@ -1,14 +1,19 @@
 package proxy
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
+	"sync"
+	"time"
 )
 
 // legs are what a session is made of on both sides, as long as nothing is reloaded.
 type legs struct {
-	tls   *tls.Config // of the clients' side; nil: none
-	hosts []host
+	tls     *tls.Config // of the clients' side; nil: none
+	hosts   []host
+	roles   *roles        // nil: any host will do
+	timeout time.Duration // of an attempt to reach a server
 }
 
 // Reload reads the files that Options.Upstream names again. With apply what they
@@ -18,7 +23,7 @@ func (s *Server) Reload(t *tls.Config) (apply func(), err error) {
 	if s.o.RequireTLS && t == nil {
 		return nil, errors.New("TLS is required of clients, but there is no certificate for it: give one")
 	}
-	hosts, err := parseUpstream(s.o.Upstream, s.o.ConnectTimeout)
+	l, err := parseUpstream(s.o)
 	if err != nil {
 		return nil, err
 	}
@@ -28,5 +33,39 @@ func (s *Server) Reload(t *tls.Config) (apply func(), err error) {
 		// As PostgreSQL: a client that a CA has been taken from must not get in by an old ticket.
 		t.SessionTicketsDisabled = true
 	}
-	return func() { s.legs.Store(&legs{t, hosts}) }, nil
+	l.tls = t
+	return func() { s.use(l) }, nil
+}
+
+// use puts l in force, and has its roles watched while s serves.
+func (s *Server) use(l *legs) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unwatch != nil {
+		s.unwatch()
+		s.unwatch = nil
+	}
+	s.legs.Store(l)
+	if l.roles != nil && s.watch != nil {
+		s.unwatch = s.watch(l.roles)
+	}
+}
+
+// watching has roles watched from now on; stop ends that, when ctx has ended.
+func (s *Server) watching(ctx context.Context) (stop func()) {
+	var watchers sync.WaitGroup
+	s.mu.Lock()
+	s.watch = func(r *roles) context.CancelFunc {
+		ctx, cancel := context.WithCancel(ctx)
+		watchers.Go(func() { r.watch(ctx) })
+		return cancel
+	}
+	s.mu.Unlock()
+	s.use(s.legs.Load())
+	return func() {
+		s.mu.Lock()
+		s.watch = nil
+		s.mu.Unlock()
+		watchers.Wait()
+	}
 }

@@ -34,6 +34,11 @@ func serve(t *testing.T, o Options) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- s.Serve(ctx) }()
+	eventually(t, "it serves", func() bool { // its goroutines are no later server's leak
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.stopAll != nil
+	})
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -13,36 +13,96 @@ import (
 // tried in order as libpq does: the next one if a host cannot be reached or is
 // starting up; the host's other endpoint (sslmode allow, prefer) if it refuses
 // this one before it asks for anything. The server's first message waits in sin.
+// Where a role is asked for, hosts that have it are waited for as long as an
+// attempt to connect may take.
 func (r *relay) open(ctx context.Context) error {
 	var failed []error
-	for i, h := range r.legs.hosts {
-		for j, ep := range h.endpoints {
-			code, err := r.openEndpoint(ctx, ep)
-			if err != nil {
-				failed = append(failed, err)
-				if isDialError(err) {
-					break // the host's other endpoint will not be reached either
-				}
-				continue
+	if r.legs.roles == nil {
+		for i := range r.legs.hosts {
+			opened, errs := r.openHost(ctx, i, i == len(r.legs.hosts)-1)
+			if opened {
+				return nil
 			}
-			lastEndpoint, lastHost := j == len(h.endpoints)-1, i == len(r.legs.hosts)-1
-			if code == codeInvalidAuth && !lastEndpoint || code == "57P03" && !lastHost {
-				r.server.Close()
-				if code == "57P03" {
-					break
-				}
-				continue
+			failed = append(failed, errs...)
+		}
+		return cannotConnect(failed)
+	}
+	waited, cancel := context.WithTimeout(ctx, r.legs.timeout)
+	defer cancel()
+	for {
+		which, err := r.legs.roles.await(waited)
+		if err != nil {
+			return cannotConnect(append(failed, err))
+		}
+		failed = nil
+		for _, i := range which {
+			opened, errs := r.openHost(ctx, i, false)
+			if opened {
+				r.standby = r.legs.roles.standby(i)
+				return nil
 			}
-			return nil
+			r.legs.roles.lost(i)
+			failed = append(failed, errs...)
+		}
+		if noFiles(errors.Join(failed...)) {
+			return cannotConnect(failed)
+		}
+		select { // it may answer who watches it, and not us
+		case <-time.After(50 * time.Millisecond):
+		case <-waited.Done():
 		}
 	}
-	if full := errors.Join(failed...); errors.Is(full, syscall.EMFILE) || errors.Is(full, syscall.ENFILE) {
+}
+
+func cannotConnect(failed []error) error {
+	if full := errors.Join(failed...); noFiles(full) {
 		return &clientError{code: codeTooManyConnections, message: "sorry, too many clients already",
 			hint: "The proxy may not open more files: it needs two for each session (ulimit -n, LimitNOFILE).", cause: full}
 	}
 	return &clientError{code: codeCannotConnect, message: "the proxy cannot reach the database server",
 		detail: errors.Join(failed...).Error(),
 		hint:   "Check that the server runs and that the proxy's upstream setting names it.", cause: errors.Join(failed...)}
+}
+
+// noFiles reports whether no more files can be opened: no other host will help.
+func noFiles(err error) bool { return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) }
+
+// openHost connects to one host; last: what it says is the client's answer, even
+// if it is starting up.
+func (r *relay) openHost(ctx context.Context, i int, last bool) (opened bool, failed []error) {
+	endpoints := r.legs.hosts[i].endpoints
+	for j, ep := range endpoints {
+		code, err := r.openEndpoint(ctx, ep)
+		switch {
+		case err != nil:
+			failed = append(failed, err)
+			if isDialError(err) {
+				return false, failed // the host's other endpoint will not be reached either
+			}
+			continue
+		case code == "57P03" && !last:
+			r.server.Close()
+			return false, append(failed, errors.New(ep.addr+" is starting up or shutting down"))
+		case code == codeInvalidAuth && j < len(endpoints)-1:
+			r.server.Close()
+			continue
+		}
+		return true, nil
+	}
+	return false, failed
+}
+
+// moved is why the server is not the one that it was chosen for, by what it has said
+// so far: its role has just changed.
+func (r *relay) moved() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	is := r.params["in_hot_standby"]
+	if r.standby == "" || is == "" || is == r.standby {
+		return nil
+	}
+	return &clientError{code: codeCannotConnect, message: "the database server has just changed its role",
+		hint: "Connect again: the proxy looks for one that has the role which target_session_attrs asks for."}
 }
 
 // openEndpoint returns the SQLSTATE if the server's first message is an error.

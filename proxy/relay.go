@@ -16,15 +16,16 @@ import (
 // stops the other side's reads. Two goroutines do this where a side is under
 // TLS; all other sessions are on a loop (onloop.go).
 type relay struct {
-	srv    *Server
-	legs   *legs
-	ctx    context.Context // of the session
-	log    *slog.Logger
-	unhook func() bool // undoes what the end of ctx does
-	info   Info
-	start  []byte // the startup packet, as it came
-	client net.Conn
-	server net.Conn
+	srv     *Server
+	legs    *legs
+	ctx     context.Context // of the session
+	log     *slog.Logger
+	unhook  func() bool // undoes what the end of ctx does
+	info    Info
+	start   []byte // the startup packet, as it came
+	client  net.Conn
+	server  net.Conn
+	standby string // what it is expected to say of in_hot_standby; "": anything
 	// clientTLS: the client's side is under TLS.
 	clientTLS bool
 	ep        endpoint // what server is connected to

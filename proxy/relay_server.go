@@ -91,6 +91,9 @@ func (r *relay) relayAnswers(n int, err error) error {
 func (r *relay) greet() error {
 	for {
 		n, err := r.scanServer()
+		if moved := r.moved(); moved != nil {
+			return moved
+		}
 		if n > 0 {
 			err = errors.Join(err, r.passToClient(n))
 			r.relayed()

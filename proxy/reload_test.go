@@ -142,8 +142,6 @@ func TestUpstream_DirectTLS(t *testing.T) {
 	a := newAuthority(t)
 	cert, key := a.issue(t, "proxy")
 	near := serve(t, Options{TLS: mustLoad(t, cert, key, ""), RequireTLS: true})
-	dial(t, near)
-	eventually(t, "it serves", func() bool { return near.Stats().Accepted > 0 }) // and its goroutines are its own
 	s := serve(t, Options{Upstream: "postgres://" + near.Addr().String() + "/?sslnegotiation=direct&sslmode=verify-full&sslrootcert=" + a.CA})
 	testCancel(t, proxyURL(s, "postgres"))
 }

@@ -26,6 +26,9 @@ type Server struct {
 	done     chan struct{}      // closed when Serve has returned
 	conns    sync.WaitGroup     // one for each accepted connection
 
+	watch   func(*roles) context.CancelFunc // while Serve runs; guarded by mu
+	unwatch context.CancelFunc              // ends the watch of legs' roles; likewise
+
 	loops []*loop // of sessions without TLS; none but on Linux
 	turn  atomic.Uint64
 
@@ -74,9 +77,11 @@ func (s *Server) Serve(ctx context.Context) error {
 	defer stopAll()
 	starting, stopNew := context.WithCancel(ctx)
 	defer stopNew()
-	s.mu.Lock()
-	s.stopAll, s.stopNew = stopAll, stopNew
-	s.mu.Unlock()
+	unwatched := s.watching(ctx)
+	defer func() {
+		stopAll()
+		unwatched()
+	}()
 	stop := context.AfterFunc(ctx, func() { s.closeListener() })
 	defer stop()
 	for range max(1, runtime.GOMAXPROCS(0)/2) { // the other half is for servers, Sessions and TLS
@@ -85,6 +90,9 @@ func (s *Server) Serve(ctx context.Context) error {
 			defer l.close()
 		}
 	}
+	s.mu.Lock()
+	s.stopAll, s.stopNew = stopAll, stopNew
+	s.mu.Unlock()
 	err := s.accept(ctx, starting)
 	s.conns.Wait()
 	return errors.Join(err, s.closeListener())

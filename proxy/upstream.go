@@ -30,22 +30,26 @@ type host struct {
 	endpoints []endpoint
 }
 
-// parseUpstream reads Options.Upstream. The environment (PGSSLMODE, …) and service files count as with psql.
-func parseUpstream(s string, timeout time.Duration) ([]host, error) {
-	if s == "" {
+// parseUpstream reads Options.Upstream, but for Options. The environment (PGSSLMODE, …)
+// and service files count as with psql.
+func parseUpstream(o Options) (*legs, error) {
+	if o.Upstream == "" {
 		return nil, errors.New("no upstream server: give host:port or a postgres URL")
 	}
-	c, err := pgconn.ParseConfig(upstreamURL(s))
+	c, err := pgconn.ParseConfig(upstreamURL(o.Upstream))
 	if err != nil {
 		return nil, fmt.Errorf("upstream: %w", err) // pgconn leaves the password out
 	}
-	if c.ValidateConnect != nil {
-		return nil, errors.New("upstream: target_session_attrs is not supported: name the server to use")
-	}
+	l := &legs{timeout: o.ConnectTimeout}
 	if c.ConnectTimeout > 0 {
-		timeout = c.ConnectTimeout
+		l.timeout = c.ConnectTimeout
 	}
+	if _, is := c.RuntimeParams["load_balance_hosts"]; is { // pgx takes it for a setting of the server
+		return nil, errors.New("upstream: load_balance_hosts is not supported: hosts are tried in order")
+	}
+	timeout := l.timeout
 	var hosts []host
+	var configs []*pgconn.Config
 	add := func(name string, port uint16, t *tls.Config) {
 		ep := endpoint{network: "tcp", addr: net.JoinHostPort(name, strconv.Itoa(int(port))), tls: t, timeout: timeout,
 			direct: t != nil && c.SSLNegotiation == "direct"}
@@ -54,6 +58,10 @@ func parseUpstream(s string, timeout time.Duration) ([]host, error) {
 		}
 		if n := len(hosts); n == 0 || hosts[n-1].name != ep.addr {
 			hosts = append(hosts, host{name: ep.addr})
+			configs = append(configs, probeConfig(c, name, port, t))
+		} else {
+			one := configs[n-1]
+			one.Fallbacks = append(one.Fallbacks, &pgconn.FallbackConfig{Host: name, Port: port, TLSConfig: t})
 		}
 		h := &hosts[len(hosts)-1]
 		if n := len(h.endpoints); n > 0 && ep.tls == nil {
@@ -68,7 +76,22 @@ func parseUpstream(s string, timeout time.Duration) ([]host, error) {
 	for _, f := range c.Fallbacks {
 		add(f.Host, f.Port, f.TLSConfig)
 	}
-	return hosts, nil
+	l.hosts = hosts
+	if c.ValidateConnect != nil {
+		l.roles = newRoles(configs, c.ValidateConnect, timeout, o.Logger)
+	}
+	return l, nil
+}
+
+// probeConfig is how one host is asked for its role.
+func probeConfig(c *pgconn.Config, name string, port uint16, t *tls.Config) *pgconn.Config {
+	one := c.Copy()
+	one.Host, one.Port, one.TLSConfig, one.Fallbacks, one.ValidateConnect = name, port, t, nil, nil
+	if one.Database == "" {
+		one.Database = "postgres"
+	}
+	one.RuntimeParams["application_name"] = "rowback"
+	return one
 }
 
 func upstreamURL(s string) string {

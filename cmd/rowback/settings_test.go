@@ -145,6 +145,21 @@ func TestSettings_BadFile(t *testing.T) {
 	}
 }
 
+// Roles of servers cannot be found out without a user, whom clients are not asked for.
+func TestSettings_RolesNeedAUser(t *testing.T) {
+	inDirectory(t)
+	for upstream, good := range map[string]bool{
+		"postgres://a,b/?target_session_attrs=primary": false, "host=a,b target_session_attrs=standby": false,
+		"postgres://u@a,b/?target_session_attrs=primary": true, "host=a,b user=u target_session_attrs=standby": true,
+		"postgres://a,b/?target_session_attrs=any": true,
+	} {
+		_, _, err := loaded(t, map[string]string{"ROWBACK_UPSTREAM": upstream})
+		if (err == nil) != good || err != nil && !strings.Contains(err.Error(), "needs a user") {
+			t.Errorf("%s: %v", upstream, err)
+		}
+	}
+}
+
 func TestSettings_Validated(t *testing.T) {
 	inDirectory(t)
 	good := []map[string]string{

@@ -22,7 +22,7 @@ func (s *settings) validate() error {
 		err  error
 	}{
 		{"listen", checkListen(s.Listen)},
-		{"upstream", checkServer(s.Upstream)},
+		{"upstream", checkUpstream(s.Upstream)},
 		{"journal", checkJournal(s.Journal)},
 		{"journal-keep", checkKeep(s.JournalKeep)},
 		{"journal-max-size", checkSize(s.JournalMaxSize)},
@@ -137,6 +137,19 @@ func checkServer(value string) error {
 		if err := checkHostPort(one, true); err != nil {
 			return fmt.Errorf("%w; give host:port or a postgres URL", err)
 		}
+	}
+	return nil
+}
+
+// checkUpstream is checkServer; and where roles of servers are asked for there is a
+// user to find them out.
+func checkUpstream(value string) error {
+	if err := checkServer(value); err != nil {
+		return err
+	}
+	config, err := pgconn.ParseConfig(connString(value))
+	if err == nil && config.ValidateConnect != nil && !namesUser(value) {
+		return errors.New("target_session_attrs needs a user, by which the proxy asks each server for its role; give postgres://USER@…, with the password in ~/.pgpass")
 	}
 	return nil
 }
