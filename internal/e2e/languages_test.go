@@ -36,6 +36,13 @@ UnknownPostgresError RB001 ERROR False
 in a transaction RB001`, 5) + "\n1500 1500\n"},
 	{"SQLAlchemy", python("sqlalchemy_suite.py"), strings.Repeat("\nDatabaseError RB001\n1500 1500", 3) + "\n"},
 	{"Django", python("django_suite.py"), strings.Repeat("\nDatabaseError RB001\n1500 1500", 4) + "\n"},
+	{"Ruby", command("ruby", "testdata/ruby_suite.rb"), strings.Repeat(`
+PG::ServerError RB001 0
+in a transaction RB001 0`, 3) + "\n" + `[["1500", "1500"]]` + "\n"},
+	{"Perl", command("/usr/bin/perl", "testdata/perl_suite.pl"), strings.Repeat(`
+RB001 1
+in a transaction RB001 4`, 3) + "\n1 1 count count 1500,1500\n"},
+	{"PHP", command("php", "testdata/php_suite.php"), strings.Repeat("\nPDOException RB001", 4) + "\nRB001\nRB001\n" + `["1500","1500"]` + "\n"},
 	{"node pg", node("node_pg_suite.js"), strings.Repeat(`
 DatabaseError RB001 ERROR
 in a transaction RB001
