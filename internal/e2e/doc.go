@@ -1,6 +1,6 @@
 // Package e2e is a test of the whole program, built and run as users run it:
 //
-//   - clients: psql, psycopg2, JDBC and pgx each run one script directly and
+//   - clients: psql, psycopg2, JDBC, pgx and lib/pq each run one script directly and
 //     through `rowback proxy`, and what they print is compared to the byte. The
 //     deletions in it stay below the threshold: above it, clients are meant to see
 //     a difference.
