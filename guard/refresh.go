@@ -25,18 +25,23 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		s.db.due.Store(true)
 	}
 	q := lookup{w: w, own: s.wasClean && w.TxStatus() == 'I'}
-	if q.own {
-		q.first = loadSettings
-		s.db.server.ask(ctx, q)
-		s.j.settle(ctx, s.db, lookup{w: w, own: true, first: probeSettings})
-	}
-	if s.db.view.Load() == nil {
+	first := s.db.view.Load() == nil
+	if first {
 		s.db.loading.Lock() // nobody can judge without one
 	} else if !s.db.loading.TryLock() {
 		s.view = s.fallback()
 		return nil
 	}
 	defer s.db.loading.Unlock()
+	if v := s.db.view.Load(); first && v != nil && q.own && !s.private && !s.redefined && !s.db.outdated.Load() {
+		s.view = v // another session has read it while this one waited
+		return nil
+	}
+	if q.own {
+		q.first = loadSettings
+		s.db.server.ask(ctx, q)
+		s.j.settle(ctx, s.db, lookup{w: w, own: true, first: probeSettings})
+	}
 	s.redefined = false
 	view, err := s.load(ctx, q)
 	switch {
@@ -64,7 +69,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		return nil
 	}
 	s.db.view.Store(view)
-	s.db.due.Store(false)
+	s.db.due.Store(s.db.outdated.Load()) // it may have changed again meanwhile
 	return nil
 }
 

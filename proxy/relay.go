@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -147,8 +148,11 @@ func (r *relay) stopLocked(err error) {
 	if r.cause != nil {
 		return
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		err = errEnded
+	case !r.ready && errors.Is(err, os.ErrDeadlineExceeded):
+		err = late(err)
 	}
 	r.cause = err
 	r.cond.Broadcast()
@@ -157,6 +161,16 @@ func (r *relay) stopLocked(err error) {
 	}
 	r.client.SetDeadline(time.Unix(1, 0))
 	r.endLocked()
+}
+
+// late is the error of a session that was not ready within StartupTimeout,
+// whoever was waited for.
+func late(err error) error {
+	if ce := (*clientError)(nil); errors.As(err, &ce) {
+		return err
+	}
+	return &clientError{code: codeConnectionFailure, message: "the session was not ready for queries in time",
+		hint: "The database server may be overloaded, or was waiting for the client to authenticate.", cause: errors.New(err.Error())}
 }
 
 // nextRead reads once into b. On a loop it does not wait: it leaves the

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -83,6 +84,45 @@ func wantClosed(t *testing.T, c net.Conn) {
 	}
 	if e := net.Error(nil); errors.As(err, &e) && e.Timeout() {
 		t.Error("the connection is still open")
+	}
+}
+
+// Who is not ready in time is told so, whoever was slow, and at whatever stage.
+func TestStartup_NotReadyInTime(t *testing.T) {
+	for stage, said := range map[string][]byte{
+		"nothing said":         nil,
+		"asked for a password": appendFrame(nil, 'R', []byte{0, 0, 0, 3}),
+		"authenticated":        appendFrame(appendFrame(nil, 'R', []byte{0, 0, 0, 0}), 'K', []byte("12345678")),
+	} {
+		t.Run(stage, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var server sync.WaitGroup
+			server.Go(func() {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer c.Close()
+				io.CopyN(io.Discard, c, int64(len(packet(3<<16, startupBody))))
+				c.Write(said)
+				io.Copy(io.Discard, c)
+			})
+			t.Cleanup(func() {
+				l.Close()
+				server.Wait()
+			})
+			s := serve(t, Options{Upstream: "postgres://" + l.Addr().String() + "/?sslmode=disable", StartupTimeout: 50 * time.Millisecond})
+			c := dial(t, s)
+			write(t, c, packet(3<<16, startupBody))
+			code := codeConnectionFailure
+			if said == nil {
+				code = codeCannotConnect
+			}
+			wantError(t, c, code)
+		})
 	}
 }
 

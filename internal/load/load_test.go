@@ -81,18 +81,29 @@ func TestBusy(t *testing.T) {
 	c := pgtest.Shared(t)
 	pgtest.Exec(t, c.URL("postgres"), "DROP TABLE IF EXISTS busy", "CREATE TABLE busy (id int PRIMARY KEY)", fmt.Sprintf("INSERT INTO busy SELECT generate_series(0, %d)", busy()))
 	p := serve(t, 0, c.Addr())
-	var failed atomic.Int64
-	all(t, busy(), busy(), func(i int) error {
-		one, code, err := begin(p.addr)
-		if err != nil || code != "" {
-			return fmt.Errorf("%w %s", err, code)
+	clients := make([]*client, busy())
+	all(t, busy(), 64, func(i int) (err error) {
+		var code string
+		if clients[i], code, err = begin(p.addr); err == nil && code != "" {
+			err = fmt.Errorf("refused with SQLSTATE %s", code)
 		}
-		defer one.conn.Close()
+		return err
+	})
+	began := time.Now()
+	all(t, busy(), busy(), func(i int) error {
 		for range 50 {
-			if err := one.query("SELECT count(*) FROM busy WHERE id = " + strconv.Itoa(i)); err != nil {
+			if err := clients[i].query("SELECT count(*) FROM busy WHERE id = " + strconv.Itoa(i)); err != nil {
 				return err
 			}
 		}
+		return nil
+	})
+	t.Logf("%d sessions read: %.0f statements a second", busy(), float64(50*busy())/time.Since(began).Seconds())
+	var failed atomic.Int64
+	began = time.Now()
+	all(t, busy(), busy(), func(i int) error {
+		one := clients[i]
+		defer one.conn.Close()
 		if err := one.query("DELETE FROM busy WHERE id = " + strconv.Itoa(i)); err != nil {
 			return err
 		}
@@ -101,6 +112,7 @@ func TestBusy(t *testing.T) {
 		}
 		return nil
 	})
+	t.Logf("and delete: %.0f statements a second", float64(2*busy())/time.Since(began).Seconds())
 	if n := failed.Load(); n > 0 {
 		t.Errorf("%d deletions of nothing failed", n)
 	}
