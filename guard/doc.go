@@ -107,6 +107,10 @@
 // What an allowance gave to a transaction that the proxy did not live to see
 // rolled back stays used.
 //
+// While a proxy's process and the one that takes over from it write one embedded
+// journal (Beside), each counts what the other removed as the journal shows it, every
+// Options.Refresh: so much later is a window that only both together fill seen as full.
+//
 // # Several proxies
 //
 // Where the journal is shared (journal.Fleet), windows are counted in it: what is

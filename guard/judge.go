@@ -27,6 +27,7 @@ type Judge struct {
 	rules   atomic.Pointer[policy.Policy]
 	windows *windows
 	fleet   journal.Fleet // nil: the journal is this proxy's alone
+	beside  atomic.Bool   // see Beside
 }
 
 // SetPolicy replaces the policy; statements under way keep the old one. The
@@ -99,10 +100,6 @@ func (j *Judge) doubt(ctx context.Context, kind journal.Kind) error {
 	return nil
 }
 
-// Inherit takes the entries into care that a process has left in doubt that wrote
-// the journal beside this one, and has ended.
-func (j *Judge) Inherit(ctx context.Context) error { return j.doubt(ctx, journal.Deletion) }
-
 // Session implements proxy.Judge.
 func (j *Judge) Session(_ context.Context, info proxy.Info) proxy.Session {
 	s := &session{
@@ -137,6 +134,11 @@ func (j *Judge) Run(ctx context.Context) {
 			j.o.Logger.Warn("restores in doubt are not settled", "error", err)
 		}
 		j.keepFleet(ctx)
+		if j.beside.Load() {
+			if err := j.recount(ctx); err != nil && ctx.Err() == nil {
+				j.o.Logger.Warn("windows do not count what the other process of this proxy removes", "error", err)
+			}
+		}
 	}
 }
 

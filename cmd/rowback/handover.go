@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -158,6 +159,7 @@ func (v *serving) retire(d *duties) error {
 	if v.admin != nil {
 		v.admin.retire()
 	}
+	v.countBoth(d.cmd.Context())
 	v.retired, v.overdue = true, nil
 	if v.limit > 0 {
 		v.overdue = time.After(v.limit)
@@ -165,6 +167,16 @@ func (v *serving) retire(d *duties) error {
 	v.tell(fmt.Sprintf("MAINPID=%d", v.next.PID()))
 	v.logger.Info("handed over; sessions here go on until their clients end them", "pid", v.next.PID(), "sessions", v.server.Stats().Sessions, "limit", v.limit)
 	return nil
+}
+
+// countBoth has windows count what the other process removes, too.
+func (v *serving) countBoth(ctx context.Context) {
+	if v.judge == nil {
+		return
+	}
+	if err := v.judge.Beside(ctx); err != nil {
+		v.logger.Warn("windows do not count yet what the other process removes", "error", err)
+	}
 }
 
 // nextLost notes that the next process is gone. stop: clients have nobody to go to.

@@ -173,6 +173,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		if err := elder.Ready(); err != nil {
 			return err
 		}
+		v.countBoth(ctx)
 	}
 	v.tell(daemon.SdNotifyReady)
 	fmt.Fprintf(cmd.ErrOrStderr(), "listening on %s\n", v.server.Addr())

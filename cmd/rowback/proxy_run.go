@@ -110,4 +110,7 @@ func (v *serving) inherit(ctx context.Context) {
 	if err := v.judge.Inherit(ctx); err != nil {
 		v.logger.Error("what they left in doubt is settled after the next restart", "error", err)
 	}
+	if v.retired { // there is the one after it
+		v.countBoth(ctx)
+	}
 }

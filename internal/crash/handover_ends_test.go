@@ -3,10 +3,12 @@ package crash
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -187,4 +189,50 @@ func TestHandover_CancelReachesOldSessions(t *testing.T) {
 func rollback(c *pgx.Conn) error {
 	_, err := c.Exec(context.Background(), "ROLLBACK")
 	return err
+}
+
+// A window counts what sessions of both processes remove.
+func TestHandover_Window(t *testing.T) {
+	p, old, _, url, _ := succeeded(t, "rules:\n  - name: slowly\n    tables: [children]\n    windows: [{rows: 10, per: 1h}]\n")
+	if err := rollback(old); err != nil {
+		t.Fatal(err)
+	}
+	fresh := connect(t, url)
+	defer fresh.Close(context.Background())
+	try := func(c *pgx.Conn, sql string) string {
+		t.Helper()
+		_, err := c.Exec(context.Background(), sql)
+		if err != nil && sqlState(err) == "" {
+			t.Fatal(err)
+		}
+		return sqlState(err)
+	}
+	// That both know of the other one's within a while.
+	full := func(c *pgx.Conn, id int) bool {
+		try(c, "BEGIN")
+		defer try(c, "ROLLBACK")
+		return try(c, fmt.Sprintf("DELETE FROM children WHERE id = %d", id)) == "RB001"
+	}
+	await := func(c *pgx.Conn, id int) {
+		t.Helper()
+		for deadline := time.Now().Add(pollTime); !full(c, id); pause(context.Background()) {
+			if time.Now().After(deadline) {
+				t.Fatal("it does not count what the other process removes")
+			}
+		}
+	}
+	if s := try(old, "DELETE FROM children WHERE id BETWEEN 101 AND 106"); s != "" {
+		t.Error(s)
+	}
+	if s := try(fresh, "DELETE FROM children WHERE id BETWEEN 201 AND 204"); s != "" {
+		t.Error(s)
+	}
+	await(old, 107)
+	await(fresh, 207)
+	old.Close(context.Background())
+	p.awaitLines(t, "the last session of the processes before", 1)
+	if !full(fresh, 207) {
+		t.Error("what the old process removed is forgotten")
+	}
+	p.stop(t)
 }
