@@ -121,3 +121,29 @@ SELECT locktype FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relat
 SELECT name FROM pg_prepared_statements;
 SELECT name FROM pg_cursors;
 SELECT name, setting FROM pg_settings WHERE source = 'session' AND name NOT IN ('application_name', 'client_encoding') ORDER BY 1;
+
+\echo == how psql sends it
+CREATE TABLE ways (id int PRIMARY KEY, v text);
+INSERT INTO ways SELECT n, 'w' || n FROM generate_series(1, 100) n;
+DELETE FROM ways WHERE id = 1 RETURNING id, v \gdesc
+DELETE FROM ways WHERE id = 2 RETURNING id, v \gx
+\set FETCH_COUNT 3
+DELETE FROM ways WHERE id BETWEEN 10 AND 19 RETURNING id;
+SELECT id FROM ways WHERE id > 95 ORDER BY id;
+\unset FETCH_COUNT
+SELECT format('DELETE FROM ways WHERE id = %s RETURNING id', n) FROM generate_series(20, 24) n \gexec
+\copy (DELETE FROM ways WHERE id = 30 RETURNING id, v) TO STDOUT WITH CSV
+\set ON_ERROR_ROLLBACK on
+BEGIN;
+DELETE FROM ways WHERE id = 40;
+DELETE FROM ways WHERE nothing = 1;
+DELETE FROM ways WHERE id = 41;
+COMMIT;
+\set ON_ERROR_ROLLBACK off
+\set AUTOCOMMIT off
+DELETE FROM ways WHERE id = 50;
+ROLLBACK;
+DELETE FROM ways WHERE id = 51;
+COMMIT;
+\set AUTOCOMMIT on
+SELECT count(*), sum(id) FROM ways;
