@@ -87,7 +87,7 @@ func TestLoad_WhatANewerServerAloneUnderstands(t *testing.T) {
 
 // The first pg_restore found may be too old for the dump; another is not.
 func TestLoad_TakesThePgRestoreThatCanReadIt(t *testing.T) {
-	database := pgtest.Database(t, shopSQL)
+	database := pgtest.Database(t, shop(t))
 	dump := dumped(t, database, "--format=custom")
 	dir := filepath.Dir(written(t, "pg_restore", "#!/bin/sh\necho 'pg_restore: error: unsupported version (1.99) in file header' >&2\nexit 1\n", 0o700))
 	t.Setenv("PGBIN", filepath.Dir(pgtest.Shared(t).Client(t, "pg_restore").Path))

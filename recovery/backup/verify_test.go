@@ -40,7 +40,7 @@ func (r *VerifyReport) says(t *testing.T, problems ...string) {
 }
 
 func TestVerify_DumpsOfEveryKind(t *testing.T) {
-	database := pgtest.Database(t, shopSQL)
+	database := pgtest.Database(t, shop(t))
 	for _, format := range []string{"custom", "directory", "tar", "plain"} {
 		r := verify(t, VerifyOptions{Dump: dumped(t, database, "--format="+format), MaxAge: 25 * time.Hour})
 		r.says(t)
@@ -65,7 +65,7 @@ func TestVerify_DumpsOfEveryKind(t *testing.T) {
 
 func TestVerify_FindsWhatIsWrong(t *testing.T) {
 	// A trigger that drops rows on their way in, and a row that refers to none.
-	path := dumped(t, pgtest.Database(t, shopSQL))
+	path := dumped(t, pgtest.Database(t, shop(t)))
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -92,13 +92,13 @@ COPY public.parts_1 `), 1)
 
 // A dump without rows has all its tables, and as many rows as were dumped.
 func TestVerify_WithoutRowsIsNotUsable(t *testing.T) {
-	database := pgtest.Database(t, shopSQL)
+	database := pgtest.Database(t, shop(t))
 	verify(t, VerifyOptions{Dump: dumped(t, database, "--format=custom", "--schema-only")}).says(t, "no table has a row")
 	verify(t, VerifyOptions{URL: pgtest.Shared(t).URL(pgtest.Database(t))}).says(t, "no table has a row")
 }
 
 func TestVerify_SaysWhichDeletionsItCouldUndo(t *testing.T) {
-	database := pgtest.Database(t, shopSQL)
+	database := pgtest.Database(t, shop(t))
 	j, err := journal.Open(t.Context(), t.TempDir(), journal.Options{})
 	if err != nil {
 		t.Fatal(err)
