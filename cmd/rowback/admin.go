@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -15,10 +16,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 )
 
-// adminServer answers /metrics, /healthz and /readyz.
+// adminServer answers /metrics, /healthz, /readyz, and the API.
 type adminServer struct {
 	http     *http.Server
 	listener net.Listener
@@ -26,9 +28,22 @@ type adminServer struct {
 	draining atomic.Bool
 }
 
-// startAdmin serves l, or listens on addr if that is nil; ready must all hold for
-// /readyz. The caller closes what is returned; l is closed in any case.
-func startAdmin(l net.Listener, addr string, p *proxy.Server, m *guard.Metrics, ready []probe) (*adminServer, error) {
+// adminOptions of startAdmin.
+type adminOptions struct {
+	listener net.Listener // nil: it listens on addr
+	addr     string
+	tls      *tls.Config // with which clients must show a certificate; nil: in clear
+	access   access
+	proxy    *proxy.Server
+	metrics  *guard.Metrics
+	ready    []probe         // all must hold for /readyz
+	journal  journal.Journal // nil: there is none, and no API
+}
+
+// startAdmin serves. The caller closes what is returned; the listener is closed in
+// any case.
+func startAdmin(o adminOptions) (*adminServer, error) {
+	l, p := o.listener, o.proxy
 	ours := false
 	defer func() {
 		if l != nil && !ours {
@@ -47,19 +62,23 @@ func startAdmin(l net.Listener, addr string, p *proxy.Server, m *guard.Metrics, 
 			return nil, err
 		}
 	}
-	if err := m.Register(registry); err != nil {
+	if err := o.metrics.Register(registry); err != nil {
 		return nil, err
 	}
 	if l == nil {
 		var err error
-		if l, err = net.Listen("tcp", addr); err != nil {
+		if l, err = net.Listen("tcp", o.addr); err != nil {
 			return nil, fmt.Errorf("admin endpoint: %w; give another address with --admin, or --admin off", err)
 		}
 	}
 	ours = true
 	a := &adminServer{listener: l, stopped: make(chan error, 1)}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /metrics", o.access.reading(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP))
+	if o.journal != nil {
+		api{o.journal}.handle(mux, o.access)
+	}
+	// Both are for machines that have no token: they say no more than they must.
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, q *http.Request) {
 		if a.draining.Load() {
@@ -67,17 +86,27 @@ func startAdmin(l net.Listener, addr string, p *proxy.Server, m *guard.Metrics, 
 			return
 		}
 		var errs []error
-		for _, p := range ready {
+		for _, p := range o.ready {
 			errs = append(errs, p(q.Context()))
 		}
 		if err := errors.Join(errs...); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			why := "not ready; the proxy's log, or this with a token, says why"
+			if o.access.identified(q) || onLoopback(q.RemoteAddr) && byAddress(q.Host) {
+				why = err.Error()
+			}
+			http.Error(w, why, http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ready")
 	})
-	a.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
-	go func() { a.stopped <- a.http.Serve(l) }()
+	a.http = &http.Server{Handler: http.NewCrossOriginProtection().Handler(mux), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16, TLSConfig: o.tls}
+	go func() {
+		if o.tls != nil {
+			a.stopped <- a.http.ServeTLS(l, "", "")
+			return
+		}
+		a.stopped <- a.http.Serve(l)
+	}()
 	return a, nil
 }
 

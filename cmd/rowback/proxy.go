@@ -162,7 +162,16 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		return usageError(fmt.Errorf("upstream %s is where this proxy listens itself: every session would open another one; name the server behind it", redact(s.Upstream)))
 	}
 	if s.Admin != "" && s.Admin != "off" {
-		if v.admin, err = startAdmin(adminListener, s.Admin, v.server, metrics, v.ready); err != nil {
+		o := adminOptions{listener: adminListener, addr: s.Admin, proxy: v.server, metrics: metrics, ready: v.ready, journal: v.journal}
+		if o.access, err = s.adminAccess(); err != nil {
+			return err
+		}
+		if s.AdminClientCA != "" {
+			if o.tls, err = proxy.LoadTLS(s.TLSCert, s.TLSKey, s.AdminClientCA); err != nil {
+				return usageError(err)
+			}
+		}
+		if v.admin, err = startAdmin(o); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, v.admin.close()) }()

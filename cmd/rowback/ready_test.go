@@ -33,14 +33,15 @@ func TestReadyz_SaysWhatDoesNotWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := startAdmin(nil, "127.0.0.1:0", server, guard.NewMetrics(), []probe{upstreamAnswers(upstream.Addr().String()), journalTakes(j)})
+	a, err := startAdmin(adminOptions{addr: "127.0.0.1:0", proxy: server, metrics: guard.NewMetrics(), ready: []probe{upstreamAnswers(upstream.Addr().String()), journalTakes(j)}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer a.close()
 	ask := func(path string) (int, string) {
-		w := httptest.NewRecorder()
-		a.http.Handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		w, q := httptest.NewRecorder(), httptest.NewRequest("GET", "http://127.0.0.1"+path, nil)
+		q.RemoteAddr = "127.0.0.1:1"
+		a.http.Handler.ServeHTTP(w, q)
 		body, _ := io.ReadAll(w.Result().Body)
 		return w.Code, string(body)
 	}

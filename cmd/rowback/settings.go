@@ -28,6 +28,9 @@ type settings struct {
 	MaxPerAddress  int64  // from one client address
 	HandoverLimit  string // how long old sessions go on after a restart, such as 24h; 0: any time
 	Admin          string // host:port, "" if switched off
+	AdminToken     string // file with the token for reading, "" if none or given by the environment
+	AdminActToken  string // likewise for acting
+	AdminClientCA  string // PEM file; when set, clients of it must show a certificate of this CA
 	Production     string // as Upstream; where restore writes
 	Recovery       string // as Upstream; "" if none
 	Output         string // text or json
@@ -76,6 +79,7 @@ type setting struct {
 	text        *string // either this
 	number      *int64  // or this
 	common      bool    // a flag of every command, else of the proxy alone
+	secret      bool    // flag and file name a file, the environment holds what would stand in it
 }
 
 // value is what it is now, as it would be written.
@@ -91,7 +95,7 @@ func (s *settings) all() []setting {
 		{name: "listen", text: &s.Listen, usage: "where clients connect: `ADDR` is host:port or a socket directory"},
 		{name: "upstream", text: &s.Upstream, common: true, usage: "production server behind the proxy: host:port or a postgres `URL`"},
 		{name: "journal", text: &s.Journal, common: true, usage: "the journal: a directory, or the postgres `URL` of one that several proxies share"},
-		{name: keySetting, text: &s.JournalKey, common: true, usage: "key that images of rows in the journal are encrypted with: a `FILE` of 32 bytes in hex or base64"},
+		{name: keySetting, text: &s.JournalKey, common: true, secret: true, usage: "key that images of rows in the journal are encrypted with: a `FILE` of 32 bytes in hex or base64"},
 		{name: "journal-keep", text: &s.JournalKeep, usage: "remove from the journal what is older than `AGE`, such as 90d"},
 		{name: "journal-max-size", text: &s.JournalMaxSize, usage: "remove the oldest entries over `SIZE`, such as 50GB"},
 		{name: "mode", text: &s.Mode, usage: "what happens over a threshold: `block|hold|alert|off`"},
@@ -101,6 +105,9 @@ func (s *settings) all() []setting {
 		{name: "max-sessions-per-address", number: &s.MaxPerAddress, usage: "likewise `N` sessions from one client address"},
 		{name: "handover-limit", text: &s.HandoverLimit, usage: "`TIME` that sessions of the old process go on after SIGUSR2 (0: any time)"},
 		{name: "admin", text: &s.Admin, usage: "`ADDR` of metrics, health and API, or off"},
+		{name: "admin-token", text: &s.AdminToken, secret: true, usage: "`FILE` of the bearer token that reads metrics and API"},
+		{name: "admin-act-token", text: &s.AdminActToken, secret: true, usage: "`FILE` of the bearer token that answers held statements through the API"},
+		{name: "admin-client-ca", text: &s.AdminClientCA, usage: "the admin endpoint speaks TLS, to clients with a certificate of this CA, a PEM `FILE`"},
 		{name: "production", text: &s.Production, common: true, usage: "production server, straight: `URL` (default: the upstream)"},
 		{name: "recovery", text: &s.Recovery, common: true, usage: "the recovery database: `URL`"},
 		{name: "output", text: &s.Output, common: true, usage: "how data is printed: `text|json`"},
@@ -172,7 +179,7 @@ func (s *settings) fill(flags *pflag.FlagSet) (map[string]line, error) {
 		v.reset(defaults[i])
 		if text := s.env[envName(v.name)]; text != "" {
 			s.origin[v.name] = envName(v.name)
-			if v.name == keySetting { // the key itself
+			if v.secret {
 				continue
 			}
 			err = v.parse(text, s.origin[v.name])

@@ -7,8 +7,7 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
-// keySetting is the one setting whose environment variable holds something else
-// than the flag: the key itself. A path in the environment would save nobody a file.
+// keySetting is secret: a path in the environment would save nobody a file.
 const keySetting = "journal-key"
 
 // journalKey is the key of images in the journal, nil if there is none. It is read
