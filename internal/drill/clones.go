@@ -20,7 +20,8 @@ import (
 // database there (CREATE DATABASE … TEMPLATE), dropped in the end. The server
 // itself is not ours to kill: a crash is the end of the clone's sessions.
 type clones struct {
-	url, server, database, clone string
+	url, server, database string
+	clone, cloned         string // its name, and its address
 }
 
 func newClones(url string) (*clones, error) {
@@ -37,11 +38,16 @@ func newClones(url string) (*clones, error) {
 	}
 	suffix := make([]byte, 4)
 	_, _ = rand.Read(suffix) // never fails
-	return &clones{url: url, server: backup.Into(url, server), database: config.Database, clone: "rowback_drill_" + hex.EncodeToString(suffix)}, nil
+	c := &clones{url: url, database: config.Database, clone: "rowback_drill_" + hex.EncodeToString(suffix)}
+	if c.server, err = backup.Into(url, server); err != nil {
+		return nil, err
+	}
+	c.cloned, err = backup.Into(url, c.clone)
+	return c, err
 }
 
 func (c *clones) recovery() string   { return c.url }
-func (c *clones) production() string { return backup.Into(c.url, c.clone) }
+func (c *clones) production() string { return c.cloned }
 
 func (c *clones) reset(ctx context.Context) error {
 	err := copyDatabase(ctx, c.server, c.clone, c.database)

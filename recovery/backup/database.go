@@ -15,16 +15,24 @@ import (
 	"github.com/rowback/rowback/recovery"
 )
 
-// Into is an address with the database replaced.
-func Into(address, database string) string {
-	if strings.Contains(address, "://") {
+// Into is an address with the database replaced. The error says that it cannot be:
+// whoever goes there all the same is in the database that the address names.
+func Into(address, database string) (string, error) {
+	out := ""
+	if strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://") {
 		separator := "?"
 		if strings.Contains(address, "?") {
 			separator = "&"
 		}
-		return address + separator + "dbname=" + strings.ReplaceAll(url.QueryEscape(database), "+", "%20") // libpq takes a plus as it is
+		out = address + separator + "dbname=" + strings.ReplaceAll(url.QueryEscape(database), "+", "%20") // libpq takes a plus as it is
+	} else {
+		out = address + " dbname='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(database) + "'"
 	}
-	return address + " dbname='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(database) + "'"
+	config, err := pgconn.ParseConfig(out)
+	if err != nil || config.Database != database {
+		return "", recovery.Refuse(recovery.Usage, fmt.Sprintf("the server's address cannot be used for its database %s; write it as postgres://user@host:port/database", database))
+	}
+	return out, nil
 }
 
 var (
@@ -70,6 +78,10 @@ func makeDatabase(ctx context.Context, server, name, options string) (*database,
 	if err != nil {
 		return nil, err
 	}
+	into, err := Into(server, name)
+	if err != nil {
+		return nil, err
+	}
 	create := "CREATE DATABASE " + pgx.Identifier{name}.Sanitize() + " WITH TEMPLATE = template0"
 	err = s.Exec(ctx, create+options)
 	var said *pgconn.PgError
@@ -82,7 +94,7 @@ func makeDatabase(ctx context.Context, server, name, options string) (*database,
 	if err != nil {
 		return nil, fmt.Errorf("creating database %s: %w", name, err)
 	}
-	return &database{server: server, name: name, url: Into(server, name), version: int(version)}, nil
+	return &database{server: server, name: name, url: into, version: int(version)}, nil
 }
 
 // maintenance is a session from which databases are made: in the database that
@@ -90,7 +102,9 @@ func makeDatabase(ctx context.Context, server, name, options string) (*database,
 func maintenance(ctx context.Context, server string) (*recovery.Session, error) {
 	config, err := pgconn.ParseConfig(server)
 	if err == nil && config.Database == "" {
-		server = Into(server, "postgres")
+		if server, err = Into(server, "postgres"); err != nil {
+			return nil, err
+		}
 	}
 	return recovery.Open(ctx, "recovery", server, "rowback backup")
 }

@@ -122,11 +122,15 @@ func loadArchive(ctx context.Context, o LoadOptions, d dump, r *Receipt) (*datab
 	if err != nil {
 		return nil, err
 	}
+	into, err := Into(address, o.Name)
+	if err != nil {
+		return nil, err
+	}
 	db, err := makeDatabase(ctx, o.Server, o.Name, a.createOptions(ctx))
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"--dbname=" + Into(address, o.Name), "--verbose", "--no-password", "--no-owner", "--no-privileges",
+	args := []string{"--dbname=" + into, "--verbose", "--no-password", "--no-owner", "--no-privileges",
 		"--no-tablespaces", "--no-publications", "--no-subscriptions", "--no-security-labels", "--no-comments"}
 	version := a.major(ctx)
 	if version <= db.version {
