@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -38,6 +39,40 @@ func TestDrain_EndsSessionsWhenTheyAreIdle(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// The session may end by the drain while its client's side is still worked on, with
+// nothing more to read.
+func TestDrain_AtTheEndOfAnExchange(t *testing.T) {
+	under, end := make(chan struct{}), make(chan struct{})
+	s := serve(t, Options{Judge: judgeFunc(func(ctx context.Context, w Wire, _ byte, _ []byte) error {
+		if _, err := w.Quiesce(ctx); err != nil {
+			return err
+		}
+		close(under)
+		<-end
+		return errors.Join(w.Reply('I', nil), w.Reply('Z', []byte{'I'}))
+	})})
+	c := rawSession(t, s)
+	write(t, c, frame(&pgproto3.Query{String: ""}))
+	<-under
+	drained := make(chan error)
+	go func() { drained <- s.Drain(context.Background()) }()
+	for draining := false; !draining; runtime.Gosched() {
+		s.mu.Lock()
+		for r := range s.relays {
+			r.mu.Lock()
+			draining = r.draining
+			r.mu.Unlock()
+		}
+		s.mu.Unlock()
+	}
+	close(end)
+	readUntil(t, c, 'Z')
+	wantError(t, c, codeAdminShutdown)
+	if err := <-drained; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -189,7 +189,16 @@ func (r *relay) nextRead(b *inbuf, d *direction) error {
 	if r.rest(d) {
 		return errResting
 	}
+	if r.isOver() { // a connection whose deadline has passed would be found empty again and again
+		return errEnded
+	}
 	return b.tryFill()
+}
+
+func (r *relay) isOver() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cause != nil
 }
 
 // setReady ends the startup phase.
