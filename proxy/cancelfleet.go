@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"sync"
 )
 
 // Canceler is a Judge that hears of cancel requests whose session is not here:
@@ -20,23 +21,31 @@ const maxElsewhere = 32
 
 // cancelElsewhere passes on a cancel request that a session of another proxy is
 // meant by. Clients have their server's own keys, so any way to that server will
-// do; a server that has not given the key out ignores it.
+// do; a server that has not given the key out ignores it. All are told at once: one
+// that does not answer, or the judge's journal, keeps it from no other.
 func (s *Server) cancelElsewhere(ctx context.Context, key []byte) error {
-	if s.o.Elsewhere != nil && s.o.Elsewhere(key) {
-		return nil
-	}
 	if s.elsewhere.Add(1) > maxElsewhere {
 		s.elsewhere.Add(-1)
 		return errors.New("too many cancel requests with keys that no session here has")
 	}
 	defer s.elsewhere.Add(-1)
+	if s.o.Elsewhere != nil && s.o.Elsewhere(key) {
+		return nil
+	}
+	var all sync.WaitGroup
 	if c, ok := s.o.Judge.(Canceler); ok {
-		c.Canceled(ctx, keyDigest(key))
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, s.o.StartupTimeout)
+			defer cancel()
+			c.Canceled(ctx, keyDigest(key))
+		})
 	}
-	var errs []error
-	for _, h := range s.legs.Load().hosts {
-		errs = append(errs, s.passCancel(ctx, h.endpoints[0], key))
+	hosts := s.legs.Load().hosts
+	errs := make([]error, len(hosts))
+	for i, h := range hosts {
+		all.Go(func() { errs[i] = s.passCancel(ctx, h.endpoints[0], key) })
 	}
+	all.Wait()
 	return errors.Join(errs...)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -226,6 +227,31 @@ func TestCancel_ThroughAnotherProxy(t *testing.T) {
 	if s.Stats().Canceled != 0 || other.Stats().Canceled != 2 {
 		t.Error("passed on:", s.Stats().Canceled, other.Stats().Canceled)
 	}
+}
+
+// deafJudge does not answer who tells it of a cancel request.
+type deafJudge struct{ Judge }
+
+func (deafJudge) Canceled(ctx context.Context, _ string) { <-ctx.Done() }
+
+// A journal or a server that does not answer keeps no cancel request from the others.
+func TestCancel_ThroughAnotherProxyWhoseJournalAndServerHang(t *testing.T) {
+	hung, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and never says a word
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hung.Close()
+	const never = time.Hour
+	s := serve(t, Options{})
+	other := serve(t, Options{Judge: deafJudge{}, StartupTimeout: never, ConnectTimeout: never,
+		Upstream: "postgres://" + hung.Addr().String() + "," + pgtest.Shared(t).Addr() + "/?sslmode=disable"})
+	testCancelBy(t, proxyURL(s, "postgres"), func(c *pgconn.PgConn) {
+		p, err := (&pgproto3.CancelRequest{ProcessID: c.PID(), SecretKey: c.SecretKey()}).Encode(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, dial(t, other), p)
+	})
 }
 
 func testCancelBy(t *testing.T, url string, cancel func(*pgconn.PgConn)) {
