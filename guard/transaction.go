@@ -28,6 +28,10 @@ type transaction struct {
 	// not take them back; see session.settleUses.
 	uses     map[string]use
 	counting counting // in windows that a fleet shares
+	// entry is its ID in the journal, once it is about to have one; replayed: windows
+	// that were begun anew have counted that. Both belong to windows.
+	entry    string
+	replayed bool
 }
 
 // use is a transaction's part of an allowance, and under which name.

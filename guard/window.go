@@ -77,6 +77,13 @@ func (ws *windows) reserve(now time.Time, tx *transaction, rule *policy.Rule, wh
 	return over
 }
 
+// named notes the entry that a transaction is about to have in the journal.
+func (ws *windows) named(tx *transaction, id string) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	tx.entry = id
+}
+
 // end takes a transaction out; committed: its rows stay counted.
 func (ws *windows) end(now time.Time, tx *transaction, committed bool) {
 	if ws.fleet != nil {
@@ -87,7 +94,7 @@ func (ws *windows) end(now time.Time, tx *transaction, committed bool) {
 	defer ws.mu.Unlock()
 	for key := range ws.inside[tx] {
 		w := ws.byKey[key]
-		if n := w.pending[tx]; committed && n > 0 {
+		if n := w.pending[tx]; committed && n > 0 && !tx.replayed {
 			w.add(now, n)
 		}
 		delete(w.pending, tx)
@@ -114,9 +121,16 @@ func (ws *windows) replay(ctx context.Context, j journal.Journal, p *policy.Poli
 	for _, w := range ws.byKey {
 		w.past = nil
 	}
+	ending := map[string]*transaction{}
+	for tx := range ws.inside {
+		ending[tx.entry] = tx
+	}
 	for e, err := range j.Entries(ctx, journal.Filter{Since: now.Add(-longest), Kind: journal.Deletion}) {
 		if err != nil {
 			return err
+		}
+		if tx := ending[e.ID]; tx != nil {
+			tx.replayed = true
 		}
 		rest := e.Rows // not by somebody's leave; from which tables those went, the entry does not say
 		for _, a := range e.Allowed {
