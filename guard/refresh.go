@@ -33,10 +33,16 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		return nil
 	}
 	defer s.db.loading.Unlock()
-	if v := s.db.view.Load(); first && v != nil && q.own && !s.private && !s.redefined && !s.db.outdated.Load() {
+	if v := s.db.view.Load(); first && v != nil && q.own && !s.private && !s.redefined && !s.db.outdated.Load() && !s.db.due.Load() {
 		s.view = v // another session has read it while this one waited
 		return nil
 	}
+	due, stored := s.db.due.Swap(false), false // what is due from now on stays due
+	defer func() {
+		if due && !stored {
+			s.db.due.Store(true)
+		}
+	}()
 	if q.own {
 		q.first = loadSettings
 		s.db.server.ask(ctx, q)
@@ -69,7 +75,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		return nil
 	}
 	s.db.view.Store(view)
-	s.db.due.Store(s.db.outdated.Load()) // it may have changed again meanwhile
+	stored = true
 	return nil
 }
 

@@ -26,9 +26,9 @@ func IsURL(location string) bool {
 
 // shared is the journal in a PostgreSQL database.
 type shared struct {
-	where    string // for people: hosts and database
-	options  journal.Options
-	pool     *pgxpool.Pool
+	where   string // for people: hosts and database
+	options journal.Options
+	pool    *pgxpool.Pool
 
 	opened   atomic.Bool // then these are known
 	readOnly bool        // opened for reading where writing is not possible
