@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // keepAlive finds half-open connections: a peer that is gone without a word is
@@ -79,11 +81,27 @@ func (s *Server) Listen(ctx context.Context) error {
 func (s *Server) ListenerFile() (*os.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l, ok := s.listener.(interface{ File() (*os.File, error) })
+	return FileOf(s.listener)
+}
+
+// FileOf is a listener's socket as a file. Unlike its own File it can be given to
+// another process without harm: that one's Fd makes the socket wait, for all who
+// share it, and then an Accept under way cannot be ended.
+func FileOf(l net.Listener) (*os.File, error) {
+	c, ok := l.(syscall.Conn)
 	if !ok {
 		return nil, errors.New("there is no listening socket to be handed over")
 	}
-	return l.File()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var fd int
+	dup := func(of uintptr) { fd, err = unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 0) }
+	if controlErr := raw.Control(dup); controlErr != nil || err != nil {
+		return nil, errors.Join(controlErr, err)
+	}
+	return os.NewFile(uintptr(fd), "listener"), nil
 }
 
 // Retire stops accepting, for another process that serves the same socket. All

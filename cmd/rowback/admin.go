@@ -1,13 +1,13 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +26,9 @@ type adminServer struct {
 	listener net.Listener
 	stopped  chan error
 	draining atomic.Bool
+
+	conns     conns
+	finishing sync.WaitGroup // answers under way when it retired
 }
 
 // adminOptions of startAdmin.
@@ -99,7 +102,7 @@ func startAdmin(o adminOptions) (*adminServer, error) {
 		}
 		fmt.Fprintln(w, "ready")
 	})
-	a.http = &http.Server{Handler: http.NewCrossOriginProtection().Handler(mux), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16, TLSConfig: o.tls}
+	a.http = &http.Server{Handler: http.NewCrossOriginProtection().Handler(mux), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16, TLSConfig: o.tls, ConnState: a.conns.state}
 	go func() {
 		if o.tls != nil {
 			a.stopped <- a.http.ServeTLS(l, "", "")
@@ -112,25 +115,50 @@ func startAdmin(o adminOptions) (*adminServer, error) {
 
 // file is the listening socket, for another process. The caller closes it.
 func (a *adminServer) file() (*os.File, error) {
-	l, ok := a.listener.(interface{ File() (*os.File, error) })
-	if !ok {
-		return nil, errors.New("the admin endpoint cannot be handed over")
-	}
-	return l.File()
+	return proxy.FileOf(a.listener)
 }
 
 // retire leaves the socket to another process. Answers under way are finished.
 func (a *adminServer) retire() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	go func() {
-		defer cancel()
-		_ = a.http.Shutdown(ctx) // close, at the end, does the rest
-	}()
+	_ = a.listener.Close()
+	a.finishing.Go(func() {
+		// Not by Shutdown, which leaves requests that come now without an answer.
+		a.stopped <- <-a.stopped // every connection is known
+		for deadline := time.Now().Add(5 * time.Second); a.conns.busy() && time.Now().Before(deadline); {
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+}
+
+// conns are the connections that a request is, or may be, under way on.
+type conns struct {
+	mu   sync.Mutex
+	open map[net.Conn]bool
+}
+
+func (c *conns) state(conn net.Conn, s http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open == nil {
+		c.open = map[net.Conn]bool{}
+	}
+	if s == http.StateNew || s == http.StateActive {
+		c.open[conn] = true
+		return
+	}
+	delete(c.open, conn)
+}
+
+func (c *conns) busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.open) > 0
 }
 
 func (a *adminServer) close() error {
+	a.finishing.Wait()
 	err := a.http.Close()
-	if serr := <-a.stopped; !errors.Is(serr, http.ErrServerClosed) {
+	if serr := <-a.stopped; !errors.Is(serr, http.ErrServerClosed) && !errors.Is(serr, net.ErrClosed) {
 		err = errors.Join(err, serr)
 	}
 	return err

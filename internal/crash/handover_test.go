@@ -54,12 +54,24 @@ func (s *served) processes() []int {
 	return all
 }
 
+// candidates are processes that were to take over, whether they have or not.
+func (s *served) candidates() (all []int) {
+	for line := range strings.Lines(s.text()) {
+		if _, rest, ok := strings.Cut(line, `msg="a new process is to take over" pid=`); ok {
+			var pid int
+			fmt.Sscan(rest, &pid)
+			all = append(all, pid)
+		}
+	}
+	return all
+}
+
 // end kills what is left of the proxy.
 func (s *served) end() {
 	select {
 	case <-s.read: // nothing
 	default:
-		for _, pid := range s.processes() {
+		for _, pid := range append(s.processes(), s.candidates()...) {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // an error: it has ended
 		}
 	}

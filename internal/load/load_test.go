@@ -39,7 +39,7 @@ func TestIdle(t *testing.T) {
 	if err := one.query("SELECT 1"); err != nil {
 		t.Fatal(err)
 	}
-	memory, files := p.inUse(t)
+	memory, sockets := p.inUse(t)
 	n := sessions()
 	clients := make([]*client, n)
 	defer func() {
@@ -61,7 +61,7 @@ func TestIdle(t *testing.T) {
 	all(t, n, 64, open)
 	took := time.Since(began)
 	idle, more := p.inUse(t)
-	t.Logf("%d sessions in %.1f s: %.1f KiB and %.1f files each", n, took.Seconds(), float64(idle-memory)/1024/float64(n), float64(more-files)/float64(n))
+	t.Logf("%d sessions in %.1f s: %.1f KiB and %.1f sockets each", n, took.Seconds(), float64(idle-memory)/1024/float64(n), float64(more-sockets)/float64(n))
 	all(t, n, 64, func(i int) error { return clients[i].query("SELECT " + strconv.Itoa(i)) })
 	again, _ := p.inUse(t)
 	t.Logf("each having run a query: %.1f KiB", float64(again-memory)/1024/float64(n))
@@ -69,7 +69,7 @@ func TestIdle(t *testing.T) {
 		c.conn.Close()
 		clients[i] = nil
 	}
-	p.settles(t, files)
+	p.settles(t, sockets)
 	if err := one.query("SELECT 1"); err != nil {
 		t.Error(err)
 	}
@@ -123,7 +123,7 @@ func TestBusy(t *testing.T) {
 func TestStorm(t *testing.T) {
 	room := busy() / 2
 	p := serve(t, 0, pgtest.Shared(t).Addr(), "--max-sessions", strconv.Itoa(room))
-	_, files := p.inUse(t)
+	_, sockets := p.inUse(t)
 	var in, full atomic.Int64
 	all(t, 10*busy(), 2*busy(), func(int) error {
 		c, code, err := begin(p.addr)
@@ -144,7 +144,7 @@ func TestStorm(t *testing.T) {
 	if in.Load() < int64(room) || full.Load() == 0 {
 		t.Error("that was no storm")
 	}
-	p.settles(t, files)
+	p.settles(t, sockets)
 	if c, code, err := begin(p.addr); err != nil || code != "" {
 		t.Errorf("after it: %q, %v", code, err)
 	} else {
