@@ -110,6 +110,7 @@ func (a api) holds(w http.ResponseWriter, q *http.Request) {
 	lines, now := jsonLines(w), time.Now()
 	for _, h := range list {
 		if h.State = h.StateAt(now); state == "" || h.State == state {
+			h.CancelKey = "" // whose it is, is for proxies
 			if printLineJSON(lines, h) != nil {
 				return
 			}
@@ -150,6 +151,7 @@ func (a api) answer(w http.ResponseWriter, q *http.Request) {
 		return
 	}
 	lines := jsonLines(w)
+	h.CancelKey = ""
 	if printLineJSON(lines, *h) == nil {
 		_ = lines.Flush()
 	}

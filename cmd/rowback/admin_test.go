@@ -30,7 +30,7 @@ func startedAdmin(t *testing.T, who access) (a *adminServer, entry, hold string)
 	t.Cleanup(func() { j.Close() })
 	now := time.Now()
 	e := &journal.Entry{ID: journal.NewID(now), Time: now, Kind: journal.Deletion, Database: "shop", User: "batch", Outcome: journal.Committed, Rows: 7}
-	h := &journal.Hold{ID: journal.NewID(now), Time: now, Expires: now.Add(time.Hour), State: journal.Waiting, Database: "shop", SQL: "DELETE FROM orders", Rows: 7}
+	h := &journal.Hold{ID: journal.NewID(now), Time: now, Expires: now.Add(time.Hour), State: journal.Waiting, Database: "shop", SQL: "DELETE FROM orders", Rows: 7, CancelKey: "digest"}
 	if err := j.Append(t.Context(), e, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestAdmin_Access(t *testing.T) {
 				c.ask.method = "GET"
 			}
 			c.ask.path = strings.NewReplacer("ENTRY", entry, "HOLD", hold).Replace(c.ask.path)
-			if code, body := c.ask.of(a); code != c.code || !strings.Contains(body, c.says) {
+			if code, body := c.ask.of(a); code != c.code || !strings.Contains(body, c.says) || strings.Contains(body, "digest") {
 				t.Errorf("%d %s, want %d %s", code, body, c.code, c.says)
 			}
 			if strings.HasPrefix(name, "an answer") && c.code == 200 {

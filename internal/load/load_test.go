@@ -2,7 +2,6 @@ package load
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -75,8 +74,8 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// Busy sessions, each with a server connection of its own, get all their answers;
-// what they remove is counted, and on record.
+// Busy sessions, each with a server connection of its own, get all their answers,
+// and may delete. What is kept of that, internal/crash looks at.
 func TestBusy(t *testing.T) {
 	c := pgtest.Shared(t)
 	pgtest.Exec(t, c.URL("postgres"), "DROP TABLE IF EXISTS busy", "CREATE TABLE busy (id int PRIMARY KEY)", fmt.Sprintf("INSERT INTO busy SELECT generate_series(0, %d)", busy()))
@@ -155,9 +154,6 @@ func TestStorm(t *testing.T) {
 // Where the process may not open more files, who comes too late is refused in
 // words or waits; who is in goes on, and can delete.
 func TestOutOfFiles(t *testing.T) {
-	if os.Getenv("SESSIONS") != "" {
-		t.Log("as ever: it is no matter of how many")
-	}
 	c := pgtest.Shared(t)
 	pgtest.Exec(t, c.URL("postgres"), "DROP TABLE IF EXISTS files", "CREATE TABLE files (id int PRIMARY KEY)", "INSERT INTO files SELECT generate_series(1, 100)")
 	p := serve(t, 60, c.Addr())
