@@ -3,6 +3,7 @@ package guard_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -222,6 +223,31 @@ func TestSetNull_OldLinksAreJournalled(t *testing.T) {
 	if x.Rows != 10 { // 2 orders, 4 payments, 4 refunds
 		t.Errorf("%d rows, want 10: the cut links are not removals", x.Rows)
 	}
+}
+
+// Two links of one table to another are two links, each with its own old values.
+func TestSetNull_TwoLinksOfOneTableAreApart(t *testing.T) {
+	e := newEnv(t, alertPolicy(), `CREATE TABLE p (id int PRIMARY KEY);
+		CREATE TABLE c (id int PRIMARY KEY, a int REFERENCES p ON DELETE SET NULL, b int REFERENCES p ON DELETE SET NULL, d int DEFAULT 9 REFERENCES p ON DELETE SET DEFAULT);
+		INSERT INTO p SELECT generate_series(1, 9); INSERT INTO c VALUES (1, 3, 4, 3), (2, 4, 5, 4)`)
+	c := e.connect(pgx.QueryExecModeExec)
+	for _, sql := range []string{"BEGIN", "DELETE FROM p WHERE id = 3", "DELETE FROM p WHERE id = 4", "COMMIT"} {
+		if _, err := c.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x := e.entries(journal.Filter{})[0]
+	var got []string
+	for row, err := range e.journal.Rows(t.Context(), x.ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tb := x.Tables[row.Table]; len(tb.Old) > 0 {
+			got = append(got, string(tb.Via)+" "+*row.Values[0]+" "+tb.Old[0].Name+"="+*row.Values[1])
+		}
+	}
+	slices.Sort(got)
+	equal(t, "links cut", got, []string{"set_default 1 d=3", "set_default 2 d=4", "set_null 1 a=3", "set_null 1 b=4", "set_null 2 a=4"})
 }
 
 func sqlstate(err error) string {

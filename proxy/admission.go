@@ -20,10 +20,11 @@ func (s *Server) admit(r *relay) error {
 	}
 	from := clientIP(r.info.Client)
 	full := func(limit int, whose string) error {
-		return &clientError{code: codeTooManyConnections, message: "sorry, too many clients already",
-			hint: fmt.Sprintf("The proxy's limit of %d sessions%s is reached.", limit, whose)}
+		return tooMany(fmt.Sprintf("The proxy's limit of %d sessions%s is reached.", limit, whose), nil)
 	}
 	switch {
+	case len(s.relays) >= s.files.sessions:
+		return tooMany(fmt.Sprintf("The proxy may open %d files, which is room for %d sessions: they need two each (ulimit -n, LimitNOFILE).", s.files.limit, s.files.sessions), nil)
 	case s.o.MaxSessions > 0 && len(s.relays) >= s.o.MaxSessions:
 		return full(s.o.MaxSessions, "")
 	case s.o.MaxPerUser > 0 && a.byUser[r.info.User] >= s.o.MaxPerUser:
@@ -34,6 +35,10 @@ func (s *Server) admit(r *relay) error {
 	a.byUser[r.info.User]++
 	a.byAddress[from]++
 	return nil
+}
+
+func tooMany(hint string, cause error) error {
+	return &clientError{code: codeTooManyConnections, message: "sorry, too many clients already", hint: hint, cause: cause}
 }
 
 // dismiss counts r out, which was admitted.

@@ -56,8 +56,7 @@ func (r *relay) open(ctx context.Context) error {
 
 func cannotConnect(failed []error) error {
 	if full := errors.Join(failed...); noFiles(full) {
-		return &clientError{code: codeTooManyConnections, message: "sorry, too many clients already",
-			hint: "The proxy may not open more files: it needs two for each session (ulimit -n, LimitNOFILE).", cause: full}
+		return tooMany("The proxy, or its machine, can open no more files: a session needs two (ulimit -n, LimitNOFILE).", full)
 	}
 	return &clientError{code: codeCannotConnect, message: "the proxy cannot reach the database server",
 		detail: errors.Join(failed...).Error(),

@@ -36,7 +36,8 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// DrainTimeout bounds Drain. Default: none but its context.
 	DrainTimeout time.Duration
-	// MaxSessions at a time; more are refused with 53300. Default: no limit.
+	// MaxSessions at a time; more are refused with 53300, as are those for which the
+	// process may not open two files each. Default: no limit but that.
 	MaxSessions int
 	// MaxPerUser and MaxPerAddress are likewise for the sessions of one user, and
 	// from one client address (unix sockets are exempt). Default: no limit.

@@ -112,12 +112,15 @@ func (r *relay) close() {
 	r.mu.Unlock()
 	r.srv.leave(r)
 	r.say(cause)
-	if !r.isReady() {
+	ready := r.isReady()
+	if !ready {
 		r.srv.refused.Add(1)
 	}
 	switch {
 	case errors.Is(cause, errTerminated), errors.Is(cause, errClientGone), errors.Is(cause, errShutdown):
 		r.log.Debug("session ended", "reason", cause)
+	case !ready:
+		r.srv.strangers.warn(r.log, "session ended", "error", cause)
 	default:
 		r.log.Warn("session ended", "error", cause)
 	}

@@ -16,6 +16,10 @@ type Server struct {
 	legs atomic.Pointer[legs]
 	keys cancelKeys
 
+	files     files
+	newcomers *newcomers
+	strangers sparing // with lines about connections that came to nothing
+
 	mu       sync.Mutex
 	listener net.Listener
 	relays   map[*relay]struct{}
@@ -56,7 +60,8 @@ func New(o Options) (*Server, error) {
 	if _, _, err := listenAddr(o.Listen); err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, relays: map[*relay]struct{}{}, done: make(chan struct{})}
+	s := &Server{o: o, files: openFiles(), relays: map[*relay]struct{}{}, done: make(chan struct{})}
+	s.newcomers = newNewcomers(s.files.newcomers)
 	apply, err := s.Reload(o.TLS)
 	if err != nil {
 		return nil, err
@@ -116,9 +121,19 @@ func (s *Server) accept(ctx, starting context.Context) error {
 			if t, ok := c.(*net.TCPConn); ok && s.o.Listener != nil { // as Listen's own are
 				_ = t.SetKeepAliveConfig(keepAlive)
 			}
+			leave, removed := s.newcomers.admit(ctx, c)
+			if leave == nil {
+				c.Close()
+				return nil
+			}
+			if removed != nil {
+				s.refused.Add(1)
+				s.strangers.warn(s.o.Logger, "connection closed: it had sent no startup packet, and others wait", "client", clientAddr(removed))
+			}
 			s.conns.Add(1)
 			go func() {
-				if !s.serveConn(ctx, starting, c) {
+				defer leave()
+				if !s.serveConn(ctx, starting, c, leave) {
 					s.conns.Done()
 				}
 			}()
@@ -138,8 +153,8 @@ func (s *Server) accept(ctx, starting context.Context) error {
 }
 
 // serveConn handles one connection from its first byte to its end, and closes
-// it; unless it becomes a session on a loop (then true).
-func (s *Server) serveConn(ctx, starting context.Context, c net.Conn) bool {
+// it; unless it becomes a session on a loop (then true). leave is called once it is a session.
+func (s *Server) serveConn(ctx, starting context.Context, c net.Conn, leave func()) bool {
 	defer c.Close()
 	log := s.o.Logger.With("client", clientAddr(c))
 	c.SetDeadline(time.Now().Add(s.o.StartupTimeout))
@@ -152,16 +167,16 @@ func (s *Server) serveConn(ctx, starting context.Context, c net.Conn) bool {
 			lastWord(first.conn, err)
 		}
 		if !errors.Is(err, errClientGone) {
-			log.Warn("connection refused", "error", err)
+			s.strangers.warn(log, "connection refused", "error", err)
 		}
 		return false
 	}
 	defer first.conn.Close()
 	if first.cancel != nil {
 		if err := s.cancel(ctx, first.cancel); err != nil {
-			log.Warn("cancel request failed", "error", err)
+			s.strangers.warn(log, "cancel request failed", "error", err)
 		}
 		return false
 	}
-	return s.serveSession(ctx, first, log)
+	return s.serveSession(ctx, first, log, leave)
 }

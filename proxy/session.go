@@ -7,7 +7,8 @@ import (
 
 // serveSession connects a client that has sent its startup packet to a server
 // and relays the session to its end, unless that goes on on a loop (then true).
-func (s *Server) serveSession(ctx context.Context, g greeting, log *slog.Logger) bool {
+// admitted is called if there is room for it.
+func (s *Server) serveSession(ctx context.Context, g greeting, log *slog.Logger, admitted func()) bool {
 	r := &relay{
 		srv: s, legs: g.legs, start: g.packet, client: g.conn, clientTLS: g.tls,
 		cin: newInbuf(g.conn), scan: serverScan{max: s.o.MaxMessage}, params: map[string]string{},
@@ -27,6 +28,7 @@ func (s *Server) serveSession(ctx context.Context, g greeting, log *slog.Logger)
 		r.close()
 		return false
 	}
+	admitted()
 	return r.serve(ctx)
 }
 

@@ -100,7 +100,7 @@ func (s *settings) all() []setting {
 		{name: "journal-max-size", text: &s.JournalMaxSize, usage: "remove the oldest entries over `SIZE`, such as 50GB"},
 		{name: "mode", text: &s.Mode, usage: "what happens over a threshold: `block|hold|alert|off`"},
 		{name: "threshold", number: &s.Threshold, usage: "`ROWS` that one statement, and one transaction, may remove, cascades included"},
-		{name: "max-sessions", number: &s.MaxSessions, usage: "`N` sessions at a time, more are refused with SQLSTATE 53300 (0: any number)"},
+		{name: "max-sessions", number: &s.MaxSessions, usage: "`N` sessions at a time, more are refused with SQLSTATE 53300 (0: as many as the files that may be open allow)"},
 		{name: "max-sessions-per-user", number: &s.MaxPerUser, usage: "likewise `N` sessions of one user"},
 		{name: "max-sessions-per-address", number: &s.MaxPerAddress, usage: "likewise `N` sessions from one client address"},
 		{name: "handover-limit", text: &s.HandoverLimit, usage: "`TIME` that sessions of the old process go on after SIGUSR2 (0: any time)"},

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"net"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -152,7 +153,7 @@ func TestStorm(t *testing.T) {
 }
 
 // Where the process may not open more files, who comes too late is refused in
-// words or waits; who is in goes on, and can delete.
+// words; who is in goes on, and can delete.
 func TestOutOfFiles(t *testing.T) {
 	c := pgtest.Shared(t)
 	pgtest.Exec(t, c.URL("postgres"), "DROP TABLE IF EXISTS files", "CREATE TABLE files (id int PRIMARY KEY)", "INSERT INTO files SELECT generate_series(1, 100)")
@@ -177,10 +178,14 @@ func TestOutOfFiles(t *testing.T) {
 	if code != "53300" || len(clients) < 5 {
 		t.Errorf("after %d sessions SQLSTATE %s", len(clients), code)
 	}
+	defer crowd(t, p, 50)()
 	for i, c := range clients {
 		if err := c.query(fmt.Sprintf("DELETE FROM files WHERE id = %d", i+1)); err != nil {
 			t.Error(err)
 		}
+	}
+	if _, code, err := begin(p.addr); err != nil || code != "53300" {
+		t.Errorf("behind the crowd: %q, %v", code, err)
 	}
 	for _, c := range clients[:3] {
 		c.conn.Close()
@@ -193,6 +198,40 @@ func TestOutOfFiles(t *testing.T) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("with room again: %q, %v", code, err)
+		}
+	}
+}
+
+// Connections that say nothing, or the beginning of something, keep nobody out.
+func TestSlowloris(t *testing.T) {
+	p := serve(t, 1024, pgtest.Shared(t).Addr())
+	defer crowd(t, p, 1000)()
+	for range 3 {
+		c, code, err := begin(p.addr)
+		if err != nil || code != "" {
+			t.Fatalf("%q, %v", code, err)
+		}
+		if err := c.query("SELECT 1"); err != nil {
+			t.Error(err)
+		}
+		c.conn.Close()
+	}
+}
+
+// crowd opens connections that send no startup packet, some of them a part of one.
+func crowd(t *testing.T, p *proxy, n int) (leave func()) {
+	t.Helper()
+	conns := make([]net.Conn, n)
+	all(t, n, 64, func(i int) (err error) {
+		if conns[i], err = net.DialTimeout("tcp", p.addr, patience); err != nil {
+			return err
+		}
+		_, err = conns[i].Write([]byte{0, 0, 0, 50, 0, 3, 0, 0, 'u', 's', 'e', 'r'}[:i%12])
+		return err
+	})
+	return func() {
+		for _, c := range conns {
+			c.Close()
 		}
 	}
 }

@@ -1,0 +1,43 @@
+package proxy
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// sparing bounds what strangers can make us write: so many lines a second about
+// connections that came to nothing, the others are counted. The zero value is ready.
+type sparing struct {
+	mu      sync.Mutex
+	since   time.Time
+	said    int
+	leftOut int
+}
+
+const linesASecond = 20
+
+func (s *sparing) warn(log *slog.Logger, text string, args ...any) {
+	if leftOut, ok := s.may(time.Now()); ok {
+		if leftOut > 0 {
+			args = append(args, "lines_left_out_before", leftOut)
+		}
+		log.Warn(text, args...)
+	}
+}
+
+// may reports whether a line may be written now, and how many were not before it.
+func (s *sparing) may(now time.Time) (leftOut int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.since) >= time.Second {
+		s.since, s.said = now, 0
+	}
+	if s.said >= linesASecond {
+		s.leftOut++
+		return 0, false
+	}
+	s.said++
+	leftOut, s.leftOut = s.leftOut, 0
+	return leftOut, true
+}

@@ -1,0 +1,27 @@
+package proxy
+
+import (
+	"testing"
+	"time"
+)
+
+func TestSparing_CountsWhatItLeavesOut(t *testing.T) {
+	var s sparing
+	now := time.Now()
+	for range linesASecond {
+		if leftOut, ok := s.may(now); !ok || leftOut != 0 {
+			t.Fatal(leftOut, ok)
+		}
+	}
+	for range 7 {
+		if _, ok := s.may(now.Add(time.Second - 1)); ok {
+			t.Fatal("more lines than that in a second")
+		}
+	}
+	if leftOut, ok := s.may(now.Add(time.Second)); !ok || leftOut != 7 {
+		t.Error(leftOut, ok)
+	}
+	if leftOut, ok := s.may(now.Add(time.Second)); !ok || leftOut != 0 {
+		t.Error(leftOut, ok)
+	}
+}
