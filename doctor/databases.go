@@ -6,7 +6,6 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,7 +20,7 @@ const application = "rowback doctor"
 func (e *examination) productionDatabase(ctx context.Context) {
 	s, err := e.open(ctx, "production", e.o.Production)
 	if err != nil {
-		e.fail("production", "give a role and database with --production, such as postgres://user@host/database", "%v", err)
+		e.fail("production", unreached("production"), "%v", err)
 		return
 	}
 	e.production = s
@@ -44,6 +43,11 @@ func (e *examination) productionDatabase(ctx context.Context) {
 	}
 	e.counting(*v[2], v[5], *v[3])
 	e.clock(before.Add(took/2), took, *v[4])
+}
+
+// unreached is the mend where there is no session.
+func unreached(name string) string {
+	return "start its server, or give its address, with role and database, with --" + name + ", such as postgres://user@host/database"
 }
 
 // open is as a restore does it: in the database of the newest deletion, if the
@@ -102,7 +106,8 @@ func (e *examination) recoveryDatabase(ctx context.Context) {
 	}
 	s, err := e.open(ctx, "recovery", e.o.Recovery)
 	if err != nil {
-		e.fail("recovery", "give a role and database with --recovery, such as postgres://user@host/database", "%v", err)
+		e.fail("recovery", unreached("recovery"), "%v", err)
+		e.refuseSwapped(ctx, "")
 		return
 	}
 	e.recovery = s
@@ -117,15 +122,11 @@ func (e *examination) recoveryDatabase(ctx context.Context) {
 	} else {
 		e.age(ctx)
 	}
-	if e.production == nil {
-		return
-	}
-	if why := e.swapped(ctx, *rows[0][2]); why != "" {
-		e.fail("two databases", "compare --production, --upstream and --recovery", "%s", why)
+	if e.refuseSwapped(ctx, *rows[0][2]) || e.production == nil {
 		return
 	}
 	if err := recovery.ProveDistinct(ctx, e.production, s); err != nil {
-		e.fail("two databases", "compare --production and --recovery", "%s", strings.TrimPrefix(err.Error(), "refused, nothing was written: "))
+		e.fail("two databases", "compare --production and --recovery", "%v", err)
 		return
 	}
 	e.ok("two databases", "production and the recovery database are two")
@@ -164,14 +165,26 @@ func (e *examination) age(ctx context.Context) {
 	e.ok("recovery age", "the database was made %s UTC: rows made since the backup cannot be restored from it", *text[0][0])
 }
 
-// swapped says why the addresses look exchanged; "" if they do not.
-func (e *examination) swapped(ctx context.Context, backup string) string {
-	rows, err := e.production.Rows(ctx, "SELECT current_database()")
-	if err != nil {
-		return ""
+// refuseSwapped: the addresses look exchanged. backup is the name of the recovery
+// database, "" if there is no session with it.
+func (e *examination) refuseSwapped(ctx context.Context, backup string) bool {
+	why := e.swapped(ctx, backup)
+	if why != "" {
+		e.fail("two databases", "compare --production, --upstream and --recovery", "%s", why)
 	}
-	if is := *rows[0][0]; is != backup && slices.Contains(e.seenDatabases, backup) && !slices.Contains(e.seenDatabases, is) {
-		return fmt.Sprintf("the proxy has journalled deletions in database %s, which is the name of the recovery database here, and never in production's, %s; are --production and --recovery swapped?", backup, is)
+	return why != ""
+}
+
+// swapped says why they look so; "" if they do not.
+func (e *examination) swapped(ctx context.Context, backup string) string {
+	if e.production != nil && backup != "" {
+		rows, err := e.production.Rows(ctx, "SELECT current_database()")
+		if err != nil {
+			return ""
+		}
+		if is := *rows[0][0]; is != backup && slices.Contains(e.seenDatabases, backup) && !slices.Contains(e.seenDatabases, is) {
+			return fmt.Sprintf("the proxy has journalled deletions in database %s, which is the name of the recovery database here, and never in production's, %s; are --production and --recovery swapped?", backup, is)
+		}
 	}
 	up, p, r := addressOf(e.o.Upstream), addressOf(e.o.Production), addressOf(e.o.Recovery)
 	if up != "" && up == r && p != r {

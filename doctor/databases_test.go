@@ -23,12 +23,42 @@ func TestProduction_CannotBeReached(t *testing.T) {
 	}
 }
 
-func TestRecovery_CannotBeReachedOrIsNone(t *testing.T) {
+// Without production the recovery database is looked at, and what comes after it.
+func TestProduction_CannotBeReachedAndRecoveryCan(t *testing.T) {
 	o := healthy(t)
-	o.Recovery = "postgres://postgres@127.0.0.1:1/shop"
-	look(t, o).expect(t, "recovery", Fail, "cannot connect to the recovery database")
-	o.Recovery = ""
-	look(t, o).expect(t, "recovery", Warn, "no recovery database is configured")
+	o.Production = "postgres://postgres@127.0.0.1:1/shop"
+	r := look(t, o)
+	r.expect(t, "production", Fail, "start its server")
+	for _, name := range []string{"recovery", "recovery age", "privileges"} {
+		r.expect(t, name, OK, "")
+	}
+	r.expect(t, "alerts", Warn, "")
+
+	o.Recovery, o.Upstream = pgtest.Shared(t).UserURL("impatient", "", "shop_backup"), "host=127.0.0.1 port=2"
+	pgtest.Exec(t, pgtest.Shared(t).URL("postgres"), "CREATE ROLE impatient LOGIN")
+	t.Cleanup(func() { pgtest.Exec(t, pgtest.Shared(t).URL("postgres"), "DROP ROLE impatient") })
+	look(t, o).expect(t, "privileges", Fail, "GRANT SELECT ON public.payments TO impatient")
+
+	o.Upstream = o.Recovery
+	look(t, o).expect(t, "two databases", Fail, "swapped?")
+}
+
+// Without a recovery database production is looked at as a restore would.
+func TestRecovery_CannotBeReachedOrIsNone(t *testing.T) {
+	o := own(t)
+	pgtest.Exec(t, o.Production, "CREATE TABLE bare (v int)")
+	for recovery, status := range map[string]Status{"postgres://postgres@127.0.0.1:1/shop": Fail, "": Warn} {
+		o.Recovery = recovery
+		r := look(t, o)
+		r.expect(t, "recovery", status, map[Status]string{Fail: "cannot connect to the recovery database", Warn: "no recovery database is configured"}[status])
+		r.expect(t, "tables", OK, "all 2 tables of production")
+		r.expect(t, "tables", Warn, "bare")
+		r.expect(t, "privileges", OK, "of the recovery database nothing is known")
+		r.expect(t, "triggers", OK, "")
+		r.expect(t, "alerts", Warn, "")
+	}
+	o.Recovery, o.Upstream = "host=127.0.0.1 port=2", "host=127.0.0.1 port=2"
+	look(t, o).expect(t, "two databases", Fail, "swapped?")
 }
 
 func TestCounting(t *testing.T) {

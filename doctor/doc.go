@@ -7,7 +7,8 @@
 // sink gets a test notice.
 //
 // A check that cannot be made because another failed is left out: what it would
-// say depends on the mend of that one.
+// say depends on the mend of that one. Where one of the two databases cannot be
+// reached, the other is looked at alone.
 //
 // # Limits
 //

@@ -7,10 +7,16 @@ import (
 	"github.com/rowback/rowback/recovery"
 )
 
-// restore: what would make tonight's fail, said today.
+// restore: what would make tonight's fail, said today, as far as the databases
+// that can be reached show it.
 func (e *examination) restore(ctx context.Context) {
-	if e.production == nil || e.recovery == nil {
+	if e.production == nil {
+		e.reading(ctx)
 		return
+	}
+	alone := ""
+	if e.recovery == nil {
+		alone = "; of the recovery database nothing is known"
 	}
 	out, err := recovery.Foresee(ctx, e.production, e.recovery, e.o.Restore)
 	if err != nil {
@@ -29,7 +35,7 @@ func (e *examination) restore(ctx context.Context) {
 	case out.Tables == 0:
 		e.warn("tables", "name the database with --production", "production has no tables")
 	case bad == 0:
-		e.ok("tables", "all %s of production can be restored into, by key", recovery.Plural(int64(out.Tables-len(out.Keyless)), "table"))
+		e.ok("tables", "all %s of production can be restored into, by key%s", recovery.Plural(int64(out.Tables-len(out.Keyless)), "table"), alone)
 	}
 	list("tables", Fail, out.Missing, "%s of production not in the recovery database: their rows could not be restored", "load a newer backup, one of the whole database; what was renamed since needs none: say restore: {tables: {NEW: {from: OLD}}} in the configuration")
 	list("tables", Fail, out.Unfit, "rows of %s could not be restored", "load a backup of production as it is now, or change production back")
@@ -37,7 +43,7 @@ func (e *examination) restore(ctx context.Context) {
 	if len(out.Denied) > 0 {
 		e.add(Check{Name: "privileges", Status: Fail, List: out.Denied, Seen: "this role may not do all that a restore does", Mend: "run these statements, or restore as another role"})
 	} else {
-		e.ok("privileges", "a restore may read and write all that it must")
+		e.ok("privileges", "a restore may read and write all that it must%s", alone)
 	}
 	if out.Loud != "" {
 		e.warn("triggers", out.LoudMend, "triggers would fire for restored rows: %s", out.Loud)
@@ -50,5 +56,21 @@ func (e *examination) restore(ctx context.Context) {
 	}
 	if len(out.Warnings) > 0 {
 		e.add(Check{Name: "columns", Status: Warn, List: out.Warnings, Seen: "restored rows would not be quite as they were", Mend: "load a backup of production as it is now"})
+	}
+}
+
+// reading: of a restore, what shows without production.
+func (e *examination) reading(ctx context.Context) {
+	if e.recovery == nil {
+		return
+	}
+	denied, err := recovery.ForeseeReading(ctx, e.recovery)
+	switch {
+	case err != nil:
+		e.fail("restore", "", "%v", err)
+	case len(denied) > 0:
+		e.add(Check{Name: "privileges", Status: Fail, List: denied, Seen: "this role may not read all of the recovery database", Mend: "run these statements, or restore as another role"})
+	default:
+		e.ok("privileges", "a restore may read every table of the recovery database; of production nothing is known")
 	}
 }

@@ -26,19 +26,23 @@ type Outlook struct {
 }
 
 // Foresee looks at every table of production as a restore would, and at the
-// recovery database's side of it. Nothing is written. Whether rows are in the
-// recovery database it does not ask. Neither session may be in a transaction.
+// recovery database's side of it; recovery nil: at production's alone. Nothing is
+// written. Whether rows are in the recovery database it does not ask. Neither
+// session may be in a transaction.
 func Foresee(ctx context.Context, production, recovery *Session, config *Config) (out *Outlook, err error) {
-	r := &restore{o: Options{Config: config}, production: production.side, recovery: recovery.side, byOID: map[uint32]*table{}}
-	if err := recovery.Snapshot(ctx); err != nil { // the configuration's SQL is tried in it
-		return nil, err
-	}
-	defer func() {
-		if endErr := r.recovery.exec(ctx, "ROLLBACK"); err == nil {
-			err = endErr
+	r := &restore{o: Options{Config: config}, production: production.side, byOID: map[uint32]*table{}}
+	if recovery != nil {
+		r.recovery = recovery.side
+		if err := recovery.Snapshot(ctx); err != nil { // the configuration's SQL is tried in it
+			return nil, err
 		}
-	}()
-	for _, s := range []*side{r.production, r.recovery} {
+		defer func() {
+			if endErr := r.recovery.exec(ctx, "ROLLBACK"); err == nil {
+				err = endErr
+			}
+		}()
+	}
+	for _, s := range r.sides() {
 		if s.catalog == nil {
 			if err := s.load(ctx); err != nil {
 				return nil, err
@@ -66,10 +70,42 @@ func Foresee(ctx context.Context, production, recovery *Session, config *Config)
 	return out, r.foreseeRights(ctx, out)
 }
 
+// ForeseeReading looks at the recovery database alone: what of it this role may
+// not read, each as its mend.
+func ForeseeReading(ctx context.Context, recovery *Session) (denied []string, err error) {
+	s := recovery.side
+	if s.catalog == nil {
+		if err := s.load(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var tables []*catalog.Table
+	for _, t := range s.catalog.Tables {
+		if HoldsRows(t) {
+			tables = append(tables, t)
+		}
+	}
+	slices.SortFunc(tables, func(a, b *catalog.Table) int { return strings.Compare(display(a), display(b)) })
+	if err := s.describe(ctx, tables...); err != nil {
+		return nil, err
+	}
+	var needs []need
+	for _, t := range tables {
+		if s.detail[t.OID].rowSecurity {
+			denied = append(denied, rowSecurityProblem(s.name, t))
+		}
+		needs = append(needs, schemaNeed(t), tableNeed(t, "SELECT"))
+	}
+	missing, err := s.missing(ctx, needs)
+	return append(denied, missing...), err
+}
+
 func (r *restore) foreseeTables(ctx context.Context, tables []*catalog.Table, out *Outlook) error {
 	var both, copies []*catalog.Table
 	for _, t := range tables {
-		if b, err := r.backupTable(t); err == nil {
+		if r.recovery == nil {
+			both = append(both, t)
+		} else if b, err := r.backupTable(t); err == nil {
 			both, copies = append(both, t), append(copies, b)
 		} else {
 			out.Missing = append(out.Missing, display(t))
@@ -84,8 +120,10 @@ func (r *restore) foreseeTables(ctx context.Context, tables []*catalog.Table, ou
 	if err := r.production.describe(ctx, both...); err != nil {
 		return err
 	}
-	if err := r.recovery.describe(ctx, copies...); err != nil {
-		return err
+	if r.recovery != nil {
+		if err := r.recovery.describe(ctx, copies...); err != nil {
+			return err
+		}
 	}
 	for _, t := range both {
 		if len(t.Key) == 0 {
