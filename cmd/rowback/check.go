@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,6 +65,11 @@ func runCheck(cmd *cobra.Command, s *settings, o checkOptions, args []string) er
 	if err != nil {
 		return err
 	}
+	junit, err := openOut("junit", o.junit)
+	if err != nil {
+		return err
+	}
+	defer junit.discard()
 	stderr := cmd.ErrOrStderr()
 	report, err := check.Run(cmd.Context(), check.Options{
 		Name: name, URL: url, Tables: o.tables, Queries: s.checks, Limit: o.limit,
@@ -74,12 +78,7 @@ func runCheck(cmd *cobra.Command, s *settings, o checkOptions, args []string) er
 	if err != nil {
 		return recoveryError(err)
 	}
-	if o.junit != "" {
-		if err := writeFile(o.junit, report.WriteJUnit); err != nil {
-			return err
-		}
-	}
-	if err := printAs(cmd.OutOrStdout(), s.Output, report); err != nil {
+	if err := errors.Join(printAs(cmd.OutOrStdout(), s.Output, report), junit.write(report.WriteJUnit)); err != nil {
 		return err
 	}
 	if !report.Clean() {
@@ -127,14 +126,4 @@ func printAs(w io.Writer, output string, r printable) error {
 	out := bufio.NewWriter(w)
 	r.WriteText(out)
 	return out.Flush()
-}
-
-// writeFile makes a file that is whole, or says why not.
-func writeFile(path string, write func(io.Writer) error) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	out := bufio.NewWriter(f)
-	return errors.Join(write(out), out.Flush(), f.Close())
 }

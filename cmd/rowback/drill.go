@@ -41,7 +41,7 @@ Prints how long recovery took (RTO) and how many rows did not come back (RPO). N
 other database is touched and nothing is left behind. Triggers of the copy do run.
 
 Exit codes: 0 every round passed; 3 a round failed, all of it is listed; 2 no
-dump, or a database in use; 4 no privilege; 1 failed.`,
+dump, or one without rows, or a database in use; 4 no privilege; 1 failed.`,
 		Example: `  rowback drill shop.dump
   rowback drill shop.dump --rounds 24 --html drill.html --output json
   rowback drill shop.dump --seed 42
@@ -75,6 +75,11 @@ func runDrill(cmd *cobra.Command, s *settings, o drillOptions, dump string) erro
 	if !cmd.Flags().Changed("seed") {
 		o.seed = rand.Uint64() >> 32 // short enough to be typed
 	}
+	html, err := openOut("html", o.html)
+	if err != nil {
+		return err
+	}
+	defer html.discard()
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -86,12 +91,7 @@ func runDrill(cmd *cobra.Command, s *settings, o drillOptions, dump string) erro
 	if err != nil {
 		return recoveryError(err)
 	}
-	if o.html != "" {
-		if err := writeFile(o.html, report.WriteHTML); err != nil {
-			return err
-		}
-	}
-	if err := printAs(cmd.OutOrStdout(), s.Output, report); err != nil {
+	if err := errors.Join(printAs(cmd.OutOrStdout(), s.Output, report), html.write(report.WriteHTML)); err != nil {
 		return err
 	}
 	if !report.Passed() {

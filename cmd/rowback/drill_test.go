@@ -17,5 +17,7 @@ func TestDrill_WrongUsage(t *testing.T) {
 	runWith(t, nil, "drill", text, "--template", "postgres://127.0.0.1/x").check(t, exitUsage, "Give a dump, or --template")
 	runWith(t, nil, "drill", "nothing.dump").check(t, exitUsage, "no such file")
 	runWith(t, nil, "drill", text).check(t, exitUsage, "is empty")
+	write(t, "schema.sql", "CREATE TABLE t (id int PRIMARY KEY);\nnonsense;\n")
+	runWith(t, nil, "drill", "schema.sql").check(t, exitUsage, "holds no rows")
 	runWith(t, nil, "drill", text, "--rounds", "0").check(t, exitUsage, "--rounds")
 }

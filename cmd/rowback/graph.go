@@ -66,6 +66,11 @@ func runGraph(cmd *cobra.Command, s *settings, o graphOptions, tables []string) 
 	if err != nil {
 		return err
 	}
+	out, err := openOut("out", o.out)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
 	options := graph.Options{Tables: tables, Depth: o.depth}
 	if o.incident != "" {
 		if options.Incident, err = s.journalEntry(ctx, o.incident); err != nil {
@@ -89,8 +94,8 @@ func runGraph(cmd *cobra.Command, s *settings, o graphOptions, tables []string) 
 	if s.Output == "json" {
 		write = g.WriteJSON
 	}
-	if o.out != "" {
-		return writeFile(o.out, write)
+	if out != nil {
+		return out.write(write)
 	}
 	return write(cmd.OutOrStdout())
 }

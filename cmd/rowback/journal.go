@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -170,25 +171,13 @@ The file holds keys, statements and perhaps whole rows: it is made for this user
 				return err
 			}
 			defer j.Close()
-			out := cmd.OutOrStdout()
-			if file != "" {
-				f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-				if errors.Is(err, os.ErrExist) {
-					return usageError(fmt.Errorf("--file: %s is there already; name a new one, or remove it", file))
-				}
-				if err != nil {
-					return err
-				}
-				defer func() { err = errors.Join(err, f.Sync(), f.Close()) }()
-				out = f
-			}
 			export := upkeep.Export
 			if format == "csv" {
 				export = upkeep.ExportCSV
 			}
-			n, err := export(cmd.Context(), j, selected, out)
+			n, err := exportTo(cmd, file, func(out io.Writer) (int64, error) { return export(cmd.Context(), j, selected, out) })
 			if err != nil {
-				return fmt.Errorf("after %d entries: %w", n, err)
+				return err
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "%d entries\n", n)
 			return nil
@@ -198,6 +187,31 @@ The file holds keys, statements and perhaps whole rows: it is made for this user
 	cmd.Flags().StringVar(&file, "file", "", "write to a new `FILE` (default: standard output)")
 	cmd.Flags().StringVar(&format, "format", "jsonl", "`jsonl|csv`")
 	return cmd
+}
+
+// exportTo has export write to a new file, or, for "", to standard output. A file
+// that ends early is there no more: whole ones look no different.
+func exportTo(cmd *cobra.Command, file string, export func(io.Writer) (int64, error)) (n int64, err error) {
+	out := cmd.OutOrStdout()
+	if file != "" {
+		f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if errors.Is(err, os.ErrExist) {
+			return 0, usageError(fmt.Errorf("--file: %s is there already; name a new one, or remove it", file))
+		}
+		if err != nil {
+			return 0, cannotWrite("file", file, err)
+		}
+		defer func() {
+			if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+				err = errors.Join(err, os.Remove(file))
+			}
+		}()
+		out = f
+	}
+	if n, err = export(out); err != nil {
+		err = fmt.Errorf("after %d entries: %w", n, err)
+	}
+	return n, err
 }
 
 func newJournalImportCommand(s *settings) *cobra.Command {

@@ -41,6 +41,7 @@ func TestJournal_Subcommands(t *testing.T) {
 		{"journal verify --journal " + from, exitDone, "2 entries, 2 keys"},
 		{"journal export --file all.jsonl --journal " + from, exitDone, "2 entries"},
 		{"journal export --file all.jsonl --journal " + from, exitUsage, "is there already"},
+		{"journal export --file none/all.jsonl --journal " + from, exitUsage, "--file: none/all.jsonl cannot be written: there is no directory none"},
 		{"journal export --format csv --journal " + from, exitDone, `"{""id"":""1""}"`},
 		{"journal export --format xml --journal " + from, exitUsage, "none of jsonl, csv"},
 		{"journal import all.jsonl --journal " + to, exitDone, "2 entries and 0 allowances and holds are new, 0 were there"},

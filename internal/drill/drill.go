@@ -12,6 +12,7 @@ import (
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/recovery"
+	"github.com/rowback/rowback/recovery/backup"
 )
 
 // Options of Run.
@@ -69,6 +70,11 @@ func (d *drill) prepare(ctx context.Context) (err error) {
 	if d.dir, err = os.MkdirTemp("", "rowback-drill-"); err != nil {
 		return err
 	}
+	if d.o.Dump != "" {
+		if err := backup.RefuseWithoutRows(ctx, d.o.Dump, d.o.BinDir); err != nil {
+			return err
+		}
+	}
 	if err := d.build(ctx); err != nil {
 		return err
 	}
@@ -84,13 +90,24 @@ func (d *drill) prepare(ctx context.Context) (err error) {
 	}
 	d.victims = victims(d.catalog)
 	if len(d.victims) == 0 {
-		return fmt.Errorf("%s has no table whose rows can be told apart (a primary key, or unique NOT NULL columns): there is nothing to rehearse", d.report.from())
+		return d.nothing()
 	}
 	if d.journal, err = journal.Open(ctx, d.path("journal"), journal.Options{}); err != nil {
 		return err
 	}
 	d.proxy, err = newProxy(d.o.Program, d.stage.production(), d.path("journal"))
 	return err
+}
+
+// nothing refuses a database that no row can be deleted from and found again.
+func (d *drill) nothing() error {
+	why := "holds no rows"
+	for _, t := range d.catalog.Tables {
+		if size(t) > 0 {
+			why = "has no table with rows that can be told apart (a primary key, or unique NOT NULL columns)"
+		}
+	}
+	return recovery.Refuse(recovery.Unfit, fmt.Sprintf("%s %s: there is nothing to rehearse", d.report.from(), why))
 }
 
 // build makes the stage, and production for the first time.

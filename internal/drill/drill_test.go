@@ -15,6 +15,7 @@ import (
 
 	"github.com/rowback/rowback/internal/built"
 	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/recovery"
 )
 
 var made struct {
@@ -169,8 +170,14 @@ func TestRun_FindsWhatARestoreDoesNotUndo(t *testing.T) {
 }
 
 func TestRun_NothingToRehearseOn(t *testing.T) {
-	_, err := Run(t.Context(), Options{Dump: dumped(t, "CREATE TABLE t (id int)"), Program: program(t), Rounds: 1})
-	if err == nil || !strings.Contains(err.Error(), "nothing to rehearse") {
-		t.Errorf("%v", err)
+	for sql, why := range map[string]string{
+		"CREATE TABLE t (id int PRIMARY KEY)":               "holds no rows: there is nothing to rehearse",
+		"CREATE TABLE t (id int); INSERT INTO t VALUES (1)": "no table with rows that can be told apart",
+	} {
+		_, err := Run(t.Context(), Options{Dump: dumped(t, sql), Program: program(t), Rounds: 1})
+		var refusal *recovery.Refusal
+		if !errors.As(err, &refusal) || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v", sql, err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -57,6 +58,11 @@ func load(ctx context.Context, o LoadOptions) (_ *Receipt, db *database, err err
 	if err != nil {
 		return nil, nil, err
 	}
+	receipts, err := openReceipts(o.Receipts)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer receipts.Close() // of nil it says that there is none
 	if o.Name == "" {
 		o.Name = "recovery_db_incident_" + began.UTC().Format("20060102_1504")
 	}
@@ -83,14 +89,14 @@ func load(ctx context.Context, o LoadOptions) (_ *Receipt, db *database, err err
 		}
 		return nil, db, fmt.Errorf("loading %s: %w", path, err)
 	}
-	if err := r.finish(ctx, db, o); err != nil {
+	if err := r.finish(ctx, db, o, receipts); err != nil {
 		return nil, db, err
 	}
 	return r, db, nil
 }
 
 // finish makes the planner's figures, the receipt, and the database read-only.
-func (r *Receipt) finish(ctx context.Context, db *database, o LoadOptions) error {
+func (r *Receipt) finish(ctx context.Context, db *database, o LoadOptions, receipts *os.File) error {
 	o.Progress.Start("analyzing", 0)
 	s, err := recovery.Open(ctx, "recovery", db.url, "rowback backup")
 	if err != nil {
@@ -109,7 +115,7 @@ func (r *Receipt) finish(ctx context.Context, db *database, o LoadOptions) error
 	if err := db.seal(ctx, "rowback: "+line); err != nil {
 		return err
 	}
-	return r.file(o.Receipts, line)
+	return r.file(receipts, line)
 }
 
 func loadArchive(ctx context.Context, o LoadOptions, d dump, r *Receipt) (*database, error) {
@@ -158,7 +164,10 @@ func loadArchive(ctx context.Context, o LoadOptions, d dump, r *Receipt) (*datab
 		if ctx.Err() != nil {
 			return db, ctx.Err()
 		}
-		return db, a.explain(err, said)
+		if err = a.explain(err, said); len(list.made) == 0 {
+			err = dataAlone(err)
+		}
+		return db, err
 	}
 	return db, nil
 }

@@ -39,6 +39,9 @@ func loadPlain(ctx context.Context, o LoadOptions, d dump, r *Receipt) (_ *datab
 	l := &loader{session: s, script: newScript(text), receipt: r, progress: o.Progress}
 	r.counts = map[string]int64{}
 	if err := l.all(ctx); err != nil {
+		if !l.tables {
+			err = dataAlone(err)
+		}
 		return db, err
 	}
 	r.Tables = len(r.counts)
@@ -60,6 +63,7 @@ type loader struct {
 	receipt  *Receipt
 	progress *recovery.Progress
 	table    string // whose rows come now
+	tables   bool   // it has made some
 }
 
 func (l *loader) all(ctx context.Context) error {
@@ -106,12 +110,15 @@ func (l *loader) one(ctx context.Context, statement string) error {
 		return err
 	}
 	_, err = l.affect(ctx, statement)
+	l.tables = l.tables || err == nil && makesTable.MatchString(comment.ReplaceAllString(statement, ""))
 	var said *pgconn.PgError
 	if errors.As(err, &said) && said.Code == "42704" && newerSettings.MatchString(comment.ReplaceAllString(statement, "")) {
 		return nil // a limit that this server does not have
 	}
 	return err
 }
+
+var makesTable = regexp.MustCompile(`^\s*CREATE (UNLOGGED |FOREIGN )?TABLE `)
 
 // newerSettings are settings that a newer pg_dump writes for every server.
 var newerSettings = regexp.MustCompile(`^\s*SET transaction_timeout = 0;\s*$`)

@@ -19,17 +19,26 @@ func (r *Receipt) line() (string, error) {
 	return string(out), err
 }
 
-// file appends the receipt to those in dir.
-func (r *Receipt) file(dir, line string) error {
+// openReceipts opens the file of receipts in dir, none for "". It is opened
+// before the load: what has taken hours is not dropped for want of a line.
+func openReceipts(dir string) (*os.File, error) {
 	if dir == "" {
-		return nil
+		return nil, nil
 	}
 	f, err := os.OpenFile(filepath.Join(dir, receiptsFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
-		return err
+		return nil, recovery.Refuse(recovery.Usage, fmt.Sprintf("the receipt cannot be kept in the journal's directory: %v; load as the user that the proxy runs as, or name another directory with --journal", err))
 	}
-	_, err = f.WriteString(line + "\n")
-	return errors.Join(err, f.Sync(), f.Close())
+	return f, nil
+}
+
+// file appends the receipt's line to the others, f nil to none.
+func (r *Receipt) file(f *os.File, line string) error {
+	if f == nil {
+		return nil
+	}
+	_, err := f.WriteString(line + "\n")
+	return errors.Join(err, f.Sync())
 }
 
 // WriteJSON prints the receipt as one line of JSON.

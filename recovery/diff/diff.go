@@ -66,6 +66,12 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	r := &run{o: o, recorded: map[*pair][]evidence{}}
 	defer o.Progress.Done()
 	defer r.close()
+	if o.Out != "" { // first: a comparison takes its time
+		if r.out, err = create(o.Out); err != nil {
+			return nil, err
+		}
+		defer r.out.discard()
+	}
 	if err := r.open(ctx); err != nil {
 		return nil, err
 	}
@@ -76,11 +82,10 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		return nil, err
 	}
 	if o.Out != "" {
-		if r.out, err = create(o.Out, recovery.DiffHeader{Version: 1, Time: began.UTC(), Database: r.production.catalog.Database,
+		if err := r.out.begin(recovery.DiffHeader{Version: 1, Time: began.UTC(), Database: r.production.catalog.Database,
 			Production: r.production.Where(), Recovery: r.recovery.Where()}); err != nil {
 			return nil, err
 		}
-		defer r.out.discard()
 	}
 	if err := r.compareAll(ctx); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -24,18 +25,36 @@ type file struct {
 	out *bufio.Writer
 }
 
-func create(path string, h recovery.DiffHeader) (*file, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600: keys are data
-	if err != nil {
-		return nil, err
+// create refuses a path that cannot be written.
+func create(path string) (*file, error) {
+	refuse := func(why string) (*file, error) {
+		return nil, recovery.Refuse(recovery.Usage, fmt.Sprintf("--out: %s cannot be written: %s", path, why))
 	}
-	out := &file{path: path, f: f, out: bufio.NewWriterSize(f, 1<<16)}
-	if err := json.NewEncoder(out.out).Encode(h); err != nil {
-		out.discard()
-		return nil, err
+	if there, err := filepath.EvalSymlinks(path); err == nil {
+		path = there // not the link gets the contents
 	}
-	return out, nil
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return refuse("it is no regular file")
+	}
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, filepath.Base(path)+".*") // mode 0600: keys are data
+	switch at := (*fs.PathError)(nil); {
+	case errors.Is(err, fs.ErrNotExist) && isNot(dir):
+		return refuse("there is no directory " + dir)
+	case errors.As(err, &at):
+		return refuse(at.Err.Error())
+	case err != nil:
+		return refuse(err.Error())
+	}
+	return &file{path: path, f: f, out: bufio.NewWriterSize(f, 1<<16)}, nil
 }
+
+func isNot(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+func (f *file) begin(h recovery.DiffHeader) error { return json.NewEncoder(f.out).Encode(h) }
 
 func (f *file) write(p *pair, state string, key []*string) error {
 	if f == nil {
