@@ -38,12 +38,7 @@ func (o *grantOptions) addFlags(f *pflag.FlagSet) {
 
 // grantFlag is a flag given that only makes sense for an allowance, "" if none is.
 func grantFlag(f *pflag.FlagSet) string {
-	for _, name := range []string{"rows", "table", "user", "database", "application", "for", "once"} {
-		if f.Changed(name) {
-			return name
-		}
-	}
-	return ""
+	return firstGiven(f, "rows", "table", "user", "database", "application", "for", "once")
 }
 
 func runGrant(cmd *cobra.Command, s *settings, o grantOptions) (err error) {

@@ -29,6 +29,9 @@ refused unless someone answers. An ID, or its beginning, shows that one in full.
 		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
+				if all {
+					return usageError(fmt.Errorf("%q names one statement, and --all lists them: give one of them", args[0]))
+				}
 				return runAllowHold(cmd, s, args[0])
 			}
 			return runAllowHolds(cmd, s, all)

@@ -122,7 +122,7 @@ func TestAllow_ErrorsGrantNothing(t *testing.T) {
 		{"--rows 1 --for=-5m", exitUsage, "--for"},
 		{"--rows 1 --for 366d", exitUsage, "make it a rule of the policy"},
 		{"--rows 1 --table [", exitUsage, `--table: "[" is no table or pattern`},
-		{"--rows 1 --table=", exitUsage, `--table: "" is no table or pattern`},
+		{"--rows 1 --table=", exitUsage, "--table is empty"},
 		{"--rows 1 01JY2M", exitUsage, `--rows is for an allowance, and "01JY2M" names a statement that waits`},
 		{"01JY2M --once", exitUsage, "--once is for an allowance"},
 		{"01JY2M 01JY2N", exitUsage, "takes one argument, and was given 2"},

@@ -66,6 +66,9 @@ func runBackupVerify(cmd *cobra.Command, s *settings, o backupVerifyOptions, arg
 		return usageError(fmt.Errorf("--entries: %d is below zero", o.entries))
 	}
 	if args[0] == "recovery" || strings.Contains(args[0], "://") {
+		if name := firstGiven(cmd.Flags(), "server", "jobs"); name != "" {
+			return usageError(fmt.Errorf("--%s is for restoring a dump, and %s is a database that is there: leave it out", name, redact(args[0])))
+		}
 		if _, options.URL, err = s.database(args); err != nil {
 			return err
 		}
@@ -85,6 +88,8 @@ func runBackupVerify(cmd *cobra.Command, s *settings, o backupVerifyOptions, arg
 		}
 	case !errors.Is(err, journal.ErrNoJournal):
 		return err
+	case o.entries > 0 && cmd.Flags().Changed("entries"):
+		return usageError(fmt.Errorf("--entries: %w", err))
 	}
 	report, err := backup.Verify(ctx, options)
 	if err != nil {

@@ -28,6 +28,9 @@ $PGBIN says where PostgreSQL's binaries are, should they not be found.`,
 		Example: "  rowback demo\n  rowback demo --keep",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if name := firstGiven(cmd.Flags(), "upstream", "production", "recovery", "journal", keySetting); name != "" {
+				return usageError(fmt.Errorf("--%s has no meaning here: the demo makes all that it needs, and touches nothing else", name))
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
 			defer stop()
 			d := &demo{story: newStory(cmd.OutOrStdout()), size: incident.Published, threshold: 1000, keep: keep}

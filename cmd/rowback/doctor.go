@@ -50,10 +50,8 @@ Exit codes: 0 all is well, or there are warnings only (!); 3 something will fail
 
 func runDoctor(cmd *cobra.Command, s *settings, o doctorOptions) error {
 	if o.sql == "" {
-		for _, name := range []string{"user", "database", "application", "client", "table"} {
-			if cmd.Flags().Changed(name) {
-				return usageError(fmt.Errorf("--%s says whose statement it is: give the statement with --sql", name))
-			}
+		if name := firstGiven(cmd.Flags(), "user", "database", "application", "client", "table"); name != "" {
+			return usageError(fmt.Errorf("--%s says whose statement it is: give the statement with --sql", name))
 		}
 	}
 	sinks, err := s.alerts()

@@ -31,6 +31,19 @@ func (f *filterFlags) addFlags(flags *pflag.FlagSet) {
 	flags.Int64Var(&f.minRows, "min-rows", 0, "entries that removed `N` rows or more")
 }
 
+// filterNames are the flags of addFlags.
+var filterNames = []string{"since", "until", "table", "user", "database", "application", "outcome", "kind", "min-rows"}
+
+// firstGiven is the first of these flags that was given, "" if none was.
+func firstGiven(f *pflag.FlagSet, names ...string) string {
+	for _, name := range names {
+		if f.Changed(name) {
+			return name
+		}
+	}
+	return ""
+}
+
 // filter is the journal's form of the flags; its errors are usage errors.
 func (f *filterFlags) filter(now time.Time) (journal.Filter, error) {
 	out := journal.Filter{

@@ -25,10 +25,17 @@ func flagError(cmd *cobra.Command, err error) error {
 	if !errors.As(err, &invalid) {
 		return err
 	}
+	for _, said := range []error{errTwice, errEmpty} {
+		if errors.Is(err, said) {
+			return fmt.Errorf("--%s %w", invalid.GetFlag().Name, said)
+		}
+	}
 	what := "cannot be used"
 	switch invalid.GetFlag().Value.Type() {
-	case "int64":
+	case "int", "int64":
 		what = "is not a whole number"
+	case "uint64":
+		what = "is not a whole number, zero or more"
 	case "duration":
 		what = "is not a duration such as 500ms, 30s or 5m"
 	case "bool":

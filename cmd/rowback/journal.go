@@ -101,7 +101,7 @@ while that lasts, and deletions wait.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l := s.limits()
-			if l == (upkeep.Limits{}) && !shrink {
+			if l == (upkeep.Limits{}) && (!shrink || dry) {
 				return usageError(errors.New("nothing says how much to keep: give --journal-keep or --journal-max-size"))
 			}
 			j, err := s.openJournal(cmd.Context(), journal.Options{MustExist: true, Reader: dry})
@@ -109,11 +109,9 @@ while that lasts, and deletions wait.`,
 				return err
 			}
 			defer j.Close()
-			done := &upkeep.Compacted{}
-			if l != (upkeep.Limits{}) {
-				if done, err = upkeep.Compact(cmd.Context(), j, l, time.Now(), dry); err != nil {
-					return err
-				}
+			done, err := upkeep.Compact(cmd.Context(), j, l, time.Now(), dry)
+			if err != nil {
+				return err
 			}
 			if k, ok := j.(journal.Keeper); ok && shrink && !dry {
 				if err := k.Shrink(cmd.Context()); err != nil {
@@ -161,6 +159,9 @@ The file holds keys, statements and perhaps whole rows: it is made for this user
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if err := checkOneOf(format, "jsonl", "csv"); err != nil {
 				return usageError(fmt.Errorf("--format: %w", err))
+			}
+			if s.Output == "json" && format == "csv" && cmd.Flags().Changed("output") {
+				return usageError(errors.New("give --format csv or --output json, not both"))
 			}
 			selected, err := filter.filter(time.Now())
 			if err != nil {

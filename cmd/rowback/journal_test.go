@@ -51,6 +51,7 @@ func TestJournal_Subcommands(t *testing.T) {
 		{"journal compact --journal-keep 1h --journal " + to, exitUsage, "less than a day"},
 		{"journal compact --journal-keep 90d --dry-run --journal " + to, exitDone, "would remove 1 entries"},
 		{"journal compact --journal-keep 90d --journal-max-size 1GB --shrink --journal " + to, exitDone, "removed 1 entries"},
+		{"journal compact --shrink --journal " + to, exitDone, "1 entries of"},
 		{"journal verify --output json --journal " + to, exitDone, `"entries":1`},
 	} {
 		r := runWith(t, nil, strings.Fields(c.args)...)

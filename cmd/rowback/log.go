@@ -45,6 +45,9 @@ every captured key to it.`,
 				return err
 			}
 			if len(args) == 1 {
+				if name := firstGiven(cmd.Flags(), filterNames...); name != "" {
+					return usageError(fmt.Errorf("%q names one entry, and --%s selects among all: give one of them", args[0], name))
+				}
 				filter.ID = args[0]
 			}
 			return runLog(cmd, s, o, filter, len(args) == 1)

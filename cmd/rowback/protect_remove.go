@@ -29,7 +29,9 @@ Exit codes: 0 done; 4 a privilege is missing; 2 wrong request; 1 failed.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
-			case o.All == (len(o.Tables) > 0):
+			case o.All && len(o.Tables) > 0:
+				return usageError(errors.New("give --table or --all, not both"))
+			case !o.All && len(o.Tables) == 0:
 				return usageError(errors.New("remove what? Give --table, or --all"))
 			case o.LockTimeout <= 0:
 				return usageError(errors.New("--lock-timeout must be above zero"))

@@ -35,6 +35,7 @@ func TestProtect_CommandLine(t *testing.T) {
 		{[]string{"install", "--table", "orders", "--production", "127.0.0.1:1"}, exitFailed, "", "cannot connect to the production database"},
 		{[]string{"install", "--table", "orders", "--production", stranger}, exitRefused, "", "may not create schemas"},
 		{[]string{"remove"}, exitUsage, "", "remove what?"},
+		{[]string{"remove", "--all", "--table", "orders"}, exitUsage, "", "not both"},
 		{[]string{"status", "--table", "orders"}, exitProblems, "it has no triggers", "not everything is covered"},
 		{[]string{"status"}, exitDone, "nothing is installed", ""},
 		{[]string{"collect"}, exitDone, "0 new deletions", ""},

@@ -72,6 +72,7 @@ Exit codes:
 		newVersionCommand(s),
 		newConfigurationTopic(),
 	)
+	s.strict(root)
 	return root
 }
 

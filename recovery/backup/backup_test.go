@@ -103,6 +103,11 @@ func TestLoad_EveryFormat(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			var text strings.Builder
+			r.WriteText(&text)
+			if several := r.Format == Custom || r.Format == Directory; several == strings.Contains(text.String(), "--jobs") {
+				t.Errorf("what became of --jobs: %s", text.String())
+			}
 			if got := ask(t, r.Database, sums); got != want {
 				t.Errorf("%s, want %s", got, want)
 			}

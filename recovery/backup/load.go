@@ -39,6 +39,7 @@ type Receipt struct {
 	Seconds  float64   `json:"seconds"`
 
 	counts map[string]int64 // of a plain dump: rows by table, as the dump writes it
+	alone  bool             // one connection loaded it, for all that --jobs said
 }
 
 // Load restores a dump into a new database. If it fails, the database is gone again.
@@ -70,6 +71,7 @@ func load(ctx context.Context, o LoadOptions) (_ *Receipt, db *database, err err
 		return nil, nil, recovery.Refuse(recovery.Usage, "the database's name is longer than the 63 bytes that PostgreSQL keeps")
 	}
 	r := &Receipt{Database: o.Name, Dump: path, Format: d.format, Bytes: d.size, Loaded: began.UTC()}
+	r.alone = o.Jobs > 1 && d.format != Custom && d.format != Directory
 	if d.format == Plain {
 		db, err = loadPlain(ctx, o, d, r)
 	} else {
@@ -145,7 +147,7 @@ func loadArchive(ctx context.Context, o LoadOptions, d dump, r *Receipt) (*datab
 	if version >= 18 {
 		args = append(args, "--no-statistics") // older servers lack the functions; all is analyzed in the end
 	}
-	if o.Jobs > 1 && d.format != Tar {
+	if o.Jobs > 1 && !r.alone {
 		args = append(args, "--jobs="+strconv.Itoa(o.Jobs))
 	}
 	restoring, stop := context.WithCancel(ctx)

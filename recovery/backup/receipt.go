@@ -56,6 +56,9 @@ func (r *Receipt) WriteText(w io.Writer) {
 	}
 	fmt.Fprintf(w, "Loaded %s (%s, %s bytes%s)\n  into  %s\n  with  %s that have rows, in %.1f s. It is marked read-only.\n",
 		r.Dump, r.Format, recovery.Grouped(r.Bytes), from, r.Server, recovery.Plural(int64(r.Tables), "table"), r.Seconds)
+	if r.alone {
+		fmt.Fprintf(w, "  One connection did it, whatever --jobs says: a %s dump cannot be taken apart.\n", r.Format)
+	}
 	if r.Tables == 0 {
 		fmt.Fprintln(w, "  It has no rows: nothing can be restored from it. Is it a dump of the schema alone?")
 	}

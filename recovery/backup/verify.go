@@ -59,6 +59,9 @@ func Verify(ctx context.Context, o VerifyOptions) (report *VerifyReport, err err
 		defer func() { err = errors.Join(err, db.drop(ctx)) }()
 		url = db.url
 		v.report.Dump = receipt
+		if receipt.alone {
+			v.report.Warnings = append(v.report.Warnings, fmt.Sprintf("one connection restored it, whatever --jobs says: a %s dump cannot be taken apart", receipt.Format))
+		}
 	}
 	if err := v.open(ctx, url); err != nil {
 		return nil, err

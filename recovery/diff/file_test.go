@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/rowback/rowback/journal"
 )
 
 // The keys go where the link leads, and a device is left alone.
@@ -23,5 +25,17 @@ func TestRun_OutIsALinkOrADevice(t *testing.T) {
 	}
 	if _, err := Run(t.Context(), Options{Production: l.production, Recovery: l.recovery, Out: os.DevNull}); err == nil {
 		t.Error("a device is replaced")
+	}
+}
+
+// An incident that the comparison has nothing of is told, not passed over.
+func TestRun_AnIncidentOfOtherTables(t *testing.T) {
+	l := newLab(t, "CREATE TABLE t (n int, at timestamptz, PRIMARY KEY (n, at)); CREATE TABLE u (id int PRIMARY KEY)")
+	j := l.journal()
+	id := record(t, j, journal.Deletion, journal.Committed, l.name, "t", journal.Direct, "1")
+	for table, want := range map[string]int{"t": 0, "u": 1} {
+		if r := l.diff(Options{Journal: j, Tables: []string{table}, Incidents: []string{id}}); len(r.Notes) != want {
+			t.Errorf("%s: %q", table, r.Notes)
+		}
 	}
 }

@@ -25,7 +25,7 @@ func (r *run) readJournal(ctx context.Context) error {
 	for _, p := range r.pairs {
 		pairs[display(p.live)] = p
 	}
-	doubtful := 0
+	doubtful, told := 0, map[string]bool{}
 	for e, err := range r.o.Journal.Entries(ctx, journal.Filter{Database: r.production.catalog.Database}) {
 		if err != nil {
 			return err
@@ -33,11 +33,20 @@ func (r *run) readJournal(ctx context.Context) error {
 		if e.Kind == journal.Deletion && e.Outcome == journal.InDoubt {
 			doubtful++
 		}
-		if e.Outcome != journal.Committed || slices.Contains(r.o.Incidents, e.ID) {
+		if e.Outcome != journal.Committed {
+			continue
+		}
+		if slices.Contains(r.o.Incidents, e.ID) {
+			told[e.ID] = e.Kind == journal.Deletion && len(r.shares(e, pairs)) > 0
 			continue
 		}
 		for p, shares := range r.shares(e, pairs) {
 			r.recorded[p] = append(r.recorded[p], evidence{id: e.ID, deleted: e.Kind == journal.Deletion, shares: shares})
+		}
+	}
+	for _, id := range r.o.Incidents {
+		if !told[id] {
+			r.notes = append(r.notes, fmt.Sprintf("--incident %s changes nothing: it is no committed deletion, by key, from the tables that are compared", id))
 		}
 	}
 	if doubtful > 0 {
