@@ -22,7 +22,7 @@ type database struct {
 	// view is nil until the first session has loaded it.
 	view atomic.Pointer[view]
 	// loading is held by the session that loads the catalog.
-	loading sync.Mutex
+	loading turn
 	// server is what the database's server is known by.
 	server serverID
 	// collected belongs to Judge.Run.

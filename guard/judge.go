@@ -172,7 +172,7 @@ func (j *Judge) database(name string) *database {
 	defer j.mu.Unlock()
 	d := j.databases[name]
 	if d == nil {
-		d = &database{name: name}
+		d = &database{name: name, loading: newTurn()}
 		j.databases[name] = d
 		j.o.Metrics.opened(name)
 	}

@@ -26,13 +26,19 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	}
 	q := lookup{w: w, own: s.wasClean && w.TxStatus() == 'I'}
 	first := s.db.view.Load() == nil
-	if first {
-		s.db.loading.Lock() // nobody can judge without one
-	} else if !s.db.loading.TryLock() {
+	mine := false
+	if first { // nobody can judge without one
+		if mine, err = s.awaitFirst(ctx, w); err != nil {
+			return err
+		}
+	} else {
+		mine = s.db.loading.try()
+	}
+	if !mine {
 		s.view = s.fallback()
 		return nil
 	}
-	defer s.db.loading.Unlock()
+	defer s.db.loading.give()
 	if v := s.db.view.Load(); first && v != nil && q.own && !s.private && !s.redefined && !s.db.outdated.Load() && !s.db.due.Load() {
 		s.view = v // another session has read it while this one waited
 		return nil

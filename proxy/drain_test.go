@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/internal/pgtest"
 )
 
 func TestDrain_EndsSessionsWhenTheyAreIdle(t *testing.T) {
@@ -43,32 +45,82 @@ func TestDrain_EndsSessionsWhenTheyAreIdle(t *testing.T) {
 }
 
 // The session may end by the drain while its client's side is still worked on, with
-// nothing more to read.
+// nothing more to read; not in the middle of an exchange.
 func TestDrain_AtTheEndOfAnExchange(t *testing.T) {
-	under, end := make(chan struct{}), make(chan struct{})
-	s := serve(t, Options{Judge: judgeFunc(func(ctx context.Context, w Wire, _ byte, _ []byte) error {
-		if _, err := w.Quiesce(ctx); err != nil {
-			return err
-		}
-		close(under)
-		<-end
-		return errors.Join(w.Reply('I', nil), w.Reply('Z', []byte{'I'}))
-	})})
-	c := rawSession(t, s)
-	write(t, c, frame(&pgproto3.Query{String: ""}))
-	<-under
-	drained := make(chan error)
-	go func() { drained <- s.Drain(context.Background()) }()
+	for name, again := range map[string]bool{"asked once": false, "asked again": true} {
+		t.Run(name, func(t *testing.T) {
+			under, end := make(chan struct{}), make(chan struct{})
+			s := serve(t, Options{Judge: judgeFunc(func(ctx context.Context, w Wire, _ byte, _ []byte) error {
+				if _, err := w.Quiesce(ctx); err != nil {
+					return err
+				}
+				close(under)
+				<-end
+				if again {
+					if _, err := w.Quiesce(ctx); err != nil {
+						return err
+					}
+				}
+				return errors.Join(w.Reply('I', nil), w.Reply('Z', []byte{'I'}))
+			})})
+			c := rawSession(t, s)
+			write(t, c, frame(&pgproto3.Query{String: ""}))
+			<-under
+			drained := make(chan error)
+			go func() { drained <- s.Drain(context.Background()) }()
+			awaitDraining(s)
+			close(end)
+			readUntil(t, c, 'Z')
+			wantError(t, c, codeAdminShutdown)
+			if err := <-drained; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// awaitDraining waits until the one session has been told, in an exchange.
+func awaitDraining(s *Server) {
 	for draining := false; !draining; runtime.Gosched() {
 		s.mu.Lock()
 		for r := range s.relays {
 			r.mu.Lock()
-			draining = r.draining
+			draining = r.draining && r.judging
 			r.mu.Unlock()
 		}
 		s.mu.Unlock()
 	}
-	close(end)
+}
+
+// A message under judgement is not taken for idleness when the one before it is answered.
+func TestDrain_BetweenTwoMessages(t *testing.T) {
+	other := connect(t, pgtest.Shared(t).URL("postgres"))
+	if _, err := other.Exec(t.Context(), "SELECT pg_advisory_lock(7)"); err != nil {
+		t.Fatal(err)
+	}
+	under, n := make(chan struct{}), 0
+	s := serve(t, Options{Judge: judgeFunc(func(ctx context.Context, w Wire, _ byte, _ []byte) error {
+		if n++; n == 1 {
+			w.Forward()
+			return nil
+		}
+		close(under)
+		if _, err := w.Quiesce(ctx); err != nil {
+			return err
+		}
+		return errors.Join(w.Reply('I', nil), w.Reply('Z', []byte{'I'}))
+	})})
+	c := rawSession(t, s)
+	write(t, c, frame(&pgproto3.Query{String: "SELECT pg_advisory_lock(7)"}))
+	write(t, c, frame(&pgproto3.Query{String: ""}))
+	<-under
+	drained := make(chan error)
+	go func() { drained <- s.Drain(context.Background()) }()
+	awaitDraining(s)
+	if _, err := other.Exec(t.Context(), "SELECT pg_advisory_unlock(7)"); err != nil {
+		t.Fatal(err)
+	}
+	readUntil(t, c, 'Z')
 	readUntil(t, c, 'Z')
 	wantError(t, c, codeAdminShutdown)
 	if err := <-drained; err != nil {

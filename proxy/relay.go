@@ -60,6 +60,9 @@ type relay struct {
 	// held: a Session takes the server's messages. Then only the
 	// client-reading goroutine writes to the client.
 	held bool
+	// judging: a message is under judgement that has asked for answers. A drain
+	// waits for its end, also while it lets answers through to the client.
+	judging bool
 	// parked: the server-reading goroutine waits, held is true, and sin and
 	// scan belong to the client-reading goroutine.
 	parked bool
@@ -241,7 +244,7 @@ func (r *relay) drain() {
 }
 
 func (r *relay) checkDrainLocked() {
-	if r.draining && r.ready && !r.held && r.betweenLocked() && (r.info.Replication || r.pend.idle()) {
+	if r.draining && r.ready && !r.held && !r.judging && r.betweenLocked() && (r.info.Replication || r.pend.idle()) {
 		r.stopLocked(errShutdown)
 	}
 }

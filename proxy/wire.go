@@ -15,6 +15,7 @@ type wire struct {
 	// is out of the read buffer. Until then Forward just makes the run longer.
 	acted     bool
 	forwarded bool
+	quiesced  bool // Quiesce was asked for
 	held      bool
 	detached  bool   // the read buffer is not the one that frame is in
 	received  int    // size in sin of the message that Receive returned last
@@ -87,6 +88,7 @@ func (w *wire) Quiesce(ctx context.Context) (failed bool, err error) {
 	w.flushClient()
 	w.release()
 	w.r.mu.Lock()
+	w.quiesced, w.r.judging = true, true
 	flush := w.r.pend.needFlush()
 	w.r.mu.Unlock()
 	if flush {
@@ -147,6 +149,7 @@ func (w *wire) finish(err error) error {
 			w.flushServer()
 		}
 	}
+	w.judged()
 	w.out, w.reply = shrink(w.out), shrink(w.reply)
 	switch {
 	case err != nil:
@@ -170,8 +173,17 @@ func (w *wire) release() {
 	defer r.mu.Unlock()
 	w.held, r.held, r.parked = false, false, false
 	r.releasedLocked()
-	if r.pend.idle() {
-		r.checkDrainLocked()
-	}
 	r.cond.Broadcast()
+}
+
+// judged: the exchange is over.
+func (w *wire) judged() {
+	if !w.quiesced {
+		return
+	}
+	r := w.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.judging = false
+	r.checkDrainLocked()
 }

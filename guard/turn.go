@@ -1,0 +1,65 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rowback/rowback/proxy"
+)
+
+// turn is held by one session at a time: a lock that can be waited for with an
+// eye on the client.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+// try takes it if nobody has it.
+func (t turn) try() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// await takes it within d, or reports that it could not.
+func (t turn) await(ctx context.Context, d time.Duration) bool {
+	late := time.NewTimer(d)
+	defer late.Stop()
+	select {
+	case t <- struct{}{}:
+		return true
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (t turn) give() { <-t }
+
+// turnEvery is how often who waits for its turn looks whether the client still wants it.
+const turnEvery = 100 * time.Millisecond
+
+// awaitFirst waits until it is this session's turn to load the catalog, which
+// nobody has yet, and which another session may be kept from for long. Without
+// turn, and with no error, the proxy is about to end: what cannot wait any more is
+// judged without a catalog. errFailed: the client has cancelled its statement, and
+// been told. Only after Quiesce.
+func (s *session) awaitFirst(ctx context.Context, w proxy.Wire) (mine bool, err error) {
+	if s.db.loading.try() {
+		return true, nil
+	}
+	err = w.Pause(ctx, time.Millisecond, func(ctx context.Context) bool {
+		mine = s.db.loading.await(ctx, turnEvery)
+		return mine
+	})
+	switch {
+	case errors.Is(err, proxy.ErrCanceled):
+		return false, s.refuse(ctx, w, canceledError())
+	case errors.Is(err, proxy.ErrDraining):
+		return false, nil
+	}
+	return mine, err
+}
