@@ -12,7 +12,9 @@ import (
 // the session's search_path and settings. They take no locks beyond those of
 // reading the system catalogs.
 //
-// The fingerprint is taken first: a change during Load shows at the next check.
+// The fingerprint is taken first: a change during Load shows at the next check. So
+// are the signatures, in one query with the tables: none is newer than anything that
+// it stands for, such as a foreign key whose table was not there yet.
 func Load(ctx context.Context, q Querier) (*Snapshot, error) {
 	rows, err := q.Query(ctx, operators.Replace(headerSQL+fingerprintSQL))
 	if err != nil {
@@ -23,9 +25,9 @@ func Load(ctx context.Context, q Querier) (*Snapshot, error) {
 		return nil, err
 	}
 	for _, parts := range [][]string{
-		{relationsSQL, typesSQL},
+		{relationsSQL, typesSQL, signaturesSQL},
 		{columnsSQL},
-		{sequencesSQL, keysSQL, foreignKeysSQL, triggersSQL, rulesSQL, signaturesSQL},
+		{sequencesSQL, keysSQL, foreignKeysSQL, triggersSQL, rulesSQL},
 		{functionsSQL, domainsSQL, edgesSQL, builtinsSQL},
 	} {
 		rows, err := q.Query(ctx, query(version, hex, parts...))

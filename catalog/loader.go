@@ -18,6 +18,8 @@ type loader struct {
 	keys     map[*Table]keyIndex
 	strings  map[string]string // one copy of each column name
 
+	signatures map[uint32]signature
+
 	triggers  map[uint32]*triggerRow
 	rules     map[uint32]*ruleRow
 	functions []*functionRow
@@ -37,15 +39,16 @@ func newLoader(database, fingerprint string) *loader {
 			Database: database, Fingerprint: fingerprint,
 			Tables: map[uint32]*Table{}, byName: map[string][]*Table{},
 		},
-		types:    map[[2]string]dataType{},
-		parents:  map[*Table][]uint32{},
-		numbers:  map[*Table][]int{},
-		keys:     map[*Table]keyIndex{},
-		strings:  map[string]string{},
-		triggers: map[uint32]*triggerRow{},
-		rules:    map[uint32]*ruleRow{},
-		domains:  map[uint32]string{},
-		virtual:  map[*Table]bool{},
+		types:      map[[2]string]dataType{},
+		parents:    map[*Table][]uint32{},
+		numbers:    map[*Table][]int{},
+		keys:       map[*Table]keyIndex{},
+		strings:    map[string]string{},
+		signatures: map[uint32]signature{},
+		triggers:   map[uint32]*triggerRow{},
+		rules:      map[uint32]*ruleRow{},
+		domains:    map[uint32]string{},
+		virtual:    map[*Table]bool{},
 	}
 }
 
@@ -67,7 +70,7 @@ func (l *loader) document(kind, text string) error {
 	case "key":
 		return l.key(d)
 	case "signature":
-		return l.signature(d)
+		l.signature(d)
 	case "foreign key":
 		return l.foreignKey(d)
 	case "trigger":
@@ -185,6 +188,7 @@ func (l *loader) finish() {
 		}
 		t.Key = l.columnNames(t, l.keys[t].columns)
 	}
+	l.attachSignatures()
 	l.inheritForeignKeys()
 	l.attachTriggers()
 	l.attachRules()

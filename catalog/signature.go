@@ -65,16 +65,23 @@ LATERAL (` + fmt.Sprintf(childSums, "c.oid") + `) AS i,
 LATERAL (` + fmt.Sprintf(ruleSums, "c.oid") + `) AS r
 WHERE c.oid >= 16384 AND (c.relhastriggers OR c.relhassubclass OR c.relhasrules)`
 
-func (l *loader) signature(d document) error {
-	if t := l.snapshot.Tables[d.oid(0)]; t != nil {
-		n := func(i int) int64 { return int64(d.number(i)) }
-		t.signature = signature{
-			triggers: n(1), lastTrigger: n(2), triggersSet: n(3), functions: n(4),
-			children: n(5), lastChild: n(6), childrenSet: n(7), rules: n(8), lastRule: n(9), rulesSet: n(10),
-			triggered: n(11), parents: n(12), ruled: n(13),
+// signature is kept until all tables are there: they come in the same query, which
+// a server may run in parallel parts.
+func (l *loader) signature(d document) {
+	n := func(i int) int64 { return int64(d.number(i)) }
+	l.signatures[d.oid(0)] = signature{
+		triggers: n(1), lastTrigger: n(2), triggersSet: n(3), functions: n(4),
+		children: n(5), lastChild: n(6), childrenSet: n(7), rules: n(8), lastRule: n(9), rulesSet: n(10),
+		triggered: n(11), parents: n(12), ruled: n(13),
+	}
+}
+
+func (l *loader) attachSignatures() {
+	for oid, s := range l.signatures {
+		if t := l.snapshot.Tables[oid]; t != nil {
+			t.signature = s
 		}
 	}
-	return nil
 }
 
 // Signature returns an SQL expression, and the text that it has as long as a

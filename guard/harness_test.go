@@ -174,8 +174,19 @@ func must(rows pgx.Rows, err error) pgx.Rows {
 
 // keys are the primary keys in all tables whose key is "id", as "table id".
 func (e *env) keys() []string {
+	e.t.Helper()
+	return keysIn(e.rows())
+}
+
+// keysOf is keys as c's transaction sees them.
+func (e *env) keysOf(c *pgx.Conn) []string {
+	e.t.Helper()
+	return keysIn(content(e.t, c))
+}
+
+func keysIn(rows map[string]bool) []string {
 	var out []string
-	for k := range e.rows() {
+	for k := range rows {
 		table, row, _ := strings.Cut(k, "|")
 		table = table[strings.Index(table, ".")+1:]
 		if i := strings.Index(row, `"id": `); i >= 0 {

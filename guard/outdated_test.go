@@ -15,24 +15,35 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
+// changesPast are what may be made past the proxy, and what a DELETE then removes.
+var changesPast = map[string]struct{ sql, want string }{
+	"cascade":   {"CREATE TABLE more (id int PRIMARY KEY, plain_id int REFERENCES plain ON DELETE CASCADE); INSERT INTO more SELECT i, 2 FROM generate_series(1, 50) i", "remove 51 rows"},
+	"altered":   {"INSERT INTO late SELECT i, 2 FROM generate_series(1, 50) i; ALTER TABLE late ADD FOREIGN KEY (plain_id) REFERENCES plain ON DELETE CASCADE", "remove 51 rows"},
+	"deeper":    {"CREATE TABLE more (id int PRIMARY KEY, refund int REFERENCES refunds ON DELETE CASCADE); INSERT INTO more SELECT i, 3 FROM generate_series(1, 50) i", "remove 55 rows"},
+	"trigger":   {"CREATE FUNCTION wipe() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM tree; RETURN NULL; END $$; CREATE TRIGGER wipe AFTER DELETE ON plain EXECUTE FUNCTION wipe()", "remove 32 rows"},
+	"partition": {"CREATE TABLE parted_2 PARTITION OF parted FOR VALUES IN (2); INSERT INTO parted SELECT i, 2 FROM generate_series(100, 149) i", "remove 51 rows"},
+	"child":     {"CREATE TABLE heir () INHERITS (plain); INSERT INTO heir SELECT 2 FROM generate_series(1, 50)", "remove 51 rows"},
+}
+
+// changedPast is a database for one of them, and the DELETE.
+func changedPast(t *testing.T, name string) (e *env, sql string) {
+	t.Helper()
+	e = newEnv(t, blockPolicy(), shop, `CREATE TABLE late (id int PRIMARY KEY, plain_id int); CREATE TABLE parted (id int, k int, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
+		CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1); INSERT INTO parted VALUES (1, 1), (2, 1), (3, 1)`)
+	sql = map[string]string{"deeper": "DELETE FROM orders WHERE id = $1", "partition": "DELETE FROM parted WHERE k = 2 OR id = $1"}[name]
+	if sql == "" {
+		sql = "DELETE FROM plain WHERE id = $1"
+	}
+	return e, sql
+}
+
 // What is made past the proxy after it has read the catalog must not let rows
 // go uncounted, however soon.
 func TestOutdated_ChangesPastTheProxyAreSeenByTheNextDelete(t *testing.T) {
-	changes := map[string]struct{ sql, want string }{
-		"cascade":   {"CREATE TABLE more (id int PRIMARY KEY, plain_id int REFERENCES plain ON DELETE CASCADE); INSERT INTO more SELECT i, 2 FROM generate_series(1, 50) i", "remove 51 rows"},
-		"deeper":    {"CREATE TABLE more (id int PRIMARY KEY, refund int REFERENCES refunds ON DELETE CASCADE); INSERT INTO more SELECT i, 3 FROM generate_series(1, 50) i", "remove 55 rows"},
-		"trigger":   {"CREATE FUNCTION wipe() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM tree; RETURN NULL; END $$; CREATE TRIGGER wipe AFTER DELETE ON plain EXECUTE FUNCTION wipe()", "remove 32 rows"},
-		"partition": {"CREATE TABLE parted_2 PARTITION OF parted FOR VALUES IN (2); INSERT INTO parted SELECT i, 2 FROM generate_series(100, 149) i", "remove 51 rows"},
-	}
-	for name, change := range changes {
+	for name, change := range changesPast {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
-			e := newEnv(t, blockPolicy(), shop, `CREATE TABLE parted (id int, k int, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
-				CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1); INSERT INTO parted VALUES (1, 1), (2, 1), (3, 1)`)
-			sql := map[string]string{"deeper": "DELETE FROM orders WHERE id = $1", "partition": "DELETE FROM parted WHERE k = 2 OR id = $1"}[name]
-			if sql == "" {
-				sql = "DELETE FROM plain WHERE id = $1"
-			}
+			e, sql := changedPast(t, name)
 			c := e.connect(pgx.QueryExecModeCacheStatement)
 			if _, err := c.Exec(ctx, sql, 1); err != nil {
 				t.Fatal(err)
@@ -41,6 +52,37 @@ func TestOutdated_ChangesPastTheProxyAreSeenByTheNextDelete(t *testing.T) {
 			before := e.keys()
 			_, err := c.Exec(ctx, sql, 2)
 			if sqlstate(err) == "40001" { // planned for the catalog as it was: to be run again
+				_, err = c.Exec(ctx, sql, 2)
+			}
+			var pe *pgconn.PgError
+			if !errors.As(err, &pe) || pe.Code != "RB001" || !strings.Contains(pe.Message, change.want) {
+				t.Errorf("error %v, want RB001 with %s", err, change.want)
+			}
+			equal(t, "keys left", e.keys(), before)
+		})
+	}
+}
+
+// Nor what is made in the middle of that: when the tables have been read and what
+// ties them has not.
+func TestOutdated_ChangesWhileTheCatalogIsRead(t *testing.T) {
+	for name, change := range changesPast {
+		t.Run(name, func(t *testing.T) {
+			ctx := context.Background()
+			e, sql := changedPast(t, name)
+			c := e.connect(pgx.QueryExecModeCacheStatement)
+			awaited, other := e.blockReading("pg_depend")
+			done := make(chan error, 1)
+			go func() {
+				_, err := c.Exec(ctx, sql, 2)
+				done <- err
+			}()
+			awaited(0)
+			mustExec(t, other, change.sql)
+			before := e.keysOf(other)
+			mustExec(t, other, "COMMIT")
+			err := <-done
+			if sqlstate(err) == "40001" {
 				_, err = c.Exec(ctx, sql, 2)
 			}
 			var pe *pgconn.PgError

@@ -13,6 +13,20 @@ import (
 // blockCatalog makes whoever reads the catalog wait. awaited returns once a
 // session has waited that long, release lets all go on.
 func (e *env) blockCatalog() (awaited func(time.Duration), release func()) {
+	t := e.t
+	t.Helper()
+	awaited, direct := e.blockReading("pg_trigger")
+	return awaited, func() {
+		t.Helper()
+		if _, err := direct.Exec(context.Background(), "ROLLBACK"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// blockReading is blockCatalog for who reads one table of it, until the transaction
+// of direct ends.
+func (e *env) blockReading(catalog string) (awaited func(time.Duration), direct *pgx.Conn) {
 	t, ctx := e.t, context.Background()
 	t.Helper()
 	direct, err := pgx.Connect(ctx, e.direct)
@@ -20,15 +34,15 @@ func (e *env) blockCatalog() (awaited func(time.Duration), release func()) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = direct.Close(ctx) })
-	if _, err := direct.Exec(ctx, "BEGIN; LOCK TABLE pg_catalog.pg_trigger IN ACCESS EXCLUSIVE MODE"); err != nil {
+	if _, err := direct.Exec(ctx, "BEGIN; LOCK TABLE pg_catalog."+catalog+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 		t.Fatal(err)
 	}
-	awaited = func(least time.Duration) {
+	return func(least time.Duration) {
 		t.Helper()
 		for deadline := time.Now().Add(pollTime); ; {
 			var waits bool
-			err := direct.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'pg_trigger'::regclass
-				AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid IN (SELECT pid FROM pg_stat_activity WHERE clock_timestamp() - query_start > $1::interval))`, least).Scan(&waits)
+			err := direct.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = $2::regclass
+				AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid IN (SELECT pid FROM pg_stat_activity WHERE clock_timestamp() - query_start > $1::interval))`, least, catalog).Scan(&waits)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -39,13 +53,7 @@ func (e *env) blockCatalog() (awaited func(time.Duration), release func()) {
 				t.Fatal("nobody reads the catalog")
 			}
 		}
-	}
-	return awaited, func() {
-		t.Helper()
-		if _, err := direct.Exec(ctx, "ROLLBACK"); err != nil {
-			t.Fatal(err)
-		}
-	}
+	}, direct
 }
 
 // A client that cancels while rowback reads the catalog has cancelled its own statement.
