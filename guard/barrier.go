@@ -20,7 +20,7 @@ func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
 		return nil, tx.counting.err
 	}
 	e := s.entry(journal.InDoubt)
-	e.XID, e.Server = tx.xid, tx.server
+	e.XID, e.Server, e.Prepared = tx.xid, tx.server, tx.gid
 	e.Server.SystemID = s.db.server.get()
 	e.Statements, e.Tables, e.Rows = tx.removals.statements, tx.removals.tables, tx.removals.rows
 	e.Alert, e.Rule, e.Allowed = tx.removals.over, tx.removals.rule, tx.removals.allowed

@@ -16,6 +16,7 @@ func (s *session) beforeControl(ctx context.Context, w proxy.Wire, st judged, ab
 	if s.tx == nil || aborted || st.Verb != sqlparse.Commit && st.Verb != sqlparse.PrepareTransaction {
 		return nil, nil
 	}
+	s.tx.gid = st.GID
 	if err := s.fireDeferred(ctx, w); errors.Is(err, errFailed) {
 		return nil, s.failCommit(ctx, w)
 	} else if err != nil {
@@ -75,6 +76,7 @@ func (s *session) afterControl(ctx context.Context, st judged, tag string, e *jo
 	case sqlparse.PrepareTransaction:
 		s.endBlock(false)
 		if tag == "PREPARE TRANSACTION" && !failed {
+			s.prepares = e
 			s.doubt() // until its transaction is finished by anyone
 		} else {
 			s.ended(ctx, e, journal.RolledBack)

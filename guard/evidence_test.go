@@ -45,6 +45,13 @@ func (j *faulty) Settle(ctx context.Context, id string, o journal.Outcome) error
 	return j.Journal.Settle(ctx, id, o)
 }
 
+func (j *faulty) Prepared(ctx context.Context, id string, s journal.Server) error {
+	if j.down.Load() || j.forgetful.Load() {
+		return errDown
+	}
+	return j.Journal.Prepared(ctx, id, s)
+}
+
 func (j *faulty) Ping(ctx context.Context) error {
 	if j.down.Load() {
 		return errDown

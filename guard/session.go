@@ -35,6 +35,8 @@ type session struct {
 	tx      *transaction   // nil: nothing removed in the open transaction
 	pending *journal.Entry // durable, its transaction's end not yet seen; nil: none
 	outside *journal.Entry // see vouchForNothing
+	// prepares is one whose PREPARE TRANSACTION has succeeded; see sawPrepared.
+	prepares *journal.Entry
 
 	quiet    bool // the unnamed statement is one that needs no look at the catalog; see quiet
 	clean    bool // nothing was sent since the last Sync
@@ -121,7 +123,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 	case 'F':
 		return s.unfinished() || s.stale() || len(body) >= 4 && oid(body) >= firstUserOID
 	case 'S':
-		return s.tx != nil
+		return s.tx != nil || s.prepares != nil
 	}
 	return false
 }
@@ -224,6 +226,9 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	case 'S':
 		if s.tx != nil {
 			return s.sync(ctx, w, body)
+		}
+		if s.prepares != nil {
+			return s.syncPrepared(ctx, w)
 		}
 	}
 	w.Forward()

@@ -70,6 +70,12 @@ func (j *Judge) settleOne(ctx context.Context, q catalog.Querier, id string, run
 	if err != nil {
 		return "", fmt.Errorf("its transaction id is not known: %w", err)
 	}
+	var now uint32
+	if e.Prepared != "" {
+		if now, err = timeline(ctx, q); err != nil {
+			return "", err
+		}
+	}
 	status, err := one(ctx, q, fmt.Sprintf("SELECT pg_catalog.pg_xact_status('%d'::pg_catalog.xid8)", xid))
 	switch {
 	case sqlState(err) == "22023": // in the future: lost in a crash before it was durable
@@ -78,9 +84,12 @@ func (j *Judge) settleOne(ctx context.Context, q catalog.Querier, id string, run
 		return "", err
 	case status == "aborted":
 		return journal.RolledBack, nil
+	case status == "in progress" && now != e.Server.Timeline:
+		return journal.InDoubt, j.seePrepared(ctx, q, e, uint32(xid), now, run)
 	case status == "in progress":
 		return journal.InDoubt, nil
-	case status == "committed" && !run.IsZero() && run.Equal(e.Server.Started):
+	case status == "committed" && !run.IsZero() && run.Equal(e.Server.Started),
+		status == "committed" && now != 0 && now == e.Server.Timeline:
 		return journal.Committed, nil
 	}
 	// Too old to tell; or committed, but the server has crashed or was restarted

@@ -95,34 +95,6 @@ func TestSettle_CommittedUnseen(t *testing.T) {
 	}
 }
 
-func TestSettle_PreparedTransaction(t *testing.T) {
-	for end, want := range map[string]journal.Outcome{"COMMIT PREPARED": journal.Committed, "ROLLBACK PREPARED": journal.RolledBack} {
-		for _, where := range []string{"through the proxy", "bypassing it", "after a crash"} {
-			t.Run(end+" "+where, func(t *testing.T) {
-				e, _ := withFaulty(t, shop)
-				c := e.connect(pgx.QueryExecModeExec)
-				mustExec(t, c, "BEGIN")
-				mustExec(t, c, "DELETE FROM orders WHERE id <= 3")
-				mustExec(t, c, "PREPARE TRANSACTION '"+e.database+"'")
-				e.look()
-				e.wantOutcome(journal.InDoubt) // it is still open
-				if where == "after a crash" {
-					crash(t)
-					e.look()
-					e.wantOutcome(journal.InDoubt)
-				}
-				url := e.url
-				if where == "bypassing it" {
-					url = e.direct
-				}
-				mustExec(t, connect(t, url, pgx.QueryExecModeExec), end+" '"+e.database+"'")
-				e.settle()
-				e.wantOutcome(want)
-			})
-		}
-	}
-}
-
 // A session that may not see the rows settles nothing and is not disturbed.
 func TestSettle_WaitsForPrivilege(t *testing.T) {
 	for name, deny := range map[string]string{

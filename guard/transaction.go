@@ -19,6 +19,7 @@ type transaction struct {
 	marks    []savepoint
 	xid      string
 	server   journal.Server
+	gid      string    // of the PREPARE TRANSACTION that is about to end it
 	cursor   bool      // a cursor is open that may delete when fetched from
 	implicit bool      // it ends at the next Sync
 	isolated bool      // fixed is known

@@ -238,7 +238,7 @@ func (u *unrolled) end(ctx context.Context, failed bool) error {
 		s.tx.implicit = false
 	}
 	u.w.Send('S', nil)
-	if failed || u.completion == nil {
+	if failed || u.completion == nil && s.prepares == nil {
 		return nil
 	}
 	for { // the Sync may fail the implicit transaction
@@ -250,6 +250,10 @@ func (u *unrolled) end(ctx context.Context, failed bool) error {
 		case 'E':
 			u.completion = nil
 		case 'Z':
+			body = append([]byte(nil), body...)
+			if err := s.sawPrepared(ctx, u.w); err != nil {
+				return err
+			}
 			if err := u.release(); err != nil {
 				return err
 			}

@@ -2,8 +2,8 @@ package journal
 
 import (
 	"context"
+	"database/sql"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 )
@@ -132,7 +132,24 @@ func (s *store) whyNotSettled(ctx context.Context, id string) error {
 	if err := rows.Scan(&is); err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: %s is %s", ErrSettled, id, is)
+	return Settled(id, is)
+}
+
+func (j *embedded) Prepared(ctx context.Context, id string, server Server) error {
+	return j.submit(ctx, true, func(ctx context.Context, s *store) error {
+		var body []byte
+		err := s.write.QueryRowContext(ctx, "SELECT body FROM entry WHERE id = ? AND outcome = 'in_doubt'", id).Scan(&body)
+		if errors.Is(err, sql.ErrNoRows) {
+			return s.whyNotSettled(ctx, id)
+		}
+		if err == nil {
+			body, err = EncodePrepared(id, body, server)
+		}
+		if err == nil {
+			_, err = s.write.ExecContext(ctx, "UPDATE entry SET body = ? WHERE id = ?", body, id)
+		}
+		return err
+	})
 }
 
 func (j *embedded) Entry(ctx context.Context, id string) (*Entry, error) {

@@ -57,6 +57,7 @@ type Entry struct {
 	Batch       string      `json:"batch,omitempty"`    // Kind Restore: one of several transactions of one restore, named by the first one's ID
 	Rule        string      `json:"rule,omitempty"`     // the policy's rule that blocked, held or alerted; "" for none
 	Allowed     []Allowed   `json:"allowed,omitempty"`  // by whose leave it went over a limit
+	Prepared    string      `json:"prepared,omitempty"` // the name that PREPARE TRANSACTION was to give it; "" if it was not to be prepared
 }
 
 // Allowed is one leave under which a transaction went over a limit.
@@ -73,6 +74,9 @@ type Allowed struct {
 type Server struct {
 	SystemID string    `json:"system_id,omitempty"` // pg_control_system().system_identifier
 	Started  time.Time `json:"started,omitzero"`    // pg_postmaster_start_time()
+	// Timeline in whose history the XID is for good, because its transaction was seen
+	// prepared there: from then on a crash does not lose it. 0: it was not seen so.
+	Timeline uint32 `json:"timeline,omitempty"`
 }
 
 // Statement is one deleting statement of the transaction.

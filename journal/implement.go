@@ -90,6 +90,19 @@ func DecodeEntry(id string, body []byte, outcome Outcome) (*Entry, error) {
 	return e, nil
 }
 
+// EncodePrepared is the stored body of an entry with another server; see Journal.Prepared.
+func EncodePrepared(id string, body []byte, s Server) ([]byte, error) {
+	e, err := DecodeEntry(id, body, InDoubt)
+	if err != nil {
+		return nil, err
+	}
+	e.Server = s
+	return encode(e)
+}
+
+// Settled is ErrSettled, of an entry whose transaction has ended.
+func Settled(id string, is Outcome) error { return fmt.Errorf("%w: %s is %s", ErrSettled, id, is) }
+
 // Block is a run of keys as it is stored.
 type Block struct {
 	Data []byte // valid until the next block

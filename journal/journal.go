@@ -45,6 +45,10 @@ type Journal interface {
 	// survives the end of the process, but is made durable only by the next
 	// Append or Ping: without it the entry is as after a crash, in doubt.
 	Settle(ctx context.Context, id string, o Outcome) error
+	// Prepared records that the server of an entry that is InDoubt has its
+	// transaction prepared; s takes the place of Entry.Server. Of another entry it is
+	// ErrSettled. It is as durable as an outcome.
+	Prepared(ctx context.Context, id string, s Server) error
 	// Entry returns the one entry with this ID or unique prefix.
 	Entry(ctx context.Context, id string) (*Entry, error)
 	// Entries yields the selected entries, newest first. Entries appended

@@ -2,6 +2,7 @@ package journaltest
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +46,40 @@ func testSettle(t *testing.T, location NewLocation) {
 	add(t, j, e, nil)
 	if err := j.Settle(t.Context(), e.ID, "perhaps"); err == nil {
 		t.Error("an unknown outcome was taken")
+	}
+}
+
+// What is known of a prepared transaction is kept with its entry, until that is settled.
+func testPrepared(t *testing.T, location NewLocation) {
+	j := open(t, location(t))
+	e := entry(func(e *journal.Entry) { e.Outcome, e.Prepared = journal.InDoubt, "two\x01phase é" })
+	add(t, j, e, nil)
+	s := journal.Server{SystemID: "7", Started: time.Date(2026, 3, 1, 0, 0, 0, 123000, time.UTC), Timeline: 4}
+	for range 2 {
+		if err := j.Prepared(t.Context(), e.ID, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := *e
+	want.Server = s
+	same := func() {
+		t.Helper()
+		if got, err := j.Entry(t.Context(), e.ID); err != nil || !reflect.DeepEqual(got, &want) {
+			t.Errorf("read back\n%+v, %v\nwant\n%+v", got, err, want)
+		}
+	}
+	same()
+	if err := j.Settle(t.Context(), e.ID, journal.Committed); err != nil {
+		t.Fatal(err)
+	}
+	want.Outcome = journal.Committed
+	same()
+	if err := j.Prepared(t.Context(), e.ID, journal.Server{}); !errors.Is(err, journal.ErrSettled) {
+		t.Errorf("settled: %v", err)
+	}
+	same()
+	if err := j.Prepared(t.Context(), "01ABSENT", s); !errors.Is(err, journal.ErrNotFound) {
+		t.Errorf("absent: %v", err)
 	}
 }
 

@@ -22,6 +22,7 @@ func Run(t *testing.T, location NewLocation) {
 		{"Append", testAppend},
 		{"AppendRefused", testAppendRefused},
 		{"Settle", testSettle},
+		{"Prepared", testPrepared},
 		{"Lookup", testLookup},
 		{"Filters", testFilters},
 		{"Order", testOrder},

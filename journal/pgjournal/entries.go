@@ -3,7 +3,6 @@ package pgjournal
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -58,15 +57,39 @@ func (j *shared) Settle(ctx context.Context, id string, o journal.Outcome) error
 		if err != nil || done.RowsAffected() > 0 {
 			return err
 		}
-		var is string
-		err = c.QueryRow(ctx, "SELECT outcome FROM entry WHERE id = $1", clean(id)).Scan(&is)
+		return whyNotSettled(ctx, c, id)
+	})
+}
+
+func whyNotSettled(ctx context.Context, c *pgx.Conn, id string) error {
+	var is journal.Outcome
+	err := c.QueryRow(ctx, "SELECT outcome FROM entry WHERE id = $1", clean(id)).Scan(&is)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return journal.NotFound(journal.AnEntry, id)
+	}
+	if err != nil {
+		return err
+	}
+	return journal.Settled(id, is)
+}
+
+func (j *shared) Prepared(ctx context.Context, id string, s journal.Server) error {
+	return j.writeBriefly(ctx, func(ctx context.Context, c *pgx.Conn) error {
+		var body string
+		err := c.QueryRow(ctx, "SELECT body::text FROM entry WHERE id = $1 AND outcome = 'in_doubt'", clean(id)).Scan(&body)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return journal.NotFound(journal.AnEntry, id)
+			return whyNotSettled(ctx, c, id)
 		}
 		if err != nil {
 			return err
 		}
-		return fmt.Errorf("%w: %s is %s", journal.ErrSettled, id, is)
+		with, err := journal.EncodePrepared(id, []byte(body), s)
+		if err != nil {
+			return err
+		}
+		// Of several proxies that have seen the same, each writes the same.
+		_, err = c.Exec(ctx, "UPDATE entry SET body = $1::text::json FROM "+relaxed+" WHERE id = $2", string(with), clean(id))
+		return err
 	})
 }
 
