@@ -66,7 +66,9 @@
 //
 // # Several servers
 //
-// Hosts are tried in order. With target_session_attrs new sessions go only to those
+// Hosts are tried in order, with load_balance_hosts=random in none, and so are the
+// addresses behind a name. All are to be of one cluster, a primary and its standbys:
+// for the judge a database's name is one database. With target_session_attrs new sessions go only to those
 // that have the role (roles.go), and wait for one as long as connect_timeout, so that
 // a failover is a pause to who connects; sessions end with their server. A client
 // cannot be moved once it has logged in: in the second until a change of roles is

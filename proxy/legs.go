@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -14,6 +15,15 @@ type legs struct {
 	hosts   []host
 	roles   *roles        // nil: any host will do
 	timeout time.Duration // of an attempt to reach a server
+	random  bool          // hosts are tried in no order, and so are the addresses of each
+}
+
+// order is the order in which a session tries hosts that are alike.
+func (l *legs) order(which []int) []int {
+	if l.random {
+		rand.Shuffle(len(which), func(i, j int) { which[i], which[j] = which[j], which[i] })
+	}
+	return which
 }
 
 // Reload reads the files that Options.Upstream names again. With apply what they

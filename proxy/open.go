@@ -10,7 +10,7 @@ import (
 )
 
 // open connects to a server and sends it the client's startup packet. Hosts are
-// tried in order as libpq does: the next one if a host cannot be reached or is
+// tried in order as libpq does, or at random (load_balance_hosts): the next one if a host cannot be reached or is
 // starting up; the host's other endpoint (sslmode allow, prefer) if it refuses
 // this one before it asks for anything. The server's first message waits in sin.
 // Where a role is asked for, hosts that have it are waited for as long as an
@@ -18,8 +18,12 @@ import (
 func (r *relay) open(ctx context.Context) error {
 	var failed []error
 	if r.legs.roles == nil {
-		for i := range r.legs.hosts {
-			opened, errs := r.openHost(ctx, i, i == len(r.legs.hosts)-1)
+		all := make([]int, len(r.legs.hosts))
+		for i := range all {
+			all[i] = i
+		}
+		for n, i := range r.legs.order(all) {
+			opened, errs := r.openHost(ctx, i, n == len(all)-1)
 			if opened {
 				return nil
 			}
@@ -30,12 +34,12 @@ func (r *relay) open(ctx context.Context) error {
 	waited, cancel := context.WithTimeout(ctx, r.legs.timeout)
 	defer cancel()
 	for {
-		which, err := r.legs.roles.await(waited)
+		first, second, err := r.legs.roles.await(waited)
 		if err != nil {
 			return cannotConnect(append(failed, err))
 		}
 		failed = nil
-		for _, i := range which {
+		for _, i := range append(r.legs.order(first), r.legs.order(second)...) {
 			opened, errs := r.openHost(ctx, i, false)
 			if opened {
 				r.standby = r.legs.roles.standby(i)

@@ -21,7 +21,7 @@ type Options struct {
 	Elsewhere func(key []byte) bool
 	// Upstream is the server: "host:port", a socket directory, a postgres URL or a
 	// "key=value …" string as libpq reads them, with several hosts tried in
-	// order, sslmode, sslrootcert, sslcert, sslkey, connect_timeout.
+	// order (load_balance_hosts=random: in none), sslmode, sslrootcert, sslcert, sslkey, connect_timeout.
 	// With target_session_attrs, its user and password find out
 	// which servers have that role; for nothing else: clients authenticate themselves.
 	Upstream string

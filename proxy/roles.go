@@ -150,12 +150,12 @@ func (r *roles) lost(i int) {
 
 // await returns the hosts that fit, and then those that will do. Where there are
 // none, or not all have been asked that may fit better, it waits.
-func (r *roles) await(ctx context.Context) ([]int, error) {
+func (r *roles) await(ctx context.Context) (first, second []int, err error) {
 	for {
 		r.mu.Lock()
 		are, changed := slices.Clone(r.are), r.changed
 		r.mu.Unlock()
-		var first, second []int
+		first, second = nil, nil
 		var why []error
 		all := true
 		for i, is := range are {
@@ -169,15 +169,15 @@ func (r *roles) await(ctx context.Context) ([]int, error) {
 			}
 		}
 		if len(first) > 0 || all && len(second) > 0 {
-			return append(first, second...), nil
+			return first, second, nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			if len(second) > 0 {
-				return second, nil
+				return nil, second, nil
 			}
-			return nil, errors.Join(append(why, errors.New("no server has the role that target_session_attrs asks for"))...)
+			return nil, nil, errors.Join(append(why, errors.New("no server has the role that target_session_attrs asks for"))...)
 		}
 	}
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -120,5 +123,78 @@ func TestRoles_Failover(t *testing.T) {
 	pgtest.Exec(t, standby.URL("postgres"), "SELECT pg_promote()")
 	if at := <-came; at != fmt.Sprint(standby.Port) {
 		t.Errorf("at %s", at)
+	}
+}
+
+// With load_balance_hosts=random sessions go to several hosts that are alike; a host that
+// is gone costs none of them.
+func TestRoles_Random(t *testing.T) {
+	primary, standby := pair(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := l.Addr().String()
+	l.Close()
+	url := func(attrs string) string {
+		return "postgres://postgres@" + strings.Join([]string{gone, primary.Addr(), standby.Addr()}, ",") + "/?sslmode=disable&load_balance_hosts=random&target_session_attrs=" + attrs
+	}
+	both := map[string]bool{fmt.Sprint(primary.Port): true, fmt.Sprint(standby.Port): true}
+	for attrs, want := range map[string]map[string]bool{
+		"any": both, "read-write": {fmt.Sprint(primary.Port): true}, "prefer-standby": {fmt.Sprint(standby.Port): true},
+	} {
+		t.Run(attrs, func(t *testing.T) {
+			s := serve(t, Options{Upstream: url(attrs)})
+			got := map[string]bool{}
+			for n := 0; n < 100 && (n < 10 || len(got) < len(want)); n++ { // that two alike get no session of 100: 1 in 2^99
+				got[port(t, s)] = true
+			}
+			if !maps.Equal(got, want) {
+				t.Errorf("sessions at %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// So with the addresses behind one name.
+func TestUpstream_RandomAddresses(t *testing.T) {
+	l, err := parseUpstream(Options{Upstream: "postgres://u@db.example:1/?sslmode=disable&load_balance_hosts=random"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	_, number, _ := net.SplitHostPort(first.Addr().String())
+	second, err := net.Listen("tcp", "127.0.0.2:"+number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	ep := l.hosts[0].endpoints[0]
+	ep.addr, ep.timeout = "db.example:"+number, time.Minute
+	ep.lookup = func(_ context.Context, host string) ([]string, error) {
+		if host != "db.example" {
+			t.Errorf("looks for %s", host)
+		}
+		return []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"}, nil // nobody listens at the last one
+	}
+	got := map[string]bool{}
+	for n := 0; n < 100 && len(got) < 2; n++ {
+		c, err := ep.connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[c.RemoteAddr().String()] = true
+		c.Close()
+	}
+	if len(got) != 2 {
+		t.Errorf("connections to %v", got)
+	}
+	ep.lookup = func(context.Context, string) ([]string, error) { return nil, errors.New("no such name") }
+	if _, err := ep.connect(t.Context()); err == nil || !isDialError(err) || !strings.Contains(err.Error(), "no such name") {
+		t.Errorf("%v", err)
 	}
 }

@@ -301,7 +301,7 @@ func TestNew_RefusesBadOptions(t *testing.T) {
 		"no port":         func(o *Options) { o.Listen = "localhost" },
 		"no upstream":     func(o *Options) { o.Upstream = "" },
 		"bad sslmode":     func(o *Options) { o.Upstream = "postgres://user:hidden@h/?sslmode=maybe" },
-		"load balancing":  func(o *Options) { o.Upstream = "postgres://h1,h2/?load_balance_hosts=random" },
+		"load balancing":  func(o *Options) { o.Upstream = "postgres://h1,h2/?load_balance_hosts=evenly" },
 		"TLS without any": func(o *Options) { o.RequireTLS = true },
 	} {
 		o := good

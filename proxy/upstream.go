@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -22,6 +23,9 @@ type endpoint struct {
 	optional      bool        // TLS, but in the clear if the server has none (sslmode=prefer)
 	direct        bool        // TLS from the first byte (sslnegotiation=direct)
 	timeout       time.Duration
+	// lookup finds the addresses behind addr, which are tried at random; nil: addr is
+	// dialled as it is, its addresses in their resolver's order.
+	lookup func(ctx context.Context, host string) ([]string, error)
 }
 
 // host is one server of Options.Upstream: its endpoints, in the order that sslmode wants.
@@ -44,9 +48,14 @@ func parseUpstream(o Options) (*legs, error) {
 	if c.ConnectTimeout > 0 {
 		l.timeout = c.ConnectTimeout
 	}
-	if _, is := c.RuntimeParams["load_balance_hosts"]; is { // pgx takes it for a setting of the server
-		return nil, errors.New("upstream: load_balance_hosts is not supported: hosts are tried in order")
+	switch how := c.RuntimeParams[loadBalance]; how { // pgx takes it for a setting of the server
+	case "", "disable":
+	case "random":
+		l.random = true
+	default:
+		return nil, fmt.Errorf("upstream: load_balance_hosts is disable or random, not %q", how)
 	}
+	delete(c.RuntimeParams, loadBalance)
 	timeout := l.timeout
 	var hosts []host
 	var configs []*pgconn.Config
@@ -55,6 +64,8 @@ func parseUpstream(o Options) (*legs, error) {
 			direct: t != nil && c.SSLNegotiation == "direct"}
 		if strings.HasPrefix(name, "/") {
 			ep.network, ep.addr, ep.tls, ep.direct = "unix", socketPath(name, strconv.Itoa(int(port))), nil, false
+		} else if l.random {
+			ep.lookup = net.DefaultResolver.LookupHost
 		}
 		if n := len(hosts); n == 0 || hosts[n-1].name != ep.addr {
 			hosts = append(hosts, host{name: ep.addr})
@@ -83,6 +94,9 @@ func parseUpstream(o Options) (*legs, error) {
 	return l, nil
 }
 
+// loadBalance is libpq's name for the order in which hosts are tried.
+const loadBalance = "load_balance_hosts"
+
 // probeConfig is how one host is asked for its role.
 func probeConfig(c *pgconn.Config, name string, port uint16, t *tls.Config) *pgconn.Config {
 	one := c.Copy()
@@ -107,10 +121,33 @@ func upstreamURL(s string) string {
 
 // connect dials the endpoint and puts the connection under TLS if it is to be.
 func (ep endpoint) connect(ctx context.Context) (net.Conn, error) {
+	if ep.lookup == nil {
+		return ep.connectTo(ctx, ep.addr)
+	}
+	host, port, err := net.SplitHostPort(ep.addr)
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := ep.lookup(ctx, host)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: ep.network, Err: err}
+	}
+	var failed []error
+	for _, i := range rand.Perm(len(addrs)) {
+		c, err := ep.connectTo(ctx, net.JoinHostPort(addrs[i], port))
+		if err == nil {
+			return c, nil
+		}
+		failed = append(failed, err)
+	}
+	return nil, errors.Join(failed...)
+}
+
+func (ep endpoint) connectTo(ctx context.Context, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, ep.timeout)
 	defer cancel()
 	d := net.Dialer{KeepAliveConfig: keepAlive}
-	c, err := d.DialContext(ctx, ep.network, ep.addr)
+	c, err := d.DialContext(ctx, ep.network, addr)
 	if err != nil || ep.tls == nil {
 		return c, err
 	}

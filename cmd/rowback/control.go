@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rowback/rowback/catalog"
 )
@@ -21,7 +22,7 @@ func controlFunc(upstream string) (func(context.Context, string) (catalog.Querie
 		return nil, nil
 	}
 	parse := func() (*pgx.ConnConfig, error) {
-		cfg, err := pgx.ParseConfig(upstream)
+		cfg, err := pgx.ParseConfig(connString(upstream))
 		if err != nil {
 			return nil, fmt.Errorf("upstream: %s cannot be used: %s", redact(upstream), parseReason(err))
 		}
@@ -29,6 +30,9 @@ func controlFunc(upstream string) (func(context.Context, string) (catalog.Querie
 			"application_name": "rowback", "lock_timeout": "1s", "statement_timeout": "10s", "row_security": "off",
 		} {
 			cfg.RuntimeParams[name] = value
+		}
+		if cfg.ValidateConnect == nil { // of several hosts the one that can tell how a transaction ended
+			cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 		}
 		return cfg, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -293,12 +294,16 @@ func recoveryError(err error) error {
 	return usageError(err) // the request, or the databases it names
 }
 
+// loadBalance is an option of libpq's that the proxy alone knows; pgx would send it
+// to the server.
+var loadBalance = regexp.MustCompile(`\bload_balance_hosts\s*=\s*'?\w*'?&?`)
+
 // connString makes a server setting (host:port list, socket directory, URL or
 // keywords) something that pgx connects to.
 func connString(server string) string {
 	switch {
 	case server == "" || isPostgresURL(server) || strings.Contains(server, "="):
-		return server
+		return loadBalance.ReplaceAllString(server, "")
 	case strings.HasPrefix(server, "/"):
 		return "host='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(server) + "'"
 	}

@@ -148,6 +148,9 @@ func TestConnString(t *testing.T) {
 		"/run/postgresql":         "host='/run/postgresql'",
 		"postgres://u@h/d":        "postgres://u@h/d",
 		"host=h dbname=d user=me": "host=h dbname=d user=me",
+
+		"postgres://u@a,b/d?load_balance_hosts=random&sslmode=disable": "postgres://u@a,b/d?sslmode=disable",
+		"host=a,b load_balance_hosts = 'random' user=me":               "host=a,b  user=me",
 	} {
 		if got := connString(server); got != want {
 			t.Errorf("%q: %q, want %q", server, got, want)
