@@ -111,7 +111,7 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 		if code := sqlState(err); r.o.Source.fromFile() && (strings.HasPrefix(code, "22") || code == "08P01") { // data exception; a zero byte
 			var said *pgconn.PgError
 			_ = errors.As(err, &said) // it has a code, so there is one
-			return refuse(Usage, fmt.Sprintf("a key in the file is no value of %s (%s): %s; correct it there", t.name(), strings.Join(columns, ", "), said.Message))
+			return refuse(Usage, fmt.Sprintf("%s is no value of %s (%s): %s; correct it there", r.o.Source.keyWith(said.Message), t.name(), strings.Join(columns, ", "), said.Message))
 		}
 		return r.unconvertible(t, err)
 	}

@@ -184,5 +184,6 @@ func (d *detail) uniqueOn(columns []string) bool {
 // on: the arbiter is over just these columns, in any order.
 func (a arbiter) on(columns []string) bool {
 	return len(a.expressions) == len(columns) && len(a.columns) == len(columns) &&
-		!slices.ContainsFunc(columns, func(c string) bool { return !slices.Contains(a.columns, c) })
+		!slices.ContainsFunc(columns, func(c string) bool { return !slices.Contains(a.columns, c) }) &&
+		!slices.ContainsFunc(a.columns, func(c string) bool { return !slices.Contains(columns, c) }) // columns may have one twice
 }

@@ -104,13 +104,13 @@ func readDiff(path string, header func(DiffHeader), key func(DiffKey, []*string)
 	d := json.NewDecoder(bufio.NewReaderSize(f, 1<<16))
 	var h DiffHeader
 	if err := d.Decode(&h); err != nil || h.Version == 0 {
-		return end, errors.New("is no file of `rowback diff --out`")
+		return end, errors.New("is no file of `rowback diff --out`, whose first line is {\"rowback_diff\":1,…}; for keys of one table there is --table with --keys")
 	}
 	if h.Version != 1 {
 		return end, fmt.Errorf("is of version %d; this rowback reads version 1", h.Version)
 	}
 	header(h)
-	for n := 1; ; n++ {
+	for n := 2; ; n++ { // as it was written, a key a line
 		var line struct {
 			DiffKey
 			DiffEnd
@@ -119,17 +119,17 @@ func readDiff(path string, header func(DiffHeader), key func(DiffKey, []*string)
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return end, errors.New("is cut off: its last line is missing; make it again with `rowback diff --out`")
 		case err != nil:
-			return end, fmt.Errorf("key %d: %w", n, err)
+			return end, fmt.Errorf("line %d: %w", n, err)
 		case line.End:
 			return line.DiffEnd, nil
 		case line.Table == "" || len(line.Key) == 0:
-			return end, fmt.Errorf("key %d has no table or no key", n)
+			return end, fmt.Errorf("line %d: the key has no table or no columns", n)
 		case line.State != DiffLost:
 			continue
 		}
 		values, err := line.values()
 		if err != nil {
-			return end, fmt.Errorf("key %d: %w", n, err)
+			return end, fmt.Errorf("line %d: %w", n, err)
 		}
 		if err := key(line.DiffKey, values); err != nil {
 			return end, err

@@ -19,8 +19,10 @@ func TestFromDiff_FilesThatAreNotWhole(t *testing.T) {
 		{head + key + key[:20], "cut off"},
 		{head + end, "proposes no row"},
 		{head + strings.Replace(key, "lost", "recorded", 1) + end, "proposes no row"},
-		{head + `{"table":"t","state":"lost"}` + end, "no key"},
-		{head + strings.Replace(key, `"x"`, "null", 1) + end, "b is neither text"},
+		{head + `{"table":"t","state":"lost"}` + end, "line 2: the key has no table or no columns"},
+		{head + strings.Replace(key, `"x"`, "null", 1) + end, "line 2: b is neither text"},
+		{head + key + "{nonsense}\n" + end, "line 3: invalid character"},
+		{"id,b\n1,x\n", "is no file of"},
 		{head + key + strings.Replace(key, `,"b":"x"`, "", 1) + end, "same columns"},
 	} {
 		path := filepath.Join(t.TempDir(), "diff")

@@ -34,28 +34,51 @@ type keyObjects struct {
 	nothing       string // why this entry's keys are none of removed rows; "" if they are
 }
 
-func jsonKeys(r io.Reader, schema, table string, left leftOut) nextKey {
-	k := &keyObjects{d: json.NewDecoder(r), schema: schema, table: table, left: left}
+func jsonKeys(r io.Reader, schema, table string, left leftOut) *keyObjects {
+	k := &keyObjects{schema: schema, table: table, left: left}
+	k.d = json.NewDecoder(r)
 	k.d.UseNumber()
-	return func() ([]string, []*string, error) {
-		for {
-			o, err := k.object()
-			if err != nil {
-				return nil, nil, err
-			}
-			if o == nil {
-				continue
-			}
-			k.n++
-			key, err := k.wanted(o)
-			if err != nil {
-				return nil, nil, err
-			}
-			if key != nil {
-				return k.values(key)
-			}
+	return k
+}
+
+func (k *keyObjects) next() ([]string, []*string, error) {
+	for {
+		o, err := k.object()
+		if err != nil {
+			return nil, nil, k.explain(err)
+		}
+		if o == nil {
+			continue
+		}
+		k.n++
+		key, err := k.wanted(o)
+		if err != nil {
+			return nil, nil, err
+		}
+		if key != nil {
+			return k.values(key)
 		}
 	}
+}
+
+func (k *keyObjects) place() string { return fmt.Sprintf("key %d", k.n) }
+
+func (k *keyObjects) names() string { return ": its keys are by (%s)" }
+
+// explain says after which key the file is no JSON.
+func (k *keyObjects) explain(err error) error {
+	after := "at its beginning"
+	if k.n > 0 {
+		after = fmt.Sprintf("after key %d", k.n)
+	}
+	var syntax *json.SyntaxError
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("ends %s in the middle of an object: it is cut off (%w)", after, err)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%s: %w; %s", after, err, keysExpected)
+	}
+	return err
 }
 
 // object is the next key object, or nil where something else was read. io.EOF

@@ -121,6 +121,9 @@ func (r *restore) addRequested(ctx context.Context, i int, st *journal.Table) er
 		return fmt.Errorf("table %s has no identity key (primary key, or unique columns that are NOT NULL); its rows cannot be told apart", display(live))
 	}
 	key = r.renamed(live.Root(), key)
+	if err := r.keyOf(ctx, live.Root(), key); err != nil {
+		return err
+	}
 	t, err := r.table(ctx, live, key, !whole)
 	if err != nil {
 		return err

@@ -24,6 +24,8 @@ type Source struct {
 	of       []*journal.Entry           // one a table: whose it is; nil of a file
 	partial  bool                       // tables whose keys were not captured are left out and listed
 	origin   string                     // how a file was asked for: "--from-diff lost.json"
+	keysIn   string                     // of a file that people write keys in: "k.csv, line 1: the header is (%s)", a format
+	find     func(value string) string  // and where in it a value of a key stands, "" if it is not found
 	back     map[string]map[string]bool // see restoredBefore
 }
 

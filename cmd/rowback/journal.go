@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -236,12 +237,21 @@ import its export, point the proxies at the new one, import once more.`,
 				defer f.Close()
 				in = f
 			}
+			// A journal is made where there is none: not for what is no export.
+			lines := bufio.NewReader(in)
+			start, err := lines.Peek(256)
+			switch {
+			case err != nil && !errors.Is(err, io.EOF):
+				return usageError(fmt.Errorf("%s cannot be read: %w", args[0], err))
+			case !upkeep.LooksExported(start):
+				return usageError(fmt.Errorf("%s, line 1: it is none that `rowback journal export` writes as JSON lines, {\"entry\":…}", args[0]))
+			}
 			j, err := s.openJournal(cmd.Context(), journal.Options{})
 			if err != nil {
 				return err
 			}
 			defer j.Close()
-			done, err := upkeep.Import(cmd.Context(), j, in, "")
+			done, err := upkeep.Import(cmd.Context(), j, lines, "")
 			if err != nil {
 				return fmt.Errorf("%s, after %d entries: %w", args[0], done.Entries, err)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,6 +34,11 @@ func TestJournal_Subcommands(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
+	for name, text := range map[string]string{
+		"keys.csv": "id,name\n1,x\n", "log.json": `{"id":"01","outcome":"committed"}`, "empty.jsonl": "", "cut.jsonl": `{"entry":{"id":"01`, "odd.jsonl": `{"entry":1}`,
+	} {
+		write(t, name, text)
+	}
 	for _, c := range []struct {
 		args string
 		code int
@@ -46,6 +52,12 @@ func TestJournal_Subcommands(t *testing.T) {
 		{"journal export --format xml --journal " + from, exitUsage, "none of jsonl, csv"},
 		{"journal import all.jsonl --journal " + to, exitDone, "2 entries and 0 allowances and holds are new, 0 were there"},
 		{"journal import all.jsonl --journal " + to, exitDone, "0 entries and 0 allowances and holds are new, 2 were there"},
+		{"journal import keys.csv --journal " + filepath.Join(dir, "new"), exitUsage, "keys.csv, line 1: it is none that `rowback journal export` writes"},
+		{"journal import log.json --journal " + filepath.Join(dir, "new"), exitUsage, "log.json, line 1"},
+		{"journal import " + dir + " --journal " + filepath.Join(dir, "new"), exitUsage, "cannot be read"},
+		{"journal import empty.jsonl --journal " + to, exitDone, "0 entries"},
+		{"journal import cut.jsonl --journal " + to, exitFailed, "cut.jsonl, after 0 entries: line 1: the export ends in the middle of it"},
+		{"journal import odd.jsonl --journal " + to, exitFailed, "odd.jsonl, after 0 entries: line 1: it is none that"},
 		{"journal import none.jsonl --journal " + to, exitUsage, "none.jsonl"},
 		{"journal compact --journal " + to, exitUsage, "nothing says how much to keep"},
 		{"journal compact --journal-keep 1h --journal " + to, exitUsage, "less than a day"},
@@ -58,6 +70,9 @@ func TestJournal_Subcommands(t *testing.T) {
 		if r.code != c.code || !strings.Contains(r.stdout+r.stderr, c.says) {
 			t.Errorf("%s: exit %d, %q, %q; want exit %d and %q", c.args, r.code, r.stdout, r.stderr, c.code, c.says)
 		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "new")); err == nil {
+		t.Error("a journal was made for what is none")
 	}
 	pgtest.Exec(t, to, "DELETE FROM rowback_journal.block")
 	if r := runWith(t, nil, "journal", "verify", "--journal", to); r.code != exitProblems || !strings.Contains(r.stdout, "damaged: ") {

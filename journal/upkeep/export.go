@@ -1,12 +1,14 @@
 package upkeep
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -231,11 +233,34 @@ func Import(ctx context.Context, j journal.Journal, r io.Reader, spill string) (
 		}
 		if err == nil {
 			err = i.line(ctx, l)
+		} else {
+			err = notExported(err)
 		}
 		if err != nil {
 			return &i.done, fmt.Errorf("line %d: %w", n, err)
 		}
 	}
+}
+
+// notExported says in words why a line cannot be read.
+func notExported(err error) error {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the export ends in the middle of it: it is not complete (%w)", err)
+	case errors.As(err, &syntax), errors.As(err, &kind):
+		return fmt.Errorf("it is none that `rowback journal export` writes as JSON lines: %w", err)
+	}
+	return err
+}
+
+var exported = regexp.MustCompile(`^\s*\{\s*"(entry|allowance|hold)"\s*:`)
+
+// LooksExported: start is how a file of Export begins, or nothing at all, which
+// is the export of a journal without entries.
+func LooksExported(start []byte) bool {
+	return len(bytes.TrimSpace(start)) == 0 || exported.Match(start)
 }
 
 // importer gathers an entry until its end.
@@ -328,7 +353,7 @@ func (i *importer) approval(ctx context.Context, l line) error {
 			}
 		}
 	default:
-		return errors.New("neither an entry nor an allowance nor a hold")
+		return errors.New("neither an entry nor an allowance nor a hold, as `rowback journal export` writes them")
 	}
 	return i.taken(err, &i.done.Approvals)
 }
