@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/internal/testcert"
 )
 
 const authHBA = `
@@ -33,14 +34,14 @@ hostssl all u_both 127.0.0.1/32 scram-sha-256 clientcert=verify-ca
 
 // authCluster is a cluster with TLS and a user for each way to authenticate.
 // It returns the files of the server's certificate and key.
-func authCluster(t *testing.T, a *authority) (c *pgtest.Cluster, cert, key string) {
+func authCluster(t *testing.T, a *testcert.Authority) (c *pgtest.Cluster, cert, key string) {
 	t.Helper()
 	c, err := pgtest.Start(t.Context(), pgtest.Options{HBA: authHBA, Unsafe: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Stop() })
-	cert, key = a.issue(t, "server")
+	cert, key = a.Issue(t, "server")
 	pgtest.Exec(t, c.URL("postgres"),
 		"ALTER SYSTEM SET ssl_cert_file = '"+give(t, c, cert)+"'",
 		"ALTER SYSTEM SET ssl_key_file = '"+give(t, c, key)+"'",
@@ -122,9 +123,9 @@ func login(t *testing.T, c *pgtest.Cluster, s *Server, user, password, options s
 }
 
 func TestAuthentication_EveryMethodAndTLSOnEachLeg(t *testing.T) {
-	a := newAuthority(t)
+	a := testcert.New(t)
 	c, serverCert, serverKey := authCluster(t, a)
-	proxyCert, proxyKey := a.issue(t, "proxy")
+	proxyCert, proxyKey := a.Issue(t, "proxy")
 	own, err := LoadTLS(proxyCert, proxyKey, "")
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +193,7 @@ func TestAuthentication_EveryMethodAndTLSOnEachLeg(t *testing.T) {
 		})
 	}
 	t.Run("the proxy's own client certificate", func(t *testing.T) {
-		cert, key := a.issue(t, "u_cert")
+		cert, key := a.Issue(t, "u_cert")
 		s := serve(t, Options{Upstream: upstream("sslmode=require&sslcert=" + cert + "&sslkey=" + key), TLS: own})
 		for _, user := range []string{"u_cert", "u_both"} {
 			if got := login(t, c, s, user, "secret", plain); got != "" {
@@ -201,7 +202,7 @@ func TestAuthentication_EveryMethodAndTLSOnEachLeg(t *testing.T) {
 		}
 	})
 	t.Run("an untrusted server", func(t *testing.T) {
-		s := serve(t, Options{Upstream: upstream("sslmode=verify-full&sslrootcert=" + newAuthority(t).CA)})
+		s := serve(t, Options{Upstream: upstream("sslmode=verify-full&sslrootcert=" + testcert.New(t).CA)})
 		if got := login(t, c, s, "u_md5", "secret", plain); got != codeCannotConnect {
 			t.Error(got)
 		}
@@ -212,11 +213,11 @@ func TestAuthentication_EveryMethodAndTLSOnEachLeg(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := serve(t, Options{Upstream: upstream("sslmode=disable"), TLS: o, RequireTLS: true})
-		cert, key := a.issue(t, "client")
+		cert, key := a.Issue(t, "client")
 		if got := login(t, c, s, "u_md5", "secret", secure+" sslcert="+cert+" sslkey="+key); got != "" {
 			t.Error(got)
 		}
-		stranger, strangerKey := newAuthority(t).issue(t, "stranger")
+		stranger, strangerKey := testcert.New(t).Issue(t, "stranger")
 		for _, options := range []string{secure, secure + " sslcert=" + stranger + " sslkey=" + strangerKey} {
 			if got := login(t, c, s, "u_md5", "secret", options); !strings.HasPrefix(got, "pgx: ") {
 				t.Errorf("%s: %q", options, got)

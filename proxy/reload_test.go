@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/internal/testcert"
 )
 
 func mustLoad(t *testing.T, cert, key, clientCA string) *tls.Config {
@@ -36,12 +37,12 @@ func reload(t *testing.T, s *Server, c *tls.Config) {
 // Clients to come are shown the new certificate and asked for one of the new CA;
 // sessions go on.
 func TestReload_ClientsSide(t *testing.T) {
-	before, after := newAuthority(t), newAuthority(t)
-	oldClient, oldClientKey := before.issue(t, "client")
-	newClient, newClientKey := after.issue(t, "client")
-	cert, key := before.issue(t, "proxy")
+	before, after := testcert.New(t), testcert.New(t)
+	oldClient, oldClientKey := before.Issue(t, "client")
+	newClient, newClientKey := after.Issue(t, "client")
+	cert, key := before.Issue(t, "proxy")
 	s := serve(t, Options{TLS: mustLoad(t, cert, key, before.CA)})
-	open := func(a *authority, cert, key string) (*pgx.Conn, error) {
+	open := func(a *testcert.Authority, cert, key string) (*pgx.Conn, error) {
 		return pgx.Connect(t.Context(), fmt.Sprintf("postgres://postgres@%s/postgres?sslmode=verify-full&sslrootcert=%s&sslcert=%s&sslkey=%s", s.Addr(), a.CA, cert, key))
 	}
 	old, err := open(before, oldClient, oldClientKey)
@@ -49,7 +50,7 @@ func TestReload_ClientsSide(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer old.Close(context.Background())
-	cert, key = after.issue(t, "proxy")
+	cert, key = after.Issue(t, "proxy")
 	reload(t, s, mustLoad(t, cert, key, after.CA))
 	if c, err := open(after, newClient, newClientKey); err != nil {
 		t.Error(err)
@@ -57,7 +58,7 @@ func TestReload_ClientsSide(t *testing.T) {
 		c.Close(t.Context())
 	}
 	for name, who := range map[string][3]string{"certificate": {before.CA, newClient, newClientKey}, "client CA": {after.CA, oldClient, oldClientKey}} {
-		if c, err := open(&authority{CA: who[0]}, who[1], who[2]); err == nil {
+		if c, err := open(&testcert.Authority{CA: who[0]}, who[1], who[2]); err == nil {
 			t.Errorf("the old %s is in force", name)
 			c.Close(t.Context())
 		}
@@ -71,11 +72,11 @@ func TestReload_ClientsSide(t *testing.T) {
 
 // The files that the upstream setting names are read again; a bad one changes nothing.
 func TestReload_UpstreamsSide(t *testing.T) {
-	a := newAuthority(t)
+	a := testcert.New(t)
 	c, serverCert, serverKey := authCluster(t, a)
-	stranger := newAuthority(t)
-	cert, key := a.issue(t, "u_cert")
-	other, otherKey := a.issue(t, "other")
+	stranger := testcert.New(t)
+	cert, key := a.Issue(t, "u_cert")
+	other, otherKey := a.Issue(t, "other")
 	root := stranger.CA // to be replaced
 	s := serve(t, Options{TLS: mustLoad(t, serverCert, serverKey, ""),
 		Upstream: "postgres://" + c.Addr() + "/?sslmode=verify-full&sslrootcert=" + root + "&sslcert=" + other + "&sslkey=" + otherKey})
@@ -122,7 +123,7 @@ func TestReload_UpstreamsSide(t *testing.T) {
 		t.Errorf("channel binding after a reload: %q", got)
 	}
 	// The server has a new certificate, and the proxy the same one.
-	fresh, freshKey := a.issue(t, "server")
+	fresh, freshKey := a.Issue(t, "server")
 	give(t, c, fresh)
 	give(t, c, freshKey)
 	pgtest.Exec(t, c.URL("postgres"), "SELECT pg_reload_conf()")
@@ -139,16 +140,16 @@ func TestReload_UpstreamsSide(t *testing.T) {
 // To a server that wants it the proxy speaks TLS from the first byte: here one
 // that is a proxy, too.
 func TestUpstream_DirectTLS(t *testing.T) {
-	a := newAuthority(t)
-	cert, key := a.issue(t, "proxy")
+	a := testcert.New(t)
+	cert, key := a.Issue(t, "proxy")
 	near := serve(t, Options{TLS: mustLoad(t, cert, key, ""), RequireTLS: true})
 	s := serve(t, Options{Upstream: "postgres://" + near.Addr().String() + "/?sslnegotiation=direct&sslmode=verify-full&sslrootcert=" + a.CA})
 	testCancel(t, proxyURL(s, "postgres"))
 }
 
 func TestLoadTLS_SaysWhichFile(t *testing.T) {
-	a := newAuthority(t)
-	cert, key := a.issue(t, "proxy")
+	a := testcert.New(t)
+	cert, key := a.Issue(t, "proxy")
 	for name, files := range map[string][3]string{"certificate": {key, key, ""}, "key": {cert, cert, ""}, "client CA": {cert, key, key}, "missing": {cert, key, "/nonexistent"}} {
 		_, err := LoadTLS(files[0], files[1], files[2])
 		if err == nil || !strings.Contains(err.Error(), ".key") && !strings.Contains(err.Error(), ".crt") && !errors.Is(err, fs.ErrNotExist) {

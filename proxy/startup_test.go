@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/internal/testcert"
 )
 
 func packet(code uint32, body string) []byte {
@@ -188,8 +189,8 @@ func TestStartup_RefusesWhatIsMalformed(t *testing.T) {
 
 // CVE-2021-23222 and its kind: what came in the clear is not taken for what came under TLS.
 func TestStartup_NothingSmuggledBehindSSLRequest(t *testing.T) {
-	a := newAuthority(t)
-	cert, key := a.issue(t, "proxy")
+	a := testcert.New(t)
+	cert, key := a.Issue(t, "proxy")
 	config, err := LoadTLS(cert, key, "")
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +22,7 @@ type asked struct {
 	header                          map[string]string
 }
 
-func startedAdmin(t *testing.T, who access) (a *adminServer, entry, hold string) {
+func startedAdmin(t *testing.T, who access, under *tls.Config) (a *adminServer, entry, hold string) {
 	t.Helper()
 	j, err := journal.Open(t.Context(), filepath.Join(t.TempDir(), "journal"), journal.Options{})
 	if err != nil {
@@ -41,7 +42,7 @@ func startedAdmin(t *testing.T, who access) (a *adminServer, entry, hold string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err = startAdmin(adminOptions{addr: "127.0.0.1:0", access: who, proxy: server, metrics: guard.NewMetrics(), journal: j})
+	a, err = startAdmin(adminOptions{addr: "127.0.0.1:0", access: who, tls: under, proxy: server, metrics: guard.NewMetrics(), journal: j})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func TestAdmin_Access(t *testing.T) {
 		"an answer":                          {access{act: actor}, asked{method: "POST", path: "/api/v1/holds/HOLD", token: actor, body: `{"answer":"deny","reason":"no","by":"alice"}`, header: jsonBody}, 200, `"by":"alice (API)"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, entry, hold := startedAdmin(t, c.who)
+			a, entry, hold := startedAdmin(t, c.who, nil)
 			if c.ask.method == "" {
 				c.ask.method = "GET"
 			}

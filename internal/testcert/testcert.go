@@ -1,4 +1,5 @@
-package proxy
+// Package testcert makes certificates for tests.
+package testcert
 
 import (
 	"crypto/ecdsa"
@@ -15,8 +16,8 @@ import (
 	"time"
 )
 
-// authority signs certificates for a test; files are PEM.
-type authority struct {
+// Authority signs certificates for a test; files are PEM.
+type Authority struct {
 	dir    string
 	cert   *x509.Certificate
 	key    *ecdsa.PrivateKey
@@ -24,9 +25,10 @@ type authority struct {
 	CA     string // file
 }
 
-func newAuthority(t *testing.T) *authority {
+// New makes an authority that goes with the test.
+func New(t *testing.T) *Authority {
 	t.Helper()
-	a := &authority{dir: t.TempDir()}
+	a := &Authority{dir: t.TempDir()}
 	a.key = newKey(t)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, IsCA: true,
 		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
@@ -41,8 +43,8 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// issue signs a certificate for a name (and loopback) and returns its files.
-func (a *authority) issue(t *testing.T, name string) (cert, key string) {
+// Issue signs a certificate for a name (and loopback) and returns its files.
+func (a *Authority) Issue(t *testing.T, name string) (cert, key string) {
 	t.Helper()
 	k := newKey(t)
 	a.serial++
@@ -61,7 +63,7 @@ func (a *authority) issue(t *testing.T, name string) (cert, key string) {
 	return a.write(t, name+".crt", "CERTIFICATE", der), a.write(t, name+".key", "PRIVATE KEY", pkcs8)
 }
 
-func (a *authority) write(t *testing.T, name, kind string, der []byte) string {
+func (a *Authority) write(t *testing.T, name, kind string, der []byte) string {
 	t.Helper()
 	path := filepath.Join(a.dir, name)
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
