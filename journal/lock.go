@@ -16,6 +16,9 @@ type Locked interface {
 	// (Options.Lock). It stays taken until both have closed it. The caller closes what
 	// it is given.
 	Lock() (*os.File, error)
+	// Sign notes for people that this process has the lock, where the one that took
+	// over has ended before it.
+	Sign()
 }
 
 func (j *embedded) Lock() (*os.File, error) {
@@ -24,6 +27,12 @@ func (j *embedded) Lock() (*os.File, error) {
 		return nil, errors.New("journal: it is not open for a proxy")
 	}
 	return duplicate(s.lock)
+}
+
+func (j *embedded) Sign() {
+	if s := j.store.Load(); s.lock != nil {
+		sign(s.lock, j.options.Proxy)
+	}
 }
 
 // inheritLock is lockProxy where given is the lock of that directory already, held
@@ -74,7 +83,7 @@ func lockProxy(dir, proxy string) (*os.File, error) {
 			return nil, fmt.Errorf("journal: locking %s: %w", f.Name(), err)
 		}
 		holder, _ := io.ReadAll(io.LimitReader(f, 200))
-		return nil, fmt.Errorf("%w: %s (%s); give each proxy a journal of its own", ErrInUse, dir, holder)
+		return nil, fmt.Errorf("%w: %s (%s); give each proxy a journal of its own, or, if that one is stopping, wait until its last session has ended, or end it", ErrInUse, dir, holder)
 	}
 	sign(f, proxy)
 	return f, nil

@@ -183,7 +183,10 @@ func (v *serving) countBoth(ctx context.Context) {
 func (v *serving) nextLost() (stop bool) {
 	err := v.next.Wait()
 	if v.retired {
-		v.logger.Warn("the process that took over has ended", "pid", v.next.PID())
+		if j, ok := v.journal.(journal.Locked); ok {
+			j.Sign()
+		}
+		v.logger.Error("the process that took over has ended; nobody accepts clients: start rowback again once this process has ended, which it does with its last session", "pid", v.next.PID(), "how", err)
 		return true
 	}
 	v.logger.Error("the new process has not taken over; this one goes on", "pid", v.next.PID(), "error", err)
