@@ -14,13 +14,31 @@ import (
 // host with and without TLS and tells of every try; people are told of every
 // reason once, what a server said before what the network did.
 type connectError struct {
-	name string // of the side
-	err  error
+	name  string // of the side
+	err   error
+	check string // what says where it is; "": the flag of its name
+}
+
+// IsConnectError: err is of ConnectError, and says all that there is to say.
+func IsConnectError(err error) bool {
+	var e *connectError
+	return errors.As(err, &e)
+}
+
+// CheckInstead has an error of a connection to the database of this name say what
+// to check in the place of --NAME. Other errors, and one that was told before,
+// stay as they are; and what has been made a part of another's text.
+func CheckInstead(err error, name, what string) error {
+	var e *connectError
+	if errors.As(err, &e) && e.name == name && e.check == "" {
+		e.check = what
+	}
+	return err
 }
 
 // ConnectError is what people are told when a session to the database of that
 // name could not be opened.
-func ConnectError(name string, err error) error { return &connectError{name, err} }
+func ConnectError(name string, err error) error { return &connectError{name: name, err: err} }
 
 func (e *connectError) Unwrap() error { return e.err }
 
@@ -43,7 +61,11 @@ func (e *connectError) Error() string {
 		other = slices.DeleteFunc(other, func(text string) bool { return strings.Contains(text, "server refused TLS connection") })
 	}
 	reasons := strings.Join(append(said, other...), "; ")
-	return fmt.Sprintf("cannot connect to the %s database: %s; check --%s, and that its server runs and lets this role in", e.name, reasons, e.name)
+	check := e.check
+	if check == "" {
+		check = "--" + e.name
+	}
+	return fmt.Sprintf("cannot connect to the %s database: %s; check %s, and that its server runs and lets this role in", e.name, reasons, check)
 }
 
 // leaves are the errors of the single tries.

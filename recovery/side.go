@@ -54,7 +54,7 @@ func connect(ctx context.Context, name, url, database string) (*side, error) {
 	config.ConnectTimeout = max(config.ConnectTimeout, 10*time.Second)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, &connectError{name, err}
+		return nil, ConnectError(name, err)
 	}
 	s := &side{name: name, conn: conn, detail: map[uint32]*detail{}}
 	if err := s.exec(ctx, sessionSettings); err != nil {

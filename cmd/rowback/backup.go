@@ -41,6 +41,14 @@ func (o *backupLoadOptions) check(s *settings) error {
 	return usageError(checkServer(o.server))
 }
 
+// hinted is err, of a connection to where a dump is restored.
+func (o *backupLoadOptions) hinted(err error, cmd *cobra.Command) error {
+	if cmd.Flags().Changed("server") {
+		return recovery.CheckInstead(err, "recovery", "--server")
+	}
+	return err
+}
+
 func newBackupLoadCommand(s *settings) *cobra.Command {
 	var o backupLoadOptions
 	cmd := &cobra.Command{
@@ -76,7 +84,7 @@ make one; 1 failed.`,
 				Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
 			})
 			if err != nil {
-				return recoveryError(err)
+				return recoveryError(o.hinted(err, cmd))
 			}
 			return printAs(cmd.OutOrStdout(), s.Output, receipt)
 		},

@@ -93,7 +93,10 @@ func runBackupVerify(cmd *cobra.Command, s *settings, o backupVerifyOptions, arg
 	}
 	report, err := backup.Verify(ctx, options)
 	if err != nil {
-		return recoveryError(err)
+		if strings.Contains(args[0], "://") {
+			err = recovery.CheckInstead(err, "recovery", "its URL")
+		}
+		return recoveryError(o.hinted(err, cmd))
 	}
 	if err := printAs(cmd.OutOrStdout(), s.Output, report); err != nil {
 		return err

@@ -110,8 +110,11 @@ func (s *settings) database(args []string) (name, url string, err error) {
 	if err := checkServer(args[0]); err != nil {
 		return "", "", usageError(fmt.Errorf("which database? Say production, recovery, or its URL: %w", err))
 	}
-	return "production", connString(args[0]), nil
+	return given, connString(args[0]), nil
 }
+
+// given is what errors call a database whose URL is an argument.
+const given = "given"
 
 // printable is a report that can be printed for people and for programs.
 type printable interface {

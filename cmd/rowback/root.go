@@ -73,6 +73,7 @@ Exit codes:
 		newConfigurationTopic(),
 	)
 	s.strict(root)
+	s.hinting(root)
 	return root
 }
 

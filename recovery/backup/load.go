@@ -85,6 +85,9 @@ func load(ctx context.Context, o LoadOptions) (_ *Receipt, db *database, err err
 			}
 		}()
 	}
+	if recovery.IsConnectError(err) {
+		return nil, db, err
+	}
 	if err != nil {
 		if db != nil && major(r.From) > db.version {
 			err = fmt.Errorf("%w (the dump is from PostgreSQL %s, the server is PostgreSQL %d: load it into one that is not older)", err, r.From, db.version)
