@@ -38,6 +38,10 @@
 // crash its id may have been issued again, so the rows must agree: a row older
 // than the transaction was not removed by it. What cannot be told stays in doubt.
 //
+// That a transaction is prepared is recorded as soon as it is seen, before the client
+// is told where that goes through the proxy: from then on its status is the truth on
+// that timeline of the server, after any number of crashes, whoever ends it and where.
+//
 // # Promises
 //
 // No deleting transaction commits before its entry is durable; if the journal

@@ -172,7 +172,7 @@ func (ws *windows) at(key string, per time.Duration) *window {
 
 // sweep forgets windows in which nothing counts any more, now and then.
 func (ws *windows) sweep(now time.Time) {
-	if now.Sub(ws.swept) < 10*time.Second {
+	if since := now.Sub(ws.swept); since >= 0 && since < 10*time.Second {
 		return
 	}
 	ws.swept = now
@@ -186,6 +186,11 @@ func (ws *windows) sweep(now time.Time) {
 func (w *window) sum(now time.Time) int64 {
 	for len(w.past) > 0 && !now.Before(w.past[0].end.Add(w.per)) {
 		w.past = w.past[1:]
+	}
+	// What is ahead was removed before the clock went back: it counts from now on.
+	edge := now.Add(w.per / grains)
+	for i := len(w.past) - 1; i >= 0 && w.past[i].end.After(edge); i-- {
+		w.past[i].end = edge
 	}
 	var n int64
 	for _, b := range w.past {

@@ -2,5 +2,6 @@
 // compares the journal with the truth. It has only tests.
 //
 // The truth is a table written by a trigger in the deleting transaction itself.
-// SOAK=5m (`make soak`) makes the runs that long.
+// Faults of the journal's disk are made by testdata/disk.c, which is preloaded into the
+// proxy. SOAK=5m (`make soak`) makes the runs that long.
 package crash
