@@ -74,6 +74,11 @@ func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, since 
 	field("application", oneLine(e.Application, 0))
 	field("client", oneLine(e.Client, 0))
 	field("xid", e.XID)
+	if e.Outcome == journal.InDoubt && e.Server.Timeline != 0 {
+		field("prepared", "as "+oneLine(e.Prepared, 0)+": COMMIT PREPARED or ROLLBACK PREPARED ends it")
+	} else {
+		field("prepared", oneLine(e.Prepared, 0))
+	}
 	field("proxy", oneLine(e.Proxy, 0))
 	if e.Kind == journal.Restore {
 		field("restores", strings.TrimPrefix(restoreOf(e), "restore of "))
