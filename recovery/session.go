@@ -92,6 +92,9 @@ func ProveDistinct(ctx context.Context, production, recovery *Session) error {
 	return proveDistinct(ctx, production.side, recovery.side)
 }
 
+// Same: the two sessions are in one database, however they were reached.
+func Same(ctx context.Context, a, b *Session) (bool, error) { return same(ctx, a.side, b.side) }
+
 // FindTable looks a table up by the name that a person gave: table, or
 // schema.table, with SQL's quotes or without.
 func FindTable(s *catalog.Snapshot, schema, name string) (*catalog.Table, error) {

@@ -85,8 +85,13 @@ func runDrill(cmd *cobra.Command, s *settings, o drillOptions, dump string) erro
 		return err
 	}
 	stderr := cmd.ErrOrStderr()
+	production := ""
+	if s.origin["production"] != "" || s.origin["upstream"] != "" {
+		production = connString(s.Production)
+	}
 	report, err := drill.Run(cmd.Context(), drill.Options{
-		Dump: dump, Template: o.template, Program: self, Rounds: o.rounds, Seed: o.seed, BinDir: s.env["PGBIN"], Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
+		Production: production,
+		Dump:       dump, Template: o.template, Program: self, Rounds: o.rounds, Seed: o.seed, BinDir: s.env["PGBIN"], Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
 	})
 	if err != nil {
 		return recoveryError(err)

@@ -49,6 +49,29 @@ func newClones(url string) (*clones, error) {
 func (c *clones) recovery() string   { return c.url }
 func (c *clones) production() string { return c.cloned }
 
+// refuseProduction: it is production that would be cloned. Where that cannot be
+// reached, it is taken for another.
+func (c *clones) refuseProduction(ctx context.Context, production string) (err error) {
+	if production == "" {
+		return nil
+	}
+	p, err := recovery.Open(ctx, "production", production, application)
+	if err != nil {
+		return ctx.Err()
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	t, err := recovery.Open(ctx, "template", c.url, application)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }() // it must be gone when the database is cloned
+	same, err := recovery.Same(ctx, t, p)
+	if err == nil && same {
+		err = recovery.Refuse(recovery.Usage, fmt.Sprintf("the database to clone (%s) is the production database itself; name a recovery database with --template", t.Where()))
+	}
+	return err
+}
+
 func (c *clones) reset(ctx context.Context) error {
 	err := copyDatabase(ctx, c.server, c.clone, c.database)
 	var said *pgconn.PgError

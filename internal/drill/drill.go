@@ -19,11 +19,13 @@ import (
 type Options struct {
 	Dump     string // what is rehearsed on; or
 	Template string // the URL of a database that is cloned on its own server
-	Program  string // the rowback that is the proxy
-	Rounds   int
-	Seed     uint64 // of all choices
-	BinDir   string // PostgreSQL's programs; "": found
-	Progress *recovery.Progress
+	// Production is the URL of what must not be cloned in its place; "": not known.
+	Production string
+	Program    string // the rowback that is the proxy
+	Rounds     int
+	Seed       uint64 // of all choices
+	BinDir     string // PostgreSQL's programs; "": found
+	Progress   *recovery.Progress
 }
 
 // application is the application_name of our own sessions.
@@ -116,6 +118,9 @@ func (d *drill) build(ctx context.Context) error {
 	if d.o.Template != "" {
 		c, err := newClones(d.o.Template)
 		if err != nil {
+			return err
+		}
+		if err := c.refuseProduction(ctx, d.o.Production); err != nil {
 			return err
 		}
 		d.stage = c

@@ -127,6 +127,11 @@ func TestRun_OnClones(t *testing.T) {
 		t.Errorf("databases were %s, are %s", was, is)
 	}
 
+	itself := o
+	itself.Production = c.URL(name)
+	if _, err := Run(t.Context(), itself); err == nil || !strings.Contains(err.Error(), "is the production database itself") {
+		t.Errorf("production: %v", err)
+	}
 	conn, err := pgx.Connect(t.Context(), c.URL(name))
 	if err != nil {
 		t.Fatal(err)

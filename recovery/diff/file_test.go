@@ -1,11 +1,14 @@
 package diff
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/recovery"
 )
 
 // The keys go where the link leads, and a device is left alone.
@@ -37,5 +40,18 @@ func TestRun_AnIncidentOfOtherTables(t *testing.T) {
 		if r := l.diff(Options{Journal: j, Tables: []string{table}, Incidents: []string{id}}); len(r.Notes) != want {
 			t.Errorf("%s: %q", table, r.Notes)
 		}
+	}
+}
+
+// Production in the place of the backup would show as lost what was made since.
+func TestRun_RefusesSwappedDatabases(t *testing.T) {
+	l := newLab(t, "CREATE TABLE t (n int, at timestamptz, PRIMARY KEY (n, at))")
+	j := l.journal()
+	record(t, j, journal.Deletion, journal.Committed, l.name, "t", journal.Direct, "1")
+	l.diff(Options{Journal: j})
+	_, err := Run(t.Context(), Options{Production: l.recovery, Recovery: l.production, Journal: j})
+	var refusal *recovery.Refusal
+	if !errors.As(err, &refusal) || !strings.Contains(err.Error(), "swapped?") {
+		t.Errorf("%v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/recovery"
 )
 
 // evidence is a journal entry with keys of a table.
@@ -20,6 +21,9 @@ type evidence struct {
 func (r *run) readJournal(ctx context.Context) error {
 	if r.o.Journal == nil {
 		return nil
+	}
+	if err := r.refuseSwapped(ctx); err != nil {
+		return err
 	}
 	pairs := map[string]*pair{}
 	for _, p := range r.pairs {
@@ -85,4 +89,27 @@ func (r *run) shares(e *journal.Entry, pairs map[string]*pair) map[*pair]map[int
 		out[p][i] = order
 	}
 	return out
+}
+
+// refuseSwapped: the journal has deletions in the one that is the recovery
+// database here, and none in production.
+func (r *run) refuseSwapped(ctx context.Context) error {
+	is, backup := r.production.catalog.Database, r.recovery.catalog.Database
+	if is == backup {
+		return nil
+	}
+	var here, there bool
+	for database, found := range map[string]*bool{is: &here, backup: &there} {
+		for _, err := range r.o.Journal.Entries(ctx, journal.Filter{Database: database, Kind: journal.Deletion, Outcome: journal.Committed}) {
+			if err != nil {
+				return err
+			}
+			*found = true
+			break
+		}
+	}
+	if here || !there {
+		return nil
+	}
+	return recovery.Refuse(recovery.Usage, fmt.Sprintf("the deletions on record were in database %s, which is the name of the recovery database here, and none was in production's, %s; are --production and --recovery swapped?", backup, is))
 }
