@@ -52,7 +52,9 @@
 //
 // # Limits
 //
-// A pipeline of DELETEs is judged one by one, at the price of a round trip each.
+// A pipeline of different DELETEs is judged one by one, at the price of a round trip
+// each; repeated runs of one prepared statement go to the server together (batch.go):
+// what triggers remove on the way is then counted as the last one's.
 // With synchronous_commit off a server crash may undo a commit that the server
 // has confirmed: its entry then says committed, and its rows are there.
 //

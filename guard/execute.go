@@ -46,6 +46,9 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		return s.executePlain(ctx, w, p)
 	}
 	r := &run{s: s, w: w, st: p.st, plan: p.plan, bind: s.heldBind}
+	if r.capturing() {
+		r.shift = -p.plan.captured.Shift
+	}
 	s.heldBind = nil
 	if p.st.route != routeCapture {
 		if r, err = s.guarded(ctx, w, p.st, nil); err != nil {
@@ -76,8 +79,14 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 			return unlessFailed(s.refuse(ctx, w, changedError()))
 		}
 	}
+	more, err := s.following(ctx, r)
+	if err != nil {
+		return unlessFailed(err)
+	}
+	if len(more) > 0 {
+		return unlessFailed(r.batch(ctx, more))
+	}
 	if r.capturing() {
-		r.shift = -p.plan.captured.Shift
 		send = func() { w.Send('E', executeBody(string(name))) } // it runs to its end whatever max_rows is
 		if max > 0 && p.st.Returning {
 			r.rows = p.held.add
@@ -92,7 +101,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		return p.more(w, max)
 	}
 	if r.capturing() {
-		return w.Reply(r.end, append([]byte(r.commandTag()), 0))
+		return r.completed()
 	}
 	return w.Reply(r.end, r.tag)
 }

@@ -141,6 +141,9 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		return err
 	}
 	po.plan = p.plan
+	if po.params == nil && len(params) <= maxProbed && p.plan.large(p.st) {
+		po.params = append([]byte{}, params...)
+	}
 	s.portals[name] = po
 	switch {
 	case po.capturing():

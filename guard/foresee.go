@@ -13,8 +13,8 @@ import (
 )
 
 // foresee judges a statement with a plan before it runs, as far as that can be
-// told: by its kind, and where it is to be held by a count of its rows that
-// locks none and stops somewhere over the limit. p is the portal it is bound to, nil
+// told: by its kind, and where it is to be held, or runs away, by a count of its
+// rows that locks none and stops somewhere over the limit. p is the portal it is bound to, nil
 // for a simple Query. errFailed: it is refused, and the client told.
 func (r *run) foresee(ctx context.Context, p *portal) error {
 	var tables []*catalog.Table
@@ -24,7 +24,17 @@ func (r *run) foresee(ctx context.Context, p *portal) error {
 	if err := r.permit(ctx, tables); err != nil {
 		return err
 	}
-	max := r.enough()
+	mode := policy.Hold
+	max := r.enough(mode)
+	if max == 0 {
+		away, err := r.runsAway(ctx, p)
+		if err != nil {
+			return err
+		}
+		if mode = policy.Block; away {
+			max = r.enough(mode)
+		}
+	}
 	if max == 0 || p != nil && p.params == nil {
 		return nil
 	}
@@ -48,15 +58,15 @@ func (r *run) foresee(ctx context.Context, p *portal) error {
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
-	return r.expect(ctx, counts, max)
+	return r.expect(ctx, counts, max, mode)
 }
 
 // shown is how many rows a probe counts for the operator who is to decide,
 // limit or not: they are only read, and of more the number is said to be a lower bound.
 const shown = 100_000
 
-// enough is how many rows a probe has to find, 0 if there is nothing to probe for.
-func (r *run) enough() int64 {
+// enough is how many rows a probe has to find for the rules of a mode, 0 if there is nothing to probe for.
+func (r *run) enough(mode policy.Mode) int64 {
 	if !r.capturing() {
 		return 0
 	}
@@ -64,7 +74,7 @@ func (r *run) enough() int64 {
 	seen := map[string]bool{}
 	for _, st := range r.plan.steps {
 		rule := r.s.rules.ruleFor(st.table)
-		if seen[rule.Name] || rule.Mode != policy.Hold {
+		if seen[rule.Name] || rule.Mode != mode {
 			continue
 		}
 		seen[rule.Name] = true
@@ -83,23 +93,12 @@ func (r *run) enough() int64 {
 	return sum
 }
 
-// look runs a probe: how many rows each step has. nil: it must not be run.
+// look runs a probe: how many rows each step has. nil: it must not be run. p is as in foresee.
 func (r *run) look(ctx context.Context, p *portal, probe sqlparse.Probe) (map[int]int64, error) {
 	if ok, err := r.harmless(ctx, probe.Functions); err != nil || !ok {
 		return nil, err
 	}
-	w := r.w
-	types, bind := []byte(nil), bindText(private, private)
-	if p != nil {
-		var err error
-		if types, err = parameterTypes(ctx, w, p.statement); err != nil {
-			return nil, err
-		}
-		bind = joinBind(private, private, p.params, nil)
-	}
-	sendStatement(w, probe.SQL, types, bind)
-	w.Send('H', nil)
-	rows, err := receiveQuery(ctx, w)
+	rows, err := r.beforehand(ctx, p, probe.SQL)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +113,21 @@ func (r *run) look(ctx context.Context, p *portal, probe sqlparse.Probe) (map[in
 		}
 	}
 	return counts, nil
+}
+
+// beforehand runs a query with the statement's own parameters. p is as in foresee.
+func (r *run) beforehand(ctx context.Context, p *portal, sql string) ([][]*string, error) {
+	types, bind := []byte(nil), bindText(private, private)
+	if p != nil {
+		var err error
+		if types, err = parameterTypes(ctx, r.w, p.statement); err != nil {
+			return nil, err
+		}
+		bind = joinBind(private, private, p.params, nil)
+	}
+	sendStatement(r.w, sql, types, bind)
+	r.w.Send('H', nil)
+	return receiveQuery(ctx, r.w)
 }
 
 // harmless reports whether a probe sees what the statement will see, and calls
@@ -132,8 +146,8 @@ func (r *run) harmless(ctx context.Context, functions []string) (bool, error) {
 	return err == nil && len(rows) == 1 && text(rows[0][0]) == "false", err
 }
 
-// expect judges what a probe has found, as if it were gone.
-func (r *run) expect(ctx context.Context, counts map[int]int64, max int64) error {
+// expect judges what a probe has found, as if it were gone, by the rules of a mode.
+func (r *run) expect(ctx context.Context, counts map[int]int64, max int64, mode policy.Mode) error {
 	rm := &r.s.tx.removals
 	var sum int64
 	for i, st := range r.plan.steps {
@@ -148,7 +162,7 @@ func (r *run) expect(ctx context.Context, counts map[int]int64, max int64) error
 	r.probing, r.atLeast = true, sum >= max
 	defer func() { r.probing, r.atLeast = false, false }()
 	v := r.judge(removed)
-	if v.rule == nil || v.rule.Mode != policy.Hold {
+	if v.rule == nil || v.rule.Mode != mode {
 		return r.s.tx.rewind(r.mark)
 	}
 	if err := r.decide(ctx, v, removed); err != nil {

@@ -22,29 +22,46 @@ type heldBind struct {
 }
 
 func (h *heldBind) send(w proxy.Wire) {
+	h.prepare(w)
+	h.bind(w)
+	w.Send('C', target('S', private)) // the portal lives on without it
+}
+
+// prepare makes the captured form ready to be bound.
+func (h *heldBind) prepare(w proxy.Wire) {
 	p := h.portal
 	w.Send('D', target('S', p.statement)) // fails if the client's own statement is gone
 	w.Send('C', target('S', private))
 	w.Send('P', parseBody(private, p.plan.captured.SQL, p.types))
+}
+
+func (h *heldBind) bind(w proxy.Wire) {
+	p := h.portal
 	w.Send('B', joinBind(h.name, private, h.params, p.plan.formats(p.st, p.formats)))
-	w.Send('C', target('S', private)) // the portal lives on without it
 }
 
 // receive reads the answers to send. errFailed: the server has refused it, and
 // the client been told.
 func (h *heldBind) receive(ctx context.Context, w proxy.Wire) error {
-	for closed := 0; closed < 2; {
+	if err := h.bound(ctx, w); err != nil {
+		return err
+	}
+	return receiveClosed(ctx, w)
+}
+
+// bound reads up to the answer to bind.
+func (h *heldBind) bound(ctx context.Context, w proxy.Wire) error {
+	for {
 		typ, body, err := w.Receive(ctx)
 		if err != nil {
 			return err
 		}
 		switch typ {
-		case '3':
-			closed++
 		case '2':
-			if err := w.Reply(typ, body); err != nil {
+			if err := w.Reply(typ, body); err != nil || !h.described {
 				return err
 			}
+			return w.Reply('n', nil)
 		case 'E':
 			if err := w.Reply(typ, h.clientError(body)); err != nil {
 				return err
@@ -52,10 +69,6 @@ func (h *heldBind) receive(ctx context.Context, w proxy.Wire) error {
 			return errFailed
 		}
 	}
-	if h.described {
-		return w.Reply('n', nil)
-	}
-	return nil
 }
 
 // clientError is an error of the captured form's Bind as that of the client's
@@ -105,5 +118,8 @@ func (s *session) releaseBind(ctx context.Context, w proxy.Wire, typ byte, body 
 	}
 	h.send(w)
 	w.Send('H', nil)
-	return unlessFailed(h.receive(ctx, w))
+	s.litter = true
+	err := h.receive(ctx, w)
+	s.litter = err != nil
+	return unlessFailed(err)
 }

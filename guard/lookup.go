@@ -102,6 +102,21 @@ func receiveQuery(ctx context.Context, w proxy.Wire) ([][]*string, error) {
 	return rows, nil
 }
 
+// receiveClosed reads up to the answer to a Close.
+func receiveClosed(ctx context.Context, w proxy.Wire) error {
+	for {
+		typ, body, err := w.Receive(ctx)
+		switch {
+		case err != nil:
+			return err
+		case typ == '3':
+			return nil
+		case typ == 'E':
+			return refused(body)
+		}
+	}
+}
+
 // serverError is an errServer with its SQLSTATE, as pgconn.PgError has it.
 type serverError struct {
 	code, text string

@@ -91,12 +91,14 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	}
 	timer.statement()
 	if r.bind != nil {
+		r.s.litter = true
 		if err := r.bind.receive(ctx, r.w); err != nil {
 			if rerr := r.s.tx.rewind(r.mark); rerr != nil {
 				return rerr
 			}
 			return err
 		}
+		r.s.litter = false
 	}
 	if err := r.receive(ctx); err != nil {
 		return err
@@ -106,37 +108,55 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 		r.sendAfter(q, ticket)
 		r.w.Send('H', nil)
 	}
-	if r.after, err = receiveCounts(ctx, r.w); err != nil {
-		return r.fault(err)
+	if err := r.readAfter(ctx); err != nil {
+		return err
 	}
 	if ticket != "" {
 		if _, err := receiveQuery(ctx, r.w); err != nil {
 			return r.fault(err)
 		}
 	}
-	if r.after.started.IsZero() {
-		r.after.started = r.s.started
-	}
-	fixed := r.after.fixed
-	r.s.started, r.s.fixed = r.after.started, &fixed
 	if r.exact() {
 		r.before = r.after
 	}
 	timer.end(r.s.j.o.Metrics, r.route())
+	return r.conclude(ctx, r)
+}
+
+// readAfter reads the answer to the counters' second reading.
+func (r *run) readAfter(ctx context.Context) (err error) {
+	if r.after, err = receiveCounts(ctx, r.w); err != nil {
+		return r.fault(err)
+	}
+	s, fixed := r.s, r.after.fixed
+	if r.after.started.IsZero() {
+		r.after.started = s.started
+	}
+	s.started, s.fixed = r.after.started, &fixed
+	return nil
+}
+
+// conclude judges, once all is read. The first of a batch says where that began.
+func (r *run) conclude(ctx context.Context, first *run) error {
 	if r.before.catalog != r.after.catalog { // what it calls does what the text does not say
 		r.s.changed(judged{Statement: sqlparse.Statement{DDL: true, ChangesNames: true}})
 	}
 	if r.renamed() || r.outdated() {
-		r.s.epoch++
-		if err := r.s.tx.rewind(r.mark); err != nil {
-			return err
-		}
-		return r.s.refuse(ctx, r.w, changedError())
+		return first.outOfDate(ctx)
 	}
 	if err := r.verdict(ctx); err != nil {
 		return err
 	}
 	return r.deliver()
+}
+
+// outOfDate refuses what ran by a catalog that is not up to date: the client is to run it again.
+func (r *run) outOfDate(ctx context.Context) error {
+	r.s.epoch++
+	if err := r.s.tx.rewind(r.mark); err != nil {
+		return err
+	}
+	return r.s.refuse(ctx, r.w, changedError())
 }
 
 // sendAfter sends the counters' second reading, and takes the ticket back.

@@ -58,6 +58,7 @@ type session struct {
 	targets targets
 
 	heldBind *heldBind
+	litter   bool      // the private statement was left behind: an error was in the way of its Close
 	started  time.Time // of the server's run, as read last: the session does not outlive it
 	// fixed is transaction.fixed of the implicit ones, as read last; nil: never.
 	fixed *bool
@@ -123,7 +124,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 	case 'F':
 		return s.unfinished() || s.stale() || len(body) >= 4 && oid(body) >= firstUserOID
 	case 'S':
-		return s.tx != nil || s.prepares != nil
+		return s.tx != nil || s.prepares != nil || s.litter
 	}
 	return false
 }
@@ -224,6 +225,11 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	case 'F':
 		return s.functionCall(ctx, w, body)
 	case 'S':
+		if s.litter {
+			if swept, err := s.sweep(ctx, w); swept || err != nil {
+				return err
+			}
+		}
 		if s.tx != nil {
 			return s.sync(ctx, w, body)
 		}

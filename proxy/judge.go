@@ -73,6 +73,12 @@ type Wire interface {
 	// ReadClient returns the client's next message (COPY data inside an exchange).
 	// body is valid until the next call.
 	ReadClient(ctx context.Context) (typ byte, body []byte, err error)
+	// Ahead returns the message that the client has already sent behind the one under
+	// judgement, from bytes further, and where the next one starts; it does not wait.
+	// Only after Quiesce. body is valid until ReadClient is called or Message returns.
+	Ahead(from int) (typ byte, body []byte, next int, ok bool)
+	// Skip uses up the first n bytes of these: Session.Wants is not asked for them.
+	Skip(n int)
 	// Pause sends what is queued and waits until done returns true; it is asked
 	// every so often. Only after Quiesce, with no answer of the server due. The
 	// errors: the client or the server has gone, ErrCanceled (a cancel request,

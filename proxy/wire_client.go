@@ -55,3 +55,18 @@ func (w *wire) ReadClient(ctx context.Context) (typ byte, body []byte, err error
 		}
 	}
 }
+
+func (w *wire) Ahead(from int) (typ byte, body []byte, next int, ok bool) {
+	in := w.r.cin.bytes()
+	if from += w.read; from > len(in)-headerLen {
+		return 0, nil, 0, false
+	}
+	in = in[from:]
+	size, err := frameSize(in, w.r.srv.o.MaxMessage)
+	if err != nil || len(in) < size { // what is wrong with it is said when its turn comes
+		return 0, nil, 0, false
+	}
+	return in[0], in[headerLen:size], from - w.read + size, true
+}
+
+func (w *wire) Skip(n int) { w.read += n }

@@ -132,7 +132,12 @@ func walkBelow(root *pg.Node, s *Statement) {
 }
 
 func classifyDelete(n *pg.DeleteStmt) Statement {
+	var columns []string
+	if len(n.UsingClause) == 0 {
+		columns = fixed(n.WhereClause)
+	}
 	return Statement{
+		Fixed:     columns,
 		Verb:      Delete,
 		Target:    nameOf(n.Relation),
 		Only:      !n.Relation.GetInh(),

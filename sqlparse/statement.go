@@ -40,7 +40,10 @@ type Statement struct {
 	Only   bool // Delete: DELETE FROM ONLY; DropsColumn: ALTER TABLE ONLY
 	// Where: Delete, and Nested of each DELETE: it has a condition that reads a column, or WHERE CURRENT OF.
 	// "WHERE true", "WHERE 1 = 1" and "WHERE id = 5 OR 1 = 1" are none.
-	Where   bool
+	Where bool
+	// Fixed: Delete without USING: the columns that each row removed has one value in,
+	// which the text names or a parameter gives.
+	Fixed   []string
 	Targets []Name // Truncate, Drop, DropsColumn: the tables named; Nested: those that its DELETEs and MERGEs are aimed at
 	// TargetsOnly: Targets[i] was named with ONLY (Truncate, DropsColumn), so its children stay.
 	TargetsOnly []bool

@@ -104,3 +104,29 @@ func compareConstants(x *pg.A_Expr) (is, known bool) {
 	}
 	return false, false
 }
+
+// fixed are the columns that a condition compares, by =, with a constant or a
+// parameter, so that all rows it selects have one value there. A column's qualifier
+// is not looked at: with USING it may be another table's.
+func fixed(n *pg.Node) (columns []string) {
+	if b := n.GetBoolExpr(); b != nil && b.Boolop == pg.BoolExprType_AND_EXPR {
+		for _, a := range b.Args {
+			columns = append(columns, fixed(a)...)
+		}
+		return columns
+	}
+	x := n.GetAExpr()
+	if x == nil || x.Kind != pg.A_Expr_Kind_AEXPR_OP || len(x.Name) != 1 || x.Name[0].GetString_().GetSval() != "=" {
+		return nil
+	}
+	for _, sides := range [][2]*pg.Node{{x.Lexpr, x.Rexpr}, {x.Rexpr, x.Lexpr}} {
+		c, value := sides[0].GetColumnRef(), sides[1]
+		for value.GetTypeCast() != nil {
+			value = value.GetTypeCast().Arg
+		}
+		if c != nil && (value.GetAConst() != nil || value.GetParamRef() != nil) {
+			return []string{c.Fields[len(c.Fields)-1].GetString_().GetSval()}
+		}
+	}
+	return nil
+}
