@@ -43,6 +43,9 @@ func (r *run) receive(ctx context.Context) error {
 				}
 			}
 			r.end, r.tag = typ, append([]byte(nil), body...)
+			if r.closed != nil {
+				return r.closed(ctx)
+			}
 			return nil
 		case 'E':
 			r.end = 'E'
@@ -183,6 +186,10 @@ func (r *run) client(body []byte) error {
 // clientError is an error of the captured form as that of the client's own
 // statement.
 func (r *run) clientError(body []byte) []byte {
+	if r.capturing() && r.plan.misread(r.st, body) {
+		r.s.db.misread()
+		return errorBody(changedError())
+	}
 	body = shiftPosition(body, r.shift)
 	if r.capturing() && r.plan.captured.Wrapped {
 		body = asDelete(body)

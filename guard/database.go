@@ -96,3 +96,10 @@ func (d *database) inDoubt() []string {
 	defer d.mu.Unlock()
 	return slices.Clone(d.doubts)
 }
+
+// misread notes that the catalog is not what was read of it: it is read again, though
+// its fingerprint may be the same.
+func (d *database) misread() {
+	d.outdated.Store(true)
+	d.due.Store(true)
+}

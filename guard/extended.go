@@ -153,7 +153,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	s.heldBind = &heldBind{portal: po, name: name, params: append([]byte(nil), params...)}
+	s.heldBind = &heldBind{db: s.db, portal: po, name: name, params: append([]byte(nil), params...)}
 	return nil
 }
 

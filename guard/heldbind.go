@@ -19,6 +19,7 @@ type heldBind struct {
 	name      string
 	params    []byte
 	described bool // a Describe of the portal has followed, whose answer is NoData
+	db        *database
 }
 
 func (h *heldBind) send(w proxy.Wire) {
@@ -74,6 +75,10 @@ func (h *heldBind) bound(ctx context.Context, w proxy.Wire) error {
 // clientError is an error of the captured form's Bind as that of the client's
 // own: of its statement, with its number of columns.
 func (h *heldBind) clientError(body []byte) []byte {
+	if h.portal.plan.misread(h.portal.st, body) {
+		h.db.misread()
+		return errorBody(changedError())
+	}
 	body = shiftPosition(body, -h.portal.plan.captured.Shift)
 	var e pgproto3.ErrorResponse
 	if errorCode(body) != "08P01" || e.Decode(body) != nil {

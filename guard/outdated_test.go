@@ -144,3 +144,35 @@ func TestUncaptured_IsRefusedInAnyMode(t *testing.T) {
 		}
 	}
 }
+
+// Columns that are gone past the proxy are rowback's to read again, and no error of
+// the client's statement, which names none of them.
+func TestOutdated_ColumnsPastTheProxy(t *testing.T) {
+	rows := alertPolicy()
+	rows.Default.Capture = policy.CaptureRows
+	for mode, m := range modes {
+		t.Run(mode, func(t *testing.T) {
+			e := newEnv(t, rows, shop)
+			c := e.connect(m)
+			for table, change := range map[string]string{
+				"plain":  "ALTER TABLE plain DROP a",
+				"orders": "ALTER TABLE refunds RENAME id TO refund",
+			} {
+				sql := "DELETE FROM " + table + " WHERE id = "
+				if _, err := c.Exec(t.Context(), sql+"1"); err != nil {
+					t.Fatal(err)
+				}
+				pgtest.Exec(t, e.direct, change)
+				if _, err := c.Exec(t.Context(), sql+"2"); sqlstate(err) != "40001" {
+					t.Errorf("%s: %v, want 40001", change, err)
+				}
+				if _, err := c.Exec(t.Context(), sql+"2"); err != nil {
+					t.Errorf("%s, again: %v", change, err)
+				}
+				if _, err := c.Exec(t.Context(), sql+"2 AND nope = 3"); sqlstate(err) != "42703" || !strings.Contains(err.Error(), "nope") {
+					t.Errorf("the client's own error: %v", err)
+				}
+			}
+		})
+	}
+}

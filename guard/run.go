@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/guard/protect"
 	"github.com/rowback/rowback/proxy"
@@ -23,13 +25,15 @@ type run struct {
 	target *catalog.Table
 	far    uint32 // the foreign table whose rows the tag of an EXECUTE counts, 0 if none
 
-	shift    int                // added to error positions
-	deferred bool               // it fires deferred triggers; see fireDeferred
-	binding  bool               // it is a Bind: what is called while the statement is planned
-	rowdesc  bool               // simple protocol: a RowDescription goes to the client
-	fields   []byte             // the RowDescription, until the first row
-	rows     func([]byte) error // takes the client's rows; nil: they go to the client
-	held     rowQueue           // they, until the verdict; see holds
+	shift    int  // added to error positions
+	deferred bool // it fires deferred triggers; see fireDeferred
+	binding  bool // it is a Bind: what is called while the statement is planned
+	rowdesc  bool // simple protocol: a RowDescription goes to the client
+	// closed reads what follows the statement's end; nil: nothing does.
+	closed func(context.Context) error
+	fields []byte             // the RowDescription, until the first row
+	rows   func([]byte) error // takes the client's rows; nil: they go to the client
+	held   rowQueue           // they, until the verdict; see holds
 
 	bind          *heldBind // goes with it; nil: none
 	before, after counts
@@ -198,9 +202,19 @@ func (r *run) outdated() bool {
 	if p == nil || p.signature == "" || p.depends == r.after.depends {
 		return false
 	}
-	r.s.db.outdated.Store(true)
-	r.s.db.due.Store(true)
+	r.s.db.misread()
 	return true
+}
+
+// misread reports whether an error is about what the captured form has beside the
+// client's own text: the catalog was read before that changed.
+func (p *plan) misread(st judged, body []byte) bool {
+	var e pgproto3.ErrorResponse
+	if e.Decode(body) != nil || !strings.HasPrefix(e.Code, "42") || e.Position == 0 {
+		return false
+	}
+	at := int(e.Position) - p.captured.Shift
+	return at < 1 || at > runeCount(st.Text)
 }
 
 // begin makes sure that evidence can be kept and marks where the statement starts.

@@ -89,6 +89,9 @@ func (s *session) Wants(typ byte, body []byte) bool {
 
 // concerns is Wants, while something is judged.
 func (s *session) concerns(typ byte, body []byte) bool {
+	if s.wasClean && typ != 'S' && s.stale() && s.view == nil { // later it would be read amid what is the client's
+		return true
+	}
 	switch typ {
 	case 'Q':
 		return s.unfinished() || s.staleFor(body) || s.interesting(bytes.TrimSuffix(body, []byte{0}))

@@ -27,17 +27,23 @@ func (s *session) sweep(ctx context.Context, w proxy.Wire) (done bool, err error
 	case s.tx != nil:
 		s.tx.implicit = s.tx.implicit && !block
 	}
+	return true, closeUp(ctx, w, private)
+}
+
+// closeUp sends the Sync after an error, and closes a statement that the error may have
+// left behind. The client is told that the server is ready.
+func closeUp(ctx context.Context, w proxy.Wire, statement string) error {
 	w.Send('S', nil)
-	w.Send('C', target('S', private))
+	w.Send('C', target('S', statement))
 	w.Send('S', nil)
 	for ends := 0; ; {
 		typ, body, err := w.Receive(ctx)
 		if err != nil {
-			return false, err
+			return err
 		}
 		if typ == 'Z' {
 			if ends++; ends == 2 {
-				return true, w.Reply(typ, body)
+				return w.Reply(typ, body)
 			}
 		}
 	}

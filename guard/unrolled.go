@@ -69,17 +69,14 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if r == nil {
 		return u.plain(ctx, st)
 	}
-	r.rowdesc, r.shift = true, st.runes
+	r.rowdesc, r.shift, r.closed = true, st.runes, func(ctx context.Context) error { return u.closed(ctx, st) }
 	sql, bind := st.Text, bindText("", "")
 	if r.capturing() {
 		sql, bind = r.plan.captured.SQL, bindFormats("", "", r.plan.formats(st, nil))
 		r.shift -= r.plan.captured.Shift
 	}
 	err = r.bracket(ctx, func() {
-		u.w.Send('P', parseBody("", sql, nil))
-		u.w.Send('B', bind)
-		u.w.Send('D', target('P', ""))
-		u.w.Send('E', executeBody(""))
+		u.send(st, sql, bind)
 	})
 	if err != nil {
 		return err
@@ -87,6 +84,26 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	u.s.changed(st)
 	u.complete(r.end, append([]byte(r.commandTag()), 0))
 	return nil
+}
+
+// send sends a statement so that nothing of it stays behind, as after a Query.
+func (u *unrolled) send(st judged, sql string, bind []byte) {
+	u.w.Send('P', parseBody("", sql, nil))
+	u.w.Send('B', bind)
+	u.w.Send('D', target('P', ""))
+	u.w.Send('C', target('S', "")) // the portal lives on without it
+	u.w.Send('E', executeBody(""))
+	if !st.CopyIn { // while it goes on the server takes nothing else
+		u.w.Send('C', target('P', ""))
+	}
+}
+
+// closed reads what the server answers to send behind the statement's end.
+func (u *unrolled) closed(ctx context.Context, st judged) error {
+	if st.CopyIn {
+		return nil
+	}
+	return receiveClosed(ctx, u.w)
 }
 
 // refused runs a statement that the server cannot but refuse, as the Query it
@@ -123,15 +140,15 @@ func (u *unrolled) plain(ctx context.Context, st judged) error {
 			return err
 		}
 	}
-	u.w.Send('P', parseBody("", st.Text, nil))
-	u.w.Send('B', bindText("", ""))
-	u.w.Send('D', target('P', ""))
-	u.w.Send('E', executeBody(""))
+	u.send(st, st.Text, bindText("", ""))
 	u.w.Send('H', nil)
 	_, err := answers(ctx, u.w, st, func(typ byte, body []byte) error {
 		u.complete(typ, body)
 		return nil
 	})
+	if err == nil {
+		err = u.closed(ctx, st)
+	}
 	u.s.finished(ctx, err != nil)
 	if err == nil {
 		u.s.changed(st)
@@ -196,11 +213,12 @@ func (u *unrolled) control(ctx context.Context, st judged) error {
 	if err != nil {
 		return err
 	}
-	u.w.Send('P', parseBody("", st.Text, nil))
-	u.w.Send('B', bindText("", ""))
-	u.w.Send('E', executeBody(""))
+	u.send(st, st.Text, bindText("", ""))
 	u.w.Send('H', nil)
 	tag, err := answers(ctx, u.w, st, u.w.Reply)
+	if err == nil {
+		err = u.closed(ctx, st)
+	}
 	if err != nil && !errors.Is(err, errFailed) {
 		return err
 	}
@@ -237,8 +255,11 @@ func (u *unrolled) end(ctx context.Context, failed bool) error {
 	if s.tx != nil {
 		s.tx.implicit = false
 	}
+	if failed {
+		return closeUp(ctx, u.w, "")
+	}
 	u.w.Send('S', nil)
-	if failed || u.completion == nil && s.prepares == nil {
+	if u.completion == nil && s.prepares == nil {
 		return nil
 	}
 	for { // the Sync may fail the implicit transaction

@@ -1,0 +1,199 @@
+package guard_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/internal/pgtest"
+)
+
+// script is a random exchange: statements that remove rows or do not, in both
+// protocols, with names, portals, blocks, savepoints, errors, wrong values, and
+// messages that do not belong together.
+type script struct {
+	*rand.Rand
+	out messages
+}
+
+func pick[T any](s *script, of ...T) T { return of[s.IntN(len(of))] }
+
+var scriptStatements = []string{
+	"DELETE FROM plain WHERE id = $1::int", "DELETE FROM plain WHERE id = $1::int RETURNING id, a", "DELETE FROM orders WHERE id = $1::int",
+	"DELETE FROM orders WHERE id BETWEEN $1::int AND $1::int + 2 RETURNING *", "DELETE FROM tree WHERE id > $1::int + 20", "DELETE FROM parent WHERE id = $1::int",
+	"DELETE FROM plain p USING orders o WHERE o.id = p.id AND o.id = $1::int RETURNING o.kind", "DELETE FROM plain WHERE 10 / (id - $1::int) < 0",
+	"WITH d AS (DELETE FROM plain WHERE id = $1::int RETURNING id) SELECT count(*) FROM d", "SELECT purge($1::int)", "SELECT id FROM plain WHERE id < $1::int ORDER BY id",
+	"UPDATE plain SET a = 'x' WHERE id = $1::int", "INSERT INTO plain VALUES ($1::int + 500, 'new') ON CONFLICT DO NOTHING", "SELECT count(*), sum(id) FROM orders WHERE id <> $1::int",
+	"DELETE FROM nope WHERE id = $1::int", "DELET FROM plain", "DELETE FROM plain WHERE id = $1::int; SELECT 2",
+}
+
+var scriptTexts = []string{
+	"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT a", "ROLLBACK TO a", "RELEASE a", "SELECT 1/0", "", "SELECT count(*) FROM plain", "DELETE FROM plain WHERE id < 3", "DELETE FROM orders WHERE id = 4 RETURNING id",
+	"DELETE FROM plain WHERE id = 5; SELECT 7", "BEGIN; DELETE FROM plain WHERE id = 6", "DELETE FROM plain WHERE id = 7; SELECT 1/0", "SET application_name = 'x'", "SHOW application_name", "TRUNCATE small",
+	"DEALLOCATE ALL", "DISCARD ALL", "CLOSE ALL", "SELECT name, statement FROM pg_prepared_statements ORDER BY 1", "SELECT name FROM pg_cursors ORDER BY 1", "DO $$ BEGIN DELETE FROM plain WHERE id = 8; END $$",
+	"DECLARE c CURSOR FOR SELECT id FROM plain ORDER BY id FOR UPDATE", "FETCH c", "DELETE FROM plain WHERE CURRENT OF c", "SET search_path = nowhere", "RESET search_path", "BEGIN ISOLATION LEVEL SERIALIZABLE",
+	"CREATE TEMP TABLE IF NOT EXISTS plain (id int)", "DROP TABLE IF EXISTS pg_temp.plain", "COPY small TO STDOUT", "SELECT lastval()", "ALTER TABLE plain ADD IF NOT EXISTS z int", "BEGIN READ ONLY", "PREPARE x AS DELETE FROM plain WHERE id = 9", "EXECUTE x",
+}
+
+func (s *script) name() string   { return pick(s, "", "", "", "s", "t") }
+func (s *script) portal() string { return pick(s, "", "", "", "p") }
+
+func (s *script) bind() *pgproto3.Bind {
+	b := &pgproto3.Bind{DestinationPortal: s.portal(), PreparedStatement: s.name(), Parameters: [][]byte{[]byte(strconv.Itoa(s.IntN(40)))}}
+	switch s.IntN(12) {
+	case 0:
+		b.Parameters = nil
+	case 1:
+		b.Parameters[0] = []byte("x")
+	case 2:
+		b.Parameters[0] = nil
+	case 3:
+		b.ResultFormatCodes = []int16{1}
+	case 4:
+		b.ResultFormatCodes = []int16{0, 1}
+	case 5:
+		b.ParameterFormatCodes, b.Parameters[0] = []int16{1}, []byte{0, 0, 0, byte(s.IntN(40))}
+	}
+	return b
+}
+
+// step adds one thing that a client may do.
+func (s *script) step() {
+	add := func(ms ...pgproto3.FrontendMessage) { s.out = append(s.out, ms...) }
+	sql := func() string {
+		if s.IntN(3) == 0 {
+			return pick(s, scriptTexts...)
+		}
+		return pick(s, scriptStatements...)
+	}
+	switch s.IntN(14) {
+	case 0, 1, 2:
+		add(&pgproto3.Query{String: pick(s, scriptTexts...)})
+	case 3:
+		add(&pgproto3.Parse{Name: s.name(), Query: sql()})
+	case 4:
+		add(s.bind())
+	case 5:
+		add(&pgproto3.Execute{Portal: s.portal(), MaxRows: pick(s, uint32(0), 0, 1, 2)})
+	case 6:
+		if s.IntN(2) == 0 {
+			add(&pgproto3.Describe{ObjectType: 'P', Name: s.portal()})
+		} else {
+			add(&pgproto3.Describe{ObjectType: 'S', Name: s.name()})
+		}
+	case 7:
+		if s.IntN(2) == 0 {
+			add(&pgproto3.Close{ObjectType: 'P', Name: s.portal()})
+		} else {
+			add(&pgproto3.Close{ObjectType: 'S', Name: s.name()})
+		}
+	case 8:
+		add(&pgproto3.Sync{})
+	case 9:
+		add(&pgproto3.Flush{})
+	case 10, 11: // as drivers do
+		name := s.name()
+		b := s.bind()
+		b.PreparedStatement, b.DestinationPortal = name, ""
+		add(&pgproto3.Parse{Name: name, Query: sql()}, b, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}, &pgproto3.Sync{})
+	case 12, 13: // a batch
+		name := s.name()
+		if s.IntN(3) > 0 {
+			add(&pgproto3.Parse{Name: name, Query: pick(s, scriptStatements...)})
+		}
+		for range 1 + s.IntN(6) {
+			b := s.bind()
+			b.PreparedStatement, b.DestinationPortal = name, ""
+			add(b)
+			if s.IntN(2) == 0 {
+				add(&pgproto3.Describe{ObjectType: 'P'})
+			}
+			add(&pgproto3.Execute{MaxRows: pick(s, uint32(0), 0, 1)})
+		}
+		if s.IntN(2) == 0 {
+			add(&pgproto3.Sync{})
+		}
+	}
+}
+
+// Through the proxy a session gets what it gets from the server, whatever it
+// sends. SEEDS=from-to runs other seeds.
+func TestWire_RandomExchangesAreTheServers(t *testing.T) {
+	from, to := 1, 60
+	if text := os.Getenv("SEEDS"); text != "" {
+		if n, err := fmt.Sscanf(text+" ", "%d-%d ", &from, &to); n == 1 {
+			to = from
+		} else if err != nil {
+			t.Fatalf("SEEDS: %v", err)
+		}
+	}
+	rows := policy.Uniform(policy.Block, 1000)
+	rows.Default.Capture = policy.CaptureRows
+	policies := []policy.Policy{policy.Uniform(policy.Block, 1000), policy.Uniform(policy.Alert, 1), rows}
+	e := newEnv(t, policies[0], shop, wireExtra)
+	urls := []string{e.url}
+	for _, p := range policies[1:] {
+		e.start(p, e.journal)
+		urls = append(urls, e.url)
+	}
+	admin := pgtest.Shared(t).URL("postgres")
+	for seed := from; seed <= to; seed++ {
+		s := &script{Rand: rand.New(rand.NewPCG(uint64(seed), 7))}
+		for range 4 + s.IntN(20) {
+			s.step()
+		}
+		var said [2][]string
+		for i, url := range []string{e.direct, urls[seed%len(urls)]} {
+			db := fmt.Sprintf("%s_%d", e.database, seed) // of one name it would be one database, whose catalog is known
+			pgtest.Shared(t).CreateDatabase(t, db, e.database)
+			said[i] = recite(t, strings.Replace(url, e.database, db, 1), db, s.out)
+			pgtest.Exec(t, admin, "DROP DATABASE "+db+" WITH (FORCE)")
+		}
+		for n := range min(len(said[0]), len(said[1])) {
+			if said[0][n] != said[1][n] {
+				said[0], said[1] = said[0][n:], said[1][n:]
+				break
+			}
+		}
+		if strings.Join(said[0], "\n") == strings.Join(said[1], "\n") {
+			continue
+		}
+		var sent []string
+		for _, m := range s.out {
+			b, err := json.Marshal(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent = append(sent, string(b))
+		}
+		t.Errorf("SEEDS=%d\nsent:\n%s\nthe server, from where they differ:\n%s\nthe proxy:\n%s", seed, strings.Join(sent, "\n"), strings.Join(said[0], "\n"), strings.Join(said[1], "\n"))
+	}
+}
+
+// recite sends a script and returns all answers. What of it is open at its end is
+// ended, so that a marker shows where the answers end.
+func recite(t *testing.T, url, db string, ms messages) (out []string) {
+	t.Helper()
+	r := dialRaw(t, url)
+	defer r.conn.Close()
+	for _, m := range ms {
+		r.Send(m)
+	}
+	for _, m := range cat(syncMsg, q("ROLLBACK"), q("RESET search_path"), q("SELECT count(*) FROM public.plain"), q("SELECT count(*) FROM orders"), q("SELECT 'the end'")) {
+		r.Send(m)
+	}
+	for !strings.Contains(strings.Join(out, ""), "the end") {
+		out = append(out, r.answers(1)...)
+	}
+	for i := range out {
+		out[i] = tableOID.ReplaceAllString(strings.ReplaceAll(out[i], db, "DB"), `"TableOID":0`)
+	}
+	return out
+}
