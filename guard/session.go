@@ -89,9 +89,6 @@ func (s *session) Wants(typ byte, body []byte) bool {
 
 // concerns is Wants, while something is judged.
 func (s *session) concerns(typ byte, body []byte) bool {
-	if s.wasClean && typ != 'S' && s.stale() && s.view == nil { // later it would be read amid what is the client's
-		return true
-	}
 	switch typ {
 	case 'Q':
 		return s.unfinished() || s.staleFor(body) || s.interesting(bytes.TrimSuffix(body, []byte{0}))
@@ -114,8 +111,11 @@ func (s *session) concerns(typ byte, body []byte) bool {
 	case 'E':
 		s.ran = s.exchange
 		p, _, _ := cut(body)
-		return s.portals[string(p)] != nil || s.tx != nil && s.tx.cursor || s.redefined
+		return s.portals[string(p)] != nil || s.tx != nil && s.tx.cursor || s.redefined || s.firstLook()
 	case 'D', 'C':
+		if s.firstLook() {
+			return true
+		}
 		if len(body) < 2 {
 			return false
 		}
@@ -131,6 +131,10 @@ func (s *session) concerns(typ byte, body []byte) bool {
 	}
 	return false
 }
+
+// firstLook reports whether the catalog is still to be read at all, and here that is not
+// yet amid what is the client's.
+func (s *session) firstLook() bool { return s.wasClean && s.view == nil && s.stale() && s.view == nil }
 
 // stale reports whether the catalog is to be looked at first.
 func (s *session) stale() bool {
