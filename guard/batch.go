@@ -3,6 +3,7 @@ package guard
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"github.com/rowback/rowback/proxy"
 )
@@ -22,7 +23,7 @@ func (s *session) following(ctx context.Context, first *run) ([]*run, error) {
 	st, h := first.st, first.bind
 	switch {
 	case h == nil || h.name != "" || !first.capturing() || first.plan.soft || first.plan.large(st) || len(first.answered) > 0 || s.rules.holds || s.stale(),
-		st.Returning || st.DDL || st.ChangesNames || st.Prepares:
+		st.Returning || st.DDL || st.ChangesNames || st.Prepares, first.asksForRest():
 		return nil, nil
 	}
 	if err := first.begin(ctx); err != nil {
@@ -45,6 +46,12 @@ func (s *session) following(ctx context.Context, first *run) ([]*run, error) {
 	}
 	first.w.Skip(used)
 	return runs, nil
+}
+
+// asksForRest: a rule asks the server what a statement has left, amid the answers to
+// those that follow it.
+func (r *run) asksForRest() bool {
+	return slices.ContainsFunc(r.plan.steps, func(st step) bool { return r.s.rules.ruleFor(st.table).Fraction > 0 })
 }
 
 // boundAhead is a Bind of p's statement with its Execute, at a place in what the

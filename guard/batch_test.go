@@ -172,3 +172,67 @@ func TestBatch_TriggersCount(t *testing.T) {
 	}
 	equal(t, "keys left", e.keys(), before)
 }
+
+// say sends one exchange and returns its answers.
+func (r *raw) say(ms ...messages) string {
+	r.t.Helper()
+	for _, m := range cat(ms...) {
+		r.Send(m)
+	}
+	return strings.Join(r.answers(1), "\n")
+}
+
+func fractionPolicy(f float64) policy.Policy {
+	p := policy.Uniform(policy.Block, 1000)
+	p.Default.Fraction, p.Default.FractionMin = f, 1
+	return p
+}
+
+// A rule that asks what is left of a table asks it of each of a batch in its turn.
+func TestBatch_FractionIsJudgedOneByOne(t *testing.T) {
+	for name, x := range map[string]struct {
+		sql    string
+		params []string
+		done   int
+		code   string
+	}{
+		"within":        {"DELETE FROM plain WHERE id BETWEEN $1::int AND $1::int + 4", []string{"1", "11", "21", "31", "41"}, 5, ""},
+		"in the middle": {"DELETE FROM plain WHERE id BETWEEN $1::int AND 10 * $1::int", []string{"1", "2", "3", "4"}, 2, "RB001"},
+		"the last":      {"DELETE FROM plain WHERE id > 96 - $1::int", []string{"-1", "-2", "-3", "96"}, 3, "RB001"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, captured(fractionPolicy(0.12)), shop)
+			before := e.keys()
+			r := dialRaw(t, e.url)
+			got := r.say(batch("s", x.sql, false, x.params...), syncMsg)
+			if n := strings.Count(got, `"CommandTag"`); n != x.done || x.code != "" && !strings.Contains(got, x.code) || x.code == "" && strings.Contains(got, "ErrorResponse") {
+				t.Errorf("%d done: %s", n, got)
+			}
+			if x.code != "" {
+				equal(t, "left", e.keys(), before)
+			}
+			equal(t, "journalled", e.journalled(), minus(before, e.keys()))
+		})
+	}
+}
+
+// Rows of many megabytes come back from each run of a batch.
+func TestBatch_MuchComesBack(t *testing.T) {
+	p := policy.Uniform(policy.Block, 100_000)
+	p.Default.Capture = policy.CaptureRows
+	e := newEnv(t, p, "CREATE TABLE wide (id int PRIMARY KEY, "+func() string {
+		var c []string
+		for i := range 30 {
+			c = append(c, fmt.Sprintf("k%d int DEFAULT 1", i))
+		}
+		return strings.Join(c, ",")
+	}()+", t text)", "INSERT INTO wide (id, t) SELECT i, repeat(md5(i::text), 3000) FROM generate_series(1, 900) i")
+	r := dialRaw(t, e.url)
+	got := r.say(batch("s", "DELETE FROM wide WHERE id BETWEEN $1::int * 2 AND $1::int * 2 + 1", false, numbers(0, 450)...), syncMsg)
+	if n := strings.Count(got, `"CommandTag"`); n != 451 || strings.Contains(got, "ErrorResponse") {
+		t.Errorf("%d done: %.500s", n, got)
+	}
+	if es := e.entries(journal.Filter{}); len(es) != 1 || es[0].Rows != 900 {
+		t.Errorf("%+v", es)
+	}
+}
