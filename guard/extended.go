@@ -13,6 +13,8 @@ type prepared struct {
 	st    judged
 	types []byte // the parameter types of its Parse
 	plan  *plan
+	// closed: a Close of it was sent on, which the server may have discarded.
+	closed bool
 }
 
 // portal is bound to a prepared statement, or, with a capturing plan, to its
@@ -204,6 +206,9 @@ func (s *session) closeNamed(w proxy.Wire, body []byte) error {
 			p.close()
 			delete(s.portals, string(name))
 		}
+	}
+	if p := s.stmts[string(name)]; body[0] == 'S' && p != nil {
+		p.closed = true
 	}
 	// A statement is kept in mind, because after an error the server discards the
 	// Close; whether it is still there is asked at Bind.

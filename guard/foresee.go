@@ -35,7 +35,7 @@ func (r *run) foresee(ctx context.Context, p *portal) error {
 			max = r.enough(mode)
 		}
 	}
-	if max == 0 || p != nil && p.params == nil {
+	if max == 0 || p != nil && !r.s.bindable(p) {
 		return nil
 	}
 	probe, err := r.st.Probe(r.plan.capture, max)
@@ -59,6 +59,12 @@ func (r *run) foresee(ctx context.Context, p *portal) error {
 		return err
 	}
 	return r.expect(ctx, counts, max, mode)
+}
+
+// bindable reports whether the statement that a portal is bound to can be bound once
+// more: its values are kept, and its name means it still.
+func (s *session) bindable(p *portal) bool {
+	return p.params != nil && p.bound == s.exchange && !p.closed && s.stmts[p.statement] == p.prepared
 }
 
 // shown is how many rows a probe counts for the operator who is to decide,
@@ -131,7 +137,7 @@ func (r *run) beforehand(ctx context.Context, p *portal, sql string) ([][]*strin
 }
 
 // harmless reports whether a probe sees what the statement will see, and calls
-// nothing that must not be called twice.
+// nothing that must not be called twice, and whether the statement may delete at all.
 func (r *run) harmless(ctx context.Context, functions []string) (bool, error) {
 	oids := make([]string, len(r.plan.steps))
 	for i, st := range r.plan.steps {
@@ -142,7 +148,8 @@ func (r *run) harmless(ctx context.Context, functions []string) (bool, error) {
 		names[i] = literal(f)
 	}
 	rows, err := lookup{w: r.w}.Query(ctx, "SELECT (EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY["+strings.Join(oids, ",")+"]::pg_catalog.oid[]) AND pg_catalog.row_security_active(c.oid))"+
-		" OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE pg_catalog.lower(p.proname::pg_catalog.text) OPERATOR(pg_catalog.=) ANY (ARRAY["+strings.Join(names, ",")+"]::pg_catalog.text[]) AND p.provolatile OPERATOR(pg_catalog.=) 'v'))::pg_catalog.text")
+		" OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE pg_catalog.lower(p.proname::pg_catalog.text) OPERATOR(pg_catalog.=) ANY (ARRAY["+strings.Join(names, ",")+"]::pg_catalog.text[]) AND p.provolatile OPERATOR(pg_catalog.=) 'v')"+
+		" OR pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on')::pg_catalog.text")
 	return err == nil && len(rows) == 1 && text(rows[0][0]) == "false", err
 }
 

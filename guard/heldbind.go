@@ -121,10 +121,15 @@ func (s *session) releaseBind(ctx context.Context, w proxy.Wire, typ byte, body 
 	if failed, err := w.Quiesce(ctx); err != nil || failed {
 		return err
 	}
+	return unlessFailed(s.sendBind(ctx, w, h))
+}
+
+// sendBind sends a Bind that was held, by itself.
+func (s *session) sendBind(ctx context.Context, w proxy.Wire, h *heldBind) error {
 	h.send(w)
 	w.Send('H', nil)
 	s.litter = true
 	err := h.receive(ctx, w)
 	s.litter = err != nil
-	return unlessFailed(err)
+	return err
 }

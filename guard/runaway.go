@@ -36,12 +36,19 @@ func (p *plan) large(st judged) bool {
 // runsAway asks the planner whether a DELETE that would be refused runs away. p is as
 // in foresee; errFailed: it cannot be planned, and the client has been told.
 func (r *run) runsAway(ctx context.Context, p *portal) (bool, error) {
-	if !r.capturing() || !r.plan.large(r.st) || p != nil && p.params == nil || r.enough(policy.Block) == 0 {
+	if !r.capturing() || !r.plan.large(r.st) || p != nil && !r.s.bindable(p) || r.enough(policy.Block) == 0 {
 		return false, nil
 	}
-	rows, err := r.beforehand(ctx, p, "EXPLAIN (FORMAT JSON) "+r.st.Text)
+	if h := r.bind; h != nil { // what is wrong with its values is the server's to say
+		r.bind = nil
+		if err := r.s.sendBind(ctx, r.w, h); err != nil {
+			return false, err
+		}
+	}
+	const explain = "EXPLAIN (FORMAT JSON) "
+	rows, err := r.beforehand(ctx, p, explain+r.st.Text)
 	if e := (*serverError)(nil); errors.As(err, &e) { // as the statement itself would have failed
-		if err := r.w.Reply('E', withoutPosition(e.body)); err != nil {
+		if err := r.w.Reply('E', shiftPosition(e.body, r.st.runes-len(explain))); err != nil {
 			return false, err
 		}
 		return false, errFailed

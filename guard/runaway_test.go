@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
@@ -80,4 +81,59 @@ func TestRunaway_RunsWithLeave(t *testing.T) {
 	ran(e, "DELETE FROM big WHERE id < 1 / (k - k)", "22012")
 	e.grant(journal.Allowance{Rows: 5000})
 	ran(e, "DELETE FROM big", "P0001")
+}
+
+// Whether a DELETE runs away is asked of what the portal was bound to.
+func TestRunaway_TheStatementIsGone(t *testing.T) {
+	parse := func(name, sql string) messages { return messages{&pgproto3.Parse{Name: name, Query: sql}} }
+	bind := func(name, v string) messages {
+		return messages{&pgproto3.Bind{PreparedStatement: name, Parameters: [][]byte{[]byte(v)}}}
+	}
+	closed := messages{&pgproto3.Close{ObjectType: 'S', Name: "s"}}
+	run := messages{&pgproto3.Execute{}}
+	for name, ms := range map[string]messages{
+		"closed":   cat(parse("s", "DELETE FROM calm WHERE k < $1"), bind("s", "0"), closed, run, syncMsg),
+		"replaced": cat(parse("", "DELETE FROM calm WHERE k < $1"), bind("", "0"), parse("", "SELECT $1::date"), run, syncMsg),
+		"other":    cat(parse("", "DELETE FROM calm WHERE k < $1"), bind("", "0"), parse("", "SELECT 1"), run, syncMsg),
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, blockPolicy(), big, "CREATE TABLE calm (id int PRIMARY KEY, k int); INSERT INTO calm SELECT i, i % 10 FROM generate_series(1, 3000) i; ANALYZE calm; UPDATE pg_class SET reltuples = 3000000 WHERE relname = 'calm'")
+			e.compare(t, []messages{ms, q("SELECT 1")})
+		})
+	}
+}
+
+// What a DELETE that is asked about first gets is what it would have got.
+func TestRunaway_EveryAnswerIsTheServers(t *testing.T) {
+	const calm = `CREATE TABLE calm (id int PRIMARY KEY, k int); INSERT INTO calm SELECT i, i % 10 FROM generate_series(1, 3000) i; ANALYZE calm; UPDATE pg_class SET reltuples = 3000000 WHERE relname = 'calm';
+CREATE TABLE log (id int);
+CREATE TABLE also (LIKE calm INCLUDING ALL); CREATE RULE r AS ON DELETE TO also DO ALSO INSERT INTO log VALUES (OLD.id);
+CREATE TABLE instead (LIKE calm INCLUDING ALL); CREATE RULE r AS ON DELETE TO instead DO INSTEAD NOTHING;
+CREATE TABLE kid () INHERITS (calm); CREATE VIEW v AS SELECT * FROM calm WHERE k < 8;
+ANALYZE also, instead, kid; UPDATE pg_class SET reltuples = 3000000 WHERE relname IN ('also', 'instead', 'kid');
+CREATE DOMAIN d AS int CHECK (VALUE > 0); CREATE TYPE mood AS ENUM ('a', 'b');`
+	e := newEnv(t, blockPolicy(), calm)
+	one := func(sql string) []messages {
+		return []messages{q(sql), q("SELECT count(*) FROM calm"), q("BEGIN; SELECT 1; " + sql), q("ROLLBACK"), q("BEGIN"), cat(pbe(sql), syncMsg), q("COMMIT")}
+	}
+	for name, x := range map[string][]messages{
+		"also":       one("DELETE FROM also WHERE k < 0"),
+		"instead":    one("DELETE FROM instead WHERE k > 0"),
+		"only":       one("DELETE FROM ONLY calm WHERE k < 0"),
+		"view":       one("DELETE FROM v WHERE k < 0"),
+		"mistaken":   one("DELETE FROM calm WHERE k < 'x'"),
+		"unknown":    one("DELETE FROM calm WHERE kk < 1"),
+		"no op":      one("DELETE FROM calm WHERE k < point '1,2'"),
+		"zero":       one("DELETE FROM calm WHERE k < 1 / 0"),
+		"domain":     one("DELETE FROM calm WHERE k < (-1)::d"),
+		"parameter":  {cat(pbe("DELETE FROM calm WHERE k < $1 AND $2::mood = 'a'", "0", "zz"), syncMsg), cat(pbe("DELETE FROM calm WHERE k < $1 AND $2::mood = 'a'", "0", "a"), syncMsg), cat(pbe("DELETE FROM calm WHERE k < $1 AND $2::int[] = '{}'", "0", "{}"), syncMsg)},
+		"read only":  {q("BEGIN READ ONLY"), q("DELETE FROM calm WHERE k >= 0"), q("ROLLBACK"), q("BEGIN READ ONLY"), cat(pbe("DELETE FROM calm WHERE k >= 0"), syncMsg), q("ROLLBACK")},
+		"serial":     {q("BEGIN ISOLATION LEVEL SERIALIZABLE"), q("DELETE FROM calm WHERE k < 0"), q("COMMIT")},
+		"returning":  one("DELETE FROM calm WHERE k < 0 RETURNING *"),
+		"with":       one("WITH x AS (DELETE FROM also WHERE k < 0 RETURNING id) DELETE FROM calm USING x WHERE x.id = calm.id"),
+		"comment":    one("/* x */ DELETE FROM calm -- y\n WHERE k < 0"),
+		"permission": {q("SET ROLE pg_monitor"), q("DELETE FROM calm"), q("RESET ROLE")},
+	} {
+		t.Run(name, func(t *testing.T) { e.compare(t, x) })
+	}
 }
