@@ -312,3 +312,15 @@ func TestImages_Blocked(t *testing.T) {
 		t.Error("an image, or an error")
 	}
 }
+
+// Result formats that do not fit a statement's columns are the server's to refuse,
+// whatever columns the captured form has.
+func TestImage_WrongResultFormatsAreRefused(t *testing.T) {
+	p := policy.Uniform(policy.Block, 1000)
+	p.Default.Capture = policy.CaptureRows
+	e := newEnv(t, p, shop)
+	for _, codes := range [][]int16{nil, {1}, {0, 1}, {1, 0, 0}, {0, 0, 0, 0, 0}} {
+		e.compare(t, []messages{cat(parse("", "DELETE FROM plain WHERE id < 3 RETURNING id, a"), formats("", "", codes...), describe('P', ""), execute("", 0), syncMsg)})
+		e.compare(t, []messages{cat(parse("s", "DELETE FROM plain p USING orders o WHERE o.id = p.id AND o.id < 3 RETURNING o.kind"), formats("", "s", codes...), execute("", 0), syncMsg)})
+	}
+}

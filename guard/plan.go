@@ -238,14 +238,12 @@ func (p *plan) formats(st judged, client []uint16) []uint16 {
 	case !st.Returning:
 		return []uint16{1}
 	}
-	out := make([]uint16, p.capture.ClientColumns)
-	for i := range out {
-		switch {
-		case len(client) == 1:
-			out[i] = client[0]
-		case i < len(client):
-			out[i] = client[i]
-		}
+	out := slices.Clone(client) // if they are more or fewer than the columns, the server says so
+	switch len(client) {
+	case 0:
+		out = make([]uint16, p.capture.ClientColumns)
+	case 1:
+		out = slices.Repeat(client, p.capture.ClientColumns)
 	}
 	return append(out, slices.Repeat([]uint16{1}, width)...)
 }
