@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/guard/policy"
@@ -20,7 +22,8 @@ import (
 // messages that do not belong together.
 type script struct {
 	*rand.Rand
-	out messages
+	out   messages
+	purge uint32 // the function's OID
 }
 
 func pick[T any](s *script, of ...T) T { return of[s.IntN(len(of))] }
@@ -31,6 +34,8 @@ var scriptStatements = []string{
 	"DELETE FROM plain p USING orders o WHERE o.id = p.id AND o.id = $1::int RETURNING o.kind", "DELETE FROM plain WHERE 10 / (id - $1::int) < 0",
 	"WITH d AS (DELETE FROM plain WHERE id = $1::int RETURNING id) SELECT count(*) FROM d", "SELECT purge($1::int)", "SELECT id FROM plain WHERE id < $1::int ORDER BY id",
 	"UPDATE plain SET a = 'x' WHERE id = $1::int", "INSERT INTO plain VALUES ($1::int + 500, 'new') ON CONFLICT DO NOTHING", "SELECT count(*), sum(id) FROM orders WHERE id <> $1::int",
+	"DELETE FROM lists WHERE id = $1::int", "DELETE FROM lists WHERE id < $1::int RETURNING tableoid::regclass, *", "DELETE FROM heirs WHERE id = $1::int", "DELETE FROM ONLY heirs WHERE id > $1::int RETURNING id",
+	"DELETE FROM payments WHERE id = $1::int", "DELETE FROM tree WHERE id = $1::int", "DELETE FROM few WHERE id = $1::int", "COPY small FROM STDIN", "COPY (SELECT $1::int) TO STDOUT", "EXPLAIN (COSTS OFF) DELETE FROM plain WHERE id = $1::int", "SHOW work_mem",
 	"DELETE FROM nope WHERE id = $1::int", "DELET FROM plain", "DELETE FROM plain WHERE id = $1::int; SELECT 2",
 }
 
@@ -40,7 +45,16 @@ var scriptTexts = []string{
 	"DEALLOCATE ALL", "DISCARD ALL", "CLOSE ALL", "SELECT name, statement FROM pg_prepared_statements ORDER BY 1", "SELECT name FROM pg_cursors ORDER BY 1", "DO $$ BEGIN DELETE FROM plain WHERE id = 8; END $$",
 	"DECLARE c CURSOR FOR SELECT id FROM plain ORDER BY id FOR UPDATE", "FETCH c", "DELETE FROM plain WHERE CURRENT OF c", "SET search_path = nowhere", "RESET search_path", "BEGIN ISOLATION LEVEL SERIALIZABLE",
 	"CREATE TEMP TABLE IF NOT EXISTS plain (id int)", "DROP TABLE IF EXISTS pg_temp.plain", "COPY small TO STDOUT", "SELECT lastval()", "ALTER TABLE plain ADD IF NOT EXISTS z int", "BEGIN READ ONLY", "PREPARE x AS DELETE FROM plain WHERE id = 9", "EXECUTE x",
+	"DELETE FROM lists WHERE id < 5; COPY small TO STDOUT; SELECT 3", "DELETE FROM heirs; FETCH c; SHOW work_mem; EXPLAIN (COSTS OFF) DELETE FROM plain", "SELECT 1; DELETE FROM few WHERE id < 2; ; SELECT 2", "BEGIN; DELETE FROM tree WHERE id = 30; SAVEPOINT a; DELETE FROM nope", ";", "BEGIN; DELETE FROM plain WHERE id = 20; COMMIT; DELETE FROM plain WHERE id = 21; SELECT 1/0",
+	"COPY (DELETE FROM plain WHERE id = 22 RETURNING *) TO STDOUT", "DELETE FROM plain WHERE id = 23; SELECT purge(24)", "DELETE FROM lists; ROLLBACK", "DROP TABLE IF EXISTS lists_2", "DELETE FROM plain WHERE id = 30; COMMIT AND CHAIN; SELECT 1", "SET statement_timeout = 0; DELETE FROM plain WHERE id = 31; RESET ALL", "SET row_security = off",
 }
+
+const scriptTables = `
+CREATE TABLE lists (id int, k int, PRIMARY KEY (id, k)) PARTITION BY LIST (k); CREATE TABLE lists_0 PARTITION OF lists FOR VALUES IN (0); CREATE TABLE lists_1 PARTITION OF lists FOR VALUES IN (1); CREATE TABLE lists_2 PARTITION OF lists DEFAULT;
+INSERT INTO lists SELECT i, i % 3 FROM generate_series(1, 40) i;
+CREATE TABLE heirs (id int PRIMARY KEY); CREATE TABLE heir (more text, PRIMARY KEY (id)) INHERITS (heirs); INSERT INTO heirs SELECT generate_series(1, 20); INSERT INTO heir SELECT generate_series(10, 40), 'more';
+CREATE TABLE few (id int, a text); INSERT INTO few SELECT i % 10, 'few' FROM generate_series(1, 30) i;
+`
 
 func (s *script) name() string   { return pick(s, "", "", "", "s", "t") }
 func (s *script) portal() string { return pick(s, "", "", "", "p") }
@@ -73,7 +87,31 @@ func (s *script) step() {
 		}
 		return pick(s, scriptStatements...)
 	}
-	switch s.IntN(14) {
+	switch s.IntN(17) {
+	case 14: // COPY with its data
+		if s.IntN(3) == 0 {
+			name := s.name()
+			add(&pgproto3.Parse{Name: name, Query: "COPY small FROM STDIN"}, &pgproto3.Bind{PreparedStatement: name}, &pgproto3.Execute{})
+		} else {
+			add(&pgproto3.Query{String: pick(s, "COPY small FROM STDIN", "DELETE FROM plain WHERE id = 11; COPY small FROM STDIN; DELETE FROM plain WHERE id = 12", "COPY small FROM STDIN; SELECT 1/0", "COPY small FROM STDIN; DELETE FROM few WHERE id = 3", "BEGIN; DELETE FROM orders WHERE id = 13; COPY small FROM STDIN; SELECT 1")})
+		}
+		for range s.IntN(3) {
+			add(&pgproto3.CopyData{Data: []byte(pick(s, strconv.Itoa(s.IntN(40))+"\n", "7\n", "x\n"))})
+		}
+		if s.IntN(4) == 0 {
+			add(&pgproto3.CopyFail{Message: "no"})
+		} else {
+			add(&pgproto3.CopyDone{})
+		}
+		add(&pgproto3.Sync{})
+	case 15:
+		add(&pgproto3.FunctionCall{Function: pick(s, s.purge, s.purge, 1), Arguments: [][]byte{[]byte(strconv.Itoa(s.IntN(40)))}, ArgFormatCodes: []uint16{0}, ResultFormatCode: uint16(s.IntN(2))})
+	case 16:
+		text := pick(s, scriptTexts...) + "; " + pick(s, scriptTexts...) + "; " + pick(s, scriptTexts...)
+		// Not what tells an implicit block from none, or sees the portal that it runs in.
+		if !strings.Contains(text, "DECLARE") && !strings.Contains(text, "pg_cursors") && !strings.Contains(text, "DISCARD ALL") {
+			add(&pgproto3.Query{String: text})
+		}
 	case 0, 1, 2:
 		add(&pgproto3.Query{String: pick(s, scriptTexts...)})
 	case 3:
@@ -137,15 +175,23 @@ func TestWire_RandomExchangesAreTheServers(t *testing.T) {
 	rows := policy.Uniform(policy.Block, 1000)
 	rows.Default.Capture = policy.CaptureRows
 	policies := []policy.Policy{policy.Uniform(policy.Block, 1000), policy.Uniform(policy.Alert, 1), rows}
-	e := newEnv(t, policies[0], shop, wireExtra)
+	e := newEnv(t, policies[0], shop, wireExtra, scriptTables)
 	urls := []string{e.url}
+	var purge uint32
+	c := connect(t, e.direct, pgx.QueryExecModeExec)
+	if err := c.QueryRow(context.Background(), "SELECT 'purge'::regproc::oid").Scan(&purge); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(context.Background()); err != nil { // the database is a template
+		t.Fatal(err)
+	}
 	for _, p := range policies[1:] {
 		e.start(p, e.journal)
 		urls = append(urls, e.url)
 	}
 	admin := pgtest.Shared(t).URL("postgres")
 	for seed := from; seed <= to; seed++ {
-		s := &script{Rand: rand.New(rand.NewPCG(uint64(seed), 7))}
+		s := &script{Rand: rand.New(rand.NewPCG(uint64(seed), 7)), purge: purge}
 		for range 4 + s.IntN(20) {
 			s.step()
 		}
