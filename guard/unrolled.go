@@ -165,8 +165,11 @@ func answers(ctx context.Context, w proxy.Wire, st judged, complete func(typ byt
 		if err != nil {
 			return "", err
 		}
-		if typ == 'T' && !st.Streams {
+		switch {
+		case typ == 'T' && !st.Streams:
 			fields = append([]byte(nil), body...)
+			continue
+		case typ == '1', typ == '2', typ == '3', typ == 'n', typ == 't':
 			continue
 		}
 		if fields != nil && typ != 'E' {
@@ -176,8 +179,6 @@ func answers(ctx context.Context, w proxy.Wire, st judged, complete func(typ byt
 			fields = nil
 		}
 		switch typ {
-		case '1', '2', '3', 'n', 't':
-			continue
 		case 'C', 'I', 's':
 			tag, _, _ := cut(body)
 			// An answer to COMMIT counts even if the client is gone.
