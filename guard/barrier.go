@@ -124,7 +124,9 @@ func (s *session) sync(ctx context.Context, w proxy.Wire, body []byte) error {
 		if w.TxStatus() == 'I' && !block { // ended where we did not see it
 			s.lost(ctx)
 		}
-		s.tx.implicit = s.tx.implicit && !block
+		if s.tx != nil {
+			s.tx.implicit = s.tx.implicit && !block
+		}
 		w.Forward()
 		return nil
 	}
