@@ -171,6 +171,10 @@ func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, end byte, bo
 				s.doubt() // a procedure may have committed before that failed
 				return w.Reply(typ, body)
 			}
+			if outcome == journal.Committed && len(body) == 1 && body[0] == 'T' {
+				s.doubt() // since PostgreSQL 18 a Query amid a pipeline leaves that to its Sync
+				return w.Reply(typ, body)
+			}
 			s.ended(ctx, e, outcome)
 			if outcome == journal.Committed && complete != nil {
 				if err := complete(); err != nil {
