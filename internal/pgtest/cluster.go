@@ -59,7 +59,7 @@ func (c *Cluster) create(ctx context.Context, o Options) (err error) {
 		}
 	}
 	c.version = major(filepath.Join(c.BinDir, "postgres"))
-	if c.cred, err = unprivileged(); err != nil {
+	if c.cred, err = Unprivileged(); err != nil {
 		return err
 	}
 	if err := c.makeDir(o.Dir); err != nil {
@@ -101,7 +101,7 @@ func (c *Cluster) configure(o Options) error {
 // taking it another process may have been faster: then the next one.
 func (c *Cluster) firstRun(ctx context.Context) error {
 	for try := 1; ; try++ {
-		port, err := freePort()
+		port, err := FreePort()
 		if err != nil {
 			return err
 		}

@@ -80,10 +80,10 @@ func tail(name string, from int64) (string, error) {
 	return string(text[min(from, int64(len(text))):]), nil
 }
 
-// freePort finds a port on loopback that nobody listens on, outside the range
+// FreePort finds a port on loopback that nobody listens on, outside the range
 // from which the system gives ports to outgoing connections: those could take
 // it while the server is down.
-func freePort() (int, error) {
+func FreePort() (int, error) {
 	var err error
 	for range 100 {
 		port := 20000 + rand.IntN(12000)

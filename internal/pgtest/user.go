@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// unprivileged is the user that a cluster's processes run as: nil for the
+// Unprivileged is the user that a cluster's processes run as: nil for the
 // current user, another one if that is root.
-func unprivileged() (*syscall.Credential, error) {
+func Unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}
