@@ -35,8 +35,10 @@
 // doubt until the server is asked: before the next judged message of any session
 // of its database, or over a connection of our own where there are credentials.
 // Within one run of the server the transaction's status is the truth. After a
-// crash its id may have been issued again, so the rows must agree: a row older
-// than the transaction was not removed by it. What cannot be told stays in doubt.
+// crash, or a failover, its id may have been issued again, so the rows must agree: a row
+// older than the transaction was not removed by it. Nor does it say anything that a row is
+// gone which a later entry removed, in the ten minutes after; and where an entry of the
+// new run has the same id, or a lower one, the transaction was lost. What cannot be told stays in doubt.
 //
 // That a transaction is prepared is recorded as soon as it is seen, before the client
 // is told where that goes through the proxy: from then on its status is the truth on
@@ -55,8 +57,9 @@
 // A pipeline of different DELETEs is judged one by one, at the price of a round trip
 // each; repeated runs of one prepared statement go to the server together (batch.go):
 // what triggers remove on the way is then counted as the last one's.
-// With synchronous_commit off a server crash may undo a commit that the server
-// has confirmed: its entry then says committed, and its rows are there.
+// With synchronous_commit off a server crash, and without a synchronous standby a
+// failover, may undo a commit that the server has confirmed: its entry then says
+// committed, and its rows are there.
 //
 // Triggers that are deferred to COMMIT are made to run before it (SET CONSTRAINTS), where
 // they may delete. Cursors over what may delete are refused in block mode; in

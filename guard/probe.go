@@ -20,20 +20,28 @@ const probeSettings = "SELECT pg_catalog.set_config('lock_timeout', '200ms', tru
 // probed is what became of an entry's first captured keys.
 type probed struct {
 	asked     int
+	again     int // not asked: others have removed them since
 	absent    int
 	untouched int // the row is older than the transaction: that has not removed it
 	own       int // the row is the transaction's own
 }
 
-// probe looks for the rows of an entry, whose transaction was xid (its low bits).
-func (j *Judge) probe(ctx context.Context, q catalog.Querier, e *journal.Entry, xid uint32) (p probed, err error) {
+// probe looks for the rows of an entry, whose transaction was xid (its low bits), but
+// for those that others have removed since (see identity).
+func (j *Judge) probe(ctx context.Context, q catalog.Querier, e *journal.Entry, xid uint32, removed map[string]bool) (p probed, err error) {
 	byTable := map[int][]string{}
 	for row, err := range j.o.Journal.Rows(ctx, e.ID) {
 		if err != nil {
 			return p, err
 		}
 		t := e.Tables[row.Table]
-		if t.Via == journal.SetNull || t.Via == journal.SetDef {
+		if isCut(t) {
+			continue
+		}
+		if e.Kind == journal.Deletion && removed[identity(t, row)] {
+			if p.again++; p.asked+p.again == probeKeys {
+				break
+			}
 			continue
 		}
 		var cond []string
@@ -41,7 +49,7 @@ func (j *Judge) probe(ctx context.Context, q catalog.Querier, e *journal.Entry, 
 			cond = append(cond, quote(c.Name)+"="+literal(text(row.Values[i]))+"::"+c.Type)
 		}
 		byTable[row.Table] = append(byTable[row.Table], "("+strings.Join(cond, " AND ")+")")
-		if p.asked++; p.asked == probeKeys {
+		if p.asked++; p.asked+p.again == probeKeys {
 			break
 		}
 	}

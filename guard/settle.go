@@ -88,20 +88,37 @@ func (j *Judge) settleOne(ctx context.Context, q catalog.Querier, id string, run
 		return journal.InDoubt, j.seePrepared(ctx, q, e, uint32(xid), now, run)
 	case status == "in progress":
 		return journal.InDoubt, nil
-	case status == "committed" && !run.IsZero() && run.Equal(e.Server.Started),
-		status == "committed" && now != 0 && now == e.Server.Timeline:
+	case status == "committed" && !run.IsZero() && run.Equal(e.Server.Started):
+		return journal.Committed, nil
+	}
+	since, err := j.aftermath(ctx, e, xid, run)
+	lasted := status == "committed" && now != 0 && now == e.Server.Timeline
+	switch {
+	case err != nil:
+		return "", err
+	case since.reissued: // on a timeline of this number, too: a lost one's is given again
+		return journal.RolledBack, nil
+	case lasted && !since.overtaken:
 		return journal.Committed, nil
 	}
 	// Too old to tell; or committed, but the server has crashed or was restarted
 	// since, and the xid may have been issued again: the rows have to agree.
-	p, err := j.probe(ctx, q, e, uint32(xid))
+	p, err := j.probe(ctx, q, e, uint32(xid), since.removed)
 	switch {
 	case err != nil:
 		return "", err
 	case e.Kind == journal.Restore:
 		return restored(p, xid)
+	case since.overtaken && p.asked+p.again > 0 && p.absent == 0:
+		return journal.RolledBack, nil
+	case lasted:
+		return journal.Committed, nil
+	case p.asked == 0 && p.again > 0:
+		return "", fmt.Errorf("the server was restarted since, and all of %d rows of transaction %d were removed again: only these could tell whether it committed", p.again, xid)
 	case p.asked == 0:
 		return "", fmt.Errorf("the server was restarted since, and no key was captured that could tell whether transaction %d committed", xid)
+	case since.overtaken && p.absent > 0:
+		return "", fmt.Errorf("the server was restarted since, and went on from before transaction %d, but %d of its %d rows are gone", xid, p.absent, p.asked)
 	case p.untouched == 0 && (p.absent > 0 || status == "committed"):
 		return journal.Committed, nil
 	case p.untouched > 0 && p.absent == 0:

@@ -200,13 +200,19 @@ func (e *env) doubtful(xid, table string, ids []string) string {
 	return e.doubtfulEntry(journal.Deletion, xid, table, ids)
 }
 
-func (e *env) doubtfulEntry(kind journal.Kind, xid, table string, ids []string) string {
+// anEarlierRun is that of entries in doubt that tests make.
+var anEarlierRun = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func (e *env) doubtfulEntry(kind journal.Kind, xid, table string, ids []string, change ...func(*journal.Entry)) string {
 	e.t.Helper()
 	now := time.Now()
 	x := &journal.Entry{
 		ID: journal.NewID(now), Time: now, Kind: kind, Outcome: journal.InDoubt, Database: e.database, XID: xid, Rows: int64(len(ids)),
-		Server: journal.Server{Started: now.Add(-time.Hour)},
+		Server: journal.Server{Started: anEarlierRun},
 		Tables: []journal.Table{{Schema: "public", Name: table, Rows: int64(len(ids)), Via: journal.Direct, KeysCaptured: true, Key: []journal.Column{{Name: "id", Type: "integer"}}}},
+	}
+	for _, f := range change {
+		f(x)
 	}
 	k := journal.NewKeys("")
 	defer k.Close()
