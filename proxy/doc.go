@@ -68,11 +68,13 @@
 //
 // Hosts are tried in order, with load_balance_hosts=random in none, and so are the
 // addresses behind a name. All are to be of one cluster, a primary and its standbys:
-// for the judge a database's name is one database. With target_session_attrs new sessions go only to those
-// that have the role (roles.go), and wait for one as long as connect_timeout, so that
-// a failover is a pause to who connects; sessions end with their server. A client
-// cannot be moved once it has logged in: in the second until a change of roles is
-// known it may be refused with 08001, and is to connect again.
+// for the judge a database's name is one database. With target_session_attrs new
+// sessions go only to those that have the role (roles.go), and wait for one as long as
+// connect_timeout, so that a failover is a pause to who connects; sessions end with their
+// server, and those of a primary that does not answer once another host is one
+// (stranded.go; not those begun before a reload). A client cannot be moved once it has
+// logged in: in the second until a change of roles is known it may be refused with 08001,
+// and is to connect again.
 //
 // # Limits
 //

@@ -43,6 +43,7 @@ func (r *relay) open(ctx context.Context) error {
 			opened, errs := r.openHost(ctx, i, false)
 			if opened {
 				r.standby = r.legs.roles.standby(i)
+				r.legs.roles.board(i, r)
 				return nil
 			}
 			r.legs.roles.lost(i)

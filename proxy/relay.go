@@ -110,6 +110,9 @@ func (r *relay) close() {
 		r.judge.Close()
 	}
 	r.unhook()
+	if r.legs.roles != nil {
+		r.legs.roles.disembark(r)
+	}
 	r.mu.Lock()
 	cause := r.cause
 	r.mu.Unlock()

@@ -46,13 +46,15 @@ type roles struct {
 	// mu guards the rest.
 	mu      sync.Mutex
 	are     []role
-	changed chan struct{} // closed and replaced when are has changed
+	changed chan struct{}         // closed and replaced when are has changed
+	aboard  []map[*relay]struct{} // sessions of each host that came to it as a primary
 }
 
 func newRoles(configs []*pgconn.Config, suits func(context.Context, *pgconn.PgConn) error, timeout time.Duration, log *slog.Logger) *roles {
 	r := &roles{suits: suits, configs: configs, timeout: timeout, log: log, changed: make(chan struct{}), are: make([]role, len(configs))}
 	for range configs {
 		r.kick = append(r.kick, make(chan struct{}, 1))
+		r.aboard = append(r.aboard, map[*relay]struct{}{})
 	}
 	return r
 }
@@ -127,7 +129,11 @@ func (r *roles) set(i int, is role) {
 	r.are[i] = is
 	close(r.changed)
 	r.changed = make(chan struct{})
+	stranded := r.stranded()
 	r.mu.Unlock()
+	for _, s := range stranded {
+		s.stop(errReplaced)
+	}
 	host := r.configs[i].Host + ":" + fmt.Sprint(r.configs[i].Port)
 	switch {
 	case is.fit != unfit && (!was.asked || was.fit == unfit):

@@ -198,3 +198,63 @@ func TestUpstream_RandomAddresses(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// The primary's machine stops answering, without a word, and the standby is promoted: a
+// session that waits for the old one is ended, not so one of a server that only
+// has a second one beside it.
+func TestRoles_StrandedSessionsEnd(t *testing.T) {
+	primary, standby := pair(t)
+	s := serve(t, Options{Upstream: upstreamOf("primary", primary, standby) + "&connect_timeout=2"})
+	old := connect(t, proxyURL(s, "postgres"))
+	waits := make(chan error, 1)
+	go func() {
+		_, err := old.Exec(t.Context(), "SELECT pg_sleep(600)")
+		waits <- err
+	}()
+	direct, watcher := connect(t, primary.URL("postgres")), connect(t, standby.URL("postgres"))
+	if _, err := watcher.Exec(t.Context(), "SELECT pg_promote()"); err != nil {
+		t.Fatal(err)
+	}
+	roles := s.legs.Load().roles
+	eventually(t, "there are two primaries", func() bool { return roles.standby(1) == "off" })
+	select {
+	case err := <-waits:
+		t.Fatalf("a session of a primary that answers has ended: %v", err)
+	default:
+	}
+	rows, err := direct.Query(t.Context(), "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := primary.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = primary.Signal(syscall.SIGCONT) })
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+	}
+	select {
+	case err := <-waits:
+		var pe *pgconn.PgError
+		if !errors.As(err, &pe) || pe.Code != codeConnectionFailure || !strings.Contains(pe.Message, "another one has taken its place") {
+			t.Errorf("the client was told %v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("the session waits")
+	}
+	if at := port(t, s); at != fmt.Sprint(standby.Port) {
+		t.Errorf("a new session is at %s", at)
+	}
+	eventually(t, "nobody is aboard", func() bool {
+		roles.mu.Lock()
+		defer roles.mu.Unlock()
+		return len(roles.aboard[0]) == 0
+	})
+}

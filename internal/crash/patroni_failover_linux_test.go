@@ -36,8 +36,8 @@ func prepareAcross(t *testing.T, url string, round int) (gids []string) {
 	return gids
 }
 
-// Patroni fails over, its leader being killed, and switches over, under load: clients that connect
-// again go on, and the journal has every row that the last primary has lost, once.
+// Patroni fails over, as its leader is killed, or hangs, and switches over, under load:
+// clients that connect again go on, and the journal has every row that the last primary has lost, once.
 // What was prepared before is settled as it is ended after, on the new primary.
 func TestPatroni(t *testing.T) {
 	program(t) // made before the clock runs
@@ -49,23 +49,28 @@ func TestPatroni(t *testing.T) {
 	url := fmt.Sprintf("postgres://postgres@%s/postgres?sslmode=disable&connect_timeout=30", addr)
 	load := startClients(t, 6, url)
 	want := map[string]journal.Outcome{}
-	failovers, switchovers, begun := 0, 0, time.Now()
-	for end := begun.Add(howLong(t, normal)); failovers < 2 || switchovers < 1 || time.Now().Before(end); {
+	begun, rounds := time.Now(), 0
+	for end := begun.Add(howLong(t, normal)); rounds < 3 || time.Now().Before(end); rounds++ {
 		leader, other := p.awaitPair(t)
 		awaitDeletions(t, direct, 100)
-		gids := prepareAcross(t, url, failovers+switchovers)
-		if failovers > switchovers {
-			p.switchOver(t, leader, other)
-			switchovers++
-		} else {
+		gids := prepareAcross(t, url, rounds)
+		switch rounds % 3 {
+		case 0:
 			p.kill(t, leader)
 			p.await(t, "the failover", func() bool { return p.is(other, "primary") })
 			p.start(t, leader)
-			failovers++
+		case 1:
+			p.switchOver(t, leader, other)
+		case 2:
+			p.freeze(t, leader)
+			p.await(t, "the failover", func() bool { return p.is(other, "primary") })
+			awaitDeletions(t, other.url(), 10) // by clients that waited for the old one
+			p.kill(t, leader)
+			p.start(t, leader)
 		}
 		// One is ended through the proxy, one past it.
 		for i, how := range []string{"COMMIT", "ROLLBACK"} {
-			i = (i + failovers) % 2
+			i = (i + rounds) % 2
 			c := connect(t, []string{url, direct}[i])
 			if _, err := c.Exec(t.Context(), how+" PREPARED '"+gids[i]+"'"); err != nil {
 				t.Fatal(err)
@@ -79,8 +84,8 @@ func TestPatroni(t *testing.T) {
 	rows := compare(t, direct, url, dir)
 	proxy.stop(t)
 	prepared(t, dir, want)
-	t.Logf("%d failovers and %d switchovers in %v; %d rows deleted, every one in one committed entry; %d transactions prepared before are settled",
-		failovers, switchovers, time.Since(begun).Round(time.Second), rows, len(want))
+	t.Logf("%d rounds of failovers and switchovers in %v; %d rows deleted, every one in one committed entry; %d transactions prepared before are settled",
+		rounds, time.Since(begun).Round(time.Second), rows, len(want))
 }
 
 // prepared checks what became of the entries of prepared transactions.

@@ -45,6 +45,8 @@ type node struct {
 
 func (n *node) addr() string { return "127.0.0.1:" + strconv.Itoa(n.port) }
 
+func (n *node) url() string { return "postgres://postgres@" + n.addr() + "/postgres?sslmode=disable" }
+
 // startPatroni returns once there is a leader with a synchronous standby.
 func startPatroni(t *testing.T) *patroni {
 	t.Helper()
@@ -201,11 +203,19 @@ func (p *patroni) kill(t *testing.T, n *node) {
 	p.await(t, n.name+"'s port to be free", func() bool { return !listens(n.addr()) })
 }
 
+// freeze is what a machine does that hangs: connections stay, and nothing answers.
+func (p *patroni) freeze(t *testing.T, n *node) {
+	t.Helper()
+	for _, pid := range p.processes(t, n) {
+		_ = syscall.Kill(pid, syscall.SIGSTOP) // an error: it has ended
+	}
+}
+
 // processes are Patroni, the postmaster, and what that has started.
 func (p *patroni) processes(t *testing.T, n *node) []int {
 	t.Helper()
 	pids := []int{n.agent.PID()}
-	// Stopped, it starts no more.
+	// Stopped, it starts no more, and nor does the server.
 	_ = n.agent.Signal(syscall.SIGSTOP)
 	said, err := os.ReadFile(filepath.Join(n.data, "postmaster.pid"))
 	if err != nil {
@@ -284,7 +294,7 @@ func (p *patroni) is(n *node, role string) bool {
 // upstream is both servers, the one that may be written being found out.
 func (p *patroni) upstream() string {
 	u := url.URL{Scheme: "postgres", User: url.User("postgres"), Host: p.nodes[0].addr() + "," + p.nodes[1].addr(), Path: "/postgres",
-		RawQuery: "sslmode=disable&connect_timeout=20&target_session_attrs=primary"}
+		RawQuery: "sslmode=disable&connect_timeout=5&target_session_attrs=primary"}
 	return u.String()
 }
 
