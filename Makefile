@@ -6,7 +6,7 @@ VCS     := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false
 BUILD   := -buildvcs=$(VCS)
 export CGO_ENABLED = 1
 
-.PHONY: help build demo test versions race soak load lint fuzz bench bench-quick big
+.PHONY: help build demo test clients versions race soak load lint fuzz bench bench-quick big
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ test: ## every test, on real PostgreSQL
 	@sh scripts/bootstrap test
 	$(GO) test $(BUILD) -timeout 60m ./...
 	@GO='$(GO)' TESTFLAGS='$(BUILD)' sh scripts/versions smoke
+
+clients: ## the own test suites of pgx and lib/pq through the proxy, whole (make test runs most of them)
+	@sh scripts/bootstrap test
+	CLIENTS=whole $(GO) test $(BUILD) -count=1 -v -timeout 60m -run TestSuites ./internal/e2e
 
 versions: ## the tests of what talks to a server on PostgreSQL VERSIONS (13 … 18), then restores between PAIRS of them (13:18 …)
 	@sh scripts/bootstrap test

@@ -7,6 +7,10 @@
 //   - clients of other languages (languages_test.go): the same on common tables
 //     (testdata/clients.sql), a script each. The journal then names just the rows
 //     that are gone; and what a blocked DELETE looks like is asked separately.
+//   - the own test suites of pgx and lib/pq (suites_test.go): what passes directly
+//     passes through the proxy. `make test` leaves out pgx's slowest tests and what
+//     hardly speaks to a server; `make clients` runs them whole. What a proxy cannot
+//     have is left out by name, with the reason.
 //   - poolers: pgbouncer before the proxy and behind it, in session and in transaction
 //     mode, with clients of one pool in turn: counted, blocked, recorded, canceled.
 //     In transaction mode, named prepared statements and what else belongs to a

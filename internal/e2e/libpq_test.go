@@ -184,7 +184,7 @@ func (p *pqSuite) copies() {
 			p.failed(err)
 			return
 		}
-		st, err := tx.PrepareContext(p.ctx, pq.CopyIn("parent", "id", "v"))
+		st, err := tx.PrepareContext(p.ctx, `COPY "parent" ("id", "v") FROM STDIN`)
 		if err != nil {
 			p.failed(err)
 			return
