@@ -139,7 +139,7 @@ func (s *session) sync(ctx context.Context, w proxy.Wire, body []byte) error {
 }
 
 // commitImplicit sends the message that commits an implicit transaction, a Sync
-// or what does as one does (see unfinished), or dooms the transaction first if
+// or what does as one does (see amid), or dooms the transaction first if
 // its evidence cannot be kept. complete, unless nil, is called if it committed,
 // before the client is told that the server is ready.
 func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, end byte, body []byte, complete func() error) error {
@@ -160,22 +160,22 @@ func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, end byte, bo
 		return nil
 	}
 	w.Send(end, body)
-	outcome := journal.Committed
+	outcome, lingered := journal.Committed, s.lingers
 	for {
 		typ, body, err := w.Receive(ctx)
 		if err != nil {
 			return err // the entry stays in doubt
 		}
 		if typ == 'Z' {
-			if outcome != journal.Committed && end != 'S' {
-				s.doubt() // a procedure may have committed before that failed
-				return w.Reply(typ, body)
+			s.lingering(false, body)
+			switch {
+			case outcome != journal.Committed && end != 'S': // a procedure may have committed before that failed
+				s.doubt()
+			case outcome == journal.Committed && (lingered || s.lingers):
+				s.doubt()
+			default:
+				s.ended(ctx, e, outcome)
 			}
-			if outcome == journal.Committed && len(body) == 1 && body[0] == 'T' {
-				s.doubt() // since PostgreSQL 18 a Query amid a pipeline leaves that to its Sync
-				return w.Reply(typ, body)
-			}
-			s.ended(ctx, e, outcome)
 			if outcome == journal.Committed && complete != nil {
 				if err := complete(); err != nil {
 					return err

@@ -23,6 +23,7 @@ import (
 func TestEnds_OfAnImplicitTransactionWithoutSync(t *testing.T) {
 	version := messages{&pgproto3.FunctionCall{Function: 89}} // version()
 	del := pbe("DELETE FROM plain WHERE id <= 5")
+	lingers := pgtest.Shared(t).Version() >= 18 // up to the Sync, which does not come
 	for name, c := range map[string]struct {
 		exchanges []messages
 		outcome   journal.Outcome // "": no entry
@@ -46,6 +47,11 @@ func TestEnds_OfAnImplicitTransactionWithoutSync(t *testing.T) {
 			e.look()
 			gone := minus(before, e.keys())
 			switch es := e.entries(journal.Filter{}); {
+			case lingers: // the server says what became of it
+				equal(t, "journalled", e.journalled(), gone)
+				if doubt := e.entries(journal.Filter{Outcome: journal.InDoubt}); len(doubt) > 0 {
+					t.Errorf("in doubt: %+v", doubt)
+				}
 			case c.outcome == "" || c.outcome == journal.RolledBack:
 				equal(t, "gone", gone, nil)
 				if len(es) > 0 && es[0].Outcome != journal.RolledBack {
@@ -55,6 +61,44 @@ func TestEnds_OfAnImplicitTransactionWithoutSync(t *testing.T) {
 				t.Errorf("%d rows gone, entries %+v", len(gone), es)
 			default:
 				equal(t, "journalled", e.journalled(), gone)
+			}
+		})
+	}
+}
+
+// Since PostgreSQL 18 an implicit transaction outlives a Query and a FunctionCall amid a pipeline.
+func TestEnds_OfAnImplicitTransactionThatLingers(t *testing.T) {
+	version := messages{&pgproto3.FunctionCall{Function: 89}} // version()
+	one, del, more := pbe("SELECT 1"), pbe("DELETE FROM plain WHERE id <= 5"), pbe("DELETE FROM plain WHERE id IN (6, 7)")
+	for name, c := range map[string]struct {
+		exchanges []messages
+		gone      int // -1: what PostgreSQL makes of it differs
+	}{
+		"deletion after a Query":           {[]messages{cat(one, q("SELECT 1"), del, syncMsg)}, 5},
+		"deletion after a FunctionCall":    {[]messages{cat(one, version, del, syncMsg)}, 5},
+		"deletion before and after":        {[]messages{cat(del, q("SELECT 1"), more, syncMsg)}, 7},
+		"failure after it":                 {[]messages{cat(one, q("SELECT 1"), del, pbe("SELECT 1/0"), syncMsg)}, 0},
+		"failure after two":                {[]messages{cat(del, q("SELECT 1"), more, pbe("SELECT 1/0"), syncMsg)}, -1},
+		"nothing between Query and Sync":   {[]messages{cat(del, q("SELECT 1"), syncMsg), q("SELECT 1")}, -1},
+		"Query, deletion, Query":           {[]messages{cat(one, q("SELECT 1"), del, q("SELECT 1"), q("SELECT 2"), syncMsg)}, -1},
+		"Query that deletes":               {[]messages{cat(one, q("SELECT 1"), q("DELETE FROM plain WHERE id <= 5"), syncMsg)}, 5},
+		"block after it, rolled back":      {[]messages{cat(one, q("SELECT 1"), q("BEGIN"), del, syncMsg), q("ROLLBACK")}, 0},
+		"block after it, committed":        {[]messages{cat(one, q("SELECT 1"), q("BEGIN"), del, syncMsg), q("COMMIT")}, 5},
+		"block by Execute, rolled back":    {[]messages{cat(one, q("SELECT 1"), pbe("BEGIN"), del, q("SELECT 1"), syncMsg), q("ROLLBACK")}, 0},
+		"the next exchange is like others": {[]messages{cat(one, q("SELECT 1"), one, syncMsg), cat(pbe("BEGIN"), del, syncMsg), cat(pbe("ROLLBACK"), syncMsg), cat(del, syncMsg)}, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, blockPolicy(), shop)
+			before := e.keys()
+			talk(t, e.url, c.exchanges, e.database) // … and goes without a word
+			e.look()
+			gone := minus(before, e.keys())
+			if c.gone >= 0 && len(gone) != c.gone {
+				t.Errorf("gone %v", gone)
+			}
+			equal(t, "journalled", e.journalled(), gone)
+			for _, x := range e.entries(journal.Filter{Outcome: journal.InDoubt}) {
+				t.Errorf("in doubt: %+v", x)
 			}
 		})
 	}

@@ -60,6 +60,9 @@ func (s *session) callUnjudged(ctx context.Context, w proxy.Wire, body []byte) e
 	if s.endsWith(w) {
 		return s.commitImplicit(ctx, w, 'F', body, nil)
 	}
+	if s.amid() {
+		return s.through(ctx, w, 'F', body, nil)
+	}
 	w.Forward()
 	return nil
 }

@@ -18,8 +18,9 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if a.plain && !s.unfinished() || s.tx == nil && len(a.stmts) == 1 && a.stmts[0].route == routeControl && !finishesPrepared(a.stmts[0].Verb) {
+	if a.plain && !s.amid() || s.tx == nil && len(a.stmts) == 1 && a.stmts[0].route == routeControl && !finishesPrepared(a.stmts[0].Verb) {
 		s.renamesEnd()
+		s.lingers = false // it begins a block, ends the transaction or fails
 		w.Forward()
 		return nil
 	}
@@ -33,6 +34,9 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 		if ends {
 			return s.commitImplicit(ctx, w, 'Q', body, nil)
 		}
+		if !failed {
+			return s.through(ctx, w, 'Q', body, nil)
+		}
 		w.Forward()
 		return nil
 	}
@@ -43,7 +47,7 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 		return nil
 	}
 	if len(a.stmts) == 1 && a.stmts[0].route == routePlain && !ends {
-		return s.note(ctx, w, body, a.stmts[0])
+		return s.through(ctx, w, 'Q', body, func() { s.changed(a.stmts[0]) })
 	}
 	if told, err := s.misspelt(ctx, w, sql, a.stmts); told || err != nil {
 		return err
@@ -66,32 +70,4 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 // finishesPrepared: afterwards an entry in doubt can be settled.
 func finishesPrepared(v sqlparse.Verb) bool {
 	return v == sqlparse.CommitPrepared || v == sqlparse.RollbackPrepared
-}
-
-// note runs a lone statement as the Query it is, and notes what it changed.
-func (s *session) note(ctx context.Context, w proxy.Wire, body []byte, st judged) error {
-	w.Send('Q', body)
-	ok := true
-	for {
-		typ, body, err := w.Receive(ctx)
-		if err != nil {
-			return err
-		}
-		switch typ {
-		case 'E':
-			ok = false
-		case 'Z':
-			if ok {
-				s.changed(st)
-			}
-		}
-		if err := w.Reply(typ, body); err != nil || typ == 'Z' {
-			return err
-		}
-		if typ == 'G' {
-			if err := copyIn(ctx, w); err != nil {
-				return err
-			}
-		}
-	}
 }

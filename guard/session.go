@@ -44,6 +44,7 @@ type session struct {
 	// block is what the messages since the last Sync did to the transaction block:
 	// 1 opened it, -1 ended it, 0 neither.
 	block     int8
+	lingers   bool // an implicit transaction is open behind a ReadyForQuery; see amid
 	epoch     int  // counts what may change how names resolve
 	readIn    int  // the exchange in which a private view was read, for a statement in it
 	redefined bool // the catalog was changed since it was looked at
@@ -91,7 +92,7 @@ func (s *session) Wants(typ byte, body []byte) bool {
 func (s *session) concerns(typ byte, body []byte) bool {
 	switch typ {
 	case 'Q':
-		return s.unfinished() || s.staleFor(body) || s.interesting(bytes.TrimSuffix(body, []byte{0}))
+		return s.amid() || s.staleFor(body) || s.interesting(bytes.TrimSuffix(body, []byte{0}))
 	case 'P':
 		name, rest, _ := cut(body)
 		text, _, _ := cut(rest)
@@ -125,9 +126,9 @@ func (s *session) concerns(typ byte, body []byte) bool {
 		}
 		return typ == 'C' && s.stmts[string(name)] != nil
 	case 'F':
-		return s.unfinished() || s.stale() || len(body) >= 4 && oid(body) >= firstUserOID
+		return s.amid() || s.stale() || len(body) >= 4 && oid(body) >= firstUserOID
 	case 'S':
-		return s.tx != nil || s.prepares != nil || s.litter
+		return s.tx != nil || s.prepares != nil || s.litter || s.lingers
 	}
 	return false
 }
@@ -232,6 +233,7 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	case 'F':
 		return s.functionCall(ctx, w, body)
 	case 'S':
+		defer func() { s.lingers = false }()
 		if s.litter {
 			if swept, err := s.sweep(ctx, w); swept || err != nil {
 				return err
@@ -284,12 +286,8 @@ func (s *session) encoding(ctx context.Context, w proxy.Wire) (string, error) {
 
 // inBlock reports whether a transaction block is open. Only after Quiesce.
 func (s *session) inBlock(w proxy.Wire) bool {
-	return s.block > 0 || s.block == 0 && w.TxStatus() != 'I'
+	return s.block > 0 || s.block == 0 && w.TxStatus() != 'I' && !s.lingers
 }
-
-// unfinished: a Query or a FunctionCall comes where a Sync is due. It ends an
-// implicit transaction as that does, and here one may have removed rows.
-func (s *session) unfinished() bool { return s.tx != nil && !s.wasClean }
 
 // endsWith reports whether the next message that the server ends an implicit
 // transaction with ends one that is known here. Only after Quiesce.

@@ -122,7 +122,7 @@ func (u *unrolled) refused(ctx context.Context, st judged) error {
 			return err
 		}
 		if typ == 'Z' {
-			if !u.block {
+			if u.s.lingers = false; !u.block {
 				u.s.drop()
 			}
 			return errEnded
@@ -253,6 +253,7 @@ func (u *unrolled) end(ctx context.Context, failed bool) error {
 		}
 		s.drop()
 	}
+	s.lingers = false
 	if s.tx != nil {
 		s.tx.implicit = false
 	}
