@@ -49,11 +49,16 @@ type cache struct {
 	bytes  int
 }
 
-// plain reports whether a text is known to need no guard; updates: if UPDATEs do.
-func (c *cache) plain(text []byte, updates bool) bool {
+// get is what is known of a text, nil if nothing is.
+func (c *cache) get(text []byte) *analysis {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	a := c.byText[string(text)]
+	return c.byText[string(text)]
+}
+
+// plain reports whether a text is known to need no guard; updates: if UPDATEs do.
+func (c *cache) plain(text []byte, updates bool) bool {
+	a := c.get(text)
 	return a != nil && a.plain && !(updates && a.updates)
 }
 

@@ -22,8 +22,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		w.Forward()
 		return nil
 	}
-	if p.st.route == routeControl && s.tx == nil && !finishesPrepared(p.st.Verb) {
-		// Nothing to judge. Should it fail, the server discards the rest up to Sync.
+	if s.passes(p.st) {
 		w.Forward()
 		return s.afterControl(ctx, p.st, "", nil, false)
 	}

@@ -18,9 +18,8 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if a.plain && !s.amid() || s.tx == nil && len(a.stmts) == 1 && a.stmts[0].route == routeControl && !finishesPrepared(a.stmts[0].Verb) {
-		s.renamesEnd()
-		s.lingers = false // it begins a block, ends the transaction or fails
+	if a.plain && !s.amid() || len(a.stmts) == 1 && s.passes(a.stmts[0]) {
+		s.endOfQuery()
 		w.Forward()
 		return nil
 	}

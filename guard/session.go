@@ -92,27 +92,34 @@ func (s *session) Wants(typ byte, body []byte) bool {
 func (s *session) concerns(typ byte, body []byte) bool {
 	switch typ {
 	case 'Q':
-		return s.amid() || s.staleFor(body) || s.interesting(bytes.TrimSuffix(body, []byte{0}))
+		if s.amid() || s.staleFor(body) {
+			return true
+		}
+		text := bytes.TrimSuffix(body, []byte{0})
+		return s.interesting(text) && !s.passQuery(text)
 	case 'P':
 		name, rest, _ := cut(body)
-		text, _, _ := cut(rest)
+		text, types, whole := cut(rest)
 		stale := s.staleFor(text)
 		if len(name) == 0 {
 			s.quiet = sqlparse.Snapshotless(text)
 		}
 		s.prepared.seen(name, s.view)
-		return stale || s.wasClean && s.prepared.outdated(s.view) || s.stmts[string(name)] != nil || s.interesting(text)
+		return stale || s.wasClean && s.prepared.outdated(s.view) || s.stmts[string(name)] != nil || s.interesting(text) && !(whole && s.passParse(name, text, types))
 	case 'B':
 		p, rest, _ := cut(body)
 		st, _, _ := cut(rest)
 		if quiet := s.quiet && len(st) == 0; !quiet && (s.redefined || !s.private && s.stale() || s.prepared.outdated(s.view)) {
 			return true
 		}
-		return s.stmts[string(st)] != nil || s.portals[string(p)] != nil
+		return (s.stmts[string(st)] != nil || s.portals[string(p)] != nil) && !s.passBind(p, st)
 	case 'E':
 		s.ran = s.exchange
 		p, _, _ := cut(body)
-		return s.portals[string(p)] != nil || s.tx != nil && s.tx.cursor || s.redefined || s.firstLook()
+		if s.tx != nil && s.tx.cursor || s.redefined || s.firstLook() {
+			return true
+		}
+		return s.portals[string(p)] != nil && !s.passExecute(p)
 	case 'D', 'C':
 		if s.firstLook() {
 			return true
@@ -121,8 +128,8 @@ func (s *session) concerns(typ byte, body []byte) bool {
 			return false
 		}
 		name, _, _ := cut(body[1:])
-		if body[0] == 'P' {
-			return s.portals[string(name)] != nil
+		if p := s.portals[string(name)]; body[0] == 'P' {
+			return p != nil && (typ == 'C' || p.capturing())
 		}
 		return typ == 'C' && s.stmts[string(name)] != nil
 	case 'F':
