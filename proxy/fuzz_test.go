@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net"
 	"testing"
 	"time"
@@ -48,7 +47,7 @@ func fuzzRelay(t *testing.T, client, server *fakeConn, judge Judge) *relay {
 		t.Fatal(err)
 	}
 	r := &relay{srv: s, client: client, server: server, cin: newInbuf(client), sin: newInbuf(server),
-		scan: serverScan{max: fuzzMaxMessage}, params: map[string]string{}, ready: true}
+		scan: serverScan{max: fuzzMaxMessage}, params: newParameters(), ready: true}
 	r.cond.L = &r.mu
 	return r
 }
@@ -140,7 +139,7 @@ func FuzzServerFrames(f *testing.F) {
 				t.Fatal("quiet, and yet to flush")
 			}
 			if before != nil && (before.pend.discarding != r.pend.discarding || before.pend.tx != r.pend.tx || before.pend.quiet() != r.pend.quiet() ||
-				before.pend.copyIn != r.pend.copyIn || !maps.Equal(before.params, r.params)) {
+				before.pend.copyIn != r.pend.copyIn || before.params != r.params) {
 				t.Fatalf("the state depends on how the bytes came: %+v %+v", before.pend, r.pend)
 			}
 			before = r

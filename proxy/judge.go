@@ -11,8 +11,7 @@ type Info struct {
 	Client                      string // remote host:port, "local" for a unix socket
 	Server                      string // address of the server connected to
 	Replication                 bool
-	CancelKey                   string            // a digest of the key that cancels what the session does; "" if it has none
-	Parameters                  map[string]string // ParameterStatus values reported so far; owned by the session
+	CancelKey                   string // a digest of the key that cancels what the session does; "" if it has none
 }
 
 // Judge makes one Session for each client session, when its first message after

@@ -101,7 +101,7 @@ func (r *relay) openHost(ctx context.Context, i int, last bool) (opened bool, fa
 func (r *relay) moved() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	is := r.params["in_hot_standby"]
+	is := r.params.get("in_hot_standby")
 	if r.standby == "" || is == "" || is == r.standby {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"net"
 	"os"
 	"sync"
@@ -23,7 +22,7 @@ type relay struct {
 	log     *slog.Logger
 	unhook  func() bool // undoes what the end of ctx does
 	info    Info
-	start   []byte // the startup packet, as it came
+	start   []byte // the startup packet, as it came; nil once ready
 	client  net.Conn
 	server  net.Conn
 	standby string // what it is expected to say of in_hot_standby; "": anything
@@ -52,7 +51,7 @@ type relay struct {
 	mu     sync.Mutex
 	cond   sync.Cond // on mu: any change below
 	pend   pending
-	params map[string]string
+	params parameters
 	keys   [][]byte // cancel keys that the server gave this session
 	ready  bool     // the first ReadyForQuery has gone to the client
 	// relaying: the server-reading goroutine is writing to the client.
@@ -213,7 +212,7 @@ func (r *relay) isOver() bool {
 // setReady ends the startup phase.
 func (r *relay) setReadyLocked() {
 	r.ready = true
-	r.info.Parameters = maps.Clone(r.params)
+	r.start = nil
 	if r.cause == nil {
 		r.client.SetDeadline(time.Time{})
 		r.server.SetDeadline(time.Time{})

@@ -173,9 +173,9 @@ func (r *relay) noticeParameter(body []byte) {
 	switch {
 	case !ok:
 	case r.scan.cut() || len(body) > maxParameter:
-		delete(r.params, string(name))
+		r.params = r.params.without(string(name))
 	default:
-		r.params[string(name)] = string(bytes.TrimSuffix(value, []byte{0}))
+		r.params = r.params.with(string(name), string(bytes.TrimSuffix(value, []byte{0})))
 	}
 }
 

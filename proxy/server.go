@@ -83,9 +83,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	starting, stopNew := context.WithCancel(ctx)
 	defer stopNew()
 	unwatched := s.watching(ctx)
+	var trimming sync.WaitGroup
+	trimming.Go(func() { s.trim(ctx) })
 	defer func() {
 		stopAll()
 		unwatched()
+		trimming.Wait()
 	}()
 	stop := context.AfterFunc(ctx, func() { s.closeListener() })
 	defer stop()

@@ -11,7 +11,7 @@ import (
 func (s *Server) serveSession(ctx context.Context, g greeting, log *slog.Logger, admitted func()) bool {
 	r := &relay{
 		srv: s, legs: g.legs, start: g.packet, client: g.conn, clientTLS: g.tls,
-		cin: newInbuf(g.conn), scan: serverScan{max: s.o.MaxMessage}, params: map[string]string{},
+		cin: newInbuf(g.conn), scan: serverScan{max: s.o.MaxMessage}, params: newParameters(),
 		info: Info{
 			Database: g.params["database"], User: g.params["user"], Application: g.params["application_name"],
 			Client: clientAddr(g.conn), Replication: isReplication(g.params["replication"]),

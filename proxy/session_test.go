@@ -298,7 +298,7 @@ func pipeRelay(t *testing.T) (client, server net.Conn) {
 	client, c := net.Pipe()
 	server, u := net.Pipe()
 	r := &relay{srv: s, client: c, server: u, cin: newInbuf(c), sin: newInbuf(u),
-		scan: serverScan{max: s.o.MaxMessage}, params: map[string]string{}, ready: true}
+		scan: serverScan{max: s.o.MaxMessage}, params: newParameters(), ready: true}
 	r.cond.L = &r.mu
 	ended := make(chan struct{})
 	go func() {

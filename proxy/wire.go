@@ -132,7 +132,7 @@ func (w *wire) TxStatus() byte {
 func (w *wire) Parameter(name string) string {
 	w.r.mu.Lock()
 	defer w.r.mu.Unlock()
-	return w.r.params[name]
+	return w.r.params.get(name)
 }
 
 // finish ends the exchange: what is queued is sent, and what the server still
