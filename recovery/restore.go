@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/rowback/rowback/catalog"
@@ -112,10 +113,8 @@ func (r *restore) open(ctx context.Context) (err error) {
 	} else if err := refuseStandby(ctx, r.production); err != nil {
 		return err
 	}
-	for _, s := range r.sides() {
-		if err := s.load(ctx); err != nil {
-			return err
-		}
+	if err := r.load(ctx); err != nil {
+		return err
 	}
 	if err := r.refuseSwappedNames(); err != nil {
 		return err
@@ -128,6 +127,18 @@ func (r *restore) open(ctx context.Context) (err error) {
 		r.warn(fmt.Sprintf("the deletion was in database %s; production here is %s", was, is))
 	}
 	return nil
+}
+
+// load reads the catalogs of both sides at the same time.
+func (r *restore) load(ctx context.Context) error {
+	sides := r.sides()
+	errs := make([]error, len(sides))
+	var reading sync.WaitGroup
+	for i, s := range sides {
+		reading.Go(func() { errs[i] = s.load(ctx) })
+	}
+	reading.Wait()
+	return errors.Join(errs...)
 }
 
 // close ends both sessions; temporary tables and open transactions go with them.
@@ -325,12 +336,16 @@ func (r *restore) write(ctx context.Context) (report *Report, err error) {
 	return report, nil
 }
 
+// analyzed is the share of a table that must have come back for analyze to look at
+// it: autovacuum's own default. Below it the planner's figures are as good as before.
+const analyzed = 0.1
+
 // analyze gives the planner fresh figures of the touched tables, and of no
 // others. The rows are committed: a failure here is only reported.
 func (r *restore) analyze(ctx context.Context) []Check {
 	var failed []Check
 	for _, t := range r.tables {
-		if t.count.Restored == 0 {
+		if t.count.Restored == 0 || float64(t.count.Restored) < analyzed*t.live.EstimatedRows {
 			continue
 		}
 		r.o.Progress.Start("analyzing "+t.name(), 0)

@@ -22,12 +22,13 @@ type side struct {
 }
 
 // sessionSettings make values travel as text unharmed, whatever the defaults
-// of server, database and role are, and make hidden rows an error.
+// of server, database and role are, make hidden rows an error, and rows found by key.
 const sessionSettings = `
 	SET standard_conforming_strings = on; SET client_encoding = 'UTF8'; SET client_min_messages = warning;
 	SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET bytea_output = 'hex'; SET extra_float_digits = 3;
 	SET lc_monetary = 'C'; SET xmloption = content; SET array_nulls = on; SET transform_null_equals = off;
 	SET row_security = off; SET jit = off;
+	SELECT set_config('random_page_cost', least(current_setting('random_page_cost')::float8, 1.1)::text, false); -- rows are looked up by their keys: at 4 whole tables would be read
 	SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
 	SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout'); -- from 14, 17 on
 	SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), string_agg(DISTINCT quote_ident(nspname), ', ')), false) -- extensions bring their operators
