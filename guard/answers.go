@@ -43,8 +43,11 @@ func (r *run) receive(ctx context.Context) error {
 				}
 			}
 			r.end, r.tag = typ, append([]byte(nil), body...)
-			if r.closed != nil {
-				return r.closed(ctx)
+			if r.closed == nil {
+				return nil
+			}
+			if err := r.closed(ctx); err != nil { // a cancel request came just then
+				return r.fault(err)
 			}
 			return nil
 		case 'E':

@@ -145,8 +145,7 @@ func (s *session) sync(ctx context.Context, w proxy.Wire, body []byte) error {
 func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, end byte, body []byte, complete func() error) error {
 	if err := s.fireDeferred(ctx, w); errors.Is(err, errFailed) {
 		s.drop()
-		w.Send('S', nil)
-		return nil
+		return s.syncFailed(ctx, w)
 	} else if err != nil {
 		return err
 	}
@@ -156,8 +155,7 @@ func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, end byte, bo
 		if err := s.refuse(ctx, w, noEvidenceError(err.Error())); err != errFailed {
 			return err
 		}
-		w.Send('S', nil)
-		return nil
+		return s.syncFailed(ctx, w)
 	}
 	w.Send(end, body)
 	outcome, lingered := journal.Committed, s.lingers

@@ -127,7 +127,7 @@ func (r *run) batch(ctx context.Context, more []*run) error {
 		}
 	}
 	if err := receiveClosed(ctx, w); err != nil {
-		return err
+		return r.fault(err)
 	}
 	s.litter = false
 	timer.counters()

@@ -35,10 +35,11 @@ func (s *session) functionCall(ctx context.Context, w proxy.Wire, body []byte) e
 	f, err := s.called(ctx, w, oid(body))
 	if err != nil {
 		if errors.Is(err, errServer) {
-			err = s.fault(w, err)
-			w.Send('S', nil)
+			if err = s.fault(w, err); errors.Is(err, errFailed) {
+				return s.syncFailed(ctx, w)
+			}
 		}
-		return unlessFailed(err)
+		return err
 	}
 	if f.why == "" || f.sql == "" || argumentsIn(body[4:]) != f.arguments { // harmless, or the server will refuse it
 		return s.callUnjudged(ctx, w, body)

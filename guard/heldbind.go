@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strconv"
 	"strings"
@@ -130,6 +131,8 @@ func (s *session) sendBind(ctx context.Context, w proxy.Wire, h *heldBind) error
 	w.Send('H', nil)
 	s.litter = true
 	err := h.receive(ctx, w)
-	s.litter = err != nil
+	if s.litter = err != nil; errors.Is(err, errServer) {
+		return s.fault(w, err)
+	}
 	return err
 }

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -43,11 +44,12 @@ func doom(ctx context.Context, w proxy.Wire, why string) error {
 // the client must know. What earlier statements removed stays noted: a savepoint
 // may bring it back to life.
 func (s *session) fault(w proxy.Wire, err error) error {
-	s.j.o.Logger.Error("statement could not be judged", "database", s.db.name, "user", s.info.User, "error", err)
-	body := errorBody(faultError(err))
+	s.litter = true
+	level, body := slog.LevelError, errorBody(faultError(err))
 	if e := (*serverError)(nil); errors.As(err, &e) && e.clients() {
-		body = e.body
+		level, body = slog.LevelInfo, e.body
 	}
+	s.j.o.Logger.Log(context.Background(), level, "statement could not be judged", "database", s.db.name, "user", s.info.User, "error", err)
 	if err := w.Reply('E', body); err != nil {
 		return err
 	}

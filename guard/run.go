@@ -100,7 +100,7 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 			if rerr := r.s.tx.rewind(r.mark); rerr != nil {
 				return rerr
 			}
-			return err
+			return r.fault(err)
 		}
 		r.s.litter = false
 	}

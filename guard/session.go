@@ -211,7 +211,7 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 		switch err := s.refresh(ctx, w); {
 		case errors.Is(err, errFailed): // the client has been told
 			if typ == 'Q' || typ == 'F' {
-				w.Send('S', nil)
+				return s.syncFailed(ctx, w)
 			}
 			return nil
 		case err != nil:

@@ -30,11 +30,24 @@ func (s *session) sweep(ctx context.Context, w proxy.Wire) (done bool, err error
 	return true, closeUp(ctx, w, private)
 }
 
-// closeUp sends the Sync after an error, and closes a statement that the error may have
-// left behind. The client is told that the server is ready.
-func closeUp(ctx context.Context, w proxy.Wire, statement string) error {
+// syncFailed ends an exchange that has failed, in which the client sends no Sync.
+func (s *session) syncFailed(ctx context.Context, w proxy.Wire) error {
+	if s.litter {
+		s.litter = false
+		return closeUp(ctx, w, private)
+	}
 	w.Send('S', nil)
-	w.Send('C', target('S', statement))
+	return nil
+}
+
+// closeUp sends the Sync after an error, and closes what statements the error may have
+// left behind: the private one, the unnamed one of a Query. The client is told that the
+// server is ready.
+func closeUp(ctx context.Context, w proxy.Wire, statements ...string) error {
+	w.Send('S', nil)
+	for _, s := range statements {
+		w.Send('C', target('S', s))
+	}
 	w.Send('S', nil)
 	for ends := 0; ; {
 		typ, body, err := w.Receive(ctx)

@@ -98,7 +98,8 @@ func (u *unrolled) send(st judged, sql string, bind []byte) {
 	}
 }
 
-// closed reads what the server answers to send behind the statement's end.
+// closed reads what the server answers to send behind the statement's end. errServer: a
+// cancel request came just then.
 func (u *unrolled) closed(ctx context.Context, st judged) error {
 	if st.CopyIn {
 		return nil
@@ -146,12 +147,18 @@ func (u *unrolled) plain(ctx context.Context, st judged) error {
 		u.complete(typ, body)
 		return nil
 	})
-	if err == nil {
-		err = u.closed(ctx, st)
-	}
 	u.s.finished(ctx, err != nil)
-	if err == nil {
-		u.s.changed(st)
+	if err != nil {
+		return err
+	}
+	u.s.changed(st)
+	return u.cut(u.closed(ctx, st))
+}
+
+// cut is what closed has met: an error that a cancel request has caused is the client's.
+func (u *unrolled) cut(err error) error {
+	if errors.Is(err, errServer) {
+		return u.s.fault(u.w, err)
 	}
 	return err
 }
@@ -217,9 +224,6 @@ func (u *unrolled) control(ctx context.Context, st judged) error {
 	u.send(st, st.Text, bindText("", ""))
 	u.w.Send('H', nil)
 	tag, err := answers(ctx, u.w, st, u.w.Reply)
-	if err == nil {
-		err = u.closed(ctx, st)
-	}
 	if err != nil && !errors.Is(err, errFailed) {
 		return err
 	}
@@ -237,7 +241,7 @@ func (u *unrolled) control(ctx context.Context, st judged) error {
 	case sqlparse.RollbackTo:
 		u.aborted = false
 	}
-	return nil
+	return u.cut(u.closed(ctx, st)) // the client has the statement's completion by now, as before an error at Sync
 }
 
 // end sends the Sync of an unrolled Query: held until the evidence is durable
@@ -258,7 +262,8 @@ func (u *unrolled) end(ctx context.Context, failed bool) error {
 		s.tx.implicit = false
 	}
 	if failed {
-		return closeUp(ctx, u.w, "")
+		s.litter = false
+		return closeUp(ctx, u.w, "", private)
 	}
 	u.w.Send('S', nil)
 	if u.completion == nil && s.prepares == nil {
