@@ -21,6 +21,20 @@ func TestPsql(t *testing.T) {
 	}
 }
 
+// psql sends BEGIN and COMMIT around a script itself; what is left of it is asked for after that.
+func TestPsql_SingleTransaction(t *testing.T) {
+	same(t, func(t *testing.T, url string) string {
+		pgtest.Exec(t, url, "CREATE TABLE ones (id int PRIMARY KEY)", "INSERT INTO ones SELECT generate_series(1, 20)")
+		psql := func(more ...string) string {
+			return run(t, pgtest.Shared(t).Command(t.Context(), "psql", append([]string{"-X", "-a", url}, more...)...))
+		}
+		return psql("--single-transaction", "-f", "testdata/single.sql") +
+			psql("-c", "SELECT count(*), sum(id) FROM ones") +
+			psql("--single-transaction", "-c", "DELETE FROM ones WHERE id = 10", "-c", "DELETE FROM ones WHERE id = 11") +
+			psql("-c", "SELECT count(*), sum(id) FROM ones")
+	})
+}
+
 func TestPsycopg2(t *testing.T) {
 	same(t, func(t *testing.T, url string) string {
 		// Debian's own python: another one in PATH does not see Debian's psycopg2.
@@ -53,6 +67,7 @@ var runs = []struct {
 	{regexp.MustCompile(`t\d+_\d+`), "DATABASE"},
 	{regexp.MustCompile(`PID \d+`), "PID"},
 	{regexp.MustCompile(`large object \d+`), "large object OID"},
+	{regexp.MustCompile(`.* (\(every 0.01s\))`), "TIME $1"},
 }
 
 func neutral(text string) string {

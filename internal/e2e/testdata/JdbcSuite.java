@@ -163,6 +163,30 @@ public class JdbcSuite {
             }
             conn.commit();
         });
+        part("adaptive fetch", () -> {
+            try (Connection c = open("&adaptiveFetch=true&adaptiveFetchMinimum=2&defaultRowFetchSize=3&maxResultBuffer=2K"); Statement s = c.createStatement()) {
+                c.setAutoCommit(false);
+                ResultSet r = s.executeQuery("SELECT id, repeat('x', 100) FROM parent WHERE id < 200 ORDER BY id");
+                int n = 0; long sum = 0;
+                try (Statement other = c.createStatement()) {
+                    while (r.next()) { n++; sum += r.getInt(1); if (n == 20) System.out.println(other.executeUpdate("DELETE FROM parent WHERE id = 151")); }
+                }
+                System.out.println(n + " " + sum + " " + r.getFetchSize());
+                r = s.executeQuery("DELETE FROM parent WHERE id BETWEEN 152 AND 159 RETURNING id, repeat('y', 300)");
+                for (n = 0; r.next(); n++) sum += r.getInt(1);
+                System.out.println(n + " " + sum);
+                c.commit();
+                try (PreparedStatement p = c.prepareStatement("DELETE FROM parent WHERE id BETWEEN ? AND ? RETURNING id")) {
+                    for (int i = 0; i < 8; i++) {
+                        p.setInt(1, 160 + 10 * i); p.setInt(2, 169 + 10 * i);
+                        r = p.executeQuery();
+                        for (n = 0; r.next(); n++) sum += r.getInt(1);
+                        System.out.println(n + " " + sum);
+                    }
+                }
+                c.rollback();
+            }
+        });
         part("cursors", () -> {
             conn.setAutoCommit(false);
             try (Statement s = conn.createStatement(ResultSet.TYPE_SCROLL_INSENSITIVE, ResultSet.CONCUR_UPDATABLE)) {

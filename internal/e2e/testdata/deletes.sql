@@ -147,3 +147,5 @@ DELETE FROM ways WHERE id = 51;
 COMMIT;
 \set AUTOCOMMIT on
 SELECT count(*), sum(id) FROM ways;
+DELETE FROM ways WHERE id = (SELECT min(id) FROM ways WHERE id > 95) AND 1 / (SELECT count(*) FROM ways WHERE id > 95) < 2 RETURNING id \watch 0.01
+SELECT count(*), sum(id) FROM ways;
