@@ -59,6 +59,10 @@ type Wire interface {
 	Quiesce(ctx context.Context) (failed bool, err error)
 	// TxStatus is the status of the last ReadyForQuery: 'I', 'T' or 'E'.
 	TxStatus() byte
+	// Ignored reports whether the server has ignored a Sync since its last ReadyForQuery,
+	// as it does amid COPY data: what came before belongs to the same exchange. Only
+	// after Quiesce.
+	Ignored() bool
 	// Send queues a message for the server; Receive and the end of Message flush
 	// it. Who sends much without Receive may fill the server's buffers and wait for ever.
 	Send(typ byte, body []byte)

@@ -15,6 +15,7 @@ type pending struct {
 	first      int    // queue[first:] is live
 	discarding bool   // after an error: the server ignores all it reads up to the next Sync
 	copyIn     bool   // the server reads COPY data; it ignores Sync and Flush
+	ignored    bool   // a Sync was ignored amid the COPY data of an Execute, and nothing has ended the exchange since
 	tx         byte   // status of the last ReadyForQuery
 }
 
@@ -27,6 +28,7 @@ func (p *pending) push(typ byte) {
 		}
 	case 'S':
 		if p.copyIn {
+			p.ignore()
 			return
 		}
 		p.discarding = false
@@ -97,6 +99,7 @@ func (p *pending) beginCopyIn() {
 	for ; i < len(p.queue) && p.copyIn; i++ {
 		switch p.queue[i] {
 		case 'S':
+			p.ignore()
 		case 'c', 'f':
 			p.copyIn = false
 		default: // a violation: an error will follow
@@ -106,6 +109,9 @@ func (p *pending) beginCopyIn() {
 	}
 	p.queue = append(p.queue[:p.first+1], p.queue[i:]...)
 }
+
+// ignore notes a Sync that the server ignores. A Query that copies ends its exchange itself.
+func (p *pending) ignore() { p.ignored = p.ignored || p.head() == 'E' }
 
 // fail: the message at the head has failed. ReadyForQuery follows a failed
 // Query, FunctionCall or Sync; after any other all is discarded up to the next Sync.
@@ -125,9 +131,13 @@ func (p *pending) fail() {
 
 func (p *pending) ready(status byte) {
 	p.tx, p.copyIn = status, false
+	p.ignored = p.ignored && status == 'T' // a Query or a FunctionCall may end nothing
 	for p.first < len(p.queue) {
 		t := p.queue[p.first]
 		p.first++
+		if t == 'S' {
+			p.ignored = false
+		}
 		if t == 'Q' || t == 'S' || t == 'F' {
 			return
 		}

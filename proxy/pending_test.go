@@ -98,3 +98,33 @@ func TestPending_TakesNoMemoryInALongRun(t *testing.T) {
 		t.Error("queue of", cap(p.queue))
 	}
 }
+
+// A Sync amid the COPY data of an Execute is ignored, whether it was sent before the
+// server asked for the data or after; the next one ends the exchange.
+func TestPending_IgnoredSync(t *testing.T) {
+	for name, send := range map[string]func(p *pending){
+		"early": func(p *pending) { p.push('S'); p.answer('G', 0) },
+		"late":  func(p *pending) { p.answer('G', 0); p.push('S') },
+	} {
+		p := &pending{tx: 'I'}
+		p.push('E')
+		send(p)
+		p.push('c')
+		p.answer('C', 0)
+		if !p.ignored {
+			t.Errorf("%s: not ignored", name)
+		}
+		p.push('S')
+		p.answer('Z', 'T')
+		if p.ignored {
+			t.Errorf("%s: still ignored after the next Sync", name)
+		}
+	}
+	p := &pending{tx: 'I'}
+	p.push('Q')
+	p.answer('G', 0)
+	p.push('S')
+	if p.ignored {
+		t.Error("a Query that copies ends its own exchange")
+	}
+}

@@ -129,6 +129,12 @@ func (w *wire) TxStatus() byte {
 	return w.r.pend.tx
 }
 
+func (w *wire) Ignored() bool {
+	w.r.mu.Lock()
+	defer w.r.mu.Unlock()
+	return w.r.pend.ignored
+}
+
 func (w *wire) Parameter(name string) string {
 	w.r.mu.Lock()
 	defer w.r.mu.Unlock()
