@@ -62,7 +62,7 @@ func (s *session) boundAhead(w proxy.Wire, p *portal, at int) (*heldBind, int) {
 		return nil, 0
 	}
 	name, statement, params, formats, err := splitBind(body)
-	if err != nil || name != "" || s.stmts[statement] != p.prepared {
+	if err != nil || name != "" || s.stmts[short(statement)] != p.prepared {
 		return nil, 0
 	}
 	h := &heldBind{db: s.db, params: params, portal: &portal{prepared: p.prepared, formats: formats, plan: p.plan, statement: statement, bound: s.exchange}}

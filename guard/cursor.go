@@ -30,7 +30,7 @@ func (s *session) withCursors(ctx context.Context, w proxy.Wire, a *analysis) (*
 	if _, err := w.Quiesce(ctx); err != nil {
 		return nil, err
 	}
-	if s.tx == nil && s.wasClean && w.TxStatus() == 'I' { // they ended with their transaction
+	if s.tx == nil && s.alone(w) { // they ended with their transaction
 		for name, p := range s.portals {
 			p.close()
 			delete(s.portals, name)

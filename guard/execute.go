@@ -14,7 +14,7 @@ import (
 // execute handles Execute of a portal that needs the guard.
 func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error {
 	name, rest, ok := cut(body)
-	p := s.portals[string(name)]
+	p := s.portals[string(short(name))]
 	if ok && p == nil && s.tx != nil && s.tx.cursor { // bound before what it calls was changed
 		p = &portal{prepared: &prepared{st: judged{Statement: sqlparse.Statement{Text: "(portal " + strconv.Quote(string(name)) + ")"}, route: routeCount, why: "a portal while a cursor is open that may delete"}}}
 	}
@@ -22,7 +22,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		w.Forward()
 		return nil
 	}
-	if s.passes(p.st) {
+	if s.passesBound(p) {
 		w.Forward()
 		return s.afterControl(ctx, p.st, "", nil, false)
 	}
@@ -41,7 +41,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		return s.executeControl(ctx, w, p)
 	case p.done:
 		return unlessFailed(s.again(ctx, w, string(name), p, max))
-	case w.TxStatus() == 'E' || p.plan != nil && p.plan.pass || p.st.route == routePlain:
+	case s.aborted(w) || p.plan != nil && p.plan.pass || p.st.route == routePlain:
 		return s.executePlain(ctx, w, p)
 	}
 	r := &run{s: s, w: w, st: p.st, plan: p.plan, bind: s.heldBind}
@@ -95,6 +95,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		return unlessFailed(err)
 	}
 	s.changed(p.st)
+	p.ran = r.end == 'C'
 	p.done = r.capturing() && (max > 0 || !p.st.Returning)
 	if p.done && p.st.Returning {
 		return p.more(w, max)
@@ -144,7 +145,7 @@ func (p *portal) more(w proxy.Wire, max int) error {
 
 // executePlain executes a portal that needs no judging now, and notes what it changed.
 func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) error {
-	if w.TxStatus() != 'E' {
+	if !s.aborted(w) {
 		if err := s.vouch(ctx, w, p.st); err != nil {
 			return unlessFailed(err)
 		}
@@ -165,7 +166,7 @@ func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) err
 }
 
 func (s *session) executeControl(ctx context.Context, w proxy.Wire, p *portal) error {
-	e, err := s.beforeControl(ctx, w, p.st, w.TxStatus() == 'E')
+	e, err := s.beforeControl(ctx, w, p.st, s.aborted(w))
 	if err != nil {
 		return unlessFailed(err)
 	}
@@ -175,8 +176,18 @@ func (s *session) executeControl(ctx context.Context, w proxy.Wire, p *portal) e
 	if err != nil && !errors.Is(err, errFailed) {
 		return err
 	}
+	if (!s.certain(p.prepared) || p.bound != s.exchange) && (err != nil || !controls[tag]) {
+		if e != nil { // it was something else that ran: the server is asked what became of the rows
+			s.doubt()
+		}
+		return nil
+	}
 	return s.afterControl(ctx, p.st, tag, e, err != nil)
 }
+
+// controls are the tags of what begins and ends transactions, or a part of one.
+var controls = map[string]bool{"BEGIN": true, "START TRANSACTION": true, "COMMIT": true, "ROLLBACK": true, "SAVEPOINT": true, "RELEASE": true,
+	"PREPARE TRANSACTION": true, "COMMIT PREPARED": true, "ROLLBACK PREPARED": true}
 
 // unlessFailed: the client has been told, the session goes on.
 func unlessFailed(err error) error {

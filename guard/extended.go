@@ -15,6 +15,8 @@ type prepared struct {
 	plan  *plan
 	// closed: a Close of it was sent on, which the server may have discarded.
 	closed bool
+	// taken: its Parse was taken to succeed, in that exchange; 0: it has succeeded.
+	taken int
 }
 
 // portal is bound to a prepared statement, or, with a capturing plan, to its
@@ -29,6 +31,7 @@ type portal struct {
 	statement string
 	held      rowQueue // rows beyond the client's max_rows, already run
 	done      bool     // it has run; what is left is held
+	ran       bool     // it has run to its end: the server does not run it again
 	bound     int      // in which exchange
 }
 
@@ -36,6 +39,11 @@ type portal struct {
 const maxProbed = 1 << 20
 
 func (p *portal) close() { p.held.close() }
+
+// waits reports whether what may delete is still to run.
+func (p *portal) waits() bool {
+	return !p.done && !p.ran && (p.st.route == routeCapture || p.st.route == routeCount)
+}
 
 func (p *portal) capturing() bool { return p.plan != nil && p.plan.count == "" && !p.plan.pass }
 
@@ -55,19 +63,21 @@ func (s *session) parse(ctx context.Context, w proxy.Wire, body []byte) error {
 	if err != nil {
 		return err
 	}
-	known := s.stmts[string(name)] != nil
+	named := string(short(name))
+	known := s.stmts[named] != nil
 	if len(a.stmts) != 1 || a.plain {
 		if known {
-			return s.parseKnown(ctx, w, string(name), nil)
+			return s.parseKnown(ctx, w, named, nil)
 		}
 		w.Forward()
 		return nil
 	}
 	p := &prepared{st: a.stmts[0], types: append([]byte(nil), types...)}
-	if known || p.st.route != routeControl {
-		return s.parseKnown(ctx, w, string(name), p)
+	if known || p.st.route != routeControl || named != "" {
+		return s.parseKnown(ctx, w, named, p)
 	}
-	s.stmts[string(name)] = p // if this Parse fails: control is judged by its tag
+	p.taken = s.exchange
+	s.stmts[named] = p
 	w.Forward()
 	return nil
 }
@@ -102,14 +112,19 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	if old := s.portals[name]; old != nil {
+	if old := s.portals[short(name)]; old != nil {
+		if old.waits() {
+			if replaced, err := s.rebind(ctx, w, name, body); err != nil || !replaced {
+				return err
+			}
+		}
 		old.close()
-		delete(s.portals, name)
+		delete(s.portals, short(name))
 	}
 	if err := s.relist(ctx, w); err != nil {
 		return unlessFailed(err)
 	}
-	p := s.stmts[stmt]
+	p := s.stmts[short(stmt)]
 	if p == nil {
 		w.Forward()
 		return nil
@@ -119,7 +134,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		po.params = append([]byte{}, params...)
 	}
 	if p.st.route != routeCapture && p.st.route != routeCount {
-		s.portals[name] = po
+		s.portals[short(name)] = po
 		w.Forward()
 		return nil
 	}
@@ -127,12 +142,12 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if failed || w.TxStatus() == 'E' {
+	if failed || s.aborted(w) {
 		w.Forward()
 		return nil
 	}
 	if p.st.route == routeCount {
-		s.portals[name] = po
+		s.portals[short(name)] = po
 		return s.bindCounted(ctx, w, body, po)
 	}
 	p.plan, err = s.planFor(ctx, w, p.st, p.plan, func() ([]byte, error) { return describeStatement(ctx, w, p.st.Text, p.types) })
@@ -146,7 +161,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	if po.params == nil && len(params) <= maxProbed && p.plan.large(p.st) {
 		po.params = append([]byte{}, params...)
 	}
-	s.portals[name] = po
+	s.portals[short(name)] = po
 	switch {
 	case po.capturing():
 	case p.st.why != "" && !p.plan.pass:
@@ -159,10 +174,36 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	return nil
 }
 
+// rebind reports whether a Bind takes the place of a portal that may yet delete, which it
+// mostly does not where that has a name. One that fails leaves the portal to who goes back
+// to a savepoint.
+func (s *session) rebind(ctx context.Context, w proxy.Wire, name string, body []byte) (bool, error) {
+	failed, err := w.Quiesce(ctx)
+	if err != nil {
+		return false, err
+	}
+	if failed || s.aborted(w) {
+		w.Forward()
+		return false, nil
+	}
+	w.Send('B', body)
+	w.Send('H', nil)
+	typ, answer, err := w.Receive(ctx)
+	if err != nil {
+		return false, err
+	}
+	if typ != '2' {
+		return false, w.Reply(typ, answer)
+	}
+	w.Send('C', target('P', name))
+	w.Send('H', nil)
+	return true, receiveClosed(ctx, w)
+}
+
 // describe handles Describe of a portal: of a captured one the client sees its own columns.
 func (s *session) describe(ctx context.Context, w proxy.Wire, body []byte) error {
 	name, _, _ := cut(body[1:])
-	p := s.portals[string(name)]
+	p := s.portals[string(short(name))]
 	if p == nil || !p.capturing() {
 		w.Forward()
 		return nil
@@ -201,6 +242,7 @@ func (s *session) describe(ctx context.Context, w proxy.Wire, body []byte) error
 // closeNamed handles Close.
 func (s *session) closeNamed(w proxy.Wire, body []byte) error {
 	name, _, _ := cut(body[1:])
+	name = short(name)
 	if body[0] == 'P' {
 		if p := s.portals[string(name)]; p != nil {
 			p.close()

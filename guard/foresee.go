@@ -64,7 +64,7 @@ func (r *run) foresee(ctx context.Context, p *portal) error {
 // bindable reports whether the statement that a portal is bound to can be bound once
 // more: its values are kept, and its name means it still.
 func (s *session) bindable(p *portal) bool {
-	return p.params != nil && p.bound == s.exchange && !p.closed && s.stmts[p.statement] == p.prepared
+	return p.params != nil && p.bound == s.exchange && !p.closed && s.stmts[short(p.statement)] == p.prepared
 }
 
 // shown is how many rows a probe counts for the operator who is to decide,

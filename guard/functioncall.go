@@ -25,7 +25,7 @@ func (s *session) functionCall(ctx context.Context, w proxy.Wire, body []byte) e
 	if err != nil {
 		return err
 	}
-	if failed || len(body) < 10 || w.TxStatus() == 'E' {
+	if failed || len(body) < 10 || s.aborted(w) {
 		w.Forward()
 		return nil
 	}

@@ -108,12 +108,12 @@ func (s *session) releaseBind(ctx context.Context, w proxy.Wire, typ byte, body 
 	}
 	switch typ {
 	case 'E':
-		if name, _, ok := cut(body); ok && string(name) == h.name {
+		if name, _, ok := cut(body); ok && string(short(name)) == short(h.name) {
 			return nil
 		}
 	case 'D':
 		if len(body) > 0 && body[0] == 'P' && !h.described && !h.portal.st.Returning {
-			if name, _, ok := cut(body[1:]); ok && string(name) == h.name {
+			if name, _, ok := cut(body[1:]); ok && string(short(name)) == short(h.name) {
 				return nil
 			}
 		}

@@ -46,10 +46,10 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 		return nil
 	}
 	failed, err := w.Quiesce(ctx)
-	if err != nil || failed || w.TxStatus() == 'E' {
+	if err != nil || failed || s.aborted(w) {
 		return err
 	}
-	q := lookup{w: w, own: s.wasClean && w.TxStatus() == 'I'}
+	q := lookup{w: w, own: s.alone(w)}
 	if l.anonymous && l.unnamed != s.view {
 		if s.stmts[""] == nil {
 			s.stmts[""] = &prepared{st: judged{Statement: sqlparse.Statement{Text: "(unnamed prepared statement)"}, route: routeCount, why: "a statement prepared before the catalog changed"}}

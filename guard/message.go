@@ -22,6 +22,11 @@ func cut(body []byte) (s, rest []byte, ok bool) {
 	return body[:i], body[i+1:], true
 }
 
+// short is what the server tells a statement or a portal by: it cuts their names.
+func short[T string | []byte](name T) T { return name[:min(len(name), maxName)] }
+
+const maxName = 63 // NAMEDATALEN - 1
+
 func oid(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 
 func runeCount(s string) int { return utf8.RuneCountInString(s) }

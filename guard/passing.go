@@ -14,6 +14,14 @@ func (s *session) passes(st judged) bool {
 	return st.route == routeControl && s.tx == nil && !finishesPrepared(st.Verb)
 }
 
+// certain reports whether a statement is what the server has by that name, if it gets as far.
+func (s *session) certain(p *prepared) bool { return p.taken == 0 || p.taken == s.exchange }
+
+// passesBound is passes for a portal.
+func (s *session) passesBound(p *portal) bool {
+	return s.passes(p.st) && s.certain(p.prepared) && p.bound == s.exchange
+}
+
 // passing is the lone statement of a text that is known to pass, nil if there is none.
 // What is on its way is to be noted first.
 func (s *session) passing(text []byte) *judged {
@@ -42,26 +50,29 @@ func (s *session) endOfQuery() {
 	s.lingers = false
 }
 
-// passParse notes a Parse of what passes.
+// passParse notes a Parse of what passes: of the unnamed statement, which none can refuse.
 func (s *session) passParse(name, text, types []byte) bool {
-	if s.stmts[string(name)] != nil {
+	if len(name) > 0 || s.stmts[""] != nil {
 		return false
 	}
 	st := s.passing(text)
 	if st == nil {
 		return false
 	}
-	s.stmts[string(name)] = &prepared{st: *st, types: bytes.Clone(types)}
+	s.stmts[""] = &prepared{st: *st, types: bytes.Clone(types), taken: s.exchange}
 	return true
 }
 
 // passBind notes a Bind to what passes, or to what needs no guard in another's place.
 func (s *session) passBind(name, statement []byte) bool {
 	p := s.stmts[string(statement)]
-	if s.heldBind != nil || p != nil && !s.passes(p.st) {
+	if s.heldBind != nil || p != nil && !(s.passes(p.st) && s.certain(p)) {
 		return false
 	}
 	if old := s.portals[string(name)]; old != nil {
+		if old.waits() {
+			return false
+		}
 		old.close()
 		delete(s.portals, string(name))
 	}
@@ -74,7 +85,7 @@ func (s *session) passBind(name, statement []byte) bool {
 // passExecute notes an Execute of what passes.
 func (s *session) passExecute(name []byte) bool {
 	p := s.portals[string(name)]
-	if p == nil || s.heldBind != nil || !s.passes(p.st) {
+	if p == nil || s.heldBind != nil || !s.passesBound(p) {
 		return false
 	}
 	_ = s.afterControl(context.Background(), p.st, "", nil, false) // nothing was removed: it has nothing to fail at

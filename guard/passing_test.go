@@ -37,13 +37,15 @@ func TestWants_TransactionControl(t *testing.T) {
 	}
 	check('Q', "BEGIN\x00", false, 0) // ReadyForQuery will tell
 	check('Q', "COMMIT PREPARED 'x'\x00", true, 0)
+	check('P', "c\x00COMMIT\x00\x00\x00", true, 0) // a name may be taken
+	s.stmts["c"] = &prepared{st: v.cache.get([]byte("COMMIT")).stmts[0]}
 	for _, m := range []struct {
 		typ   byte
 		body  string
 		block int8
 	}{
 		{'P', "\x00BEGIN\x00\x00\x00", 0}, {'B', "\x00\x00\x00\x00\x00\x00\x00\x00", 0}, {'E', "\x00\x00\x00\x00\x00", 1},
-		{'P', "c\x00COMMIT\x00\x00\x00", 1}, {'B', "\x00c\x00\x00\x00\x00\x00\x00\x00", 1}, {'D', "P\x00", 1}, {'E', "\x00\x00\x00\x00\x00", -1},
+		{'B', "\x00c\x00\x00\x00\x00\x00\x00\x00", 1}, {'D', "P\x00", 1}, {'E', "\x00\x00\x00\x00\x00", -1},
 		{'B', "\x00other\x00\x00\x00\x00\x00\x00\x00", -1}, {'D', "P\x00", -1}, {'E', "\x00\x00\x00\x00\x00", -1}, {'S', "", -1},
 	} {
 		check(m.typ, m.body, false, m.block)

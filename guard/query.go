@@ -41,7 +41,7 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	}
 	// In the middle of a failed extended exchange the server discards it; in a
 	// failed block it refuses all but the end of the block.
-	if failed || w.TxStatus() == 'E' && !slices.ContainsFunc(a.stmts, func(st judged) bool { return st.route == routeControl }) {
+	if failed || s.aborted(w) && !slices.ContainsFunc(a.stmts, func(st judged) bool { return st.route == routeControl }) {
 		w.Forward()
 		return nil
 	}
@@ -51,7 +51,7 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	if told, err := s.misspelt(ctx, w, sql, a.stmts); told || err != nil {
 		return err
 	}
-	u := unrolled{s: s, w: w, block: s.inBlock(w), aborted: w.TxStatus() == 'E'}
+	u := unrolled{s: s, w: w, block: s.inBlock(w), aborted: s.aborted(w)}
 	for _, st := range a.stmts {
 		if err = u.statement(ctx, st); err != nil {
 			break

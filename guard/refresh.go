@@ -16,7 +16,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	if err != nil {
 		return err
 	}
-	if failed || w.TxStatus() == 'E' {
+	if failed || s.aborted(w) {
 		s.view = s.fallback()
 		return nil
 	}
@@ -24,7 +24,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		s.private = false
 		s.db.due.Store(true)
 	}
-	q := lookup{w: w, own: s.wasClean && w.TxStatus() == 'I'}
+	q := lookup{w: w, own: s.alone(w)}
 	first := s.db.view.Load() == nil
 	mine := false
 	if first { // nobody can judge without one

@@ -40,6 +40,7 @@ type session struct {
 
 	quiet    bool // the unnamed statement is one that needs no look at the catalog; see quiet
 	clean    bool // nothing was sent since the last Sync
+	hasRun   bool // something was executed since it, before the message under judgement
 	wasClean bool // clean, before the message under judgement
 	// block is what the messages since the last Sync did to the transaction block:
 	// 1 opened it, -1 ended it, 0 neither.
@@ -76,6 +77,7 @@ func (s *session) Wants(typ byte, body []byte) bool {
 		s.exchange++
 		s.block = 0
 	}
+	s.hasRun = s.ran == s.exchange
 	s.renew()
 	held := s.heldBind != nil // whatever comes, it goes first
 	if s.rules.off && s.tx == nil && !held {
@@ -105,10 +107,14 @@ func (s *session) concerns(typ byte, body []byte) bool {
 			s.quiet = sqlparse.Snapshotless(text)
 		}
 		s.prepared.seen(name, s.view)
-		return stale || s.wasClean && s.prepared.outdated(s.view) || s.stmts[string(name)] != nil || s.interesting(text) && !(whole && s.passParse(name, text, types))
+		return stale || s.wasClean && s.prepared.outdated(s.view) || s.stmts[string(short(name))] != nil || s.interesting(text) && !(whole && s.passParse(name, text, types))
 	case 'B':
 		p, rest, _ := cut(body)
-		st, _, _ := cut(rest)
+		st, _, whole := cut(rest)
+		if !whole {
+			return true
+		}
+		p, st = short(p), short(st)
 		if quiet := s.quiet && len(st) == 0; !quiet && (s.redefined || !s.private && s.stale() || s.prepared.outdated(s.view)) {
 			return true
 		}
@@ -116,6 +122,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 	case 'E':
 		s.ran = s.exchange
 		p, _, _ := cut(body)
+		p = short(p)
 		if s.tx != nil && s.tx.cursor || s.redefined || s.firstLook() {
 			return true
 		}
@@ -128,6 +135,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 			return false
 		}
 		name, _, _ := cut(body[1:])
+		name = short(name)
 		if p := s.portals[string(name)]; body[0] == 'P' {
 			return p != nil && (typ == 'C' || p.capturing())
 		}
@@ -191,6 +199,9 @@ var ambiguous = map[string]bool{
 // Message implements proxy.Session.
 func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []byte) error {
 	err := s.message(ctx, w, typ, body)
+	if errors.Is(err, proxy.ErrCopyIn) && typ == 'S' {
+		s.clean = false // the server ignores it
+	}
 	if err != nil {
 		s.leave()
 	}
@@ -281,7 +292,7 @@ func (s *session) Close() {
 
 // encoding is the session's client_encoding. Only after Quiesce.
 func (s *session) encoding(ctx context.Context, w proxy.Wire) (string, error) {
-	if !s.rules.whole || s.ran != s.exchange || w.TxStatus() == 'E' { // of keys it decides the form alone
+	if !s.rules.whole || s.ran != s.exchange || s.aborted(w) { // of keys it decides the form alone
 		return w.Parameter("client_encoding"), nil
 	}
 	rows, err := lookup{w: w}.Query(ctx, "SELECT pg_catalog.pg_client_encoding()")
@@ -291,10 +302,22 @@ func (s *session) encoding(ctx context.Context, w proxy.Wire) (string, error) {
 	return text(rows[0][0]), nil
 }
 
-// inBlock reports whether a transaction block is open. Only after Quiesce.
+// inBlock reports whether a transaction block is open. Where a Sync was ignored that
+// is not known, and evidence comes before whatever may commit. Only after Quiesce.
 func (s *session) inBlock(w proxy.Wire) bool {
-	return s.block > 0 || s.block == 0 && w.TxStatus() != 'I' && !s.lingers
+	return !w.Ignored() && (s.block > 0 || s.block == 0 && w.TxStatus() != 'I' && !s.lingers)
 }
+
+// aborted reports whether an open block has failed: ReadyForQuery says so, and nothing
+// was executed since, which would have failed but for what ends that. Only after a
+// Quiesce that reports no failure.
+func (s *session) aborted(w proxy.Wire) bool {
+	return w.TxStatus() == 'E' && !s.hasRun && !w.Ignored()
+}
+
+// alone reports whether what goes to the server now is in no transaction of the
+// client's. Only after Quiesce.
+func (s *session) alone(w proxy.Wire) bool { return s.wasClean && w.TxStatus() == 'I' && !w.Ignored() }
 
 // endsWith reports whether the next message that the server ends an implicit
 // transaction with ends one that is known here. Only after Quiesce.

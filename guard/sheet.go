@@ -50,7 +50,7 @@ func (s *session) wake(ctx context.Context, w proxy.Wire) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if failed || !s.wasClean || w.TxStatus() != 'I' {
+	if failed || !s.alone(w) {
 		w.Forward()
 		return false, nil
 	}

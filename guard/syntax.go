@@ -15,7 +15,7 @@ import (
 // client has been told, ReadyForQuery included. The others are its to judge one
 // by one. Only after Quiesce.
 func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts []judged) (told bool, err error) {
-	if len(stmts) < 2 || !s.wasClean || w.TxStatus() == 'E' || !slices.ContainsFunc(stmts, func(st judged) bool { return st.Verb == sqlparse.Unknown }) {
+	if len(stmts) < 2 || !s.wasClean || w.Ignored() || s.aborted(w) || !slices.ContainsFunc(stmts, func(st judged) bool { return st.Verb == sqlparse.Unknown }) {
 		return false, nil
 	}
 	block := w.TxStatus() == 'T'
