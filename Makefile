@@ -6,7 +6,7 @@ VCS     := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false
 BUILD   := -buildvcs=$(VCS)
 export CGO_ENABLED = 1
 
-.PHONY: help build demo test clients versions race soak load lint fuzz bench bench-quick big
+.PHONY: help build demo test clients versions race soak load lint fuzz bench bench-quick bench-curves big
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,16 +56,20 @@ fuzz: ## each fuzz target for FUZZTIME (10m)
 	@sh scripts/bootstrap run
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh scripts/fuzz
 
-bench: ## rowback against direct connections, pgbouncer and raw COPY, as ratios (BENCH_SECONDS a side, BENCH_CASE=regexp)
+bench: ## rowback against direct connections, pgbouncer and raw COPY, as ratios with their targets, in about 12 minutes (BENCH_CASE=regexp; BENCH_OUT=file or directory keeps a report)
 	@sh scripts/bootstrap bench
 	$(GO) build $(BUILD) -o bin/rowback ./cmd/rowback
-	$(GO) run $(BUILD) ./internal/bench -case '$(BENCH_CASE)'
-	$(GO) test $(BUILD) -run '^$$' -bench 'Scan_Select|Wants' ./sqlparse ./guard
+	GO='$(GO)' $(GO) run $(BUILD) ./internal/bench -limit 15m -case '$(BENCH_CASE)'
 
 bench-quick: ## the same in about two minutes: the cases that say most, one round
 	@sh scripts/bootstrap bench
 	$(GO) build $(BUILD) -o bin/rowback ./cmd/rowback
-	BENCH_ROUNDS=1 $(GO) run $(BUILD) ./internal/bench -case 'prepared -c 16|in a pipeline|[0-9] rows'
+	BENCH_ROUNDS=1 GO='$(GO)' $(GO) run $(BUILD) ./internal/bench -limit 3m -case 'prepared -c 16|in a pipeline|rows with cascades|restore of .*raw COPY$$|added at|connect'
+
+bench-curves: ## how the cost grows with sessions, statements, cascades, catalog and journal, in about 8 minutes (BENCH_OUT as above: joins that report)
+	@sh scripts/bootstrap bench
+	$(GO) build $(BUILD) -o bin/rowback ./cmd/rowback
+	GO='$(GO)' $(GO) run $(BUILD) ./internal/bench -curves -limit 9m -case '$(BENCH_CASE)'
 
 big: ## restore ROWS (10000000) rows while others write: time, memory, and how long these waited
 	@sh scripts/bootstrap test

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/rowback/rowback/catalog"
@@ -22,18 +23,23 @@ func BenchmarkWants_Bind(b *testing.B) {
 	benchWants(b, 'B', []byte("\x00stmt\x00\x00\x00\x00\x01\x00\x00\x00\x044242\x00\x00"))
 }
 
-func benchWants(b *testing.B, typ byte, body []byte) {
+func benchSession(b *testing.B) *session {
 	journal, err := journal.Open(b.Context(), b.TempDir(), journal.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer journal.Close()
+	b.Cleanup(func() { journal.Close() })
 	j, err := New(b.Context(), Options{Journal: journal})
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := j.Session(b.Context(), proxy.Info{Database: "bench"})
+	s := j.Session(b.Context(), proxy.Info{Database: "bench"}).(*session)
 	j.database("bench").view.Store(newView(&catalog.Snapshot{}))
+	return s
+}
+
+func benchWants(b *testing.B, typ byte, body []byte) {
+	s := benchSession(b)
 	if s.Wants(typ, body) {
 		b.Fatal("a plain message is wanted")
 	}
@@ -41,4 +47,35 @@ func benchWants(b *testing.B, typ byte, body []byte) {
 	for b.Loop() {
 		s.Wants(typ, body)
 	}
+}
+
+// What a DELETE costs that was seen before, up to the point where the guard knows
+// which table it is for: no more than this is the guard's own thinking.
+func BenchmarkVerdict_CachedDelete(b *testing.B) {
+	s := benchSession(b)
+	text := []byte("DELETE FROM orders WHERE id = 42")
+	body := append(bytes.Clone(text), 0)
+	w := settings{}
+	a, err := s.analyse(b.Context(), w, text)
+	if err != nil || len(a.stmts) != 1 || !s.Wants('Q', body) {
+		b.Fatalf("not seen as a DELETE: %v, %v", a, err)
+	}
+	s.targets.put(a.stmts[0], s, meaning{table: &catalog.Table{Name: "orders"}})
+	b.ReportAllocs()
+	for b.Loop() {
+		if !s.Wants('Q', body) {
+			b.Fatal("the guard does not want it")
+		}
+		a, err := s.analyse(b.Context(), w, text)
+		if err != nil || a.stmts[0].route != routeCapture || s.targets.get(a.stmts[0], s).table == nil {
+			b.Fatal("it is not known")
+		}
+	}
+}
+
+// settings is a wire of which only the settings are asked.
+type settings struct{ proxy.Wire }
+
+func (settings) Parameter(name string) string {
+	return map[string]string{"standard_conforming_strings": "on", "client_encoding": "UTF8"}[name]
 }

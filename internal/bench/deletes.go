@@ -19,14 +19,14 @@ const (
 )
 
 // deletes are autocommitted deletes of one row by key, synchronous_commit on.
-func deletes(l *lab) []*bench {
+func deletes(l *lab) []work {
 	// Each client has keys of its own.
 	script := filepath.Join(l.dir, "delete.sql")
 	text := fmt.Sprintf("\\set n :n + 1\n\\set id :n * %d + :client_id\nDELETE FROM %s WHERE id = :id;\n", clients, victims)
-	var cases []*bench
+	var cases []work
 	for _, protocol := range []string{"simple", "prepared"} {
 		cases = append(cases, &bench{
-			name: fmt.Sprintf("DELETE of one row, -M %s -c %d", protocol, clients), peer: "direct", setup: l.pgbenchTables,
+			name: fmt.Sprintf("DELETE of one row, -M %s -c %d", protocol, clients), peer: "direct", goal: atLeast(0.8), setup: l.pgbenchTables,
 			measure: func(ctx context.Context, ours bool) (sample, error) {
 				if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 					return sample{}, err
@@ -81,9 +81,9 @@ func (l *lab) deleted(ctx context.Context, rows, want int) error {
 const pipelined = 1000
 
 // pipelines are deletes of one row in one pipeline, one transaction.
-func pipelines(l *lab) []*bench {
-	return []*bench{{
-		name: fmt.Sprintf("DELETE of one row, %d in a pipeline", pipelined), peer: "direct", setup: l.pgbenchTables,
+func pipelines(l *lab) []work {
+	return []work{&bench{
+		name: fmt.Sprintf("DELETE of one row, %d in a pipeline", pipelined), peer: "direct", goal: atMost(1.3), setup: l.pgbenchTables,
 		measure: func(ctx context.Context, ours bool) (s sample, err error) {
 			if err := l.fill(ctx, pipelined); err != nil {
 				return s, err

@@ -1,18 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowback/rowback/internal/incident"
-	"github.com/rowback/rowback/journal"
 )
 
 // shop is the incident's database before it, and so the recovery database.
@@ -28,34 +26,62 @@ var cascade = []struct{ table, condition string }{
 
 // incidents are the incident's DELETE with its cascades, and the restore of the
 // same rows: in each round on fresh copies of the shop, one for each side.
-func incidents(l *lab) []*bench {
-	fresh := func(ctx context.Context, _ int) error {
+func incidents(l *lab) []work {
+	rows := incident.Published.Lost()
+	whole := &bench{name: fmt.Sprintf("DELETE of %d rows, whole rows kept", rows), peer: "direct", goal: atMost(2), before: l.freshShops}
+	whole.setup = func(ctx context.Context) error {
+		p, err := l.keepsRows(ctx)
+		if err != nil {
+			return err
+		}
+		whole.measure = func(ctx context.Context, ours bool) (sample, error) { return l.massDelete(ctx, ours, p) }
+		return l.shop(ctx)
+	}
+	lost := func(ctx context.Context, round int) error {
+		err := l.freshShops(ctx, round)
 		for _, ours := range []bool{false, true} {
-			err := l.execute(ctx, "postgres", "DROP DATABASE IF EXISTS "+shopOf(ours),
-				"CREATE DATABASE "+shopOf(ours)+" TEMPLATE "+shop+" STRATEGY file_copy")
-			if err != nil {
-				return err
+			if err == nil {
+				_, err = l.massDelete(ctx, ours, l.alert)
 			}
 		}
-		return nil
+		return err
 	}
-	rows := incident.Published.Lost()
-	return []*bench{
-		{name: fmt.Sprintf("DELETE of %d rows with cascades", rows), peer: "direct", setup: l.shop, before: fresh, measure: l.massDelete},
-		{
-			name: fmt.Sprintf("restore of %d rows", rows), peer: "raw COPY", setup: l.shop, measure: l.bringBack,
-			before: func(ctx context.Context, round int) error {
-				if err := fresh(ctx, round); err != nil {
-					return err
-				}
-				_, err := l.massDelete(ctx, false)
-				if err == nil {
-					_, err = l.massDelete(ctx, true)
-				}
-				return err
-			},
+	return []work{
+		&bench{
+			name: fmt.Sprintf("DELETE of %d rows with cascades", rows), peer: "direct", goal: atMost(1.3), setup: l.shop, before: l.freshShops,
+			measure: func(ctx context.Context, ours bool) (sample, error) { return l.massDelete(ctx, ours, l.alert) },
+		},
+		whole,
+		&bench{
+			name: fmt.Sprintf("restore of %d rows", rows), peer: "raw COPY", goal: atMost(1.25), setup: l.shop, before: lost,
+			measure: func(ctx context.Context, ours bool) (sample, error) { return l.bringBack(ctx, ours, l.rawCopy) },
+		},
+		&bench{
+			name: fmt.Sprintf("restore of %d rows", rows), peer: "row by row", goal: atLeast(30), rounds: 1, setup: l.shop, before: lost,
+			measure: func(ctx context.Context, ours bool) (sample, error) { return l.bringBack(ctx, ours, l.rowByRow) },
 		},
 	}
+}
+
+// keepsRows is a proxy like alert whose journal keeps whole rows.
+func (l *lab) keepsRows(ctx context.Context) (*proxyProcess, error) {
+	file := filepath.Join(l.dir, "rows.yaml")
+	if err := os.WriteFile(file, []byte("defaults: {capture: rows}\n"), 0o600); err != nil {
+		return nil, err
+	}
+	return l.startProxy(ctx, "alert", "--config", file)
+}
+
+// freshShops makes the copies of the shop anew.
+func (l *lab) freshShops(ctx context.Context, _ int) error {
+	for _, ours := range []bool{false, true} {
+		err := l.execute(ctx, "postgres", "DROP DATABASE IF EXISTS "+shopOf(ours),
+			"CREATE DATABASE "+shopOf(ours)+" TEMPLATE "+shop+" STRATEGY file_copy")
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // shop makes the incident's database, once.
@@ -77,10 +103,10 @@ func shopOf(ours bool) string {
 
 // massDelete causes the incident. The first statement, untimed, has the proxy
 // look at the new database.
-func (l *lab) massDelete(ctx context.Context, ours bool) (s sample, err error) {
+func (l *lab) massDelete(ctx context.Context, ours bool, proxy *proxyProcess) (s sample, err error) {
 	var through way = l.server
 	if ours {
-		through = l.alert
+		through = proxy
 	}
 	err = connected(ctx, through.URL(shopOf(ours)), func(conn *pgx.Conn) error {
 		if _, err := conn.Exec(ctx, "SELECT count(*) FROM orders"); err != nil {
@@ -92,92 +118,6 @@ func (l *lab) massDelete(ctx context.Context, ours bool) (s sample, err error) {
 		return err
 	})
 	return s, err
-}
-
-func (l *lab) bringBack(ctx context.Context, ours bool) (s sample, err error) {
-	if ours {
-		s, err = l.restore(ctx)
-	} else {
-		s, err = l.rawCopy(ctx)
-	}
-	if err != nil {
-		return s, err
-	}
-	return s, l.whole(ctx, shopOf(ours))
-}
-
-// restore is `rowback restore`, from its start to its end, with all its checks.
-func (l *lab) restore(ctx context.Context) (s sample, err error) {
-	id, err := l.lastEntry(ctx)
-	if err != nil {
-		return s, err
-	}
-	cmd := l.command(ctx, "restore", id, "--yes", "--output", "json", "--journal", l.alert.journal,
-		"--production", l.server.URL(shopOf(true)), "--recovery", l.server.URL(shop))
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	begun := time.Now()
-	if err := cmd.Run(); err != nil {
-		return s, fmt.Errorf("rowback restore: %w\n%s", err, &said)
-	}
-	return sample{int(incident.Published.Lost()), time.Since(begun)}, nil
-}
-
-// lastEntry is the newest deletion in the alerting proxy's journal.
-func (l *lab) lastEntry(ctx context.Context) (id string, err error) {
-	j, err := journal.Open(ctx, l.alert.journal, journal.Options{MustExist: true})
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, j.Close()) }()
-	for e, err := range j.Entries(ctx, journal.Filter{Outcome: journal.Committed, Kind: journal.Deletion}) {
-		if err != nil {
-			return "", err
-		}
-		return e.ID, nil
-	}
-	return "", errors.New("the journal is empty")
-}
-
-// rawCopy is the least that bringing the rows back can cost for one who knows
-// their keys already and checks nothing: COPY into COPY, triggers off, one transaction.
-func (l *lab) rawCopy(ctx context.Context) (s sample, err error) {
-	err = connected(ctx, l.server.URL(shop), func(from *pgx.Conn) error {
-		for _, c := range cascade {
-			known := fmt.Sprintf("CREATE TEMP TABLE lost_%s AS SELECT id FROM %s WHERE %s", c.table, c.table, c.condition)
-			if _, err := from.Exec(ctx, known); err != nil {
-				return err
-			}
-		}
-		return connected(ctx, l.server.URL(shopOf(false)), func(to *pgx.Conn) error {
-			begun := time.Now()
-			if _, err := to.Exec(ctx, "BEGIN; SET LOCAL session_replication_role = replica"); err != nil {
-				return err
-			}
-			for _, c := range cascade {
-				n, err := pipe(ctx, from, to, c.table)
-				if err != nil {
-					return err
-				}
-				s.done += n
-			}
-			_, err := to.Exec(ctx, "COMMIT")
-			s.took = time.Since(begun)
-			return err
-		})
-	})
-	return s, err
-}
-
-func pipe(ctx context.Context, from, to *pgx.Conn, table string) (rows int, err error) {
-	r, w := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		_, err := from.PgConn().CopyTo(ctx, w, fmt.Sprintf("COPY (SELECT * FROM %s JOIN lost_%s USING (id)) TO STDOUT", table, table))
-		done <- errors.Join(err, w.CloseWithError(err))
-	}()
-	tag, err := to.PgConn().CopyFrom(ctx, r, "COPY "+table+" FROM STDIN")
-	return int(tag.RowsAffected()), errors.Join(err, r.Close(), <-done)
 }
 
 // whole makes sure that the shop has its rows again.

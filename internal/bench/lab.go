@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -21,12 +22,16 @@ import (
 // lab is what is measured: one server, and proxies in front of it.
 type lab struct {
 	options
+	begun        time.Time
 	dir          string
 	server       *pgtest.Cluster
 	block, alert *proxyProcess
 	off          *proxyProcess // judges nothing
 	bouncer      *pooler.Pooler
 	made         map[string]bool // data sets, by name
+
+	proxies []*proxyProcess  // all that were started
+	poolers []*pooler.Pooler // likewise
 }
 
 // once makes a data set unless it is there.
@@ -39,7 +44,7 @@ func (l *lab) once(name string, do func() error) error {
 }
 
 func newLab(ctx context.Context, o options) (_ *lab, err error) {
-	l := &lab{options: o, made: map[string]bool{}}
+	l := &lab{options: o, begun: time.Now(), made: map[string]bool{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.close())
@@ -49,7 +54,8 @@ func newLab(ctx context.Context, o options) (_ *lab, err error) {
 		return nil, err
 	}
 	// A checkpoint in one side's turn and not in the other's would be noise.
-	settings := []string{"max_wal_size=8GB", "max_connections=300", "checkpoint_timeout=1h", "autovacuum=off", "shared_buffers=512MB"}
+	// pgbouncer keeps the server connections of those who have gone for a while.
+	settings := []string{"max_wal_size=8GB", fmt.Sprintf("max_connections=%d", 300+2*max(slices.Max(o.clients), mostIdle)), "checkpoint_timeout=1h", "autovacuum=off", "shared_buffers=512MB"}
 	if l.server, err = pgtest.Start(ctx, pgtest.Options{Settings: settings}); err != nil {
 		return nil, err
 	}
@@ -63,19 +69,27 @@ func newLab(ctx context.Context, o options) (_ *lab, err error) {
 		return nil, err
 	}
 	// In session mode, as clients of rowback have it: a server connection for each.
-	l.bouncer, err = pooler.Start(ctx, pooler.Options{Server: l.server.Addr(), Settings: []string{"max_client_conn = 2000", "default_pool_size = 2000"}})
+	l.bouncer, err = l.startPooler(ctx, "session")
 	return l, err
+}
+
+// startPooler starts a pgbouncer in front of the server.
+func (l *lab) startPooler(ctx context.Context, mode string, settings ...string) (*pooler.Pooler, error) {
+	settings = append([]string{"max_client_conn = 5000", "default_pool_size = 2500", "server_idle_timeout = 10"}, settings...)
+	p, err := pooler.Start(ctx, pooler.Options{Server: l.server.Addr(), Mode: mode, Settings: settings})
+	if err == nil {
+		l.poolers = append(l.poolers, p)
+	}
+	return p, err
 }
 
 func (l *lab) close() error {
 	var errs []error
-	for _, p := range []*proxyProcess{l.block, l.alert, l.off} {
-		if p != nil {
-			errs = append(errs, p.stop())
-		}
+	for _, p := range l.proxies {
+		errs = append(errs, p.stop())
 	}
-	if l.bouncer != nil {
-		errs = append(errs, l.bouncer.Stop())
+	for _, p := range l.poolers {
+		errs = append(errs, p.Stop())
 	}
 	if l.server != nil {
 		errs = append(errs, l.server.Stop())
@@ -89,24 +103,25 @@ type proxyProcess struct {
 	process       *child.Process
 }
 
-// startProxy returns when the proxy accepts connections.
-func (l *lab) startProxy(ctx context.Context, mode string) (*proxyProcess, error) {
-	p := &proxyProcess{journal: filepath.Join(l.dir, mode)}
-	cmd := l.command(context.Background(), "proxy", "--listen", "127.0.0.1:0", "--upstream", l.server.Addr(),
-		"--journal", p.journal, "--mode", mode, "--threshold", "1000", "--admin", "off")
+// startProxy returns when the proxy accepts connections. A flag among more takes the place of the same before it.
+func (l *lab) startProxy(ctx context.Context, mode string, more ...string) (*proxyProcess, error) {
+	p := &proxyProcess{journal: filepath.Join(l.dir, fmt.Sprintf("journal-%d", len(l.proxies)))}
+	cmd := l.command(context.Background(), append([]string{"proxy", "--listen", "127.0.0.1:0", "--upstream", l.server.Addr(),
+		"--journal", p.journal, "--mode", mode, "--threshold", "1000", "--admin", "off"}, more...)...)
 	said := newAnnouncement()
 	cmd.Stderr = said
 	var err error
 	if p.process, err = child.Start(cmd, syscall.SIGTERM); err != nil {
 		return nil, err
 	}
+	l.proxies = append(l.proxies, p)
 	select {
 	case p.addr = <-said.addr:
 		return p, nil
 	case <-p.process.Done():
 		return nil, fmt.Errorf("rowback proxy has ended:\n%s", said.early)
 	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), p.stop())
+		return nil, ctx.Err()
 	}
 }
 
@@ -138,7 +153,17 @@ func (p *proxyProcess) URL(database string) string {
 
 // times is the processor time that the peer's proxy, and ours, have used.
 func (l *lab) times() (peer, ours time.Duration) {
-	return processorTime(l.bouncer.PID()) + processorTime(l.off.process.PID()), processorTime(l.block.process.PID()) + processorTime(l.alert.process.PID())
+	for _, p := range l.poolers {
+		peer += processorTime(p.PID())
+	}
+	for _, p := range l.proxies {
+		if used := processorTime(p.process.PID()); p == l.off {
+			peer += used
+		} else {
+			ours += used
+		}
+	}
+	return peer, ours
 }
 
 // connected runs f with a connection.

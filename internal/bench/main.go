@@ -9,18 +9,10 @@ import (
 	"os/signal"
 	"regexp"
 	"slices"
-	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
-
-// options of a run.
-type options struct {
-	rowback string // the binary
-	only    *regexp.Regexp
-	rounds  int
-	seconds int
-}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -37,46 +29,91 @@ func run(ctx context.Context) (err error) {
 	only := ""
 	flag.StringVar(&o.rowback, "rowback", "bin/rowback", "the `binary` to measure")
 	flag.StringVar(&only, "case", "", "only the cases whose name matches this `regexp`")
+	flag.BoolVar(&o.curves, "curves", false, "how the cost grows, in place of the comparisons")
+	flag.DurationVar(&o.limit, "limit", 0, "begin no case after this `time`; 0: no limit")
 	flag.Parse()
 	if o.only, err = regexp.Compile(only); err != nil {
 		return err
 	}
-	if o.seconds, err = number("BENCH_SECONDS", 2); err != nil {
+	if err := o.environment(); err != nil {
 		return err
 	}
-	if o.rounds, err = number("BENCH_ROUNDS", 3); err != nil {
-		return err
-	}
-	begun := time.Now()
 	l, err := newLab(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	t := newTable(os.Stdout)
-	t.heading(o)
-	for _, b := range slices.Concat(selects(l), updates(l), deletes(l), pipelines(l), incidents(l)) {
-		if !o.only.MatchString(b.name) {
-			continue
-		}
-		if err := b.run(ctx, l); err != nil {
-			return fmt.Errorf("%s: %w", b.name, err)
-		}
-		t.row(b)
+	into, err := l.newReport(ctx)
+	if err != nil {
+		return err
 	}
-	t.ending(time.Since(begun))
-	return nil
+	if o.curves {
+		err = l.draw(ctx, into)
+	} else {
+		err = l.compare(ctx, into)
+	}
+	return errors.Join(err, into.write(o.out))
 }
 
-// number is a positive number from the environment.
-func number(name string, otherwise int) (int, error) {
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise, nil
+// compare runs all cases. One that fails is reported, and the next one runs.
+func (l *lab) compare(ctx context.Context, into *report) error {
+	t := newTable(os.Stdout)
+	t.heading(l.options)
+	into.Results = nil
+	err := l.each(ctx, slices.Concat(selects(l), updates(l), streams(l), latencies(l), connects(l), memories(l), deletes(l), pipelines(l),
+		incidents(l), diffs(l), bigDeletes(l), runaways(l), verdicts(l)), func(w work) error {
+		results, err := w.run(ctx, l)
+		if err != nil {
+			results = []result{{Name: w.title(), Problem: l.inWords(err)}}
+		}
+		for _, r := range results {
+			t.row(r)
+		}
+		into.Results = append(into.Results, results...)
+		return err
+	})
+	t.ending(into.Results, time.Since(l.begun))
+	return err
+}
+
+// patience bounds a case: one that hangs is not to stop the others.
+const patience = 5 * time.Minute
+
+// each does what is chosen of some work until the time is up.
+func (l *lab) each(ctx context.Context, all []work, do func(work) error) error {
+	var failed []error
+	for _, w := range all {
+		if !l.only.MatchString(w.title()) {
+			continue
+		}
+		if l.limit > 0 && time.Since(l.begun) > l.limit {
+			failed = append(failed, fmt.Errorf("%s: not run, %v are over", w.title(), l.limit))
+			continue
+		}
+		if err := do(&bounded{w}); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", w.title(), err))
+		}
+		if err := ctx.Err(); err != nil {
+			return errors.Join(append(failed, err)...)
+		}
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%s=%s is not a positive number", name, text)
+	return errors.Join(failed...)
+}
+
+// bounded is work that ends.
+type bounded struct{ work }
+
+func (b *bounded) run(ctx context.Context, l *lab) ([]result, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return b.work.run(ctx, l)
+}
+
+// inWords is the first line of an error, without this machine's paths: it goes into reports.
+func (l *lab) inWords(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	for _, dir := range []string{l.dir, l.server.Dir, os.TempDir()} {
+		line = strings.ReplaceAll(line, dir, "…")
 	}
-	return n, nil
+	return line
 }

@@ -7,10 +7,31 @@ import (
 	"time"
 )
 
+// work is something to measure, which gives some lines of the report.
+type work interface {
+	title() string
+	run(ctx context.Context, l *lab) ([]result, error)
+}
+
+// other is work that is no comparison of rates.
+type other struct {
+	name string
+	do   func(ctx context.Context) ([]result, error)
+}
+
+func (o *other) title() string { return o.name }
+
+func (o *other) run(ctx context.Context, _ *lab) ([]result, error) { return o.do(ctx) }
+
 // bench is one case: a piece of work done both ways, several times in turn.
 type bench struct {
 	name string
 	peer string // what the work is compared with
+	// goal for the ratio: of rates where it is a least, of times where it is a most.
+	goal goal
+	cpu  goal // for that of the proxies' processor times: a line of its own
+	// rounds, where it is too long for all of them; 0: as many as the rest.
+	rounds int
 	// setup makes the data, untimed.
 	setup func(context.Context) error
 	// measure does it once, straight or with rowback.
@@ -31,23 +52,29 @@ type sample struct {
 // rate is per second.
 func (s sample) rate() float64 { return float64(s.done) / s.took.Seconds() }
 
-func (b *bench) run(ctx context.Context, l *lab) error {
+func (b *bench) title() string { return b.name + ", " + b.peer }
+
+func (b *bench) run(ctx context.Context, l *lab) ([]result, error) {
 	if err := b.setup(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	for round := range l.rounds {
+	rounds := l.rounds
+	if b.rounds > 0 {
+		rounds = min(rounds, b.rounds)
+	}
+	for round := range rounds {
 		if b.before != nil {
 			if err := b.before(ctx, round); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		for turn := range 2 {
 			if err := b.side(ctx, l, turn != round%2); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return nil
+	return b.results(), nil
 }
 
 func (b *bench) side(ctx context.Context, l *lab, ours bool) error {
@@ -68,23 +95,40 @@ func (b *bench) side(ctx context.Context, l *lab, ours bool) error {
 	return nil
 }
 
-// ratios are our rate to the peer's, of each round, in order of size.
+func (b *bench) results() []result {
+	r := result{Name: b.name, Peer: b.peer, Unit: "/s", Peers: rate(b.peers), Ours: rate(b.ours), Figure: rateRatio,
+		PeersCPU: each(b.peersCPU, b.peers), OursCPU: each(b.oursCPU, b.ours)}
+	if b.goal.sign == "≤" {
+		r.Figure = timeRatio
+	}
+	out := []result{r.figures(b.ratios(), b.goal)}
+	if b.cpu.sign != "" && r.PeersCPU > 0 && r.OursCPU > 0 {
+		c := result{Name: b.name, Peer: b.peer, Unit: "µs", Peers: r.PeersCPU, Ours: r.OursCPU, Figure: cpuRatio}
+		out = append(out, c.figures([]float64{r.OursCPU / r.PeersCPU}, b.cpu))
+	}
+	return out
+}
+
+// ratios are our rate to the peer's, or our time, of each round.
 func (b *bench) ratios() []float64 {
 	var r []float64
 	for i, s := range b.ours {
-		r = append(r, s.rate()/b.peers[i].rate())
+		ratio := s.rate() / b.peers[i].rate()
+		if b.goal.sign == "≤" {
+			ratio = 1 / ratio
+		}
+		r = append(r, ratio)
 	}
-	slices.Sort(r)
 	return r
 }
 
-// each is a proxy's processor time for each thing done.
-func each(cpu time.Duration, samples []sample) time.Duration {
+// each is a proxy's processor time for each thing done, µs.
+func each(cpu time.Duration, samples []sample) float64 {
 	n := 0
 	for _, s := range samples {
 		n += s.done
 	}
-	return cpu / time.Duration(n)
+	return float64(cpu) / float64(time.Microsecond) / float64(n)
 }
 
 // rate is the middle one of several.

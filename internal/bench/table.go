@@ -12,26 +12,53 @@ type table struct{ w io.Writer }
 
 func newTable(w io.Writer) *table { return &table{w} }
 
+const legend = "rate: rowback's rate to its peer's; time: its time to its peer's; cpu: its proxy's processor time for each to the peer's; else a unit. " +
+	"min, median, max: of the rounds; a target is met by the median."
+
 func (t *table) heading(o options) {
-	fmt.Fprintf(t.w, "%d rounds, both sides in each, %d s a side where it is a matter of time; %s/%s, %d cores.\n",
-		o.rounds, o.seconds, runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
-	fmt.Fprintf(t.w, "ratio: rowback's rate to its peer's (1.00: as fast). cpu: the proxy's processor time for each, the peer's and rowback's.\n\n")
-	fmt.Fprintf(t.w, "%-38s %-14s %10s %10s   %5s %5s %5s   %9s %9s\n", "", "peer", "peer/s", "rowback/s", "min", "ratio", "max", "peer cpu", "cpu")
+	fmt.Fprintf(t.w, "%d rounds, both sides in each, %d s a side where it is a matter of time; %s/%s, %d cores.\n%s\n\n",
+		o.rounds, o.seconds, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), legend)
+	fmt.Fprintf(t.w, "%-46s %-16s %10s %10s %-4s  %7s %7s %7s %-5s  %9s %9s  %-8s %s\n",
+		"", "peer", "peer", "rowback", "", "min", "median", "max", "", "peer cpu", "cpu", "target", "")
 }
 
-func (t *table) row(b *bench) {
-	r := b.ratios()
-	fmt.Fprintf(t.w, "%-38s %-14s %10.0f %10.0f   %5.2f %5.2f %5.2f   %9s %9s\n",
-		b.name, b.peer, rate(b.peers), rate(b.ours), r[0], r[len(r)/2], r[len(r)-1], cpu(b.peersCPU, b.peers), cpu(b.oursCPU, b.ours))
-}
-
-func cpu(used time.Duration, samples []sample) string {
-	if used == 0 {
-		return "-"
+func (t *table) row(r result) {
+	if r.Problem != "" {
+		fmt.Fprintf(t.w, "%-46s not measured: %s\n", r.Name, r.Problem)
+		return
 	}
-	return fmt.Sprintf("%.1f µs", float64(each(used, samples))/float64(time.Microsecond))
+	peers := amount(r.Peers)
+	if r.Peer == "" {
+		peers = ""
+	}
+	fmt.Fprintf(t.w, "%-46s %-16s %10s %10s %-4s  %7s %7s %7s %-5s  %9s %9s  %-8s %s\n",
+		r.Name, r.Peer, peers, amount(r.Ours), r.Unit, figure(r.Min), figure(r.Median), figure(r.Max), r.Figure, cpu(r.PeersCPU), cpu(r.OursCPU), r.Target, r.verdict())
 }
 
-func (t *table) ending(took time.Duration) {
-	fmt.Fprintf(t.w, "\n%.0f seconds in all.\n", took.Seconds())
+// figure has two digits where a ratio needs them.
+func figure(x float64) string {
+	if x > -1000 && x < 1000 {
+		return fmt.Sprintf("%.2f", x)
+	}
+	return amount(x)
+}
+
+func cpu(µs float64) string {
+	if µs == 0 {
+		return ""
+	}
+	return amount(µs) + " µs"
+}
+
+func (t *table) ending(results []result, took time.Duration) {
+	met, missed := 0, 0
+	for _, r := range results {
+		switch r.verdict() {
+		case "met":
+			met++
+		case "missed":
+			missed++
+		}
+	}
+	fmt.Fprintf(t.w, "\n%d targets met, %d missed. %.0f seconds in all.\n", met, missed, took.Seconds())
 }

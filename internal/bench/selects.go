@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+// against is a piece of work of pgbench's, through us and another way.
+func (l *lab) against(name, peer string, between way, clients int, args ...string) *bench {
+	return &bench{
+		name: name, peer: peer, setup: l.pgbenchTables,
+		measure: func(ctx context.Context, ours bool) (sample, error) {
+			through := between
+			if ours {
+				through = l.block
+			}
+			return l.pgbench(ctx, through, clients, args...)
+		},
+	}
+}
+
+// selects are reads by key, which the guard has nothing to do with: pgbench -S.
+func selects(l *lab) (cases []work) {
+	for _, protocol := range []string{"simple", "prepared"} {
+		for _, clients := range l.clients {
+			b := l.against(fmt.Sprintf("SELECT by key, -M %s -c %d", protocol, clients), "pgbouncer", l.bouncer, clients, "-S", "-M", protocol)
+			if b.goal, b.cpu = atLeast(1), atMost(1); clients < 16 {
+				b.cpu = atMost(1.2)
+			}
+			cases = append(cases, b)
+		}
+		name := fmt.Sprintf("SELECT by key, -M %s -c 16", protocol)
+		cases = append(cases,
+			l.against(name, "direct", l.server, 16, "-S", "-M", protocol),
+			l.against(name, "mode off", l.off, 16, "-S", "-M", protocol)) // what judging costs a statement that removes nothing
+	}
+	return cases
+}
+
+// updates are pgbench's own transactions, TPC-B: BEGIN, four statements that write, a read, END.
+func updates(l *lab) []work {
+	b := l.against("pgbench TPC-B, -M prepared -c 16", "pgbouncer", l.bouncer, 16, "-M", "prepared")
+	b.goal = atLeast(1)
+	return []work{b}
+}
