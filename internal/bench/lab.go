@@ -75,7 +75,7 @@ func newLab(ctx context.Context, o options) (_ *lab, err error) {
 
 // startPooler starts a pgbouncer in front of the server.
 func (l *lab) startPooler(ctx context.Context, mode string, settings ...string) (*pooler.Pooler, error) {
-	settings = append([]string{"max_client_conn = 5000", "default_pool_size = 2500", "server_idle_timeout = 10"}, settings...)
+	settings = append([]string{"max_client_conn = 5000", "default_pool_size = 2500", "server_idle_timeout = 60"}, settings...)
 	p, err := pooler.Start(ctx, pooler.Options{Server: l.server.Addr(), Mode: mode, Settings: settings})
 	if err == nil {
 		l.poolers = append(l.poolers, p)

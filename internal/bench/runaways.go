@@ -93,7 +93,7 @@ func (l *lab) touched(ctx context.Context) (n int64, err error) {
 	err = connected(ctx, l.server.URL(pgbenchDatabase), func(conn *pgx.Conn) error {
 		for {
 			others := 0
-			err := conn.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'").Scan(&others)
+			err := conn.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%' || $1 || '%' AND pid <> pg_backend_pid()", large).Scan(&others)
 			if err != nil {
 				return err
 			}
