@@ -62,10 +62,12 @@ func (l *lab) compare(ctx context.Context, into *report) error {
 	into.Results = nil
 	err := l.each(ctx, slices.Concat(selects(l), updates(l), streams(l), latencies(l), connects(l), memories(l), deletes(l), pipelines(l),
 		incidents(l), diffs(l), bigDeletes(l), runaways(l), verdicts(l)), func(w work) error {
+		begun := time.Now()
 		results, err := w.run(ctx, l)
 		if err != nil {
 			results = []result{{Name: w.title(), Problem: l.inWords(err)}}
 		}
+		results[0].Took = time.Since(begun).Seconds()
 		for _, r := range results {
 			t.row(r)
 		}
@@ -77,7 +79,7 @@ func (l *lab) compare(ctx context.Context, into *report) error {
 }
 
 // patience bounds a case: one that hangs is not to stop the others.
-const patience = 5 * time.Minute
+const patience = 3 * time.Minute
 
 // each does what is chosen of some work until the time is up.
 func (l *lab) each(ctx context.Context, all []work, do func(work) error) error {

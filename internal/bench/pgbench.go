@@ -18,10 +18,11 @@ var (
 )
 
 // A crowd of clients has so many transactions a second and client: pgbench's time
-// begins before they are connected, and would be over by then.
+// begins before they are connected, and would be over by then. They are enough for
+// what a new server process does once not to be most of it.
 const (
 	manyClients = 500
-	inACrowd    = 15
+	inACrowd    = 50
 )
 
 // pgbench runs pgbench for the time of one side and reads what it says.

@@ -30,7 +30,8 @@ type result struct {
 	PeersCPU float64 `json:"peers_cpu_us,omitempty"`
 	OursCPU  float64 `json:"ours_cpu_us,omitempty"`
 	Target   string  `json:"target,omitempty"`
-	Met      *bool   `json:"met,omitempty"` // nil: no target, or not measured
+	Met      *bool   `json:"met,omitempty"`          // nil: no target, or not measured
+	Took     float64 `json:"took_seconds,omitempty"` // the whole case, on its first line
 	// Problem is why there are no figures.
 	Problem string `json:"problem,omitempty"`
 }

@@ -18,8 +18,8 @@ const legend = "rate: rowback's rate to its peer's; time: its time to its peer's
 func (t *table) heading(o options) {
 	fmt.Fprintf(t.w, "%d rounds, both sides in each, %d s a side where it is a matter of time; %s/%s, %d cores.\n%s\n\n",
 		o.rounds, o.seconds, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), legend)
-	fmt.Fprintf(t.w, "%-46s %-16s %10s %10s %-4s  %7s %7s %7s %-5s  %9s %9s  %-8s %s\n",
-		"", "peer", "peer", "rowback", "", "min", "median", "max", "", "peer cpu", "cpu", "target", "")
+	fmt.Fprintf(t.w, "%-46s %-16s %10s %10s %-4s  %7s %7s %7s %-5s  %9s %9s  %-8s %-6s %s\n",
+		"", "peer", "peer", "rowback", "", "min", "median", "max", "", "peer cpu", "cpu", "target", "", "took")
 }
 
 func (t *table) row(r result) {
@@ -27,12 +27,16 @@ func (t *table) row(r result) {
 		fmt.Fprintf(t.w, "%-46s not measured: %s\n", r.Name, r.Problem)
 		return
 	}
+	took := ""
+	if r.Took > 0 {
+		took = fmt.Sprintf("%.0f s", r.Took)
+	}
 	peers := amount(r.Peers)
 	if r.Peer == "" {
 		peers = ""
 	}
-	fmt.Fprintf(t.w, "%-46s %-16s %10s %10s %-4s  %7s %7s %7s %-5s  %9s %9s  %-8s %s\n",
-		r.Name, r.Peer, peers, amount(r.Ours), r.Unit, figure(r.Min), figure(r.Median), figure(r.Max), r.Figure, cpu(r.PeersCPU), cpu(r.OursCPU), r.Target, r.verdict())
+	fmt.Fprintf(t.w, "%-46s %-16s %10s %10s %-4s  %7s %7s %7s %-5s  %9s %9s  %-8s %-6s %s\n",
+		r.Name, r.Peer, peers, amount(r.Ours), r.Unit, figure(r.Min), figure(r.Median), figure(r.Max), r.Figure, cpu(r.PeersCPU), cpu(r.OursCPU), r.Target, r.verdict(), took)
 }
 
 // figure has two digits where a ratio needs them.

@@ -59,7 +59,7 @@ func SVG(c Chart) (string, error) {
 	text := func(x, y float64, anchor, style, s string) {
 		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="%s"%s>%s</text>`, x, y, anchor, style, html.EscapeString(s))
 	}
-	text(left, 22, "start", ` font-size="15" font-weight="bold"`, c.Title)
+	text(left, 16, "start", ` font-size="15" font-weight="bold"`, c.Title)
 	for _, t := range x.ticks() {
 		fmt.Fprintf(&b, `<path d="M%.1f %dV%d" stroke="#d0d7de"/>`, x.at(t), top, bottom)
 		text(x.at(t), bottom+18, "middle", "", short(t))
@@ -69,7 +69,7 @@ func SVG(c Chart) (string, error) {
 		text(left-8, y.at(t)+4, "end", "", short(t))
 	}
 	text((left+right)/2, bottom+40, "middle", "", c.X)
-	text(left, top-5, "end", "", c.Y)
+	text(left, top-8, "end", "", c.Y)
 	for i, l := range c.Lines {
 		colour := colours[i%len(colours)]
 		var points []string
