@@ -16,7 +16,7 @@
 //
 // BENCH_SECONDS is how long each side of a timed case runs in each round (default
 // 2), BENCH_ROUNDS how many rounds there are (3), BENCH_CLIENTS how many clients
-// read by key (1,16,100,1000), BENCH_COPY_MIB the size of a COPY (256), BENCH_BIG the
+// read by key (1,16,100; 1000 takes minutes a side on two cores), BENCH_COPY_MIB the size of a COPY (256), BENCH_BIG the
 // rows of the large DELETE (1000000). BENCH_OUT is a file or a directory for the
 // report, as JSON and HTML; -curves joins its plots to the report of the same commit.
 package main

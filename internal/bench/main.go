@@ -79,7 +79,7 @@ func (l *lab) compare(ctx context.Context, into *report) error {
 }
 
 // patience bounds a case: one that hangs is not to stop the others.
-const patience = 3 * time.Minute
+const patience = 5 * time.Minute
 
 // each does what is chosen of some work until the time is up.
 func (l *lab) each(ctx context.Context, all []work, do func(work) error) error {

@@ -18,11 +18,11 @@ var (
 )
 
 // A crowd of clients has so many transactions a second and client: pgbench's time
-// begins before they are connected, and would be over by then. They are enough for
-// what a new server process does once not to be most of it.
+// begins before they are connected, and may be over by then. What a new server
+// process does once is in it: rowback's clients have new ones, pgbouncer's do not.
 const (
-	manyClients = 500
-	inACrowd    = 50
+	manyClients = 100
+	inACrowd    = 200
 )
 
 // pgbench runs pgbench for the time of one side and reads what it says.
