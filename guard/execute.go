@@ -18,6 +18,9 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 	if ok && p == nil && s.tx != nil && s.tx.cursor { // bound before what it calls was changed
 		p = &portal{prepared: &prepared{st: judged{Statement: sqlparse.Statement{Text: "(portal " + strconv.Quote(string(name)) + ")"}, route: routeCount, why: "a portal while a cursor is open that may delete"}}}
 	}
+	if ok && p == nil && !ascii(name) {
+		p = &portal{prepared: &prepared{st: judged{Statement: sqlparse.Statement{Text: "(portal " + strconv.Quote(string(name)) + ")"}, route: routeCount, why: "a portal whose name is not ASCII"}}}
+	}
 	if !ok || len(rest) != 4 || p == nil {
 		w.Forward()
 		return nil

@@ -3,8 +3,10 @@ package guard
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/rowback/rowback/proxy"
+	"github.com/rowback/rowback/sqlparse"
 )
 
 // prepared is a prepared statement of the client's that needs the guard. Under
@@ -125,6 +127,14 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		return unlessFailed(err)
 	}
 	p := s.stmts[short(stmt)]
+	switch {
+	case p == nil && !ascii(stmt):
+		p = &prepared{st: judged{Statement: sqlparse.Statement{Text: "(prepared statement " + strconv.Quote(stmt) + ")"}, route: routeCount, why: "a prepared statement whose name is not ASCII"}}
+	case p != nil && p.st.route == routeCapture && !ascii(name): // under another name the client would see what is captured
+		counted := *p
+		counted.st.route, counted.st.why = routeCount, "a portal whose name is not ASCII"
+		p = &counted
+	}
 	if p == nil {
 		w.Forward()
 		return nil

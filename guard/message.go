@@ -27,6 +27,17 @@ func short[T string | []byte](name T) T { return name[:min(len(name), maxName)] 
 
 const maxName = 63 // NAMEDATALEN - 1
 
+// ascii reports whether a name is the same in every encoding. The server converts others
+// before it compares them, and cuts them then: what they stand for is not known here.
+func ascii[T string | []byte](name T) bool {
+	for i := range len(name) {
+		if name[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
 func oid(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 
 func runeCount(s string) int { return utf8.RuneCountInString(s) }

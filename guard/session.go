@@ -118,12 +118,15 @@ func (s *session) concerns(typ byte, body []byte) bool {
 		if quiet := s.quiet && len(st) == 0; !quiet && (s.redefined || !s.private && s.stale() || s.prepared.outdated(s.view)) {
 			return true
 		}
+		if !ascii(st) || !ascii(p) {
+			return true
+		}
 		return (s.stmts[string(st)] != nil || s.portals[string(p)] != nil) && !s.passBind(p, st)
 	case 'E':
 		s.ran = s.exchange
 		p, _, _ := cut(body)
 		p = short(p)
-		if s.tx != nil && s.tx.cursor || s.redefined || s.firstLook() {
+		if s.tx != nil && s.tx.cursor || s.redefined || s.firstLook() || !ascii(p) {
 			return true
 		}
 		return s.portals[string(p)] != nil && !s.passExecute(p)

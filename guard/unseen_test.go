@@ -20,9 +20,11 @@ func TestUnseen_NothingIsRemovedWithoutEvidence(t *testing.T) {
 	all := func(portal string) messages { return execute(portal, 0) }
 	copied := cat(pbe("COPY tree FROM STDIN"), syncMsg, messages{&pgproto3.CopyDone{}})
 	for name, ms := range map[string]messages{
-		"statement names that the server cuts": cat(parse(long+"1", del), syncMsg, bind("", long+"2"), all(""), syncMsg),
-		"portal names that the server cuts":    cat(parse("d", del), bind(long+"1", "d"), all(long+"2"), syncMsg),
-		"names longer than a look":             cat(parse(huge, del), syncMsg, bind(huge, huge), all(huge), syncMsg),
+		"statement names that the server cuts":   cat(parse(long+"1", del), syncMsg, bind("", long+"2"), all(""), syncMsg),
+		"portal names that the server cuts":      cat(parse("d", del), bind(long+"1", "d"), all(long+"2"), syncMsg),
+		"a statement's name in another encoding": cat(q("SET client_encoding = LATIN1"), parse("\xe9", del), syncMsg, q("SET client_encoding = UTF8"), bind("", "é"), all(""), syncMsg),
+		"a portal's name in another encoding":    cat(parse("d", del), q("BEGIN; SET client_encoding = LATIN1"), bind("\xe9", "d"), syncMsg, q("SET client_encoding = UTF8"), all("é"), syncMsg, q("COMMIT")),
+		"names longer than a look":               cat(parse(huge, del), syncMsg, bind(huge, huge), all(huge), syncMsg),
 
 		"BEGIN whose name was taken":               cat(parse("c", "SELECT 1"), syncMsg, parse("c", "BEGIN"), syncMsg, bind("", "c"), all(""), pbe(del), syncMsg),
 		"BEGIN that was discarded":                 cat(parse("c", "SELECT 1"), syncMsg, pbe("SELECT 1/0"), parse("c", "BEGIN"), syncMsg, bind("", "c"), all(""), pbe(del), syncMsg),
@@ -62,7 +64,13 @@ func TestUnseen_NothingIsRemovedWithoutEvidence(t *testing.T) {
 					continue
 				}
 				e.look()
-				equal(t, "journalled", e.journalled(), gone)
+				if strings.Contains(name, "encoding") { // counted, without keys
+					if es := e.entries(journal.Filter{Outcome: journal.Committed}); len(gone) != 5 || len(es) != 1 || es[0].Rows != 5 {
+						t.Errorf("gone %v, entries %+v", gone, es)
+					}
+				} else {
+					equal(t, "journalled", e.journalled(), gone)
+				}
 				if doubt := e.entries(journal.Filter{Outcome: journal.InDoubt}); len(doubt) > 0 {
 					t.Errorf("in doubt: %+v", doubt)
 				}
