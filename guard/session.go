@@ -185,10 +185,12 @@ func (s *session) interesting(text []byte) bool {
 // analyse parses a query text as this session's server will. What a backslash
 // means there may hang on a SET that is still on its way.
 func (s *session) analyse(ctx context.Context, w proxy.Wire, text []byte) (*analysis, error) {
-	if bytes.IndexByte(text, '\\') >= 0 {
-		if _, err := w.Quiesce(ctx); err != nil {
-			return nil, err
+	if bytes.IndexByte(text, '\\') < 0 {
+		if a := s.view.cache.get(text); a != nil {
+			return s.withCursors(ctx, w, s.policed(a))
 		}
+	} else if _, err := w.Quiesce(ctx); err != nil {
+		return nil, err
 	}
 	backslash := w.Parameter("standard_conforming_strings") != "on" || ambiguous[w.Parameter("client_encoding")]
 	return s.withCursors(ctx, w, s.policed(s.view.analyse(string(text), backslash)))
