@@ -192,7 +192,7 @@ func (s *session) rebind(ctx context.Context, w proxy.Wire, name string, body []
 	if err != nil {
 		return false, err
 	}
-	if failed || s.aborted(w) {
+	if failed {
 		w.Forward()
 		return false, nil
 	}

@@ -38,6 +38,7 @@ func TestUnseen_NothingIsRemovedWithoutEvidence(t *testing.T) {
 		"ROLLBACK of a failed block":                   cat(q("BEGIN"), q("SELECT 1/0"), pbe("ROLLBACK"), pbe(del), syncMsg),
 		"ROLLBACK of a failed block, then Query":       cat(q("BEGIN"), q("SELECT 1/0"), pbe("ROLLBACK"), q(del)),
 		"ROLLBACK TO in a failed block":                cat(q("BEGIN"), q("SAVEPOINT a"), q("SELECT 1/0"), pbe("ROLLBACK TO a"), pbe(del), syncMsg, q("COMMIT")),
+		"ROLLBACK TO in the portal of what failed":     cat(parse("d", del), parse("x", "DELETE FROM plain WHERE id = 20 AND 1 / (id - 20) = 1"), parse("r", "ROLLBACK TO a"), q("BEGIN"), q("SAVEPOINT a"), bind("", "d"), all(""), syncMsg, bind("", "x"), all(""), syncMsg, bind("", "r"), all(""), syncMsg, q("COMMIT")),
 		"ROLLBACK TO in a failed block, and COMMIT":    cat(q("BEGIN"), q("SAVEPOINT a"), q("SELECT 1/0"), pbe("ROLLBACK TO a"), pbe(del), pbe("COMMIT"), syncMsg),
 		"COMMIT AND CHAIN of a failed block":           cat(q("BEGIN"), q("SELECT 1/0"), pbe("COMMIT AND CHAIN"), pbe(del), syncMsg, q("COMMIT")),
 		"COMMIT, and a Sync amid COPY data":            cat(q("BEGIN"), pbe("COMMIT"), copied, pbe(del), syncMsg),
