@@ -12,7 +12,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -20,53 +19,34 @@ import (
 // others is answered as one is that a cancel request meets.
 func cutting(t *testing.T) (addr string, after *atomic.Int64) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
 	after = &atomic.Int64{}
 	after.Store(-1)
 	var instead []byte
 	for _, m := range pbe("SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(10)") {
+		var err error
 		if instead, err = m.Encode(instead); err != nil {
 			t.Fatal(err)
 		}
 	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
+	return between(t, func(c, s net.Conn) {
+		go func() { _, _ = io.Copy(c, s) }()
+		for header := 4; ; header = 5 { // the startup packet has no type
+			b := make([]byte, header)
+			if _, err := io.ReadFull(c, b); err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				s, err := net.Dial("tcp", pgtest.Shared(t).Addr())
-				if err != nil {
-					return
-				}
-				defer s.Close()
-				go func() { _, _ = io.Copy(c, s) }()
-				for header := 4; ; header = 5 { // the startup packet has no type
-					b := make([]byte, header)
-					if _, err := io.ReadFull(c, b); err != nil {
-						return
-					}
-					rest := make([]byte, binary.BigEndian.Uint32(b[header-4:])-4)
-					if _, err := io.ReadFull(c, rest); err != nil {
-						return
-					}
-					if b = append(b, rest...); header == 5 && b[0] == 'C' && after.Load() >= 0 && after.Add(-1) < 0 {
-						b = instead
-					}
-					if _, err := s.Write(b); err != nil {
-						return
-					}
-				}
-			}()
+			rest := make([]byte, binary.BigEndian.Uint32(b[header-4:])-4)
+			if _, err := io.ReadFull(c, rest); err != nil {
+				return
+			}
+			if b = append(b, rest...); header == 5 && b[0] == 'C' && after.Load() >= 0 && after.Add(-1) < 0 {
+				b = instead
+			}
+			if _, err := s.Write(b); err != nil {
+				return
+			}
 		}
-	}()
-	return l.Addr().String(), after
+	}), after
 }
 
 // A cancel request can come between a statement and the messages that clear up behind
@@ -82,6 +62,7 @@ func TestCut_BehindAStatement(t *testing.T) {
 		"deletion, plain":     {q(del + "; SELECT 1"), 10},
 		"block":               {q("BEGIN; " + del + "; COMMIT; SELECT 2"), 16},
 		"deletion by Execute": {cat(pbe(del), syncMsg), 8},
+		"bound again":         {cat(parse("d", del), bind("", "d"), parse("x", "SELECT 1"), bind("", "x"), execute("", 0), syncMsg), 20},
 		"batch":               {cat(batch("b", onePlain, true, numbers(1, 3)...), syncMsg), 8},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,7 +87,7 @@ func TestCut_BehindAStatement(t *testing.T) {
 					}
 				}
 				r.Send(&pgproto3.Query{String: "ROLLBACK"})
-				r.Send(&pgproto3.Query{String: "SELECT name FROM pg_prepared_statements WHERE name <> 'b'"})
+				r.Send(&pgproto3.Query{String: "SELECT name FROM pg_prepared_statements WHERE name NOT IN ('b', 'd', 'x')"})
 				if said := strings.Join(r.answers(2), "\n"); !strings.Contains(said, `SELECT 0`) {
 					t.Errorf("after a cut at Close %d: %s", n, said)
 				}

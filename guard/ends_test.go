@@ -120,12 +120,30 @@ func TestEnds_OverTheLimitWithoutSync(t *testing.T) {
 // deaf is a way to the server on which its answers can be lost.
 func deaf(t *testing.T) (addr string, lose *atomic.Bool) {
 	t.Helper()
+	lose = &atomic.Bool{}
+	return between(t, func(c, s net.Conn) {
+		go func() { _, _ = io.Copy(s, c) }()
+		for buf := make([]byte, 1<<16); ; {
+			n, err := s.Read(buf)
+			if err != nil || lose.Load() {
+				return
+			}
+			if _, err := c.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	}), lose
+}
+
+// between is a way to the server on which carry moves what goes between a client and the
+// server; when it returns both connections are closed.
+func between(t *testing.T, carry func(client, server net.Conn)) (addr string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	lose = &atomic.Bool{}
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -139,20 +157,11 @@ func deaf(t *testing.T) (addr string, lose *atomic.Bool) {
 					return
 				}
 				defer s.Close()
-				go func() { _, _ = io.Copy(s, c) }()
-				for buf := make([]byte, 1<<16); ; {
-					n, err := s.Read(buf)
-					if err != nil || lose.Load() {
-						return
-					}
-					if _, err := c.Write(buf[:n]); err != nil {
-						return
-					}
-				}
+				carry(c, s)
 			}()
 		}
 	}()
-	return l.Addr().String(), lose
+	return l.Addr().String()
 }
 
 // A COMMIT whose answer was lost may have committed: what it took of an

@@ -117,7 +117,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	if old := s.portals[short(name)]; old != nil {
 		if old.waits() {
 			if replaced, err := s.rebind(ctx, w, name, body); err != nil || !replaced {
-				return err
+				return unlessFailed(err)
 			}
 		}
 		old.close()
@@ -207,7 +207,10 @@ func (s *session) rebind(ctx context.Context, w proxy.Wire, name string, body []
 	}
 	w.Send('C', target('P', name))
 	w.Send('H', nil)
-	return true, receiveClosed(ctx, w)
+	if err = receiveClosed(ctx, w); errors.Is(err, errServer) { // a cancel request came just then
+		err = s.fault(w, err)
+	}
+	return err == nil, err
 }
 
 // describe handles Describe of a portal: of a captured one the client sees its own columns.
