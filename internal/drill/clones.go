@@ -22,6 +22,7 @@ import (
 type clones struct {
 	url, server, database string
 	clone, cloned         string // its name, and its address
+	made                  bool   // the clone, at least once
 }
 
 func newClones(url string) (*clones, error) {
@@ -74,6 +75,7 @@ func (c *clones) refuseProduction(ctx context.Context, production string) (err e
 
 func (c *clones) reset(ctx context.Context) error {
 	err := copyDatabase(ctx, c.server, c.clone, c.database)
+	c.made = c.made || err == nil
 	var said *pgconn.PgError
 	if errors.As(err, &said) {
 		switch said.Code {
@@ -87,7 +89,10 @@ func (c *clones) reset(ctx context.Context) error {
 }
 
 func (c *clones) crash(ctx context.Context) error {
-	return onServer(ctx, c.server, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = '"+c.clone+"'")
+	return onServer(ctx, c.server, func(s *recovery.Session) error {
+		_, err := backup.EndSessions(ctx, s, c.clone)
+		return err
+	})
 }
 
 func (c *clones) kills() string { return killSessions }
@@ -97,29 +102,29 @@ func (c *clones) standUp(context.Context) error { return nil }
 func (c *clones) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	return onServer(ctx, c.server, "DROP DATABASE IF EXISTS "+c.clone+" WITH (FORCE)")
+	err := onServer(ctx, c.server, func(s *recovery.Session) error { return backup.DropDatabase(ctx, s, c.clone) })
+	if !c.made {
+		return nil // why it was not made has been said
+	}
+	return err
 }
 
 // copyDatabase makes the database name anew, as template is.
 func copyDatabase(ctx context.Context, server, name, template string) error {
-	// Each on its own: they cannot run in one transaction.
-	return onServer(ctx, server,
-		"DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)",
-		"CREATE DATABASE "+pgx.Identifier{name}.Sanitize()+" TEMPLATE "+pgx.Identifier{template}.Sanitize())
+	return onServer(ctx, server, func(s *recovery.Session) error {
+		if err := backup.DropDatabase(ctx, s, name); err != nil {
+			return err
+		}
+		return s.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()+" TEMPLATE "+pgx.Identifier{template}.Sanitize())
+	})
 }
 
-func onServer(ctx context.Context, server string, statements ...string) (err error) {
+func onServer(ctx context.Context, server string, do func(*recovery.Session) error) error {
 	s, err := recovery.Open(ctx, "template", server, application)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	for _, sql := range statements {
-		if err := s.Exec(ctx, sql); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(do(s), s.Close())
 }
 
 // templateName is the database that an address names, without its secrets; "" for none.

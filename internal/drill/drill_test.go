@@ -88,10 +88,18 @@ func TestRun_EveryRoundIsRestored(t *testing.T) {
 	}
 }
 
-// On clones, as a role that is no superuser and has a password; what else is on the server stays.
+// On clones, as a role that is no superuser and has a password; what else is on
+// the server stays. Autovacuum, slow and eager, is in every database: it is not the role's to end.
 func TestRun_OnClones(t *testing.T) {
-	c := pgtest.Shared(t)
-	name := pgtest.Database(t, shopSQL)
+	c, err := pgtest.Start(t.Context(), pgtest.Options{Unsafe: true, Settings: []string{"autovacuum_naptime=1s", "autovacuum_max_workers=8",
+		"autovacuum_analyze_threshold=1", "autovacuum_vacuum_insert_threshold=1", "autovacuum_vacuum_cost_limit=1", "autovacuum_vacuum_cost_delay=100ms"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Stop()
+	const name = "shop"
+	c.CreateDatabase(t, name, "template1")
+	pgtest.Exec(t, c.URL(name), shopSQL)
 	pgtest.Exec(t, c.URL("postgres"), "CREATE ROLE driller LOGIN CREATEDB PASSWORD 'o''d%d'")
 	for _, table := range []string{"customers", "orders", "items", "notes"} {
 		pgtest.Exec(t, c.URL(name), "ALTER TABLE "+table+" OWNER TO driller")

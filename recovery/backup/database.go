@@ -118,7 +118,7 @@ func (d *database) drop(ctx context.Context) error {
 		return err
 	}
 	defer s.Close()
-	return s.Exec(ctx, "DROP DATABASE "+pgx.Identifier{d.name}.Sanitize()+" WITH (FORCE)")
+	return DropDatabase(ctx, s, d.name)
 }
 
 // seal marks the database read-only and puts the receipt in its comment.
