@@ -74,7 +74,7 @@ func (l *lab) emptyLarge(ctx context.Context, through way) (s sample, err error)
 		}
 		begun := time.Now()
 		tag, err := conn.Exec(ctx, "DELETE FROM "+large+" WHERE id > 0")
-		s = sample{int(tag.RowsAffected()), time.Since(begun)}
+		s = sample{int(tag.RowsAffected()), time.Since(begun), nil}
 		return err
 	})
 	return s, err

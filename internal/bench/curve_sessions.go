@@ -16,7 +16,7 @@ const mostIdle = 1000
 func sessionsCurve(l *lab) *growth {
 	return &growth{
 		curve: curve{Name: "Idle sessions", X: "idle sessions", Y: "queries/s",
-			Note: "pgbench -S -M prepared, 16 clients, while so many other sessions are open through the same proxy."},
+			Note: "SELECT by key, -M prepared, 16 clients, while so many other sessions are open through the same proxy."},
 		measure: func(ctx context.Context, c *curve) error {
 			if err := l.pgbenchTables(ctx); err != nil {
 				return err
@@ -30,7 +30,7 @@ func sessionsCurve(l *lab) *growth {
 					if err != nil {
 						return fmt.Errorf("%d sessions through %s: %w", idle, to.name, err)
 					}
-					s, err := l.pgbench(ctx, to.way, 16, "-S", "-M", "prepared")
+					s, _, err := l.pgbench(ctx, to.way, 16, "-f", l.selectScript(), "-M", "prepared")
 					others.leave()
 					if err != nil {
 						return err

@@ -31,14 +31,15 @@ func deletes(l *lab) []work {
 				if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 					return sample{}, err
 				}
-				if err := l.fill(ctx, deletesASecond*l.seconds); err != nil {
+				rows := deletesASecond * (warming + l.seconds)
+				if err := l.fill(ctx, rows); err != nil {
 					return sample{}, err
 				}
-				s, err := l.pgbench(ctx, l.through(ours), clients, "-M", protocol, "-D", "n=-1", "-f", script)
+				s, total, err := l.pgbench(ctx, l.through(ours), clients, "-M", protocol, "-D", "n=-1", "-f", script)
 				if err != nil {
 					return s, err
 				}
-				return s, l.deleted(ctx, deletesASecond*l.seconds, s.done)
+				return s, l.deleted(ctx, rows, total)
 			},
 		})
 	}
@@ -95,7 +96,7 @@ func pipelines(l *lab) []work {
 				}
 				begun := time.Now()
 				err := conn.SendBatch(ctx, &batch).Close()
-				s = sample{pipelined, time.Since(begun)}
+				s = sample{pipelined, time.Since(begun), nil}
 				return err
 			})
 			if err != nil {

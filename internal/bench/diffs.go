@@ -59,7 +59,7 @@ func (l *lab) diff(ctx context.Context) (s sample, err error) {
 	cmd.Stdout, cmd.Stderr = &said, &said
 	begun := time.Now()
 	err = cmd.Run()
-	s = sample{compared(), time.Since(begun)}
+	s = sample{compared(), time.Since(begun), nil}
 	if ended := (*exec.ExitError)(nil); errors.As(err, &ended) && ended.ExitCode() == 3 { // rows are lost: so they are
 		err = nil
 	}
@@ -94,7 +94,7 @@ func (l *lab) copyKeys(ctx context.Context) (s sample, err error) {
 		}
 	}
 	workers.Wait()
-	s = sample{keys, time.Since(begun)}
+	s = sample{keys, time.Since(begun), nil}
 	if err = errors.Join(errs...); err == nil && keys != compared() {
 		err = fmt.Errorf("%d keys were copied, there are %d", keys, compared())
 	}

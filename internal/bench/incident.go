@@ -114,7 +114,7 @@ func (l *lab) massDelete(ctx context.Context, ours bool, proxy *proxyProcess) (s
 		}
 		begun := time.Now()
 		_, err := conn.Exec(ctx, incident.MassDelete)
-		s = sample{int(incident.Published.Lost()), time.Since(begun)}
+		s = sample{int(incident.Published.Lost()), time.Since(begun), nil}
 		return err
 	})
 	return s, err

@@ -59,7 +59,7 @@ func (l *lab) logged(ctx context.Context, through way, clients, rate int) (took 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if _, err := l.pgbench(ctx, through, clients, "-S", "-M", "prepared", "-R", strconv.Itoa(rate), "--log", "--log-prefix="+filepath.Join(dir, "log")); err != nil {
+	if _, _, err := l.pgbench(ctx, through, clients, "-f", l.selectScript(), "-M", "prepared", "-R", strconv.Itoa(rate), "--log", "--log-prefix="+filepath.Join(dir, "log")); err != nil {
 		return nil, err
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "log*"))
@@ -71,7 +71,7 @@ func (l *lab) logged(ctx context.Context, through way, clients, rate int) (took 
 		if err != nil {
 			return nil, err
 		}
-		more, err := readLog(f)
+		more, err := readLog(f, warming)
 		if err := errors.Join(err, f.Close()); err != nil {
 			return nil, err
 		}

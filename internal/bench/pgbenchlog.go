@@ -12,8 +12,10 @@ import (
 
 // readLog reads pgbench's log of a run with --rate: client, transaction, time,
 // script, seconds, microseconds, lag. Times are in µs; the lag, by which it was
-// late to begin, is a part of the time and is taken off.
-func readLog(r io.Reader) (took []float64, err error) {
+// late to begin, is a part of the time and is taken off. What ended in the first
+// skip seconds is left out.
+func readLog(r io.Reader, skip int64) (took []float64, err error) {
+	from := int64(-1)
 	for lines := bufio.NewScanner(r); ; {
 		if !lines.Scan() {
 			return took, lines.Err()
@@ -30,7 +32,16 @@ func readLog(r io.Reader) (took []float64, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("pgbench's log: %w", err)
 		}
-		took = append(took, time-lag)
+		second, err := strconv.ParseInt(fields[4], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("pgbench's log: %w", err)
+		}
+		if from < 0 {
+			from = second + skip
+		}
+		if second >= from {
+			took = append(took, time-lag)
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func (l *lab) restore(ctx context.Context) (s sample, err error) {
 	if err := cmd.Run(); err != nil {
 		return s, fmt.Errorf("rowback restore: %w\n%s", err, &said)
 	}
-	return sample{int(incident.Published.Lost()), time.Since(begun)}, nil
+	return sample{int(incident.Published.Lost()), time.Since(begun), nil}, nil
 }
 
 // lastEntry is the newest deletion in the alerting proxy's journal.

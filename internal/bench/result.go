@@ -74,8 +74,9 @@ func amount(x float64) string {
 	return strconv.FormatFloat(x, 'f', digits, 64)
 }
 
-// middle is the median, the upper of two; values stay in their order.
+// middle is the median; values stay in their order.
 func middle(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }

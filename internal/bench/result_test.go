@@ -27,7 +27,7 @@ func TestGoal_MetByTheMedian(t *testing.T) {
 }
 
 func TestBench_RatioIsOfTimesWhereTheTargetIsAMost(t *testing.T) {
-	b := &bench{name: "work", peer: "direct", peers: []sample{{100, time.Second}}, ours: []sample{{100, 2 * time.Second}}}
+	b := &bench{name: "work", peer: "direct", peers: []sample{{100, time.Second, nil}}, ours: []sample{{100, 2 * time.Second, nil}}}
 	for _, c := range []struct {
 		goal   goal
 		figure string
@@ -41,7 +41,7 @@ func TestBench_RatioIsOfTimesWhereTheTargetIsAMost(t *testing.T) {
 }
 
 func TestBench_ProcessorTimeIsALineOfItsOwn(t *testing.T) {
-	b := &bench{name: "work", peer: "pgbouncer", goal: atLeast(1), cpu: atMost(1.2), peers: []sample{{100, time.Second}}, ours: []sample{{50, time.Second}},
+	b := &bench{name: "work", peer: "pgbouncer", goal: atLeast(1), cpu: atMost(1.2), peers: []sample{{100, time.Second, nil}}, ours: []sample{{50, time.Second, nil}},
 		peersCPU: time.Millisecond, oursCPU: time.Millisecond}
 	r := b.results()
 	if len(r) != 2 || r[1].Figure != cpuRatio || r[1].Median != 2 || r[1].verdict() != "missed" {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -45,9 +44,13 @@ type bench struct {
 
 // sample is one measurement: how much was done in what time.
 type sample struct {
-	done int // transactions, or rows
-	took time.Duration
+	done  int // transactions, or rows
+	took  time.Duration
+	spent *spent // nil: what was spent around the measurement
 }
+
+// spent is processor time of the proxies.
+type spent struct{ peer, ours time.Duration }
 
 // rate is per second.
 func (s sample) rate() float64 { return float64(s.done) / s.took.Seconds() }
@@ -86,11 +89,14 @@ func (b *bench) side(ctx context.Context, l *lab, ours bool) error {
 	case s.done == 0 || s.took <= 0:
 		return fmt.Errorf("nothing was done in %v", s.took)
 	}
-	peerAfter, oursAfter := l.times()
+	if s.spent == nil {
+		peerAfter, oursAfter := l.times()
+		s.spent = &spent{peerAfter - peerBefore, oursAfter - oursBefore}
+	}
 	if ours {
-		b.ours, b.oursCPU = append(b.ours, s), b.oursCPU+oursAfter-oursBefore
+		b.ours, b.oursCPU = append(b.ours, s), b.oursCPU+s.spent.ours
 	} else {
-		b.peers, b.peersCPU = append(b.peers, s), b.peersCPU+peerAfter-peerBefore
+		b.peers, b.peersCPU = append(b.peers, s), b.peersCPU+s.spent.peer
 	}
 	return nil
 }
@@ -137,6 +143,5 @@ func rate(samples []sample) float64 {
 	for _, s := range samples {
 		r = append(r, s.rate())
 	}
-	slices.Sort(r)
-	return r[len(r)/2]
+	return middle(r)
 }

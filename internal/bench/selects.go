@@ -14,20 +14,21 @@ func (l *lab) against(name, peer string, between way, clients int, args ...strin
 			if ours {
 				through = l.block
 			}
-			return l.pgbench(ctx, through, clients, args...)
+			s, _, err := l.pgbench(ctx, through, clients, args...)
+			return s, err
 		},
 	}
 }
 
-// selects are reads by key, which the guard has nothing to do with: pgbench -S.
+// selects are reads by key, which the guard has nothing to do with.
 func selects(l *lab) (cases []work) {
 	for _, protocol := range []string{"simple", "prepared"} {
 		for _, clients := range l.clients {
-			b := l.against(fmt.Sprintf("SELECT by key, -M %s -c %d", protocol, clients), "pgbouncer", l.bouncer, clients, "-S", "-M", protocol)
+			b := l.against(fmt.Sprintf("SELECT by key, -M %s -c %d", protocol, clients), "pgbouncer", l.bouncer, clients, "-f", l.selectScript(), "-M", protocol)
 			if b.goal, b.cpu = atLeast(1), atMost(1); clients < 16 {
 				b.cpu = atMost(1.2)
 			}
-			if clients > manyClients {
+			if clients > 100 {
 				b.rounds = 1 // to let them in takes longer than what is measured
 			}
 			b.before = func(ctx context.Context, _ int) error { return l.warm(ctx, clients) }
@@ -35,8 +36,8 @@ func selects(l *lab) (cases []work) {
 		}
 		name := fmt.Sprintf("SELECT by key, -M %s -c 16", protocol)
 		cases = append(cases,
-			l.against(name, "direct", l.server, 16, "-S", "-M", protocol),
-			l.against(name, "mode off", l.off, 16, "-S", "-M", protocol)) // what judging costs a statement that removes nothing
+			l.against(name, "direct", l.server, 16, "-f", l.selectScript(), "-M", protocol),
+			l.against(name, "mode off", l.off, 16, "-f", l.selectScript(), "-M", protocol)) // what judging costs a statement that removes nothing
 	}
 	return cases
 }

@@ -63,7 +63,7 @@ func (l *lab) copyOut(ctx context.Context, through way) (s sample, err error) {
 	err = connected(ctx, through.URL(pgbenchDatabase), func(conn *pgx.Conn) error {
 		begun := time.Now()
 		tag, err := conn.PgConn().CopyTo(ctx, io.Discard, "COPY "+copied+" TO STDOUT")
-		s = sample{int(tag.RowsAffected()), time.Since(begun)}
+		s = sample{int(tag.RowsAffected()), time.Since(begun), nil}
 		return err
 	})
 	return s, err
@@ -78,7 +78,7 @@ func (l *lab) copyIn(ctx context.Context, through way) (s sample, err error) {
 	err = connected(ctx, through.URL(pgbenchDatabase), func(conn *pgx.Conn) error {
 		begun := time.Now()
 		tag, err := conn.PgConn().CopyFrom(ctx, rows, "COPY "+copied+"_in FROM STDIN")
-		s = sample{int(tag.RowsAffected()), time.Since(begun)}
+		s = sample{int(tag.RowsAffected()), time.Since(begun), nil}
 		return err
 	})
 	return s, err
