@@ -38,9 +38,9 @@ race: ## every test under the race detector
 	@sh scripts/bootstrap test
 	$(GO) test $(BUILD) -race -timeout 120m ./...
 
-soak: ## kill proxy and server, and have Patroni fail over, under load for SOAK (10m) each, compare with the truth
+soak: ## kill proxies and servers, have the journal's disk lose power, and Patroni fail over, under load for SOAK (10m) each: compare with the truth
 	@sh scripts/bootstrap test
-	SOAK=$(SOAK) $(GO) test $(BUILD) -v -timeout 24h -run 'TestKill|TestPatroni' ./internal/crash
+	SOAK=$(SOAK) $(GO) test $(BUILD) -v -timeout 24h -run 'TestKill|TestTwoPhase_Killed|TestFleet_ProxyKilled|TestDisk_PowerLoss|TestPatroni' ./internal/crash
 
 load: ## SESSIONS (9900) idle sessions, a tenth of that busy ones, storms: what they take (two files a session: mind ulimit -n)
 	@sh scripts/bootstrap test

@@ -92,8 +92,8 @@ func TestTwoPhase_Killed(t *testing.T) {
 	url, direct := through(addr, database), c.URL(database)
 	load, other := startPreparers(t, 3, []string{url}, []string{url, direct}), startClients(t, 2, url)
 	program(t) // made before the clock runs
-	kills := 0
-	for end := time.Now().Add(howLong(t, normal)); time.Now().Before(end); kills++ {
+	killed, crashed := 0, 0
+	for end := time.Now().Add(howLong(t, normal)); time.Now().Before(end); killed++ {
 		upstream := c.Addr()
 		if rand.IntN(2) == 0 {
 			upstream = c.URL("postgres")
@@ -102,11 +102,13 @@ func TestTwoPhase_Killed(t *testing.T) {
 		awaitDeletions(t, direct, 1+rand.IntN(12))
 		if rand.IntN(2) == 0 {
 			crash(t, c)
+			crashed++
 			awaitDeletions(t, direct, rand.IntN(6))
 		}
 		p.kill(t)
 		if rand.IntN(3) == 0 {
 			crash(t, c)
+			crashed++
 		}
 	}
 	load.stop()
@@ -119,7 +121,7 @@ func TestTwoPhase_Killed(t *testing.T) {
 	}
 	serve(t, addr, c.Addr(), dir)
 	rows := compare(t, direct, url, dir)
-	t.Logf("%d rounds of kills; %d rows deleted, every one in one committed entry", kills, rows)
+	t.Logf("the proxy was killed %d times, the server %d times; %d rows deleted, every one in one committed entry", killed, crashed, rows)
 }
 
 // A proxy of a fleet prepares, and is gone, the server has crashed: the other one
