@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rowback/rowback/proxy"
 )
@@ -18,7 +19,15 @@ func (s *session) sweep(ctx context.Context, w proxy.Wire) (done bool, err error
 	if !failed {
 		w.Send('C', target('S', private))
 		w.Send('H', nil)
-		return false, receiveClosed(ctx, w)
+		err := receiveClosed(ctx, w)
+		if !errors.Is(err, errServer) {
+			return false, err
+		}
+		// A cancel request came just then: the client is told, as of any error.
+		if err := s.fault(w, err); !errors.Is(err, errFailed) {
+			return false, err
+		}
+		s.litter = false
 	}
 	block := s.inBlock(w)
 	switch {

@@ -128,6 +128,48 @@ func TestDrain_BetweenTwoMessages(t *testing.T) {
 	}
 }
 
+// What was sent without a Sync is a transaction under way, though all of it is answered.
+func TestDrain_AmidAPipeline(t *testing.T) {
+	for name, judge := range map[string]Judge{"relayed": nil, "judged": judgeFunc(quiesceAndForward)} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, Options{Judge: judge})
+			c := rawSession(t, s)
+			for _, m := range []pgproto3.FrontendMessage{&pgproto3.Parse{Query: "SELECT 1"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Flush{}} {
+				write(t, c, frame(m))
+			}
+			readUntil(t, c, 'C')
+			drained := make(chan error)
+			go func() { drained <- s.Drain(context.Background()) }()
+			awaitTold(t, s)
+			for _, m := range []pgproto3.FrontendMessage{&pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}} {
+				write(t, c, frame(m))
+			}
+			if types, _ := readUntil(t, c, 'Z'); types != "2DCZ" {
+				t.Errorf("%s", types)
+			}
+			wantError(t, c, codeAdminShutdown)
+			if err := <-drained; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// awaitTold waits until the one session has been told.
+func awaitTold(t *testing.T, s *Server) {
+	eventually(t, "the session to be told", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		told := true
+		for r := range s.relays {
+			r.mu.Lock()
+			told = told && r.draining
+			r.mu.Unlock()
+		}
+		return told
+	})
+}
+
 func TestDrain_EndsAtOnce(t *testing.T) {
 	for name, drain := range map[string]func(*Server) error{
 		"when its context ends": func(s *Server) error {

@@ -15,6 +15,7 @@ type pending struct {
 	first      int    // queue[first:] is live
 	discarding bool   // after an error: the server ignores all it reads up to the next Sync
 	copyIn     bool   // the server reads COPY data; it ignores Sync and Flush
+	begun      bool   // messages up to whose Sync a transaction may be open have been sent
 	ignored    bool   // a Sync was ignored amid the COPY data of an Execute, and nothing has ended the exchange since
 	tx         byte   // status of the last ReadyForQuery
 }
@@ -23,6 +24,7 @@ type pending struct {
 func (p *pending) push(typ byte) {
 	switch typ {
 	case 'Q', 'P', 'B', 'D', 'E', 'C', 'F':
+		p.begun = p.begun || typ != 'Q' && typ != 'F'
 		if p.discarding {
 			return
 		}
@@ -132,6 +134,7 @@ func (p *pending) fail() {
 func (p *pending) ready(status byte) {
 	p.tx, p.copyIn = status, false
 	p.ignored = p.ignored && status == 'T' // a Query or a FunctionCall may end nothing
+	defer func() { p.begun = p.begun && !p.quiet() }()
 	for p.first < len(p.queue) {
 		t := p.queue[p.first]
 		p.first++
@@ -162,4 +165,4 @@ func (p *pending) needFlush() bool {
 
 // idle reports whether the session could end now without taking anything away
 // from the client.
-func (p *pending) idle() bool { return p.quiet() && !p.discarding && p.tx == 'I' }
+func (p *pending) idle() bool { return p.quiet() && !p.begun && !p.discarding && p.tx == 'I' }

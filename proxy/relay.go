@@ -19,8 +19,7 @@ type relay struct {
 	srv     *Server
 	legs    *legs
 	ctx     context.Context // of the session
-	log     *slog.Logger
-	unhook  func() bool // undoes what the end of ctx does
+	unhook  func() bool     // undoes what the end of ctx does
 	info    Info
 	start   []byte // the startup packet, as it came; nil once ready
 	client  net.Conn
@@ -123,12 +122,17 @@ func (r *relay) close() {
 	}
 	switch {
 	case errors.Is(cause, errTerminated), errors.Is(cause, errClientGone), errors.Is(cause, errShutdown):
-		r.log.Debug("session ended", "reason", cause)
+		r.log().Debug("session ended", "reason", cause)
 	case !ready:
-		r.srv.strangers.warn(r.log, "session ended", "error", cause)
+		r.srv.strangers.warn(r.log(), "session ended", "error", cause)
 	default:
-		r.log.Warn("session ended", "error", cause)
+		r.log().Warn("session ended", "error", cause)
 	}
+}
+
+// log says whose session a line is about.
+func (r *relay) log() *slog.Logger {
+	return r.srv.o.Logger.With("client", r.info.Client, "user", r.info.User, "database", r.info.Database)
 }
 
 // run relays an authenticated session by two goroutines until it ends.

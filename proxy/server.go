@@ -181,5 +181,5 @@ func (s *Server) serveConn(ctx, starting context.Context, c net.Conn, leave func
 		}
 		return false
 	}
-	return s.serveSession(ctx, first, log, leave)
+	return s.serveSession(ctx, first, leave)
 }

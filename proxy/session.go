@@ -1,14 +1,11 @@
 package proxy
 
-import (
-	"context"
-	"log/slog"
-)
+import "context"
 
 // serveSession connects a client that has sent its startup packet to a server
 // and relays the session to its end, unless that goes on on a loop (then true).
 // admitted is called if there is room for it.
-func (s *Server) serveSession(ctx context.Context, g greeting, log *slog.Logger, admitted func()) bool {
+func (s *Server) serveSession(ctx context.Context, g greeting, admitted func()) bool {
 	r := &relay{
 		srv: s, legs: g.legs, start: g.packet, client: g.conn, clientTLS: g.tls,
 		cin: newInbuf(g.conn), scan: serverScan{max: s.o.MaxMessage}, params: newParameters(),
@@ -21,7 +18,6 @@ func (s *Server) serveSession(ctx context.Context, g greeting, log *slog.Logger,
 	if r.info.Database == "" {
 		r.info.Database = r.info.User
 	}
-	r.log = log.With("user", r.info.User, "database", r.info.Database)
 	if err := s.enter(r); err != nil {
 		r.unhook = func() bool { return false }
 		r.stop(err)

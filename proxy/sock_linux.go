@@ -18,10 +18,9 @@ import (
 // The loop is told of edges only: readable stays false from a read that left
 // nothing until the kernel reports more, so that no read is made in vain.
 type sock struct {
-	fd            int
-	session       *relay
-	loop          *loop
-	local, remote net.Addr
+	fd      int
+	session *relay
+	loop    *loop
 
 	mu       sync.Mutex
 	cond     sync.Cond
@@ -45,7 +44,7 @@ func adopt(c net.Conn, l *loop) (*sock, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sock{loop: l, local: c.LocalAddr(), remote: c.RemoteAddr(), readable: true}
+	s := &sock{loop: l, readable: true}
 	s.cond.L = &s.mu
 	dup := func(fd uintptr) { s.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }
 	if controlErr := raw.Control(dup); controlErr != nil || err != nil {
@@ -224,8 +223,22 @@ func (s *sock) release() {
 	_ = unix.Close(s.fd)
 }
 
-func (s *sock) LocalAddr() net.Addr  { return s.local }
-func (s *sock) RemoteAddr() net.Addr { return s.remote }
+func (s *sock) LocalAddr() net.Addr  { return address(unix.Getsockname(s.fd)) }
+func (s *sock) RemoteAddr() net.Addr { return address(unix.Getpeername(s.fd)) }
+
+// address is asked for when it is wanted: to keep four of them for a session takes
+// more room than its messages.
+func address(a unix.Sockaddr, _ error) net.Addr {
+	switch a := a.(type) {
+	case *unix.SockaddrInet4:
+		return &net.TCPAddr{IP: a.Addr[:], Port: a.Port}
+	case *unix.SockaddrInet6:
+		return &net.TCPAddr{IP: a.Addr[:], Port: a.Port}
+	case *unix.SockaddrUnix:
+		return &net.UnixAddr{Net: "unix", Name: a.Name}
+	}
+	return &net.TCPAddr{} // it has gone
+}
 
 func (s *sock) SetDeadline(t time.Time) error {
 	return errors.Join(s.setDeadline(0, t), s.setDeadline(1, t))
