@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,7 +11,7 @@ import (
 )
 
 // account brings the transaction's tables to what the server counted.
-func (r *run) account() {
+func (r *run) account(ctx context.Context) error {
 	for _, o := range slices.Sorted(maps.Keys(r.after.tables)) {
 		after, before := r.after.tables[o], r.before.tables[o]
 		n := after.deleted - before.deleted
@@ -28,6 +29,12 @@ func (r *run) account() {
 			continue
 		}
 		if diff := n - r.captured[o]; diff != 0 && (r.tracked() || diff > 0) && !r.taken[o] {
+			if right, err := r.recount(ctx, o, n); right || err != nil {
+				if err != nil {
+					return err
+				}
+				continue
+			}
 			r.uncounted(o, diff, fmt.Sprintf("the server counted %d rows, %d keys were captured", n, r.captured[o]))
 		}
 	}
@@ -45,6 +52,7 @@ func (r *run) account() {
 	}
 	r.foreign()
 	r.temporary()
+	return nil
 }
 
 // vanished notes a table whose rows went without being counted.

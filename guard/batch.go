@@ -131,7 +131,7 @@ func (r *run) batch(ctx context.Context, more []*run) error {
 	}
 	s.litter = false
 	timer.counters()
-	last.before, last.captured = before, captured
+	last.before, last.captured, last.batched = before, captured, true
 	if err := last.readAfter(ctx); err != nil {
 		return err
 	}

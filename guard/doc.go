@@ -61,6 +61,13 @@
 // failover, may undo a commit that the server has confirmed: its entry then says
 // committed, and its rows are there.
 //
+// A cascade's keys are read as its tables were when the statement began, its rows go as
+// they are when the server comes to them. Where others have added rows meanwhile, or
+// removed some, the numbers differ: then the keys are found from outside, over a control
+// connection (recount.go); without one, or in a table that is too large to be read while
+// the client waits, the entry says keys_captured: false. As many added as removed, in one
+// table and in that time, are not noticed.
+//
 // Triggers that are deferred to COMMIT are made to run before it (SET CONSTRAINTS), where
 // they may delete. Cursors over what may delete are refused in block mode; in
 // alert mode all that runs while one is open is counted, but not what a cursor

@@ -45,6 +45,7 @@ type run struct {
 	taken         map[uint32]bool   // tables whose rows were noted beforehand (TRUNCATE, DROP)
 	encoding      string            // with taken: the session's client_encoding
 
+	batched bool // others of its batch are captured with it
 	probing bool // it is judged by what a probe has found, before it runs
 	atLeast bool // … and there may be more
 
@@ -311,7 +312,9 @@ func (r *run) route() string {
 // transaction or refuses it. The client's completion is still to be sent.
 func (r *run) verdict(ctx context.Context) error {
 	tx, s := r.s.tx, r.s
-	r.account()
+	if err := r.account(ctx); err != nil {
+		return err
+	}
 	r.updates()
 	removed := r.since()
 	tx.removals.rows = total(tx.removals.tables)

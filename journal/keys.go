@@ -99,6 +99,9 @@ func (k *Keys) Mark() Mark {
 	return Mark{k, len(k.blocks), len(k.open), k.opened, k.rows, k.highest, k.images.mark()}
 }
 
+// Len is the number of rows before it.
+func (m Mark) Len() int64 { return m.rows }
+
 // Rewind forgets every row added since m. A mark stays good until a rewind to
 // an earlier one.
 func (k *Keys) Rewind(m Mark) error {
@@ -138,6 +141,26 @@ func (k *Keys) Rows() iter.Seq2[Row, error] {
 				if !yield(row, err) || err != nil {
 					return
 				}
+			}
+		}
+	}
+}
+
+// Until yields the rows before a mark.
+func (k *Keys) Until(m Mark) iter.Seq2[Row, error] { return k.slice(0, m.rows) }
+
+// Since yields the rows after a mark.
+func (k *Keys) Since(m Mark) iter.Seq2[Row, error] { return k.slice(m.rows, k.rows) }
+
+func (k *Keys) slice(from, to int64) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		n := int64(0)
+		for row, err := range k.Rows() {
+			if n++; err == nil && n > to {
+				return
+			}
+			if (err != nil || n > from) && !yield(row, err) {
+				return
 			}
 		}
 	}

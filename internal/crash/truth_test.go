@@ -36,7 +36,7 @@ func query[T any](t *testing.T, url, sql string) []T {
 
 // compare settles what is in doubt, by sessions through the proxy, and checks
 // that the journal's committed entries hold every key that the database lost
-// once, and nothing else. It returns how many.
+// once, and nothing else but what they say is not sure. It returns how many.
 func compare(t *testing.T, direct, through, dir string) int {
 	t.Helper()
 	ctx := context.Background()
@@ -61,21 +61,44 @@ func compare(t *testing.T, direct, through, dir string) int {
 		truth[k]++
 	}
 	rows := len(truth)
+	var unsure []share
 	for _, e := range entries(t, j, journal.Filter{Outcome: journal.Committed}) {
-		n := int64(0)
+		keys := make([][]string, len(e.Tables))
 		for row, err := range j.Rows(ctx, e.ID) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			n++
-			k := e.Tables[row.Table].Name + " " + *row.Values[0]
-			if truth[k]--; truth[k] < 0 {
-				t.Errorf("%s is in entry %s (xid %s), but was not deleted, or is in another one too", k, e.ID, e.XID)
+			keys[row.Table] = append(keys[row.Table], e.Tables[row.Table].Name+" "+*row.Values[0])
+		}
+		for i, table := range e.Tables {
+			switch {
+			case !table.KeysCaptured:
+				unsure = append(unsure, share{e, table, keys[i]})
+				continue
+			case int64(len(keys[i])) != table.Rows:
+				t.Errorf("entry %s has %d keys of %d rows: %+v; statements %+v", e.ID, len(keys[i]), table.Rows, table, e.Statements)
+			}
+			for _, k := range keys[i] {
+				if truth[k]--; truth[k] < 0 {
+					t.Errorf("%s is in entry %s (xid %s), but was not deleted, or is in another one too", k, e.ID, e.XID)
+				}
 			}
 		}
-		if n != e.Rows {
-			t.Errorf("entry %s has %d keys of %d rows: %+v; statements %+v", e.ID, n, e.Rows, e.Tables, e.Statements)
+	}
+	// Two deletions met in a cascade, and without a connection of rowback's own the
+	// entry says that some of its keys are the other's.
+	for _, x := range unsure {
+		n := int64(0)
+		for _, k := range x.keys {
+			if truth[k] > 0 {
+				truth[k]--
+				n++
+			}
 		}
+		if n != x.table.Rows {
+			t.Errorf("entry %s: %d of its keys are in no other one, it has %d rows: %+v", x.entry.ID, n, x.table.Rows, x.table)
+		}
+		t.Logf("entry %s says that it has %d keys of %d rows", x.entry.ID, len(x.keys), x.table.Rows)
 	}
 	missing := 0
 	for k, n := range truth {
@@ -90,6 +113,13 @@ func compare(t *testing.T, direct, through, dir string) int {
 		t.Errorf("the truth is not true: %d rows left, %d logged as deleted", left, rows)
 	}
 	return rows
+}
+
+// share is what an entry has of a table.
+type share struct {
+	entry *journal.Entry
+	table journal.Table
+	keys  []string
 }
 
 func entries(t *testing.T, j journal.Journal, f journal.Filter) (out []*journal.Entry) {

@@ -1,0 +1,115 @@
+package guard_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
+)
+
+// among runs sql while other sessions add rows to its cascade and take some from it:
+// they end once it waits for them. It returns the rows that sql itself removed, as keys gives them.
+func (e *env) among(before []string, sql string, others ...string) []string {
+	t := e.t
+	t.Helper()
+	ctx := context.Background()
+	other, c, watch := connect(t, e.direct, pgx.QueryExecModeExec), e.connect(pgx.QueryExecModeExec), connect(t, e.direct, pgx.QueryExecModeExec)
+	run := func(c *pgx.Conn, statements ...string) {
+		for _, s := range statements {
+			if _, err := c.Exec(ctx, s); err != nil {
+				t.Fatalf("%s: %v", s, err)
+			}
+		}
+	}
+	run(c, before...)
+	run(other, append([]string{"BEGIN"}, others...)...)
+	done := make(chan error)
+	go func() { _, err := c.Exec(ctx, sql); done <- err }()
+	for deadline := time.Now().Add(pollTime); ; time.Sleep(5 * time.Millisecond) {
+		var waits bool
+		if err := watch.QueryRow(ctx, "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+		if waits {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it does not wait for the others")
+		}
+	}
+	was := e.keysOf(other) // as it will be without sql
+	run(other, "COMMIT")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if len(before) > 0 {
+		run(c, "COMMIT")
+	}
+	return minus(was, e.keys())
+}
+
+func controlled(e *env) func(context.Context, string) (catalog.Querier, func(), error) {
+	return func(ctx context.Context, _ string) (catalog.Querier, func(), error) {
+		conn, err := pgx.Connect(ctx, e.direct)
+		if err != nil {
+			return nil, nil, err
+		}
+		return catalog.FromConn(conn), func() { conn.Close(context.Background()) }, nil
+	}
+}
+
+// Rows that others add to a cascade, and take from it, while it runs: the entry has the keys
+// of those that went with it, and no other's.
+func TestRecount_OthersChangeTheCascade(t *testing.T) {
+	others := []string{
+		"INSERT INTO payments VALUES (1001, 1), (1002, 3)", "INSERT INTO refunds VALUES (1001, 1001)",
+		"DELETE FROM refunds WHERE id = 1", "DELETE FROM payments WHERE id = 2",
+	}
+	for name, before := range map[string][]string{
+		"by itself":        nil,
+		"in a transaction": {"BEGIN", "DELETE FROM orders WHERE id = 5", "UPDATE payments SET order_id = 7 WHERE id = 11", "SAVEPOINT s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, alertPolicy(), shop)
+			e.control = controlled(e)
+			e.start(alertPolicy(), e.journal)
+			want := e.among(before, "DELETE FROM orders WHERE id <= 3", others...)
+			if len(before) > 0 {
+				want = append(want, "orders 5", "payments 10", "payments 9", "refunds 10", "refunds 9")
+				slices.Sort(want)
+				want = slices.Compact(want)
+			}
+			if got := e.journalled(); !slices.Equal(got, want) {
+				t.Errorf("journal has %v\nremoved were %v", got, want)
+			}
+			for _, x := range e.entries(journal.Filter{Outcome: journal.Committed}) {
+				for _, tb := range x.Tables {
+					if !tb.KeysCaptured {
+						t.Errorf("%+v", tb)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Without a connection of rowback's own the entry says that the keys are not those.
+func TestRecount_WithoutAControlConnection(t *testing.T) {
+	e := newEnv(t, alertPolicy(), shop)
+	want := e.among(nil, "DELETE FROM orders WHERE id <= 3", "INSERT INTO payments VALUES (1001, 1)", "DELETE FROM payments WHERE id IN (2, 3)")
+	for _, x := range e.entries(journal.Filter{Outcome: journal.Committed}) {
+		if x.Rows != int64(len(want)) {
+			t.Errorf("%d rows, removed were %d", x.Rows, len(want))
+		}
+		for _, tb := range x.Tables {
+			if tb.KeysCaptured != (tb.Name == "orders") && tb.Via == journal.Cascade {
+				t.Errorf("%+v", tb)
+			}
+		}
+	}
+}
