@@ -17,8 +17,9 @@ import (
 // server's cascade as they are when it comes to them: a row that another session adds
 // or removes in between is in one of them only, and the counts differ. Such a table is
 // looked at again, from outside: until the transaction ends others still see the rows
-// that it has removed, and it does not itself. What differs holds each removed row; where
-// it is as many as the server counted, it is exactly these.
+// that it has removed, and it does not itself. What differs holds each removed row (but one
+// that it had locked in another subtransaction); where it is as many as the server counted,
+// it is exactly these.
 
 const (
 	mostRecounted = 100_000   // keys of one statement
@@ -31,8 +32,9 @@ const (
 // rows; false: that cannot be done, and the keys stay as they are.
 func (r *run) recount(ctx context.Context, o uint32, n int64) (bool, error) {
 	t := r.s.view.snap.Tables[o]
-	at := slices.IndexFunc(r.steps(), func(st step) bool { return st.table == t && st.via == journal.Cascade })
-	if t == nil || at < 0 || r.batched || r.s.j.o.Control == nil || !r.tracked() || r.after.xid == "" || len(t.Leaves()) != 1 || len(r.plan.steps[at].key) == 0 ||
+	// Its rows are all under the first step that reaches it.
+	at := slices.IndexFunc(r.steps(), func(st step) bool { return st.table == t && (st.via == journal.Direct || st.via == journal.Cascade) })
+	if t == nil || at < 0 || r.plan.steps[at].via == journal.Direct || r.batched || r.s.j.o.Control == nil || !r.tracked() || r.after.xid == "" || len(t.Leaves()) != 1 || len(r.plan.steps[at].key) == 0 ||
 		t.EstimatedRows > mostScanned || n > mostRecounted || r.s.tx.keys.Len()-r.mark.keys.Len() > mostRecounted ||
 		slices.ContainsFunc(r.plan.steps, func(st step) bool { return len(st.image.columns) > 0 }) {
 		return false, nil
