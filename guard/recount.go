@@ -46,8 +46,10 @@ func (r *run) recount(ctx context.Context, o uint32, n int64) (bool, error) {
 		return false, nil
 	}
 	defer closeConn()
-	// What the transaction has locked it may have locked against us.
-	if _, err := outside.Query(limited, "SELECT pg_catalog.set_config('lock_timeout', '1s', false), pg_catalog.set_config('client_encoding', 'UTF8', false)"); err != nil {
+	// What the transaction has locked it may have locked against us; a standby sees it late.
+	rows, err := outside.Query(limited, "SELECT (pg_catalog.pg_xact_status("+literal(r.after.xid)+"::pg_catalog.xid8) OPERATOR(pg_catalog.=) 'in progress' AND NOT pg_catalog.pg_is_in_recovery())::pg_catalog.text,"+
+		" pg_catalog.set_config('lock_timeout', '1s', false), pg_catalog.set_config('client_encoding', 'UTF8', false)")
+	if err != nil || len(rows) != 1 || text(rows[0][0]) != "true" {
 		return false, nil
 	}
 	for range recounts {
