@@ -161,7 +161,7 @@ var exchanges = map[string][]messages{
 	"drop small":       {q("DROP TABLE small"), q("SELECT 1 FROM small")},
 	"function":         {q("SELECT purge(2)"), q("SELECT count(*) FROM plain"), cat(pbe("SELECT purge($1::int)", "1"), syncMsg)},
 	"do":               {q("DO $$ BEGIN DELETE FROM plain WHERE id = 1; END $$")},
-	"nested":           {q("WITH d AS (DELETE FROM plain WHERE id < 4 RETURNING id) SELECT sum(id) FROM d"), q("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) DELETE FROM plain WHERE id = 9")},
+	"nested":           {q("WITH d AS (DELETE FROM plain WHERE id < 4 RETURNING id) SELECT sum(id) FROM d"), q("EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF, SUMMARY OFF) DELETE FROM plain WHERE id = 9")},
 	"prepare, execute": {q("PREPARE x(int) AS DELETE FROM plain WHERE id = $1"), q("EXECUTE x(1)"), q("DEALLOCATE x"), q("EXECUTE x(1)")},
 	"cursor":           {q("BEGIN"), q("DECLARE c CURSOR FOR SELECT * FROM plain ORDER BY id FOR UPDATE"), q("FETCH 2 FROM c"), q("DELETE FROM plain WHERE CURRENT OF c"), q("COMMIT"), q("SELECT min(id), count(*) FROM plain")},
 	"deferred error":   {q("BEGIN; SET CONSTRAINTS ALL DEFERRED; DELETE FROM parent WHERE id = 1; COMMIT"), q("DELETE FROM parent WHERE id = 1"), q("DELETE FROM parent WHERE id = 1 RETURNING id"), q("DELETE FROM plain WHERE id = 1; DELETE FROM parent WHERE id = 1"), q("SELECT count(*) FROM parent"), cat(pbe("DELETE FROM parent WHERE id = 1"), syncMsg)},
