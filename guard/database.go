@@ -25,6 +25,8 @@ type database struct {
 	loading turn
 	// server is what the database's server is known by.
 	server serverID
+	// recounted is when the last statement was recounted, Unix time in ns.
+	recounted atomic.Int64
 	// collected belongs to Judge.Run.
 	collected time.Time
 

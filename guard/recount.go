@@ -18,14 +18,15 @@ import (
 // or removes in between is in one of them only, and the counts differ. Such a table is
 // looked at again, from outside: until the transaction ends others still see the rows
 // that it has removed, and it does not itself. What differs holds each removed row (but one
-// that it had locked in another subtransaction); where it is as many as the server counted,
+// that it had itself inserted, or locked in another subtransaction); where it is as many as the server counted,
 // it is exactly these.
 
 const (
 	mostRecounted = 100_000   // keys of one statement
 	mostScanned   = 3_000_000 // rows of the table: the client waits, with its locks
 	recountTime   = 5 * time.Second
-	recounts      = 3 // others go on meanwhile
+	recounts      = 3           // others go on meanwhile
+	recountEvery  = time.Second // in a database
 )
 
 // recount puts the keys of a cascade's table right, of which the server counted n
@@ -36,7 +37,7 @@ func (r *run) recount(ctx context.Context, o uint32, n int64) (bool, error) {
 	at := slices.IndexFunc(r.steps(), func(st step) bool { return st.table == t && (st.via == journal.Direct || st.via == journal.Cascade) })
 	if t == nil || at < 0 || r.plan.steps[at].via == journal.Direct || r.batched || r.s.j.o.Control == nil || !r.tracked() || r.after.xid == "" || len(t.Leaves()) != 1 || len(r.plan.steps[at].key) == 0 ||
 		t.EstimatedRows > mostScanned || n > mostRecounted || r.s.tx.keys.Len()-r.mark.keys.Len() > mostRecounted ||
-		slices.ContainsFunc(r.plan.steps, func(st step) bool { return len(st.image.columns) > 0 }) {
+		slices.ContainsFunc(r.plan.steps, func(st step) bool { return len(st.image.columns) > 0 }) || !r.mayRecount() {
 		return false, nil
 	}
 	limited, cancel := context.WithTimeout(ctx, recountTime)
@@ -66,6 +67,16 @@ func (r *run) recount(ctx context.Context, o uint32, n int64) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// mayRecount: a schema whose triggers make the counts differ each time does not pay for
+// it each time. One statement may do it for all of its tables.
+func (r *run) mayRecount() bool {
+	if !r.recounting {
+		last, now := r.s.db.recounted.Load(), time.Now().UnixNano()
+		r.recounting = now-last >= int64(recountEvery) && r.s.db.recounted.CompareAndSwap(last, now)
+	}
+	return r.recounting
 }
 
 // unseenInside are those of the keys that others see which the transaction does not, and

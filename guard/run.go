@@ -46,6 +46,9 @@ type run struct {
 	encoding      string            // with taken: the session's client_encoding
 
 	batched bool // others of its batch are captured with it
+	// recounting: it may look at tables again; see mayRecount.
+	recounting bool
+
 	probing bool // it is judged by what a probe has found, before it runs
 	atLeast bool // … and there may be more
 
