@@ -24,6 +24,7 @@ func Load(ctx context.Context, q Querier) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.snapshot.Version = version
 	for _, parts := range [][]string{
 		{relationsSQL, typesSQL, signaturesSQL},
 		{columnsSQL},

@@ -12,6 +12,7 @@ type Querier interface {
 // Snapshot is a database's catalog at one moment. Immutable after Load.
 type Snapshot struct {
 	Database    string
+	Version     int // of the server, as server_version_num has it
 	Fingerprint string
 	Tables      map[uint32]*Table // by OID: ordinary, partitioned, foreign tables, views, materialized views
 	Reach       Reach

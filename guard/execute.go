@@ -67,6 +67,9 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 			return unlessFailed(err)
 		}
 	}
+	if p.bound == s.exchange && !s.hasRun {
+		r.early = p.early
+	}
 	send := func() { w.Send('E', body) }
 	if r.capturing() && p.plan.captured.Image && p.bound != s.exchange {
 		now, err := s.encoding(ctx, w)

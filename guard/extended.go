@@ -35,6 +35,7 @@ type portal struct {
 	done      bool     // it has run; what is left is held
 	ran       bool     // it has run to its end: the server does not run it again
 	bound     int      // in which exchange
+	early     *counts  // see readEarly
 }
 
 // maxProbed bounds the parameters kept for a probe, in bytes.
@@ -143,7 +144,8 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	if s.rules.holds && len(params) <= maxProbed {
 		po.params = append([]byte{}, params...)
 	}
-	if p.st.route != routeCapture && p.st.route != routeCount {
+	commits := p.st.route == routeRefuse && p.st.CommitsItself
+	if p.st.route != routeCapture && p.st.route != routeCount && !commits {
 		s.portals[short(name)] = po
 		w.Forward()
 		return nil
@@ -153,6 +155,16 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		return err
 	}
 	if failed || s.aborted(w) {
+		w.Forward()
+		return nil
+	}
+	if commits {
+		s.portals[short(name)] = po
+		if !s.hasBound {
+			if po.early, err = s.readEarly(ctx, w, p.st); err != nil {
+				return unlessFailed(err)
+			}
+		}
 		w.Forward()
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/internal/pgtest"
 )
 
 func describe(kind byte, name string) messages {
@@ -121,6 +122,11 @@ CREATE TABLE stricter (id int PRIMARY KEY, s int REFERENCES strict ON DELETE RES
 func TestHeldBind_EveryAnswerIsTheServers(t *testing.T) {
 	e := newEnv(t, policy.Uniform(policy.Block, 1000), shop, heldExtra)
 	for name, exchange := range heldBinds {
-		t.Run(name, func(t *testing.T) { e.compare(t, exchange) })
+		t.Run(name, func(t *testing.T) {
+			if v := pgtest.Shared(t).Version(); v >= 18 && name == "bind, query" { // see synced
+				t.Skipf("not run on PostgreSQL %d: a Query amid a pipeline leaves a transaction open there if something was executed before it, by rowback too", v)
+			}
+			e.compare(t, exchange)
+		})
 	}
 }

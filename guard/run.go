@@ -45,7 +45,8 @@ type run struct {
 	taken         map[uint32]bool   // tables whose rows were noted beforehand (TRUNCATE, DROP)
 	encoding      string            // with taken: the session's client_encoding
 
-	batched bool // others of its batch are captured with it
+	early   *counts // the first reading, if it was made before; see readEarly
+	batched bool    // others of its batch are captured with it
 	// recounting: it may look at tables again; see mayRecount.
 	recounting bool
 
@@ -76,7 +77,11 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	if ticket != "" {
 		sendQuery(r.w, "SELECT "+ticket)
 	}
-	if !r.exact() {
+	if r.early != nil {
+		r.before = *r.early
+	}
+	reads := r.early == nil && !r.exact()
+	if reads {
 		sendQuery(r.w, q)
 	}
 	if r.bind != nil {
@@ -92,7 +97,7 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 			return r.fault(err)
 		}
 	}
-	if !r.exact() {
+	if reads {
 		if r.before, err = receiveCounts(ctx, r.w); err != nil {
 			return r.fault(err)
 		}

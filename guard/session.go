@@ -41,6 +41,7 @@ type session struct {
 	quiet    bool // the unnamed statement is one that needs no look at the catalog; see quiet
 	clean    bool // nothing was sent since the last Sync
 	hasRun   bool // something was executed since it, before the message under judgement
+	hasBound bool // or bound
 	wasClean bool // clean, before the message under judgement
 	// block is what the messages since the last Sync did to the transaction block:
 	// 1 opened it, -1 ended it, 0 neither.
@@ -57,6 +58,7 @@ type session struct {
 	// ran is the exchange in which a statement ran last: what it changed of the
 	// session's parameters the server tells at its end only.
 	ran     int
+	bound   int // and a Bind came last
 	targets targets
 
 	heldBind *heldBind
@@ -78,6 +80,10 @@ func (s *session) Wants(typ byte, body []byte) bool {
 		s.block = 0
 	}
 	s.hasRun = s.ran == s.exchange
+	s.hasBound = s.bound == s.exchange
+	if typ == 'B' {
+		s.bound = s.exchange
+	}
 	s.renew()
 	held := s.heldBind != nil // whatever comes, it goes first
 	if s.rules.off && s.tx == nil && !held {

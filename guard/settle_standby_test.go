@@ -19,7 +19,7 @@ import (
 func TestSettle_NotByAStandby(t *testing.T) {
 	e, j := withFaulty(t, shop)
 	primary := pgtest.Shared(t)
-	standby, err := primary.Standby(t.Context())
+	standby, err := primary.Standby(t)
 	if err != nil {
 		t.Fatal(err)
 	}

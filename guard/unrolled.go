@@ -69,6 +69,11 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if r == nil {
 		return u.plain(ctx, st)
 	}
+	if st.CommitsItself && r.st.route == routeRefuse {
+		if r.early, err = u.s.readEarly(ctx, u.w, st); err != nil {
+			return err
+		}
+	}
 	r.rowdesc, r.shift, r.closed = true, st.runes, func(ctx context.Context) error { return u.closed(ctx, st) }
 	sql, bind := st.Text, bindText("", "")
 	if r.capturing() {

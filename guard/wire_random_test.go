@@ -195,6 +195,9 @@ func TestWire_RandomExchangesAreTheServers(t *testing.T) {
 		for range 4 + s.IntN(20) {
 			s.step()
 		}
+		if pgtest.Shared(t).Version() >= 18 {
+			s.out = synced(s.out)
+		}
 		var said [2][]string
 		for i, url := range []string{e.direct, urls[seed%len(urls)]} {
 			db := fmt.Sprintf("%s_%d", e.database, seed) // of one name it would be one database, whose catalog is known
@@ -221,6 +224,26 @@ func TestWire_RandomExchangesAreTheServers(t *testing.T) {
 		}
 		t.Errorf("SEEDS=%d\nsent:\n%s\nthe server, from where they differ:\n%s\nthe proxy:\n%s", seed, strings.Join(sent, "\n"), strings.Join(said[0], "\n"), strings.Join(said[1], "\n"))
 	}
+}
+
+// synced is a script with a Sync before each Query and FunctionCall that is amid
+// something else. Since PostgreSQL 18 the transaction that they leave behind there hangs
+// on whether a message was executed before them, rowback's own included (and the
+// server's next message may fail with XX000).
+func synced(script messages) (out messages) {
+	var last pgproto3.FrontendMessage
+	for _, m := range script {
+		switch m.(type) {
+		case *pgproto3.Query, *pgproto3.FunctionCall:
+			switch last.(type) {
+			case nil, *pgproto3.Query, *pgproto3.FunctionCall, *pgproto3.Sync:
+			default:
+				out = append(out, &pgproto3.Sync{})
+			}
+		}
+		out, last = append(out, m), m
+	}
+	return out
 }
 
 // recite sends a script and returns all answers. What of it is open at its end is

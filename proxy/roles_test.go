@@ -25,7 +25,7 @@ func pair(t *testing.T) (primary, standby *pgtest.Cluster) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = primary.Stop() })
-	if standby, err = primary.Standby(t.Context()); err != nil {
+	if standby, err = primary.Standby(t); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = standby.Stop() })

@@ -19,7 +19,7 @@ func synchronousPair(t *testing.T) (primary, standby *pgtest.Cluster) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = primary.Stop() })
-	if standby, err = primary.Standby(t.Context()); err != nil {
+	if standby, err = primary.Standby(t); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

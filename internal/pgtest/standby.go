@@ -1,21 +1,26 @@
 package pgtest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"testing"
 )
 
 // Standby makes a hot standby of a running cluster, which streams from it, and
 // starts it. To the primary its name is "standby". The caller must call Stop.
-func (c *Cluster) Standby(ctx context.Context) (*Cluster, error) {
+// Without a pg_basebackup the test is left out; see Client.
+func (c *Cluster) Standby(tb testing.TB) (*Cluster, error) {
+	tb.Helper()
+	ctx, program := tb.Context(), c.program(tb, "pg_basebackup")
 	s := &Cluster{BinDir: c.BinDir, version: c.version, cred: c.cred}
 	err := s.makeDir("")
 	if err == nil {
 		from := fmt.Sprintf("host=127.0.0.1 port=%d user=postgres application_name=standby", c.Port)
-		if out, failed := s.command(ctx, "pg_basebackup", "-D", s.data(), "-d", from, "-R", "-X", "stream", "-c", "fast").CombinedOutput(); failed != nil {
+		cmd := s.command(ctx, "pg_basebackup", "-D", s.data(), "-d", from, "-R", "-X", "stream", "-c", "fast")
+		cmd.Path, cmd.Err = program, nil
+		if out, failed := cmd.CombinedOutput(); failed != nil {
 			err = fmt.Errorf("pg_basebackup: %w\n%s", failed, out)
 		}
 	}

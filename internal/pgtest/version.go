@@ -42,6 +42,12 @@ func Since(tb testing.TB, version int, what string) {
 // cluster is of the installed version, which must have them.
 func (c *Cluster) Client(tb testing.TB, name string, args ...string) *exec.Cmd {
 	tb.Helper()
+	return exec.CommandContext(tb.Context(), c.program(tb, name), args...)
+}
+
+// program is the path of a client program; see Client.
+func (c *Cluster) program(tb testing.TB, name string) string {
+	tb.Helper()
 	program, found := "", 0
 	for _, dir := range append([]string{c.BinDir}, clientDirs()...) {
 		path := filepath.Join(dir, name)
@@ -56,7 +62,7 @@ func (c *Cluster) Client(tb testing.TB, name string, args ...string) *exec.Cmd {
 		}
 		say("not run on PostgreSQL %d: its %s is not on this machine, nor a newer one", c.Version(), name)
 	}
-	return exec.CommandContext(tb.Context(), program, args...)
+	return program
 }
 
 // clientDirs may hold client programs: those that $PGCLIENTS lists, as PATH
