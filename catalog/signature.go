@@ -89,7 +89,9 @@ func (l *loader) attachSignatures() {
 // foreign keys and partitions, on t and all that it cascades to. Read after the
 // DELETE and in its transaction, whose locks keep them as they are. It asks no
 // more than it has to: planning it is most of what judging a small DELETE costs.
-func (s *Snapshot) Signature(t *Table) (sql, want string) {
+//
+// bare: nothing hangs on t, so that t's row of pg_class alone tells: see BareSQL.
+func (s *Snapshot) Signature(t *Table) (sql, want string, bare bool) {
 	var sum signature
 	found := map[uint32]bool{}
 	for n := range s.fired(t) {
@@ -133,5 +135,8 @@ func (s *Snapshot) Signature(t *Table) (sql, want string) {
 		parts = append(parts, "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c WHERE c.oid = "+these+" AND ("+strings.Join(none, " OR ")+"))")
 		values = append(values, "0")
 	}
-	return operators.Replace("pg_catalog.concat_ws(' ', " + strings.Join(parts, ", ") + ")"), strings.Join(values, " ")
+	return operators.Replace("pg_catalog.concat_ws(' ', " + strings.Join(parts, ", ") + ")"), strings.Join(values, " "), len(found) == 1 && sum == signature{}
 }
+
+// BareSQL is whether anything hangs on c, a row of pg_class.
+const BareSQL = "c.relhastriggers OR c.relhassubclass OR c.relhasrules"

@@ -25,7 +25,10 @@ func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
 	e.Statements, e.Tables, e.Rows = tx.removals.statements, tx.removals.tables, tx.removals.rows
 	e.Alert, e.Rule, e.Allowed = tx.removals.over, tx.removals.rule, tx.removals.allowed
 	s.j.windows.named(tx, e.ID)
-	if err := s.j.o.Journal.Append(ctx, e, tx.keys); err != nil {
+	s.j.appending.Add(1)
+	err := s.j.o.Journal.Append(ctx, e, tx.keys)
+	s.j.appending.Add(-1)
+	if err != nil {
 		s.j.health.failed(err)
 		s.j.o.Metrics.JournalErrors.Inc()
 		s.j.o.Logger.Error("evidence of a deletion could not be made durable; it is refused", "database", s.db.name, "user", s.info.User, "rows", e.Rows, "error", err)
@@ -73,44 +76,6 @@ func (s *session) vouch(ctx context.Context, w proxy.Wire, st judged) error {
 	}
 	s.doubt()
 	return nil
-}
-
-// ended records how the transaction of an entry (nil: it removed nothing) ended.
-func (s *session) ended(ctx context.Context, e *journal.Entry, o journal.Outcome) {
-	if o == journal.Committed {
-		s.settleUses(ctx, true)
-		s.settleWindows()
-	}
-	s.drop()
-	if e == nil {
-		return
-	}
-	s.pending = nil
-	// The client may be gone; the outcome is known all the same.
-	if err := s.j.o.Journal.Settle(context.WithoutCancel(ctx), e.ID, o); err != nil {
-		s.j.o.Metrics.JournalErrors.Inc()
-		s.j.o.Logger.Error("outcome could not be recorded; it will be settled later", "id", e.ID, "outcome", o, "error", err)
-		s.db.doubt(e.ID)
-		return
-	}
-	e.Outcome = o
-	if o == journal.Committed {
-		s.j.o.Metrics.removed(e)
-		if without := keyless(e.Tables); len(without) > 0 {
-			s.j.o.Logger.Warn("rows were removed whose keys are not recorded; they cannot be restored by key",
-				"id", e.ID, "rows", rowsOf(without), "why", without[0].Why)
-		}
-		if short := incomplete(e.Tables); len(short) > 0 {
-			s.j.o.Logger.Warn("rows were removed that are not recorded whole, as the policy asks; they can be restored from a recovery database only",
-				"id", e.ID, "rows", rowsOf(short), "why", short[0].WhyNoRows)
-		}
-		switch {
-		case e.Alert != "":
-			s.j.raise(e)
-		case len(keyless(e.Tables)) > 0:
-			s.j.o.Alerts.Entry(e) // to who asks for these
-		}
-	}
 }
 
 // sync handles the Sync that ends an implicit transaction which removed rows.

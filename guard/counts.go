@@ -62,11 +62,21 @@ func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, u
 // uncountedQuery reads what is needed of a transaction whose rows are known
 // without the counters; its run too, unless the session knows it.
 func uncountedQuery(target sqlparse.Name, signature string, started time.Time) string {
-	run := catalog.RunSQL
-	if !started.IsZero() {
-		run = "NULL"
+	return readingOf(target, "'on'", runUnless(started), signature) + "NULL"
+}
+
+// bareQuery is uncountedQuery for a target that nothing hangs on, at a third of its
+// price: it is planned for each small DELETE anew. No row: there is no such table.
+func bareQuery(target sqlparse.Name, started time.Time) string {
+	return "SELECT c.oid, pg_catalog.pg_current_xact_id_if_assigned(), 'on ' OPERATOR(pg_catalog.||) pg_catalog.current_setting('default_transaction_isolation'), " +
+		runUnless(started) + ", " + catalog.BareSQL + ", NULL FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(" + literal(regclass(target)) + ")::pg_catalog.oid"
+}
+
+func runUnless(started time.Time) string {
+	if started.IsZero() {
+		return catalog.RunSQL
 	}
-	return readingOf(target, "'on'", run, signature) + "NULL"
+	return "NULL"
 }
 
 func readingOf(target sqlparse.Name, tracking, run, signature string) string {

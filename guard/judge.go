@@ -23,11 +23,13 @@ type Judge struct {
 	mu        sync.Mutex
 	databases map[string]*database
 
-	health  health
-	rules   atomic.Pointer[policy.Policy]
-	windows *windows
-	fleet   journal.Fleet // nil: the journal is this proxy's alone
-	beside  atomic.Bool   // see Beside
+	health health
+	// appending is how many sessions are making evidence durable.
+	appending atomic.Int32
+	rules     atomic.Pointer[policy.Policy]
+	windows   *windows
+	fleet     journal.Fleet // nil: the journal is this proxy's alone
+	beside    atomic.Bool   // see Beside
 }
 
 // SetPolicy replaces the policy; statements under way keep the old one. The

@@ -38,6 +38,7 @@ type plan struct {
 	blind map[uint32]string
 	// signature, as SQL, is depends while the catalog is as the plan has it.
 	signature, depends string
+	bare               bool // nothing hangs on the target: it is depends while nothing does
 	// soft: an UPDATE; only the rows that it marks as deleted count, unless updates do as well.
 	soft, updates bool
 	// foreign is the target's OID if rows may leave a foreign table.
@@ -116,7 +117,7 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 		s.planTemporary(st, p)
 		return p, nil
 	}
-	p.signature, p.depends = s.view.snap.Signature(target)
+	p.signature, p.depends, p.bare = s.view.snap.Signature(target)
 	if target.HoldsForeign() {
 		p.foreign = target.OID
 	}

@@ -138,8 +138,18 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 
 // readAfter reads the answer to the counters' second reading.
 func (r *run) readAfter(ctx context.Context) (err error) {
-	if r.after, err = receiveCounts(ctx, r.w); err != nil {
+	r.after, err = receiveCounts(ctx, r.w)
+	switch bare := r.exact() && r.plan.bare; {
+	case err != nil:
 		return r.fault(err)
+	case bare && r.after.target != r.plan.target.OID: // its name means another one now
+		sendQuery(r.w, uncountedQuery(r.st.Target, r.plan.signature, r.s.started))
+		r.w.Send('H', nil)
+		if r.after, err = receiveCounts(ctx, r.w); err != nil {
+			return r.fault(err)
+		}
+	case bare && r.after.depends == "f":
+		r.after.depends = r.plan.depends
 	}
 	s, fixed := r.s, r.after.fixed
 	if r.after.started.IsZero() {
@@ -270,7 +280,10 @@ func (r *run) countsQuery() string {
 	if r.plan.signature != "" {
 		signature = r.plan.signature
 	}
-	if r.exact() {
+	switch {
+	case r.exact() && r.plan.bare:
+		return bareQuery(r.st.Target, r.s.started)
+	case r.exact():
 		return uncountedQuery(r.st.Target, signature, r.s.started)
 	}
 	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.all || r.s.tx.fixed, false)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 	"github.com/rowback/rowback/sqlparse"
@@ -31,10 +33,11 @@ type session struct {
 	prepared listing
 	portals  map[string]*portal // portals bound to them, by name
 	// process is protect.SessionSQL's, "" before it was asked.
-	process string
-	tx      *transaction   // nil: nothing removed in the open transaction
-	pending *journal.Entry // durable, its transaction's end not yet seen; nil: none
-	outside *journal.Entry // see vouchForNothing
+	process  string
+	tx       *transaction    // nil: nothing removed in the open transaction
+	pending  *journal.Entry  // durable, its transaction's end not yet seen; nil: none
+	outside  *journal.Entry  // see vouchForNothing
+	outcomes *errgroup.Group // being recorded; nil: none ever was
 	// prepares is one whose PREPARE TRANSACTION has succeeded; see sawPrepared.
 	prepares *journal.Entry
 
@@ -296,6 +299,7 @@ func snapshotless(typ byte, body []byte) bool {
 func (s *session) Close() {
 	s.leave()
 	s.drop()
+	s.settled()
 	for _, p := range s.portals {
 		p.close()
 	}

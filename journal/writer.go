@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 
 	"github.com/mattn/go-sqlite3"
@@ -50,24 +51,32 @@ func (j *embedded) submit(ctx context.Context, lazy bool, do func(context.Contex
 func (j *embedded) writeLoop() {
 	defer close(j.stopped)
 	for {
-		var batch []*write
 		select {
 		case w := <-j.writes:
-			batch = append(batch, w)
+			j.writeBatch(j.gather(w))
 		case <-j.quit:
 			return
 		}
-	gather:
-		for len(batch) < maxBatch {
+	}
+}
+
+// gather takes up what waits behind a first write. Goroutines that are about to write
+// run before, as long as there are any: a transaction costs more than a write in it.
+func (j *embedded) gather(first *write) []*write {
+	batch := []*write{first}
+	for before := 0; before < len(batch) && len(batch) < maxBatch; {
+		before = len(batch)
+		runtime.Gosched()
+		for waiting := true; waiting && len(batch) < maxBatch; {
 			select {
 			case w := <-j.writes:
 				batch = append(batch, w)
 			default:
-				break gather
+				waiting = false
 			}
 		}
-		j.writeBatch(batch)
 	}
+	return batch
 }
 
 func (j *embedded) writeBatch(batch []*write) {

@@ -65,7 +65,8 @@ type KeyColumn struct{ Name, Type string }
 // Captured is the rewritten statement.
 //
 // Its result columns are the client's own (ClientColumns many, unknown to this
-// package: everything before the last Width columns), then Width text columns:
+// package: everything before the last Width columns), then Width text columns
+// (without RETURNING, and with no Image, ask for all in text format: some have their own types then):
 // the step index, the row's tableoid, then the step's Key and Old values,
 // padded with NULL; with Image the row's image (see ImageExpr; NULL where its step has
 // none) comes last, or with Soft the mark. After an UPDATE all are the new
@@ -131,9 +132,18 @@ func (s Statement) Capture(c Capture) (Captured, error) {
 		out.Width++
 	}
 	if g.single() {
-		values, err := w.values(0, c.Steps[0], func(column string) string { return s.qualified(c, column) })
+		qualified := func(column string) string { return s.qualified(c, column) }
+		values, err := w.values(0, c.Steps[0], qualified)
 		if err != nil {
 			return Captured{}, err
+		}
+		if !s.Returning && !out.Image && !c.HexText { // all in text format: what needs no cast is cheaper without
+			values[1] = qualified("tableoid")
+			for i, k := range c.Steps[0].Key {
+				if printsAlike[k.Type] {
+					values[2+i] = qualified(k.Name)
+				}
+			}
 		}
 		if out.Image {
 			values = append(values, imageExpr(c.Steps[0].Image, c.HexText, func(column string) string { return s.qualified(c, column) }))

@@ -54,6 +54,9 @@ var regTypes = map[string]bool{
 	"regtype": true, "regrole": true, "regnamespace": true, "regconfig": true, "regdictionary": true, "regcollation": true,
 }
 
+// printsAlike are types whose text format is their text, in any session.
+var printsAlike = map[string]bool{"int2": true, "int4": true, "int8": true, "numeric": true, "uuid": true, "text": true, "varchar": true}
+
 func defaultText(x string) string { return "(" + x + ")::pg_catalog.text" }
 
 // isoText: JSON has dates and times in ISO 8601 always, infinities and BC too.
