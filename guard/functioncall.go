@@ -87,7 +87,8 @@ func argumentsIn(b []byte) int {
 }
 
 func (s *session) called(ctx context.Context, w proxy.Wire, o uint32) (function, error) {
-	rows, err := lookup{w: w}.Query(ctx, "SELECT p.proname, n.nspname, p.proargtypes::pg_catalog.text, (p.provariadic OPERATOR(pg_catalog.<>) 0)::pg_catalog.text,"+
+	// By itself, where that is possible: since PostgreSQL 18 a FunctionCall behind it would leave its transaction open.
+	rows, err := lookup{w: w, own: s.alone(w)}.Query(ctx, "SELECT p.proname, n.nspname, p.proargtypes::pg_catalog.text, (p.provariadic OPERATOR(pg_catalog.<>) 0)::pg_catalog.text,"+
 		" (p.prokind OPERATOR(pg_catalog.=) 'f' AND NOT p.proretset)::pg_catalog.text FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace WHERE p.oid OPERATOR(pg_catalog.=) "+strconv.FormatUint(uint64(o), 10))
 	if err != nil || len(rows) != 1 {
 		return function{}, err

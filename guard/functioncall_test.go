@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/guard/policy"
@@ -56,5 +57,17 @@ func TestFunctionCall_IsBlocked(t *testing.T) {
 		if n := countRows(t, e, "SELECT count(*) FROM plain"); n != 96 {
 			t.Errorf("block %v: %d rows left", block, n)
 		}
+	}
+}
+
+// One that deletes nothing ends its own transaction, whatever was asked about it.
+func TestFunctionCall_Harmless(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Block, 4), shop, "CREATE TABLE scraps (n int); CREATE FUNCTION note(n int) RETURNS int LANGUAGE sql AS 'INSERT INTO scraps VALUES (n) RETURNING n'")
+	exchanges := []messages{e.callOf("note(int)", 0, "3"), q("ROLLBACK"), q("SELECT count(*) FROM scraps")}
+	want := talk(t, e.direct, exchanges, e.database)
+	mustExec(t, e.connect(pgx.QueryExecModeExec), "TRUNCATE scraps")
+	got := talk(t, e.url, exchanges, e.database)
+	for i := range want {
+		equal(t, fmt.Sprintf("answers to exchange %d", i), got[i], want[i])
 	}
 }

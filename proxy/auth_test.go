@@ -106,7 +106,7 @@ func login(t *testing.T, c *pgtest.Cluster, s *Server, user, password, options s
 	} else if err != nil {
 		code = "pgx: " + err.Error()
 	}
-	psql := c.Command(t.Context(), "psql", "-X", "-Atc", "SELECT current_user", "-v", "VERBOSITY=verbose", dsn)
+	psql := c.Client(t, "psql", "-X", "-Atc", "SELECT current_user", "-v", "VERBOSITY=verbose", dsn)
 	psql.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "PGSSLCERT=/nonexistent"}
 	out, err := psql.CombinedOutput()
 	ok := err == nil && strings.TrimSpace(string(out)) == user

@@ -22,14 +22,14 @@
 // then on its two directions are relayed apart (relay_client.go, relay_server.go),
 // around what the server still has to answer (pending.go).
 //
-// A session whose connections are plain is put on a loop (onloop.go): one
+// A session is put on a loop (onloop.go): one
 // goroutine with an epoll descriptor of its own for many sessions (loop_linux.go),
 // into whose buffer it reads and out of which it writes at once. It is told of
 // edges, so no read finds nothing, and a message costs one read and one write; a
 // quiet session has neither goroutine nor buffer. What has to wait (a Session's exchange,
 // a peer that reads slowly) goes on in a goroutine of that direction until there is
-// nothing to read. A session with TLS on a side, or waiting for GSSAPI tokens,
-// has two goroutines for good.
+// nothing to read. Under TLS crypto/tls reads and writes the loop's sockets by way of a
+// carrier, which never waits. A session waiting for GSSAPI tokens has two goroutines for good.
 //
 // A Session runs in a goroutine that reads the client; Wants alone runs on the
 // loop. While it takes the server's messages (wire.go), nobody else reads them, so

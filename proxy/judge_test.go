@@ -38,8 +38,14 @@ func exchangeAndForward(ctx context.Context, w Wire, typ byte, _ []byte) error {
 		w.Send('B', []byte("rowback\x00rowback\x00\x00\x00\x00\x00\x00\x00"))
 		w.Send('E', []byte("rowback\x00\x00\x00\x00\x00"))
 		w.Send('C', []byte("Srowback\x00"))
-		w.Send('H', nil)
-		for _, want := range "12DC3" {
+		// Nothing of it may end the client's transaction: a Sync only where there is none.
+		// Without one a Query leaves its own open, since PostgreSQL 18.
+		end, answers := byte('H'), "12DC3"
+		if typ == 'Q' && w.TxStatus() == 'I' && !w.Ignored() {
+			end, answers = 'S', "12DC3Z"
+		}
+		w.Send(end, nil)
+		for _, want := range answers {
 			typ, body, err := w.Receive(ctx)
 			if err != nil {
 				return err
@@ -48,7 +54,6 @@ func exchangeAndForward(ctx context.Context, w Wire, typ byte, _ []byte) error {
 				return fmt.Errorf("got %q, wanted %q: %q", typ, want, body)
 			}
 		}
-		// Nothing of it may end the client's transaction: no Sync.
 	}
 	w.Forward()
 	return nil

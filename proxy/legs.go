@@ -42,6 +42,7 @@ func (s *Server) Reload(t *tls.Config) (apply func(), err error) {
 		t.NextProtos = []string{alpn}
 		// As PostgreSQL: a client that a CA has been taken from must not get in by an old ticket.
 		t.SessionTicketsDisabled = true
+		t.DynamicRecordSizingDisabled = true // a message in one piece
 	}
 	l.tls = t
 	return func() { s.use(l) }, nil

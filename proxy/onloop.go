@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// A session whose two connections are plain lives on a loop once it is ready.
+// A session lives on a loop once it is ready.
 // Its directions are worked on apart, each by one at a time: by the loop, which
 // never waits and moves what needs no look; or by a goroutine, which takes over
 // where there is something to wait for (a Session's exchange, a peer that reads
@@ -13,7 +13,7 @@ import (
 
 var (
 	// errAgain: there is nothing to read now.
-	errAgain = errors.New("nothing to read")
+	errAgain error = nothing{}
 	// errHeld: a Session has the server's messages.
 	errHeld = errors.New("the server's messages are taken")
 	// errResting: the direction has been left to the loop.
@@ -41,7 +41,7 @@ func (r *relay) settle() (bool, error) {
 	}
 	client, err := adopt(r.client, l)
 	if err != nil {
-		return false, nil // under TLS, mostly
+		return false, nil
 	}
 	server, err := adopt(r.server, l)
 	if err != nil {
@@ -51,14 +51,18 @@ func (r *relay) settle() (bool, error) {
 	client.session, server.session = r, r
 	r.sin.keep()
 	r.mu.Lock()
-	was := []interface{ Close() error }{r.client, r.server}
+	was := []interface{ Close() error }{client.take(r.client), server.take(r.server)}
 	r.client, r.server, r.loop = client, server, l
 	r.cin.conn, r.sin.conn = client, server
-	r.toServer, r.toClient = direction{from: client, to: server, busy: true}, direction{from: server, to: client}
+	early := server.tls != nil // what it has deciphered already, no edge will tell of
+	r.toServer, r.toClient = direction{from: client, to: server, busy: true}, direction{from: server, to: client, busy: early}
 	cause := r.cause
 	r.mu.Unlock()
 	for _, c := range was { // their descriptors were copied
 		_ = c.Close()
+	}
+	if early {
+		defer func() { go r.workToClient(0, nil) }()
 	}
 	if cause != nil {
 		return true, errEnded
@@ -155,7 +159,7 @@ func (r *relay) stepToServer(buf []byte) bool {
 		case err != errAgain:
 			err = clientRead(err)
 		}
-		if size > 0 || r.terminated || r.end > r.cin.r || err != nil && err != errAgain {
+		if size > 0 || r.terminated || r.end > r.cin.r || r.toServer.to.owes() || err != nil && err != errAgain {
 			r.end -= r.cin.own()
 			go r.workToServer(size, err)
 			return false
@@ -190,6 +194,9 @@ func (r *relay) tryFlushRun() error {
 
 // workToServer goes on where the loop's step stopped, with what scanClient said.
 func (r *relay) workToServer(size int, err error) {
+	if owed := r.toServer.to.settleDebt(); owed != nil {
+		err = errors.Join(err, errServerGone, owed)
+	}
 	if err = r.relayMessages(r.ctx, size, err); err != errResting {
 		r.leave(&r.toServer, err)
 	}
@@ -209,7 +216,7 @@ func (r *relay) stepToClient(buf []byte) bool {
 		}
 		if n > 0 {
 			m, writeErr := r.toClient.to.tryWrite(r.sin.buf[r.sin.r : r.sin.r+n])
-			if m < n || writeErr != nil || err != nil {
+			if m < n || writeErr != nil || err != nil || r.toClient.to.owes() {
 				r.sin.r += m
 				r.sin.own()
 				go r.workToClient(n-m, err)
@@ -234,6 +241,13 @@ func (r *relay) stepToClient(buf []byte) bool {
 
 // workToClient goes on where the loop's step stopped, with what scanServer said.
 func (r *relay) workToClient(n int, err error) {
+	if r.toClient.to.owes() {
+		if owed := r.toClient.to.settleDebt(); owed != nil {
+			err = errors.Join(err, r.clientLost(owed))
+		} else if n == 0 {
+			r.relayed()
+		}
+	}
 	if err = r.relayAnswers(n, err); err != errResting {
 		r.leave(&r.toClient, err)
 	}

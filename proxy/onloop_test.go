@@ -24,13 +24,25 @@ func TestLoop_TakesTurnsWithGoroutines(t *testing.T) {
 		w.Forward()
 		return nil
 	})
-	s := serve(t, Options{Judge: some{judge}})
+	for name, o := range underTLS(t) {
+		t.Run(name, func(t *testing.T) {
+			o.Judge = some{judge}
+			takeTurns(t, serve(t, o), o.TLS != nil)
+		})
+	}
+}
+
+func takeTurns(t *testing.T, s *Server, tls bool) {
+	url := proxyURL(s, "postgres")
+	if tls {
+		url = strings.Replace(url, "sslmode=disable", "sslmode=require", 1)
+	}
 	var clients sync.WaitGroup
 	for i := range 8 {
 		clients.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(i), 0))
 			ctx := t.Context()
-			c, err := pgx.Connect(ctx, proxyURL(s, "postgres"))
+			c, err := pgx.Connect(ctx, url)
 			if err != nil {
 				t.Error(err)
 				return

@@ -13,8 +13,8 @@ import (
 // relay is one client joined to one server. Each direction has somebody who
 // reads it (the client's also runs the Session) and writes through at once what
 // was read, so it holds no more than its read buffer, and a peer that does not read
-// stops the other side's reads. Two goroutines do this where a side is under
-// TLS; all other sessions are on a loop (onloop.go).
+// stops the other side's reads. Sessions are on a loop (onloop.go), but for those that
+// wait for GSSAPI tokens: there two goroutines do this.
 type relay struct {
 	srv     *Server
 	legs    *legs

@@ -205,10 +205,15 @@ func (r *relay) serverEnded(err error) error {
 
 func (r *relay) writeClient(b []byte) error {
 	if _, err := r.client.Write(b); err != nil {
-		r.mu.Lock()
-		r.clientBad = true
-		r.mu.Unlock()
-		return errors.Join(errClientGone, err)
+		return r.clientLost(err)
 	}
 	return nil
+}
+
+// clientLost: a write to the client has failed.
+func (r *relay) clientLost(err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clientBad = true
+	return errors.Join(errClientGone, err)
 }

@@ -174,12 +174,18 @@ func (s *Server) serveConn(ctx, starting context.Context, c net.Conn, leave func
 		}
 		return false
 	}
-	defer first.conn.Close()
+	onLoop := false
+	defer func() {
+		if !onLoop {
+			first.conn.Close()
+		}
+	}()
 	if first.cancel != nil {
 		if err := s.cancel(ctx, first.cancel); err != nil {
 			s.strangers.warn(log, "cancel request failed", "error", err)
 		}
 		return false
 	}
-	return s.serveSession(ctx, first, leave)
+	onLoop = s.serveSession(ctx, first, leave)
+	return onLoop
 }

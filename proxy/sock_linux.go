@@ -1,18 +1,20 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// sock is a plain connection of a session that a loop watches. It can be read
+// sock is a connection of a session that a loop watches. It can be read
 // and written without waiting (tryRead, tryWrite), and as any net.Conn.
 //
 // The loop is told of edges only: readable stays false from a read that left
@@ -25,17 +27,23 @@ type sock struct {
 	mu       sync.Mutex
 	cond     sync.Cond
 	readable bool // there may be something to read, or an end
+	arrived  bool // under TLS: there may be something on the descriptor
 	ended    bool // the peer has shut its side down: readable for good
 	writable bool // the kernel has said so since the last write that did not fit
 	armed    bool // the loop watches for writable, too
 	closed   bool
 	late     [2]bool // the deadline for reads, for writes has passed
 	timers   [2]*time.Timer
+
+	tls    *tls.Conn   // on a carrier that is this sock; nil: plain
+	trying bool        // of whoever writes: nothing may wait
+	debt   []byte      // what tls has sealed and the kernel had no room for: it goes first
+	quit   atomic.Bool // Close has begun: it does not wait
 }
 
-// adopt makes a sock of a connection that Go's own poller watches, and closes
-// that one. Connections under TLS cannot be adopted.
+// adopt makes a sock of a connection that Go's own poller watches; see take.
 func adopt(c net.Conn, l *loop) (*sock, error) {
+	t, _, c := unwrap(c)
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return nil, errors.ErrUnsupported
@@ -44,7 +52,7 @@ func adopt(c net.Conn, l *loop) (*sock, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sock{loop: l, readable: true}
+	s := &sock{loop: l, readable: true, arrived: true, tls: t}
 	s.cond.L = &s.mu
 	dup := func(fd uintptr) { s.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }
 	if controlErr := raw.Control(dup); controlErr != nil || err != nil {
@@ -53,14 +61,51 @@ func adopt(c net.Conn, l *loop) (*sock, error) {
 	return s, nil
 }
 
+// take puts what c was adopted from on the sock, and returns what is to be closed instead of c.
+func (s *sock) take(c net.Conn) net.Conn {
+	_, on, below := unwrap(c)
+	if on != nil {
+		on.sock.Store(s)
+	}
+	return below
+}
+
 // tryRead reads what is there; errAgain if that is nothing.
 func (s *sock) tryRead(b []byte) (int, error) {
+	if s.tls == nil {
+		return s.rawRead(b, &s.readable)
+	}
+	s.mu.Lock()
+	s.readable = s.ended
+	s.mu.Unlock()
+	n, err := s.tls.Read(b)
+	if n > 0 { // more may have been deciphered, or only read
+		s.mu.Lock()
+		s.readable = true
+		s.mu.Unlock()
+	}
+	return n, err
+}
+
+// tryReadRaw is tryRead of what is to be deciphered.
+func (s *sock) tryReadRaw(b []byte) (int, error) {
+	s.mu.Lock()
+	arrived := s.arrived
+	s.mu.Unlock()
+	if !arrived {
+		return 0, errAgain
+	}
+	return s.rawRead(b, &s.arrived)
+}
+
+// rawRead reads once, and notes in flag whether there may be more.
+func (s *sock) rawRead(b []byte, flag *bool) (int, error) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return 0, net.ErrClosed
 	}
-	s.readable = s.ended
+	*flag = s.ended
 	s.mu.Unlock()
 	for {
 		n, err := rawRead(s.fd, b)
@@ -78,15 +123,27 @@ func (s *sock) tryRead(b []byte) (int, error) {
 			return 0, io.EOF
 		case n == len(b):
 			s.mu.Lock()
-			s.readable = true
+			*flag = true
 			s.mu.Unlock()
 		}
 		return n, nil
 	}
 }
 
-// tryWrite writes what fits.
+// tryWrite writes what fits. Under TLS that is all, and what does not fit is owed.
 func (s *sock) tryWrite(b []byte) (int, error) {
+	if s.tls == nil {
+		return s.tryWriteRaw(b)
+	}
+	if s.owes() {
+		return 0, nil
+	}
+	s.trying = true
+	defer func() { s.trying = false }()
+	return s.tls.Write(b)
+}
+
+func (s *sock) tryWriteRaw(b []byte) (int, error) {
 	for {
 		n, err := rawWrite(s.fd, b)
 		switch {
@@ -101,6 +158,57 @@ func (s *sock) tryWrite(b []byte) (int, error) {
 	}
 }
 
+// writeSealed is how tls writes.
+func (s *sock) writeSealed(b []byte) (int, error) {
+	switch {
+	case s.quit.Load(): // its farewell: as far as there is room
+		if !s.owes() {
+			_, _ = s.tryWriteRaw(b)
+		}
+		return len(b), nil
+	case s.trying:
+		n := 0
+		if !s.owes() {
+			var err error
+			if n, err = s.tryWriteRaw(b); err != nil {
+				return n, err
+			}
+		}
+		s.mu.Lock()
+		s.debt = append(s.debt, b[n:]...)
+		s.mu.Unlock()
+		return len(b), nil
+	}
+	if err := s.settleDebt(); err != nil {
+		return 0, err
+	}
+	return s.writeRaw(b)
+}
+
+// owes reports whether tryWrite has left something to settleDebt.
+func (s *sock) owes() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.debt) > 0
+}
+
+// settleDebt waits until what tryWrite has left is written.
+func (s *sock) settleDebt() error {
+	s.mu.Lock()
+	debt := s.debt
+	s.mu.Unlock()
+	if len(debt) == 0 {
+		return nil
+	}
+	_, err := s.writeRaw(debt)
+	if err == nil {
+		s.mu.Lock()
+		s.debt = nil
+		s.mu.Unlock()
+	}
+	return err
+}
+
 func (s *sock) mayRead() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,7 +220,7 @@ func (s *sock) event(events uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		s.readable = true
+		s.readable, s.arrived = true, true
 	}
 	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		s.ended = true
@@ -136,7 +244,14 @@ func (s *sock) Read(b []byte) (int, error) {
 }
 
 // Write waits until all is written.
-func (s *sock) Write(b []byte) (done int, err error) {
+func (s *sock) Write(b []byte) (int, error) {
+	if s.tls != nil {
+		return s.tls.Write(b)
+	}
+	return s.writeRaw(b)
+}
+
+func (s *sock) writeRaw(b []byte) (done int, err error) {
 	for {
 		s.mu.Lock()
 		s.writable = false
@@ -145,7 +260,7 @@ func (s *sock) Write(b []byte) (done int, err error) {
 		if closed || late {
 			return done, s.wait(1, &s.writable)
 		}
-		n, err := s.tryWrite(b[done:])
+		n, err := s.tryWriteRaw(b[done:])
 		if done += n; err != nil || done == len(b) {
 			return done, err
 		}
@@ -198,6 +313,16 @@ func (s *sock) disarm() {
 
 // Close ends the connection; whoever waits on it returns. See release.
 func (s *sock) Close() error {
+	if s.tls == nil {
+		return s.shut()
+	}
+	if s.quit.Swap(true) {
+		return net.ErrClosed
+	}
+	return s.tls.Close()
+}
+
+func (s *sock) shut() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

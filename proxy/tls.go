@@ -67,7 +67,7 @@ func directTLS(g *greeting) error {
 }
 
 func handshake(g *greeting, c net.Conn) error {
-	t := tls.Server(c, g.legs.tls)
+	t := tls.Server(&carrier{Conn: c}, g.legs.tls)
 	if err := t.Handshake(); err != nil { // under the connection's startup deadline
 		return fmt.Errorf("TLS handshake: %w", err)
 	}

@@ -60,6 +60,9 @@ func parseUpstream(o Options) (*legs, error) {
 	var hosts []host
 	var configs []*pgconn.Config
 	add := func(name string, port uint16, t *tls.Config) {
+		if t != nil {
+			t.DynamicRecordSizingDisabled = true // a message in one piece
+		}
 		ep := endpoint{network: "tcp", addr: net.JoinHostPort(name, strconv.Itoa(int(port))), tls: t, timeout: timeout,
 			direct: t != nil && c.SSLNegotiation == "direct"}
 		if strings.HasPrefix(name, "/") {
@@ -177,7 +180,7 @@ func (ep endpoint) startTLS(c net.Conn) (net.Conn, error) {
 			return nil, errors.New("the server does not accept TLS, which sslmode requires")
 		}
 	}
-	t := tls.Client(c, ep.tls)
+	t := tls.Client(&carrier{Conn: c}, ep.tls)
 	if err := t.Handshake(); err != nil {
 		return nil, fmt.Errorf("TLS handshake: %w", err)
 	}
