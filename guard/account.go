@@ -17,9 +17,7 @@ func (r *run) account(ctx context.Context) error {
 		n := after.deleted - before.deleted
 		// A TRUNCATE takes back what was counted before it, and counts nothing itself.
 		if n < 0 || before.filenode != "" && before.filenode != after.filenode && before.filenode+"p" != after.filenode {
-			if n = int64(before.rows); n < 0 {
-				n = r.toomany(o) // nobody knows how many: unknown is never safe
-			}
+			n = r.estimate(o, before)
 			if !r.taken[o] {
 				r.vanished(o)
 			}
@@ -40,10 +38,7 @@ func (r *run) account(ctx context.Context) error {
 	}
 	for o, before := range r.before.tables {
 		if _, still := r.after.tables[o]; !still && !r.taken[o] {
-			n := int64(before.rows)
-			if n < 0 {
-				n = r.toomany(o)
-			}
+			n := r.estimate(o, before)
 			r.vanished(o)
 			if n > 0 {
 				r.uncounted(o, n, "the table was dropped inside the statement; the number is an estimate")
@@ -53,6 +48,16 @@ func (r *run) account(ctx context.Context) error {
 	r.foreign()
 	r.temporary()
 	return nil
+}
+
+// estimate is how many rows the server thinks a table had. Where nobody knows it is
+// too many: unknown is never safe. Before PostgreSQL 14 that is said as 0.
+func (r *run) estimate(o uint32, before counter) int64 {
+	n := int64(before.rows)
+	if n < 0 || n == 0 && r.s.view.snap.Version < 140000 {
+		return r.toomany(o)
+	}
+	return n
 }
 
 // vanished notes a table whose rows went without being counted.

@@ -33,6 +33,9 @@ func TestExact_WhatAChangePastTheProxySetsOffIsCounted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
+			if strings.Contains(c.change+c.setup, "OR REPLACE TRIGGER") {
+				pgtest.Since(t, 14, "CREATE OR REPLACE TRIGGER")
+			}
 			e := newEnv(t, blockPolicy(), shop, c.setup)
 			sql := "DELETE FROM plain WHERE id = 2"
 			if c.sql != "" {

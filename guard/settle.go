@@ -88,7 +88,7 @@ func (j *Judge) settleOne(ctx context.Context, q catalog.Querier, id string, run
 		return journal.InDoubt, j.seePrepared(ctx, q, e, uint32(xid), now, run)
 	case status == "in progress":
 		return journal.InDoubt, nil
-	case status == "committed" && !run.IsZero() && run.Equal(e.Server.Started):
+	case status == "committed" && catalog.SameRun(run, e.Server.Started):
 		return journal.Committed, nil
 	}
 	since, err := j.aftermath(ctx, e, xid, run)

@@ -258,6 +258,12 @@ func TestSettle_BackendCrashBeginsANewRun(t *testing.T) {
 		}
 	}
 	all := e.entries(journal.Filter{}) // newest first
+	if v := pgtest.Shared(t).Version(); v < 15 {
+		if catalog.SameRun(all[0].Server.Started, all[1].Server.Started) {
+			t.Error("two runs are taken for one")
+		}
+		t.Skipf("not run on PostgreSQL %d to its end: what a crash leaves behind there where the postmaster survives is costly to ask for", v)
+	}
 	if len(all) != 3 || all[2].Server.Started.IsZero() || !all[2].Server.Started.Equal(all[1].Server.Started) || all[0].Server.Started.Equal(all[1].Server.Started) {
 		t.Errorf("the server's runs: %+v", all)
 	}

@@ -1,10 +1,12 @@
 package guard_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -25,6 +27,10 @@ func TestUpdates_CountWhereARuleSaysSo(t *testing.T) {
 			"INSERT INTO plain SELECT id, 'y' FROM orders ON CONFLICT (id) DO UPDATE SET a = 'y'":        "100 rows (plain 100)",
 			"MERGE INTO plain USING orders ON plain.id = orders.id WHEN MATCHED THEN UPDATE SET a = 'z'": "100 rows (plain 100)",
 		} {
+			if v := pgtest.Shared(t).Version(); v < 15 && strings.HasPrefix(sql, "MERGE") {
+				t.Logf("not run on PostgreSQL %d: %s", v, sql)
+				continue
+			}
 			refused(t, c, sql, words)
 		}
 		passes(t, c, "UPDATE plain SET a = 'x' WHERE id <= 20")

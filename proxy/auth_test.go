@@ -48,7 +48,7 @@ func authCluster(t *testing.T, a *testcert.Authority) (c *pgtest.Cluster, cert, 
 		"ALTER SYSTEM SET ssl_ca_file = '"+give(t, c, a.CA)+"'",
 		"ALTER SYSTEM SET ssl = on",
 		"SET password_encryption = 'md5'; CREATE USER u_md5 PASSWORD 'secret'; CREATE USER u_password PASSWORD 'secret'",
-		"RESET password_encryption; CREATE USER u_scram PASSWORD 'secret'; CREATE USER u_ssl PASSWORD 'secret'; CREATE USER u_nossl PASSWORD 'secret'; CREATE USER u_cert; CREATE USER u_both PASSWORD 'secret'; CREATE USER u_reject",
+		"SET password_encryption = 'scram-sha-256'; CREATE USER u_scram PASSWORD 'secret'; CREATE USER u_ssl PASSWORD 'secret'; CREATE USER u_nossl PASSWORD 'secret'; CREATE USER u_cert; CREATE USER u_both PASSWORD 'secret'; CREATE USER u_reject",
 		"SELECT pg_reload_conf()")
 	eventually(t, "the server speaks TLS", func() bool {
 		conn, err := pgx.Connect(t.Context(), strings.Replace(c.URL("postgres"), "sslmode=disable", "sslmode=require", 1))

@@ -93,6 +93,7 @@ func TestRoles(t *testing.T) {
 		}
 	})
 	t.Run("it has changed since the server was asked", func(t *testing.T) {
+		pgtest.Since(t, 14, "in_hot_standby")
 		s := serve(t, Options{Upstream: upstreamOf("primary", primary)})
 		port(t, s)
 		roles := s.legs.Load().roles
@@ -203,6 +204,7 @@ func TestUpstream_RandomAddresses(t *testing.T) {
 // session that waits for the old one is ended, not so one of a server that only
 // has a second one beside it.
 func TestRoles_StrandedSessionsEnd(t *testing.T) {
+	pgtest.Since(t, 14, "in_hot_standby")
 	primary, standby := pair(t)
 	s := serve(t, Options{Upstream: upstreamOf("primary", primary, standby) + "&connect_timeout=2"})
 	old := connect(t, proxyURL(s, "postgres"))

@@ -74,7 +74,7 @@ func (r *restore) ask(ctx context.Context, e *journal.Entry) (journal.Outcome, e
 	}
 	r.production = again
 	run, err := again.rows(ctx, "SELECT coalesce("+catalog.RunSQL+", '')")
-	if err != nil || e.Server.Started.IsZero() || !catalog.RunStart(*run[0][0]).Equal(e.Server.Started) {
+	if err != nil || !catalog.SameRun(catalog.RunStart(*run[0][0]), e.Server.Started) {
 		return journal.InDoubt, err // after a crash the id may be another transaction's by now
 	}
 	status, err := again.rows(ctx, "SELECT coalesce(pg_catalog.pg_xact_status("+literal(e.XID)+"::pg_catalog.xid8), '')")
