@@ -148,7 +148,7 @@ func (r *run) batch(ctx context.Context, more []*run) error {
 	}
 	p := last.bind.portal
 	p.done = true
-	s.portals[""] = p
+	s.portals.set("", p)
 	return last.completed()
 }
 

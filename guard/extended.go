@@ -9,6 +9,16 @@ import (
 	"github.com/rowback/rowback/sqlparse"
 )
 
+// byName is a map that takes no room before there is something in it: sessions are many.
+type byName[T any] map[string]T
+
+func (m *byName[T]) set(name string, v T) {
+	if *m == nil {
+		*m = byName[T]{}
+	}
+	(*m)[name] = v
+}
+
 // prepared is a prepared statement of the client's that needs the guard. Under
 // its name the server has the client's own text.
 type prepared struct {
@@ -80,7 +90,7 @@ func (s *session) parse(ctx context.Context, w proxy.Wire, body []byte) error {
 		return s.parseKnown(ctx, w, named, p)
 	}
 	p.taken = s.exchange
-	s.stmts[named] = p
+	s.stmts.set(named, p)
 	w.Forward()
 	return nil
 }
@@ -101,7 +111,7 @@ func (s *session) parseKnown(ctx context.Context, w proxy.Wire, name string, p *
 	}
 	switch {
 	case typ == '1' && p != nil:
-		s.stmts[name] = p
+		s.stmts.set(name, p)
 	case typ == '1' || name == "":
 		delete(s.stmts, name)
 	}
@@ -146,7 +156,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	}
 	commits := p.st.route == routeRefuse && p.st.CommitsItself
 	if p.st.route != routeCapture && p.st.route != routeCount && !commits {
-		s.portals[short(name)] = po
+		s.portals.set(short(name), po)
 		w.Forward()
 		return nil
 	}
@@ -159,7 +169,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		return nil
 	}
 	if commits {
-		s.portals[short(name)] = po
+		s.portals.set(short(name), po)
 		if !s.hasBound {
 			if po.early, err = s.readEarly(ctx, w, p.st); err != nil {
 				return unlessFailed(err)
@@ -169,7 +179,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		return nil
 	}
 	if p.st.route == routeCount {
-		s.portals[short(name)] = po
+		s.portals.set(short(name), po)
 		return s.bindCounted(ctx, w, body, po)
 	}
 	p.plan, err = s.planFor(ctx, w, p.st, p.plan, func() ([]byte, error) { return describeStatement(ctx, w, p.st.Text, p.types) })
@@ -183,7 +193,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	if po.params == nil && len(params) <= maxProbed && p.plan.large(p.st) {
 		po.params = append([]byte{}, params...)
 	}
-	s.portals[short(name)] = po
+	s.portals.set(short(name), po)
 	switch {
 	case po.capturing():
 	case p.st.why != "" && !p.plan.pass:

@@ -106,7 +106,7 @@ func (j *Judge) doubt(ctx context.Context, kind journal.Kind) error {
 func (j *Judge) Session(_ context.Context, info proxy.Info) proxy.Session {
 	s := &session{
 		j: j, db: j.database(info.Database), info: info,
-		stmts: map[string]*prepared{}, portals: map[string]*portal{}, targets: targets{}, clean: true,
+		clean: true,
 	}
 	s.rules.set(j.rules.Load(), subjectOf(info))
 	return s

@@ -52,7 +52,7 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 	q := lookup{w: w, own: s.alone(w)}
 	if l.anonymous && l.unnamed != s.view {
 		if s.stmts[""] == nil {
-			s.stmts[""] = &prepared{st: judged{Statement: sqlparse.Statement{Text: "(unnamed prepared statement)"}, route: routeCount, why: "a statement prepared before the catalog changed"}}
+			s.stmts.set("", &prepared{st: judged{Statement: sqlparse.Statement{Text: "(unnamed prepared statement)"}, route: routeCount, why: "a statement prepared before the catalog changed"}})
 		}
 		l.unnamed = s.view
 	}
@@ -74,7 +74,7 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 	for _, r := range rows {
 		name, sql := text(r[0]), text(r[1])
 		if text(r[2]) == "true" {
-			s.stmts[name] = &prepared{st: judged{Statement: sqlparse.Statement{Verb: sqlparse.Execute, Text: sql}, route: routeCount, why: "EXECUTE of a prepared statement"}}
+			s.stmts.set(name, &prepared{st: judged{Statement: sqlparse.Statement{Verb: sqlparse.Execute, Text: sql}, route: routeCount, why: "EXECUTE of a prepared statement"}})
 			continue
 		}
 		a, err := s.analyse(ctx, w, []byte(sql))
@@ -87,7 +87,7 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 		case old != nil && old.st.Text == a.stmts[0].Text:
 			old.st = a.stmts[0]
 		default:
-			s.stmts[name] = &prepared{st: a.stmts[0], types: []byte{0, 0}}
+			s.stmts.set(name, &prepared{st: a.stmts[0], types: []byte{0, 0}})
 		}
 	}
 	l.named, l.text, l.view = true, false, s.view

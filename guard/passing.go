@@ -59,7 +59,7 @@ func (s *session) passParse(name, text, types []byte) bool {
 	if st == nil {
 		return false
 	}
-	s.stmts[""] = &prepared{st: *st, types: bytes.Clone(types), taken: s.exchange}
+	s.stmts.set("", &prepared{st: *st, types: bytes.Clone(types), taken: s.exchange})
 	return true
 }
 
@@ -77,7 +77,7 @@ func (s *session) passBind(name, statement []byte) bool {
 		delete(s.portals, string(name))
 	}
 	if p != nil {
-		s.portals[string(name)] = &portal{prepared: p, statement: string(statement), bound: s.exchange}
+		s.portals.set(string(name), &portal{prepared: p, statement: string(statement), bound: s.exchange})
 	}
 	return true
 }

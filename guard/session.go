@@ -28,10 +28,10 @@ type session struct {
 	view    *view
 	private bool
 
-	stmts map[string]*prepared // prepared statements that need the guard, by name
+	stmts byName[*prepared] // prepared statements that need the guard, by name
 	// prepared tells when stmts is to be made anew.
 	prepared listing
-	portals  map[string]*portal // portals bound to them, by name
+	portals  byName[*portal] // portals bound to them, by name
 	// process is protect.SessionSQL's, "" before it was asked.
 	process  string
 	tx       *transaction    // nil: nothing removed in the open transaction

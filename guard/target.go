@@ -38,10 +38,13 @@ func (m targets) get(st judged, s *session) meaning {
 	return t
 }
 
-func (m targets) put(st judged, s *session, t meaning) {
-	t.epoch, t.view, t.at = s.epoch, s.view, s.j.o.Now()
-	if len(m) >= maxTargets {
-		clear(m)
+func (m *targets) put(st judged, s *session, t meaning) {
+	if *m == nil {
+		*m = targets{}
 	}
-	m[targetKey{st.Target, st.Only}] = t
+	t.epoch, t.view, t.at = s.epoch, s.view, s.j.o.Now()
+	if len(*m) >= maxTargets {
+		clear(*m)
+	}
+	(*m)[targetKey{st.Target, st.Only}] = t
 }
