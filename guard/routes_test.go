@@ -277,6 +277,9 @@ func (l *lab) check(t *testing.T, r route) {
 	if v := l.cluster.Version(); v < r.since {
 		t.Skipf("not run on PostgreSQL %d: it came with %d", v, r.since)
 	}
+	if v := l.cluster.Version(); v < 15 && strings.HasSuffix(r.name, "statistics wrong") {
+		t.Skipf("not run on PostgreSQL %d: its statistics come some time after what they are about", v)
+	}
 	rounds := map[string][]messages{"raw": r.raw}
 	if r.raw == nil {
 		rounds = map[string][]messages{"simple": nil, "extended": nil}
