@@ -66,7 +66,7 @@
 // removed some, the numbers differ: then the keys are found from outside, over a control
 // connection (recount.go); without one, or in a table that is too large to be read while
 // the client waits, the entry says keys_captured: false. As many added as removed, in one
-// table and in that time, are not noticed.
+// table and in that time, are not noticed, nor is a key that others change in it.
 //
 // Triggers that are deferred to COMMIT are made to run before it (SET CONSTRAINTS), where
 // they may delete. Cursors over what may delete are refused in block mode; in
@@ -95,7 +95,9 @@
 // DROP DATABASE is refused in block mode; where it goes through, its entry has no
 // numbers. A FunctionCall of a function that may delete is run as a SELECT.
 //
-// A procedure that commits by itself also commits what was removed before it in
+// A procedure or DO that may delete and commits by itself, where it goes through, has an
+// entry without numbers before it runs (outside.go); a second one has them, if it ends well.
+// It also commits what was removed before it in
 // the same implicit transaction: evidence of that is made before it is called. In
 // a Query of several statements the server would not let it commit; where one of
 // them removes rows, and so each is run by itself, it does.

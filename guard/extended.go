@@ -31,6 +31,11 @@ type prepared struct {
 	taken int
 }
 
+// snapshotless: it ends or begins a transaction, or a part of one, or sets something.
+func (p *prepared) snapshotless() bool {
+	return p != nil && (p.st.route == routeControl || sqlparse.Snapshotless([]byte(p.st.Text)))
+}
+
 // portal is bound to a prepared statement, or, with a capturing plan, to its
 // captured form.
 type portal struct {
@@ -134,10 +139,13 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		old.close()
 		delete(s.portals, short(name))
 	}
-	if err := s.relist(ctx, w); err != nil {
-		return unlessFailed(err)
-	}
 	p := s.stmts[short(stmt)]
+	if !p.snapshotless() {
+		if err := s.relist(ctx, w); err != nil {
+			return unlessFailed(err)
+		}
+		p = s.stmts[short(stmt)]
+	}
 	switch {
 	case p == nil && !ascii(stmt):
 		p = &prepared{st: judged{Statement: sqlparse.Statement{Text: "(prepared statement " + strconv.Quote(stmt) + ")"}, route: routeCount, why: "a prepared statement whose name is not ASCII"}}

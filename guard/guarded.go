@@ -30,6 +30,11 @@ func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe
 			return nil, s.blocked(ctx, w, s.open(w).mark(""), refusal{verb: verbOf(st), sql: st.Text,
 				verdict: verdict{rule: rule, limit: notRows, reason: uncountable, what: "is refused: it cannot be counted before it commits: " + st.why}})
 		}
+		if st.CommitsItself {
+			if err := s.vouchForCall(ctx, w, st); err != nil {
+				return nil, err
+			}
+		}
 		if tx := s.open(w); st.Cursor {
 			tx.cursor = true
 		}

@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"os"
@@ -38,6 +39,7 @@ type env struct {
 	control  func(context.Context, string) (catalog.Querier, func(), error)
 	metrics  *guard.Metrics
 	alerts   *guard.Alerts // nil: none
+	tls      *tls.Config   // of proxies to be started, for clients; nil: none
 	logs     logged
 }
 
@@ -75,8 +77,11 @@ func (e *env) start(p policy.Policy, j journal.Journal) (stop func()) {
 		t.Fatal(err)
 	}
 	e.judge = judge
-	addr, stop := startProxy(t, pgtest.Shared(t).Addr(), judge, logger)
+	addr, stop := startProxyUnder(t, e.tls, pgtest.Shared(t).Addr(), judge, logger)
 	e.url = fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", addr, e.database)
+	if e.tls != nil {
+		e.url = strings.Replace(e.url, "sslmode=disable", "sslmode=require", 1)
+	}
 	return stop
 }
 

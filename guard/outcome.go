@@ -16,6 +16,7 @@ func (s *session) ended(ctx context.Context, e *journal.Entry, o journal.Outcome
 	if o == journal.Committed {
 		s.settleUses(ctx, true)
 		s.settleWindows()
+		s.superseded(context.WithoutCancel(ctx))
 	}
 	s.drop()
 	if e == nil {

@@ -22,6 +22,7 @@ var changesPast = map[string]struct{ sql, want string }{
 	"deeper":    {"CREATE TABLE more (id int PRIMARY KEY, refund int REFERENCES refunds ON DELETE CASCADE); INSERT INTO more SELECT i, 3 FROM generate_series(1, 50) i", "remove 55 rows"},
 	"trigger":   {"CREATE FUNCTION wipe() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM tree; RETURN NULL; END $$; CREATE TRIGGER wipe AFTER DELETE ON plain EXECUTE FUNCTION wipe()", "remove 32 rows"},
 	"partition": {"CREATE TABLE parted_2 PARTITION OF parted FOR VALUES IN (2); INSERT INTO parted SELECT i, 2 FROM generate_series(100, 149) i", "remove 51 rows"},
+	"rule":      {"CREATE RULE r AS ON DELETE TO plain DO INSTEAD DELETE FROM tree", "remove 31 rows"},
 	"child":     {"CREATE TABLE heir () INHERITS (plain); INSERT INTO heir SELECT 2 FROM generate_series(1, 50)", "remove 51 rows"},
 }
 

@@ -11,7 +11,13 @@ import (
 // transaction of its own, where nothing can be counted, and that goes through:
 // DROP DATABASE. Its entry has no numbers; finished settles it. errFailed: it is
 // refused, and the client told.
-func (s *session) vouchForNothing(ctx context.Context, w proxy.Wire, st judged) error {
+func (s *session) vouchForNothing(ctx context.Context, w proxy.Wire, st judged) (err error) {
+	s.outside, err = s.withoutNumbers(ctx, w, st)
+	return err
+}
+
+// withoutNumbers makes an entry without numbers durable, in doubt.
+func (s *session) withoutNumbers(ctx context.Context, w proxy.Wire, st judged) (*journal.Entry, error) {
 	rule := s.rules.strict()
 	e := s.entry(journal.InDoubt)
 	e.Alert, e.Rule = verbOf(st)+" may have removed rows that nobody could count: "+st.why, rule.Name
@@ -20,10 +26,38 @@ func (s *session) vouchForNothing(ctx context.Context, w proxy.Wire, st judged) 
 	e.Statements = one.statements
 	if err := s.j.o.Journal.Append(ctx, e, nil); err != nil {
 		s.j.journalFailed(err)
-		return s.refuse(ctx, w, noEvidenceError(err.Error()))
+		return nil, s.refuse(ctx, w, noEvidenceError(err.Error()))
 	}
-	s.outside = e
-	return nil
+	return e, nil
+}
+
+// vouchForCall makes the evidence of a statement that commits by itself, and goes
+// through: what was removed before it, and for itself an entry without numbers. These
+// are counted when it has ended, and have an entry of their own: then the first one says
+// that it was rolled back (superseded). Where it fails, or nobody sees its end, that
+// stays the only one (unnumbered). errFailed: it is refused, and the client told.
+func (s *session) vouchForCall(ctx context.Context, w proxy.Wire, st judged) (err error) {
+	if err := s.vouch(ctx, w, st); err != nil || s.calling != nil {
+		return err
+	}
+	s.calling, err = s.withoutNumbers(ctx, w, st)
+	return err
+}
+
+// superseded: what a statement that commits by itself removed has numbers now.
+func (s *session) superseded(ctx context.Context) {
+	if e := s.calling; e != nil {
+		s.calling = nil
+		s.j.record(ctx, s.db, e, journal.RolledBack)
+	}
+}
+
+// unnumbered: a statement that commits by itself may have removed rows, and nobody can say how many.
+func (s *session) unnumbered(ctx context.Context) {
+	if e := s.calling; e != nil {
+		s.calling = nil
+		s.j.record(ctx, s.db, e, journal.Committed)
+	}
 }
 
 // finished settles the entry of a statement that ran outside any transaction.

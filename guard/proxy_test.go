@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"testing"
 
@@ -12,7 +13,13 @@ import (
 // ends its sessions at once.
 func startProxy(t *testing.T, upstream string, judge proxy.Judge, logger *slog.Logger) (addr string, stop func()) {
 	t.Helper()
-	s, err := proxy.New(proxy.Options{Listen: "127.0.0.1:0", Upstream: "postgres://" + upstream + "/?sslmode=disable", Judge: judge, Logger: logger})
+	return startProxyUnder(t, nil, upstream, judge, logger)
+}
+
+// startProxyUnder starts one that offers clients TLS.
+func startProxyUnder(t *testing.T, tls *tls.Config, upstream string, judge proxy.Judge, logger *slog.Logger) (addr string, stop func()) {
+	t.Helper()
+	s, err := proxy.New(proxy.Options{Listen: "127.0.0.1:0", Upstream: "postgres://" + upstream + "/?sslmode=disable", Judge: judge, Logger: logger, TLS: tls})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -237,6 +237,9 @@ func (l *lab) evidence(t *testing.T, c *pgx.Conn, db string) (es []*journal.Entr
 		if err != nil {
 			t.Fatal(err)
 		}
+		if e.Outcome == journal.RolledBack && len(e.Tables) == 0 { // of a procedure that commits by itself, before it has been counted
+			continue
+		}
 		es = append(es, e)
 		for row, err := range l.journal.Rows(ctx, e.ID) {
 			if err != nil {

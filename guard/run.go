@@ -229,7 +229,13 @@ func (r *run) outdated() bool {
 // client's own text: the catalog was read before that changed.
 func (p *plan) misread(st judged, body []byte) bool {
 	var e pgproto3.ErrorResponse
-	if e.Decode(body) != nil || !strings.HasPrefix(e.Code, "42") || e.Position == 0 {
+	if e.Decode(body) != nil {
+		return false
+	}
+	if e.Code == "0A000" && !st.Returning && strings.Contains(e.Message, "RETURNING") { // a rule made since
+		return true
+	}
+	if !strings.HasPrefix(e.Code, "42") || e.Position == 0 {
 		return false
 	}
 	at := int(e.Position) - p.captured.Shift

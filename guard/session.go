@@ -37,6 +37,7 @@ type session struct {
 	tx       *transaction    // nil: nothing removed in the open transaction
 	pending  *journal.Entry  // durable, its transaction's end not yet seen; nil: none
 	outside  *journal.Entry  // see vouchForNothing
+	calling  *journal.Entry  // see vouchForCall
 	outcomes *errgroup.Group // being recorded; nil: none ever was
 	// prepares is one whose PREPARE TRANSACTION has succeeded; see sawPrepared.
 	prepares *journal.Entry
@@ -84,8 +85,11 @@ func (s *session) Wants(typ byte, body []byte) bool {
 	}
 	s.hasRun = s.ran == s.exchange
 	s.hasBound = s.bound == s.exchange
-	if typ == 'B' {
+	switch typ {
+	case 'B':
 		s.bound = s.exchange
+	case 'E':
+		s.ran = s.exchange
 	}
 	s.renew()
 	held := s.heldBind != nil // whatever comes, it goes first
@@ -132,7 +136,6 @@ func (s *session) concerns(typ byte, body []byte) bool {
 		}
 		return (s.stmts[string(st)] != nil || s.portals[string(p)] != nil) && !s.passBind(p, st)
 	case 'E':
-		s.ran = s.exchange
 		p, _, _ := cut(body)
 		p = short(p)
 		if s.tx != nil && s.tx.cursor || s.redefined || s.firstLook() || !ascii(p) {
@@ -232,7 +235,7 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 			return err
 		}
 	}
-	if typ != 'S' && s.stale() && !(s.view != nil && snapshotless(typ, body)) {
+	if typ != 'S' && s.stale() && !(s.view != nil && s.snapshotless(typ, body)) {
 		switch err := s.refresh(ctx, w); {
 		case errors.Is(err, errFailed): // the client has been told
 			if typ == 'Q' || typ == 'F' {
@@ -282,9 +285,18 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	return nil
 }
 
-// snapshotless: a Query or Parse of what needs no look at the catalog.
-func snapshotless(typ byte, body []byte) bool {
+// snapshotless: a message of what needs no look at the catalog, and must not have one
+// before it in its transaction: SET TRANSACTION, COMMIT PREPARED.
+func (s *session) snapshotless(typ byte, body []byte) bool {
 	switch typ {
+	case 'B':
+		_, rest, _ := cut(body)
+		name, _, _ := cut(rest)
+		return s.stmts[string(short(name))].snapshotless() || s.quiet && len(name) == 0
+	case 'E':
+		name, _, _ := cut(body)
+		p := s.portals[string(short(name))]
+		return p != nil && p.prepared.snapshotless()
 	case 'Q':
 		return sqlparse.Snapshotless(body)
 	case 'P':
@@ -331,8 +343,10 @@ func (s *session) aborted(w proxy.Wire) bool {
 }
 
 // alone reports whether what goes to the server now is in no transaction of the
-// client's. Only after Quiesce.
-func (s *session) alone(w proxy.Wire) bool { return s.wasClean && w.TxStatus() == 'I' && !w.Ignored() }
+// client's that a Sync would end, nor its portals. Only after Quiesce.
+func (s *session) alone(w proxy.Wire) bool {
+	return !s.hasRun && !s.hasBound && w.TxStatus() == 'I' && !w.Ignored()
+}
 
 // endsWith reports whether the next message that the server ends an implicit
 // transaction with ends one that is known here. Only after Quiesce.
@@ -350,6 +364,7 @@ func (s *session) open(w proxy.Wire) *transaction {
 
 // drop forgets the open transaction's record.
 func (s *session) drop() {
+	s.unnumbered(context.Background())
 	if s.tx != nil {
 		s.settleUses(context.Background(), false)
 		s.j.windows.end(s.j.o.Now(), s.tx, false)

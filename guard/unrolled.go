@@ -46,7 +46,7 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if u.s.block = -1; u.block {
 		u.s.block = 1
 	}
-	if u.s.stale() && !u.aborted { // an earlier statement has changed the catalog
+	if u.s.ran == u.s.exchange && u.s.stale() && !u.aborted { // an earlier statement has changed the catalog
 		u.s.wasClean = false
 		if err := u.s.refresh(ctx, u.w); err != nil {
 			return err

@@ -15,6 +15,8 @@ import (
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/internal/testcert"
+	"github.com/rowback/rowback/proxy"
 )
 
 // script is a random exchange: statements that remove rows or do not, in both
@@ -185,9 +187,15 @@ func TestWire_RandomExchangesAreTheServers(t *testing.T) {
 	if err := c.Close(context.Background()); err != nil { // the database is a template
 		t.Fatal(err)
 	}
+	cert, key := testcert.New(t).Issue(t, "proxy")
+	var err error
+	if e.tls, err = proxy.LoadTLS(cert, key, ""); err != nil {
+		t.Fatal(err)
+	}
 	for _, p := range policies[1:] {
 		e.start(p, e.journal)
 		urls = append(urls, e.url)
+		e.tls = nil // the first of them under TLS
 	}
 	admin := pgtest.Shared(t).URL("postgres")
 	for seed := from; seed <= to; seed++ {
@@ -259,7 +267,13 @@ func recite(t *testing.T, url, db string, ms messages) (out []string) {
 		r.Send(m)
 	}
 	for !strings.Contains(strings.Join(out, ""), "the end") {
-		out = append(out, r.answers(1)...)
+		said, err := r.said(1)
+		if out = append(out, said...); err != nil {
+			if len(out) == 0 || !strings.Contains(out[len(out)-1], `"FATAL"`) {
+				t.Fatalf("after %q: %v", out, err)
+			}
+			break // the server ends a session whose messages it cannot tell apart any more
+		}
 	}
 	for i := range out {
 		out[i] = tableOID.ReplaceAllString(strings.ReplaceAll(out[i], db, "DB"), `"TableOID":0`)

@@ -1,8 +1,10 @@
 package guard_test
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strings"
@@ -36,6 +38,16 @@ func dialRaw(t *testing.T, target string) *raw {
 	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil { // a hang fails with what came before
 		t.Fatal(err)
 	}
+	if u.Query().Get("sslmode") == "require" {
+		answer := make([]byte, 1)
+		if _, err := conn.Write([]byte{0, 0, 0, 8, 4, 210, 22, 47}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, answer); err != nil || answer[0] != 'S' {
+			t.Fatalf("answer to SSLRequest %q, %v", answer, err)
+		}
+		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+	}
 	r := &raw{Frontend: pgproto3.NewFrontend(conn, conn), t: t, conn: conn}
 	r.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber, Parameters: map[string]string{"user": "postgres", "database": strings.TrimPrefix(u.Path, "/")}})
 	r.answers(1)
@@ -46,14 +58,23 @@ func dialRaw(t *testing.T, target string) *raw {
 // per-connection messages are left out.
 func (r *raw) answers(n int) []string {
 	r.t.Helper()
-	if err := r.Flush(); err != nil {
-		r.t.Fatal(err)
+	out, err := r.said(n)
+	if err != nil {
+		r.t.Fatalf("after %q: %v", out, err)
 	}
-	var out []string
+	return out
+}
+
+// said is answers, as far as they came.
+func (r *raw) said(n int) (out []string, err error) {
+	r.t.Helper()
+	if err := r.Flush(); err != nil {
+		return nil, err
+	}
 	for n > 0 {
 		m, err := r.Receive()
 		if err != nil {
-			r.t.Fatalf("after %q: %v", out, err)
+			return out, err
 		}
 		switch m := m.(type) {
 		case *pgproto3.BackendKeyData, *pgproto3.ParameterStatus, *pgproto3.AuthenticationOk:
@@ -73,7 +94,7 @@ func (r *raw) answers(n int) []string {
 		}
 		out = append(out, fmt.Sprintf("%T %s", m, b))
 	}
-	return out
+	return out, nil
 }
 
 type messages = []pgproto3.FrontendMessage

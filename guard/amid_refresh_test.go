@@ -1,0 +1,87 @@
+package guard_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// Another session changes the catalog while one is between its messages: the look at it
+// does not come before what has to be the first of its transaction.
+func TestRefresh_NotBeforeWhatMustBeFirst(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop)
+	other := e.connect(pgx.QueryExecModeSimpleProtocol)
+	r := dialRaw(t, e.url)
+	n := 0
+	change := func() {
+		n++
+		mustExec(t, other, fmt.Sprintf("CREATE TABLE made_%d (id int)", n))
+	}
+	// amid sends messages, and has the catalog changed between each two of them.
+	amid := func(ms ...messages) {
+		t.Helper()
+		for _, m := range ms {
+			change()
+			for _, x := range cat(m, flush) {
+				r.Send(x)
+			}
+			if err := r.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.Send(&pgproto3.Sync{})
+		if a := strings.Join(r.answers(1), "\n"); strings.Contains(a, "ErrorResponse") {
+			t.Error(a)
+		}
+	}
+	for _, name := range []string{"", "s"} {
+		for _, end := range []string{"COMMIT PREPARED", "ROLLBACK PREPARED"} {
+			for _, sql := range []string{"BEGIN", "DELETE FROM plain WHERE id = 1", "PREPARE TRANSACTION '" + e.database + "'"} {
+				r.Send(&pgproto3.Query{String: sql})
+				r.answers(1)
+			}
+			amid(closed('S', name), parse(name, end+" '"+e.database+"'"), bind("", name), execute("", 0))
+		}
+	}
+	amid(parse("", "BEGIN"), bind("", ""), execute("", 0), parse("", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"), bind("", ""), execute("", 0),
+		parse("", "DELETE FROM plain WHERE id = 2"), bind("", ""), execute("", 0), parse("", "ROLLBACK"), bind("", ""), execute("", 0))
+}
+
+// The same by simple Query, at any moment.
+func TestRefresh_NotBeforeCommitPrepared(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop)
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	other := e.connect(pgx.QueryExecModeSimpleProtocol)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			if _, err := other.Exec(context.Background(), "CREATE TABLE made (id int); DROP TABLE made"); err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	c := e.connect(pgx.QueryExecModeSimpleProtocol)
+	for i := range 150 {
+		for _, sql := range []string{"BEGIN", "DELETE FROM plain WHERE id = 1", "PREPARE TRANSACTION '" + e.database + "'"} {
+			mustExec(t, c, sql)
+		}
+		if _, err := c.Exec(context.Background(), []string{"ROLLBACK", "COMMIT"}[i%2]+" PREPARED '"+e.database+"'"); err != nil {
+			t.Errorf("%d: %v", i, err)
+			break
+		}
+	}
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
