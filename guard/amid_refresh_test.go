@@ -85,3 +85,16 @@ func TestRefresh_NotBeforeCommitPrepared(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Amid the statements of one Query the look at the catalog does not end their transaction.
+func TestRefresh_AmidAQuery(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop)
+	c := e.connect(pgx.QueryExecModeSimpleProtocol)
+	_, err := c.Exec(context.Background(), "DELETE FROM plain WHERE id = 1; CREATE TABLE made (id int); DELETE FROM plain")
+	if sqlstate(err) != "RB001" {
+		t.Errorf("error %v, want RB001", err)
+	}
+	if n := countRows(t, e, "SELECT count(*) FROM plain"); n != 100 {
+		t.Errorf("%d rows left, want 100", n)
+	}
+}

@@ -42,7 +42,7 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if err := u.release(); err != nil {
 		return err
 	}
-	defer func() { u.s.ran = u.s.exchange }()
+	defer func() { u.s.ran, u.s.hasRun = u.s.exchange, true }()
 	if u.s.block = -1; u.block {
 		u.s.block = 1
 	}

@@ -62,8 +62,12 @@ func openStore(ctx context.Context, dir string, o Options) (_ *store, err error)
 			}
 		}
 	}
-	if err := makeFile(s.path); err != nil {
+	made, err := makeFile(s.path)
+	if err != nil {
 		return nil, err
+	}
+	if made && o.Proxy != "" {
+		o.Logger.Info("a new, empty journal is begun", "journal", s.path)
 	}
 	if err := s.openWriter(ctx); err != nil {
 		return nil, err
@@ -221,20 +225,20 @@ func makeDirectory(dir string, mustExist bool) error {
 // makeFile makes the empty, private file of a new journal; SQLite gives its
 // other files the same permissions. A file that is there is not even opened:
 // closing it would drop the locks that SQLite holds on it in this process.
-func makeFile(path string) error {
+func makeFile(path string) (made bool, err error) {
 	if _, err := os.Stat(path); err == nil {
-		return nil
+		return false, nil
 	}
 	fresh, err := os.CreateTemp(filepath.Dir(path), "new-*") // mode 0600
 	if err != nil {
-		return fmt.Errorf("journal: %w; check the owner and permissions of the directory", err)
+		return false, fmt.Errorf("journal: %w; check the owner and permissions of the directory", err)
 	}
 	defer os.Remove(fresh.Name())
 	if err := fresh.Close(); err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return false, fmt.Errorf("journal: %w", err)
 	}
 	if err := os.Link(fresh.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("journal: %w", err)
+		return false, fmt.Errorf("journal: %w", err)
 	}
-	return nil
+	return true, nil
 }

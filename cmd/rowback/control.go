@@ -59,6 +59,25 @@ func controlFunc(upstream string) (func(context.Context, string) (catalog.Querie
 	}, nil
 }
 
+// tryControl opens one connection of the proxy's own, if there are credentials.
+func (v *serving) tryControl(ctx context.Context, upstream string) error {
+	if v.control == nil {
+		return nil
+	}
+	cfg, err := pgx.ParseConfig(connString(upstream))
+	if err != nil {
+		return err
+	}
+	if cfg.Database == "" {
+		cfg.Database = "postgres"
+	}
+	_, closeConn, err := v.control(ctx, cfg.Database)
+	if err == nil {
+		closeConn()
+	}
+	return err
+}
+
 // namesUser reports whether a server's address carries credentials.
 func namesUser(upstream string) bool {
 	if isPostgresURL(upstream) {

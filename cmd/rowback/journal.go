@@ -44,7 +44,11 @@ Exit codes: 0 all can be read; 3 something is damaged, all of it listed; 1 faile
   rowback journal verify --journal postgres://rowback@journal.internal/rowback --output json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			j, err := s.openJournal(cmd.Context(), journal.Options{MustExist: true, Reader: true})
+			key, err := s.journalKey()
+			if err != nil {
+				return err
+			}
+			j, err := s.openJournal(cmd.Context(), journal.Options{MustExist: true, Reader: true, Key: key})
 			if err != nil {
 				return err
 			}
@@ -57,7 +61,7 @@ Exit codes: 0 all can be read; 3 something is damaged, all of it listed; 1 faile
 				out := cmd.OutOrStdout()
 				fmt.Fprintf(out, "%d entries, %d keys and %d images were read; %d entries are in doubt\n", v.Entries, v.Keys, v.Images, v.InDoubt)
 				if v.Sealed > 0 {
-					fmt.Fprintf(out, "%d entries have images that need another key, or one: they were not read\n", v.Sealed)
+					fmt.Fprintf(out, "not read: the images of %d entries, which are encrypted; give their key (journal-key)\n", v.Sealed)
 				}
 				for _, d := range v.Damaged {
 					fmt.Fprintf(out, "damaged: %s\n", d.Error)

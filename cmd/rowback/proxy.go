@@ -15,6 +15,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
+	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/guard"
 	"github.com/rowback/rowback/guard/alert"
 	"github.com/rowback/rowback/internal/handover"
@@ -65,6 +66,8 @@ type serving struct {
 	alerts *alert.Alerter // nil likewise
 	admin  *adminServer   // nil if switched off
 	logger *slog.Logger
+	// control opens connections of the proxy's own; nil without credentials.
+	control func(context.Context, string) (catalog.Querier, func(), error)
 
 	journal   journal.Journal // nil with mode off for everything
 	activated bool            // the service manager opened the listening socket
@@ -141,6 +144,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 			return err
 		}
 		options.Judge = v.judge
+		v.control = control
 		beside.Go(func() { v.judge.Run(side) })
 		beside.Go(func() { keepJournal(side, j, s.limits(), logger) })
 	}
@@ -189,6 +193,8 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 	beside.Go(func() {
 		if err := v.ready[0](side); err != nil && side.Err() == nil {
 			logger.Warn("clients cannot be served yet; every connection tries again", "error", err)
+		} else if err := v.tryControl(side, s.Upstream); err != nil && side.Err() == nil {
+			logger.Warn("rowback's own connection to the upstream does not work, and without one entries in doubt wait for a session; mend user and password in upstream, or leave them out", "error", err)
 		}
 	})
 	return v.run(ctx, cmd, s)

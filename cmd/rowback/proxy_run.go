@@ -98,6 +98,7 @@ func (v *serving) drain(ctx context.Context, served <-chan error, gone <-chan st
 	if gone != nil {
 		<-gone
 	}
+	v.logger.Info("stopped")
 	return err
 }
 

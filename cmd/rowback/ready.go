@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -49,8 +51,8 @@ func journalTakes(j journal.Journal) probe {
 	}
 }
 
-// upstreamAnswers: one of the upstream's hosts takes a connection. It is closed
-// before anything is said, which a server does not log.
+// upstreamAnswers: one of the upstream's hosts takes a connection, under TLS where
+// the upstream setting asks for it. It is closed before a startup packet, which a server does not log.
 func upstreamAnswers(upstream string) probe {
 	return func(ctx context.Context) error {
 		config, err := pgconn.ParseConfig(connString(upstream))
@@ -59,18 +61,56 @@ func upstreamAnswers(upstream string) probe {
 		}
 		var errs []error
 		tried := map[string]bool{}
-		for _, host := range append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port}}, config.Fallbacks...) {
+		for _, host := range append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port, TLSConfig: config.TLSConfig}}, config.Fallbacks...) {
 			network, address := pgconn.NetworkAddress(host.Host, host.Port)
-			if tried[address] {
-				continue
+			if network == "unix" {
+				host.TLSConfig = nil
 			}
-			tried[address] = true
-			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+			if way := fmt.Sprint(address, host.TLSConfig != nil); tried[way] {
+				continue
+			} else {
+				tried[way] = true
+			}
+			err := answers(ctx, network, address, host.TLSConfig, config.SSLNegotiation == "direct")
 			if err == nil {
-				return conn.Close()
+				return nil
 			}
 			errs = append(errs, err)
 		}
 		return fmt.Errorf("the upstream cannot be reached: %w", errors.Join(errs...))
 	}
+}
+
+// answers connects, and goes as far as TLS if there is to be any.
+func answers(ctx context.Context, network, address string, config *tls.Config, direct bool) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil || config == nil {
+		if err == nil {
+			err = conn.Close()
+		}
+		return err
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return err
+		}
+	}
+	if !direct {
+		if _, err := conn.Write([]byte{0, 0, 0, 8, 4, 210, 22, 47}); err != nil { // SSLRequest
+			return err
+		}
+		answer := make([]byte, 1)
+		if _, err := io.ReadFull(conn, answer); err != nil {
+			return err
+		}
+		if answer[0] != 'S' {
+			return fmt.Errorf("%s does not accept TLS, which sslmode requires", address)
+		}
+	}
+	t := tls.Client(conn, config)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("%s: TLS handshake: %w", address, err)
+	}
+	return t.Close()
 }

@@ -76,6 +76,7 @@ func (n *Notice) message(sql bool) *Message {
 		m.Entry = &e
 	case n.Hold != nil:
 		h := *n.Hold
+		h.CancelKey = "" // whose it is, is for proxies
 		m.Proxy, m.Database, m.User, m.Application, m.Client, m.Rule, m.AtLeast = h.Proxy, h.Database, h.User, h.Application, h.Client, h.Rule, h.AtLeast
 		if sql {
 			m.SQL = []string{h.SQL}

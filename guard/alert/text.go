@@ -102,7 +102,8 @@ func (n *Notice) next() string {
 	case Blocked:
 		s := "Nothing was removed. See it: rowback log " + id + "."
 		if n.Entry.Rows > 0 {
-			s += fmt.Sprintf(" If it is meant: rowback allow --rows %d --user %s --for 10m --once --reason WHY, then run it again.", n.Entry.Rows, quoted(n.Entry.User))
+			s += fmt.Sprintf(" If it is meant: rowback allow --rows %d --for 10m --once --user %s --database %s%s --reason WHY, then run it again.",
+				n.Entry.Rows, quoted(n.Entry.User), quoted(n.Entry.Database), n.tableFlags())
 		}
 		return s
 	case Alert, Uncaptured:
@@ -115,6 +116,26 @@ func (n *Notice) next() string {
 		return fmt.Sprintf("Let it run: rowback allow %s. Refuse it: rowback deny %s. With no answer it is refused at %s.", id, id, n.Hold.Expires.UTC().Format(time.RFC3339))
 	}
 	return ""
+}
+
+// maxFlags bounds the tables that an allowance is suggested for; with more it is for any.
+const maxFlags = 5
+
+// tableFlags names the tables that rows went from by the statement itself.
+func (n *Notice) tableFlags() string {
+	var b strings.Builder
+	seen := map[string]bool{}
+	for _, t := range n.Entry.Tables {
+		name := name(t)
+		if t.Via == journal.Cascade || !counted(t) || seen[name] {
+			continue
+		}
+		if seen[name] = true; len(seen) > maxFlags {
+			return ""
+		}
+		b.WriteString(" --table " + quoted(name))
+	}
+	return b.String()
 }
 
 // keyless are the rows that cannot be restored by key, and why.
