@@ -59,19 +59,23 @@ func upstreamAnswers(upstream string) probe {
 		if err != nil {
 			return fmt.Errorf("upstream %s cannot be used: %s", redact(upstream), parseReason(err))
 		}
+		type host struct{ network, address string }
+		var hosts []host
+		under := map[host]*tls.Config{} // nil: a connection in the clear will do
+		for _, f := range append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port, TLSConfig: config.TLSConfig}}, config.Fallbacks...) {
+			var h host
+			h.network, h.address = pgconn.NetworkAddress(f.Host, f.Port)
+			if _, seen := under[h]; !seen {
+				hosts = append(hosts, h)
+				under[h] = f.TLSConfig
+			}
+			if f.TLSConfig == nil || h.network == "unix" {
+				under[h] = nil
+			}
+		}
 		var errs []error
-		tried := map[string]bool{}
-		for _, host := range append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port, TLSConfig: config.TLSConfig}}, config.Fallbacks...) {
-			network, address := pgconn.NetworkAddress(host.Host, host.Port)
-			if network == "unix" {
-				host.TLSConfig = nil
-			}
-			if way := fmt.Sprint(address, host.TLSConfig != nil); tried[way] {
-				continue
-			} else {
-				tried[way] = true
-			}
-			err := answers(ctx, network, address, host.TLSConfig, config.SSLNegotiation == "direct")
+		for _, h := range hosts {
+			err := answers(ctx, h.network, h.address, under[h], config.SSLNegotiation == "direct")
 			if err == nil {
 				return nil
 			}
@@ -91,10 +95,8 @@ func answers(ctx context.Context, network, address string, config *tls.Config, d
 		return err
 	}
 	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return err
-		}
+	if err := conn.SetDeadline(time.Now().Add(probeTimeout)); err != nil {
+		return err
 	}
 	if !direct {
 		if _, err := conn.Write([]byte{0, 0, 0, 8, 4, 210, 22, 47}); err != nil { // SSLRequest

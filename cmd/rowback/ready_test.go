@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 )
@@ -92,6 +94,17 @@ func TestUpstreamAnswers_AnyHost(t *testing.T) {
 	err = upstreamAnswers("postgres://u:SECRET@127.0.0.1:1/db")(t.Context())
 	if err == nil || strings.Count(err.Error(), "127.0.0.1:1") != 1 || strings.Contains(err.Error(), "SECRET") {
 		t.Error(err)
+	}
+}
+
+// A server that cannot serve clients as the upstream setting asks for is not ready.
+func TestUpstreamAnswers_UnderTLS(t *testing.T) {
+	c := pgtest.Shared(t)
+	for way, want := range map[string]string{"sslmode=prefer": "", "sslmode=require": "does not accept TLS", "sslmode=disable": ""} {
+		err := upstreamAnswers(fmt.Sprintf("postgres://postgres@%s/postgres?%s", c.Addr(), way))(t.Context())
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", way, err, want)
+		}
 	}
 }
 

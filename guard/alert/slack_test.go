@@ -20,7 +20,7 @@ by &lt;!channel&gt; &amp; &lt;@U1&gt; with psql from 10.0.0.5:4122, rule nightly
 and 1 more like it (50 rows)
 > DELETE FROM orders WHERE email = 'SECRET-ROW'
 Reference: B1
-Nothing was removed. See it: rowback log B1. If it is meant: rowback allow --rows 50 --user '&lt;!channel&gt; &amp; &lt;@U1&gt;' --for 10m --once --reason WHY, then run it again.`
+Nothing was removed. See it: rowback log B1. If it is meant: rowback allow --rows 50 --for 10m --once --user '&lt;!channel&gt; &amp; &lt;@U1&gt;' --database shop --table orders --reason WHY, then run it again.`
 	if got["text"] != want || len(got) != 1 {
 		t.Errorf("got\n%s\nwant\n%s", got["text"], want)
 	}
