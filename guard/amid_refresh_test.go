@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/journal"
 )
 
 // Another session changes the catalog while one is between its messages: the look at it
@@ -96,5 +98,21 @@ func TestRefresh_AmidAQuery(t *testing.T) {
 	}
 	if n := countRows(t, e, "SELECT count(*) FROM plain"); n != 100 {
 		t.Errorf("%d rows left, want 100", n)
+	}
+}
+
+// Where any statement may delete, by an operator, those that evaluate nothing still go by
+// themselves: some must be the first of their transaction.
+func TestEverything_LeavesOutWhatEvaluatesNothing(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop, "CREATE FUNCTION zap(x int, y int) RETURNS bool LANGUAGE plpgsql AS 'BEGIN DELETE FROM plain WHERE id = x; RETURN true; END'; CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = zap)")
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
+		c := e.connect(mode)
+		for _, sql := range []string{"BEGIN", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "DELETE FROM plain WHERE id = 1", "ROLLBACK", "DISCARD ALL", "LISTEN news", "UNLISTEN *"} {
+			mustExec(t, c, sql)
+		}
+		mustExec(t, c, "SELECT 2 === 2 /* "+mode.String()+" */")
+	}
+	if n := e.entries(journal.Filter{Outcome: journal.Committed}); len(n) != 1 || n[0].Rows != 1 {
+		t.Errorf("%+v", n)
 	}
 }

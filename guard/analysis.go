@@ -201,6 +201,9 @@ func (v *view) unseen(st sqlparse.Statement) string {
 // the same, "" if it may not.
 func (v *view) mayDelete(st sqlparse.Statement) string {
 	if v.snap.Reach.Everything != "" {
+		if sqlparse.Inert([]byte(st.Text)) {
+			return ""
+		}
 		return v.snap.Reach.Everything
 	}
 	if st.DDL && v.snap.Reach.DDL != "" {

@@ -25,3 +25,25 @@ func Snapshotless(text []byte) bool {
 	}
 	return false
 }
+
+// Inert reports whether a text is surely one statement that evaluates nothing that a
+// database may define: what Snapshotless says, and DISCARD, LISTEN, UNLISTEN, NOTIFY,
+// DEALLOCATE and CHECKPOINT. It goes by the words, as that does.
+func Inert(text []byte) bool {
+	if Snapshotless(text) {
+		return true
+	}
+	if end := bytes.IndexByte(text, 0); end >= 0 {
+		text = text[:end]
+	}
+	text = text[start(text):]
+	if bytes.IndexByte(bytes.TrimRight(text, " \t\n\v\f\r;"), ';') >= 0 {
+		return false
+	}
+	var buf [12]byte
+	switch string(firstWord(text, &buf)) {
+	case "discard", "listen", "unlisten", "notify", "deallocate", "checkpoint":
+		return true
+	}
+	return false
+}

@@ -27,3 +27,14 @@ func TestSnapshotless(t *testing.T) {
 		}
 	}
 }
+
+func TestInert(t *testing.T) {
+	for text, want := range map[string]bool{
+		"SET TRANSACTION READ ONLY": true, "discard all;": true, "/* */ LISTEN a": true, "NOTIFY a, 'x;y'": false, "NOTIFY a, 'x'\x00": true, "UNLISTEN *": true, "DEALLOCATE ALL": true, "CHECKPOINT": true,
+		"DISCARD ALL; DELETE FROM a": false, "SELECT 1": false, "SET CONSTRAINTS ALL IMMEDIATE": false, "CLOSE c": false, "": false,
+	} {
+		if got := sqlparse.Inert([]byte(text)); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}

@@ -52,6 +52,12 @@ func TestImages_RestoreFromTheJournalAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.env = nil
+	if out := s.rowback(0, "journal", "verify"); !strings.Contains(out, "and 0 images were read") || !strings.Contains(out, "not read: the images of") {
+		t.Errorf("without the key: %s", out)
+	}
+	if out := s.rowback(0, "journal", "verify", "--journal-key", file); strings.Contains(out, "and 0 images") || strings.Contains(out, "not read") {
+		t.Errorf("with the key: %s", out)
+	}
 	if plan := s.rowback(0, "restore", deleted, "--dry-run", "--production", s.direct, "--journal-key", file); !strings.Contains(plan, "people: 40 rows from the images in the journal") {
 		t.Errorf("plan:\n%s", plan)
 	}
