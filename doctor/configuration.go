@@ -60,7 +60,28 @@ func (e *examination) ruleNames(ctx context.Context) {
 					"the rule %q is for tables %s, and no table of %s is called that", r.Name, glob, s.Database)
 			}
 		}
+		for _, glob := range r.ExcludeColumns {
+			if !anyColumn(s, r.Match.Tables, policy.Rule{ExcludeColumns: []string{glob}}) {
+				e.warn("rules", "write the column as it is stored: until then it is kept in the journal like any other",
+					"the rule %q leaves the column %s out of the rows that it keeps, and no table that it is for has one of that name", r.Name, glob)
+			}
+		}
 	}
+}
+
+// anyColumn reports whether a rule leaves out a column of any of these tables (none: of all).
+func anyColumn(s *catalog.Snapshot, tables []string, r policy.Rule) bool {
+	for _, t := range s.Tables {
+		if len(tables) > 0 && !policy.MatchesTable(tables, t.Schema, t.Name) {
+			continue
+		}
+		for _, c := range t.Columns {
+			if r.Excludes(t.Schema, t.Name, c.Name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func anyTable(s *catalog.Snapshot, glob string) bool {

@@ -33,10 +33,12 @@ func TestRules(t *testing.T) {
 		rule("misspelt", policy.Match{Tables: []string{"Orders", "payments"}}),
 		rule("elsewhere", policy.Match{Databases: []string{"other"}, Tables: []string{"nothing"}}),
 	}
+	o.Policy.Rules[2].Capture, o.Policy.Rules[2].ExcludeColumns = policy.CaptureRows, []string{"phone", "*"}
 	r := look(t, o)
+	r.expect(t, "rules", Warn, `"misspelt" leaves the column phone out`)
 	r.expect(t, "rules", Warn, `"never" is never reached: "first" stands before it`)
 	r.expect(t, "rules", Warn, `"misspelt" is for tables Orders`)
-	if r.Count(Warn) != 3 { // alerts
+	if r.Count(Warn) != 4 { // alerts
 		t.Errorf("%+v", r.Checks)
 	}
 
