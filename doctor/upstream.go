@@ -93,8 +93,12 @@ func (e *examination) control(ctx context.Context) {
 		return // the upstream's check says so
 	}
 	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
+	switch answer := (*pgconn.PgError)(nil); {
+	case errors.As(err, &answer):
 		e.fail(name, "mend user and password in upstream, or leave them out: the proxy works without, too", "%s does not let the proxy in: %s", e.o.Redacted, said(err))
+		return
+	case err != nil: // no word of the server's: clients will not get further
+		e.fail(name, "mend the address, sslmode or sslrootcert in upstream: clients' sessions fail as this one did", "%s cannot be used: %s", e.o.Redacted, said(err))
 		return
 	}
 	defer func() {
