@@ -14,20 +14,24 @@ const (
 
 // trim gives back, when a crowd has come or gone, what memory it took to let it in: a
 // session that is quiet needs a small part of what it needs to log in. Left to itself
-// the runtime keeps that until twice as much is needed.
+// the runtime keeps that until twice as much is needed. It does so once more the next time,
+// for the last ones of the crowd.
 func (s *Server) trim(ctx context.Context) {
 	t := time.NewTicker(trimEvery)
 	defer t.Stop()
-	was := s.sessions.Load()
+	was, again := s.sessions.Load(), false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
-		if now := s.sessions.Load(); max(now-was, was-now) >= crowd {
+		now := s.sessions.Load()
+		crowded := max(now-was, was-now) >= crowd
+		if crowded || again {
 			debug.FreeOSMemory()
 			was = now
 		}
+		again = crowded
 	}
 }

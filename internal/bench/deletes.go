@@ -14,7 +14,7 @@ import (
 // it needs: more than can be deleted in the time.
 const (
 	victims        = "victims"
-	deletesASecond = 20_000
+	deletesASecond = 60_000
 	clients        = 16
 )
 
