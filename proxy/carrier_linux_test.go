@@ -11,6 +11,7 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -36,16 +37,16 @@ func underTLS(t *testing.T) map[string]Options {
 // of TLS are cut anywhere.
 type pieces struct {
 	net.Conn
-	n int
+	n atomic.Int64
 }
 
 func (p *pieces) size() int {
-	p.n++
-	return 1 + p.n*p.n%41
+	n := int(p.n.Add(1))
+	return 1 + n*n%41
 }
 
 func (p *pieces) Read(b []byte) (int, error) {
-	if len(b) > 2000 && p.n%3 > 0 { // the proxy's side gets ahead, and fills what there is room for
+	if len(b) > 2000 && p.n.Load()%3 > 0 { // the proxy's side gets ahead, and fills what there is room for
 		runtime.Gosched()
 	}
 	return p.Conn.Read(b[:min(len(b), 50*p.size())])
