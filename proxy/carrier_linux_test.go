@@ -22,17 +22,6 @@ import (
 	"github.com/rowback/rowback/internal/testcert"
 )
 
-// underTLS are proxies by which of their sides are under TLS.
-func underTLS(t *testing.T) map[string]Options {
-	t.Helper()
-	a := testcert.New(t)
-	c, _, _ := authCluster(t, a)
-	cert, key := a.Issue(t, "proxy")
-	config := mustLoad(t, cert, key, "")
-	upstream := strings.Replace(c.URL("postgres"), "sslmode=disable", "sslmode=require", 1)
-	return map[string]Options{"plain": {}, "client": {TLS: config}, "server": {Upstream: upstream}, "both": {TLS: config, Upstream: upstream}}
-}
-
 // pieces is a connection on which all comes and goes in small pieces, so that records
 // of TLS are cut anywhere.
 type pieces struct {

@@ -9,7 +9,20 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rowback/rowback/internal/testcert"
 )
+
+// underTLS are proxies by which of their sides are under TLS.
+func underTLS(t *testing.T) map[string]Options {
+	t.Helper()
+	a := testcert.New(t)
+	c, _, _ := authCluster(t, a)
+	cert, key := a.Issue(t, "proxy")
+	config := mustLoad(t, cert, key, "")
+	upstream := strings.Replace(c.URL("postgres"), "sslmode=disable", "sslmode=require", 1)
+	return map[string]Options{"plain": {}, "client": {TLS: config}, "server": {Upstream: upstream}, "both": {TLS: config, Upstream: upstream}}
+}
 
 // Loop and goroutines take turns at random: long and short, both ways, judged
 // and not, and nothing is lost, doubled or swapped.

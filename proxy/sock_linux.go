@@ -61,15 +61,6 @@ func adopt(c net.Conn, l *loop) (*sock, error) {
 	return s, nil
 }
 
-// take puts what c was adopted from on the sock, and returns what is to be closed instead of c.
-func (s *sock) take(c net.Conn) net.Conn {
-	_, on, below := unwrap(c)
-	if on != nil {
-		on.sock.Store(s)
-	}
-	return below
-}
-
 // tryRead reads what is there; errAgain if that is nothing.
 func (s *sock) tryRead(b []byte) (int, error) {
 	if s.tls == nil {
@@ -85,17 +76,6 @@ func (s *sock) tryRead(b []byte) (int, error) {
 		s.mu.Unlock()
 	}
 	return n, err
-}
-
-// tryReadRaw is tryRead of what is to be deciphered.
-func (s *sock) tryReadRaw(b []byte) (int, error) {
-	s.mu.Lock()
-	arrived := s.arrived
-	s.mu.Unlock()
-	if !arrived {
-		return 0, errAgain
-	}
-	return s.rawRead(b, &s.arrived)
 }
 
 // rawRead reads once, and notes in flag whether there may be more.
@@ -156,57 +136,6 @@ func (s *sock) tryWriteRaw(b []byte) (int, error) {
 		}
 		return n, nil
 	}
-}
-
-// writeSealed is how tls writes.
-func (s *sock) writeSealed(b []byte) (int, error) {
-	switch {
-	case s.quit.Load(): // its farewell: as far as there is room
-		if !s.owes() {
-			_, _ = s.tryWriteRaw(b)
-		}
-		return len(b), nil
-	case s.trying:
-		n := 0
-		if !s.owes() {
-			var err error
-			if n, err = s.tryWriteRaw(b); err != nil {
-				return n, err
-			}
-		}
-		s.mu.Lock()
-		s.debt = append(s.debt, b[n:]...)
-		s.mu.Unlock()
-		return len(b), nil
-	}
-	if err := s.settleDebt(); err != nil {
-		return 0, err
-	}
-	return s.writeRaw(b)
-}
-
-// owes reports whether tryWrite has left something to settleDebt.
-func (s *sock) owes() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.debt) > 0
-}
-
-// settleDebt waits until what tryWrite has left is written.
-func (s *sock) settleDebt() error {
-	s.mu.Lock()
-	debt := s.debt
-	s.mu.Unlock()
-	if len(debt) == 0 {
-		return nil
-	}
-	_, err := s.writeRaw(debt)
-	if err == nil {
-		s.mu.Lock()
-		s.debt = nil
-		s.mu.Unlock()
-	}
-	return err
 }
 
 func (s *sock) mayRead() bool {
