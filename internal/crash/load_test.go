@@ -28,6 +28,9 @@ ANALYZE`
 
 const parents = 40000
 
+// loadName is the application_name of sessions whose client goes away amid a statement.
+const loadName = "load"
+
 // clients delete at random until their context ends, whatever becomes of the proxy.
 type clients struct {
 	cancel context.CancelFunc
@@ -44,6 +47,7 @@ func startClients(t *testing.T, n int, url string) *clients {
 			t.Fatal(err)
 		}
 		cfg.DefaultQueryExecMode = modes[i%len(modes)]
+		cfg.RuntimeParams["application_name"] = loadName
 		c.wg.Go(func() {
 			for ctx.Err() == nil {
 				// An error is a killed proxy or server: connect again.

@@ -153,12 +153,14 @@ func connect(t *testing.T, url string) *pgx.Conn {
 }
 
 // awaitQuiet waits until the server has done with what clients left behind: a
-// statement whose client has gone runs, and may commit, all the same.
+// statement whose client has gone runs, and may commit, all the same. A session
+// of the load that is idle may have one on its way: it has to be gone.
 func awaitQuiet(t *testing.T, url string) {
 	t.Helper()
 	for deadline := time.Now().Add(pollTime); ; {
 		busy := query[string](t, url, `SELECT query FROM pg_stat_activity
-			WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle'`)
+			WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+			AND (state <> 'idle' OR application_name = '`+loadName+`')`)
 		if len(busy) == 0 {
 			return
 		}

@@ -27,7 +27,7 @@ func startPreparers(t *testing.T, n int, url []string, ends []string) *preparers
 	p := &preparers{cancel: cancel}
 	persist := func(urls []string, do func(c *pgx.Conn) error) {
 		for ctx.Err() == nil {
-			c, err := pgx.Connect(ctx, urls[rand.IntN(len(urls))])
+			c, err := pgx.Connect(ctx, urls[rand.IntN(len(urls))]+"&application_name="+loadName)
 			if err != nil { // killed: connect again
 				pause(ctx)
 				continue
