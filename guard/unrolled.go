@@ -14,6 +14,9 @@ type unrolled struct {
 	w       proxy.Wire
 	block   bool // a transaction block is open
 	aborted bool // … and has failed
+	// several: it has more than one statement, so the server would open a transaction
+	// block of its own kind for it. begun: where it runs, that is open by now.
+	several, begun bool
 	// completion of the last statement: held back, because it is not complete
 	// until an implicit transaction has committed.
 	completion *completion
@@ -59,7 +62,13 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 		return u.refused(ctx, st)
 	case st.route == routeControl:
 		return u.control(ctx, st)
-	case u.aborted || st.route == routePlain:
+	case u.aborted:
+		return u.plain(ctx, st)
+	}
+	if err := u.lead(ctx); err != nil {
+		return err
+	}
+	if st.route == routePlain {
 		return u.plain(ctx, st)
 	}
 	r, err := u.s.guarded(ctx, u.w, st, func() ([]byte, error) { return u.describe(ctx, st) })
@@ -69,7 +78,7 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if r == nil {
 		return u.plain(ctx, st)
 	}
-	if st.CommitsItself && r.st.route == routeRefuse {
+	if st.CommitsItself && r.st.route == routeRefuse && !u.several { // else it may not
 		if r.early, err = u.s.readEarly(ctx, u.w, st); err != nil {
 			return err
 		}
@@ -89,6 +98,22 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	u.s.changed(st)
 	u.complete(r.end, append([]byte(r.commandTag()), 0))
 	return nil
+}
+
+// lead has the server begin the block of a Query of several statements, which decides
+// what LOCK TABLE, VACUUM, SET LOCAL and others do: in the extended protocol it does so
+// for the second statement since a Sync, from PostgreSQL 18 on. Before, some of them
+// are refused or run as in a pipeline. This one needs no snapshot.
+func (u *unrolled) lead(ctx context.Context) error {
+	if u.begun || u.block || !u.several {
+		return nil
+	}
+	u.begun = true
+	_, err := lookup{w: u.w}.Query(ctx, "SHOW transaction_isolation")
+	if errors.Is(err, errServer) {
+		return u.s.fault(u.w, err)
+	}
+	return err
 }
 
 // send sends a statement so that nothing of it stays behind, as after a Query.
@@ -148,6 +173,8 @@ func (u *unrolled) plain(ctx context.Context, st judged) error {
 	}
 	u.send(st, st.Text, bindText("", ""))
 	u.w.Send('H', nil)
+	u.w.Mute(u.several) // SET LOCAL is of use: see lead
+	defer u.w.Mute(false)
 	_, err := answers(ctx, u.w, st, func(typ byte, body []byte) error {
 		u.complete(typ, body)
 		return nil
@@ -242,7 +269,7 @@ func (u *unrolled) control(ctx context.Context, st judged) error {
 	case sqlparse.Begin:
 		u.block = true
 	case sqlparse.Commit, sqlparse.Rollback, sqlparse.PrepareTransaction:
-		u.block, u.aborted = st.Chain, false
+		u.block, u.aborted, u.begun = st.Chain, false, false
 	case sqlparse.RollbackTo:
 		u.aborted = false
 	}

@@ -43,7 +43,7 @@ var scriptStatements = []string{
 
 var scriptTexts = []string{
 	"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT a", "ROLLBACK TO a", "RELEASE a", "SELECT 1/0", "", "SELECT count(*) FROM plain", "DELETE FROM plain WHERE id < 3", "DELETE FROM orders WHERE id = 4 RETURNING id",
-	"DELETE FROM plain WHERE id = 5; SELECT 7", "BEGIN; DELETE FROM plain WHERE id = 6", "DELETE FROM plain WHERE id = 7; SELECT 1/0", "SET application_name = 'x'", "SHOW application_name", "TRUNCATE small",
+	"DELETE FROM plain WHERE id = 5; SELECT 7", "SET LOCAL statement_timeout = '1h'; DELETE FROM plain WHERE id = 12; SHOW statement_timeout", "BEGIN; DELETE FROM plain WHERE id = 6", "DELETE FROM plain WHERE id = 7; SELECT 1/0", "SET application_name = 'x'", "SHOW application_name", "TRUNCATE small",
 	"DEALLOCATE ALL", "DISCARD ALL", "CLOSE ALL", "SELECT name, statement FROM pg_prepared_statements ORDER BY 1", "SELECT name FROM pg_cursors ORDER BY 1", "DO $$ BEGIN DELETE FROM plain WHERE id = 8; END $$",
 	"DECLARE c CURSOR FOR SELECT id FROM plain ORDER BY id FOR UPDATE", "FETCH c", "DELETE FROM plain WHERE CURRENT OF c", "SET search_path = nowhere", "RESET search_path", "BEGIN ISOLATION LEVEL SERIALIZABLE",
 	"CREATE TEMP TABLE IF NOT EXISTS plain (id int)", "DROP TABLE IF EXISTS pg_temp.plain", "COPY small TO STDOUT", "SELECT lastval()", "ALTER TABLE plain ADD IF NOT EXISTS z int", "BEGIN READ ONLY", "PREPARE x AS DELETE FROM plain WHERE id = 9", "EXECUTE x",

@@ -132,15 +132,18 @@ var exchanges = map[string][]messages{
 	"several, error":                {q("DELETE FROM plain WHERE id = 1; SELECT 1/0; DELETE FROM plain WHERE id = 2"), q("SELECT count(*) FROM plain")},
 	"several, error position":       {q("DELETE FROM plain WHERE id = 1; SELECT nope"), q("SELECT 'é'; DELETE FROM plain WHERE nope = 1")},
 	"several in block":              {q("BEGIN"), q("DELETE FROM plain WHERE id = 1; DELETE FROM plain WHERE id = 2"), q("ROLLBACK"), q("SELECT count(*) FROM plain")},
-	"chain":                         {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT AND CHAIN"), q("DELETE FROM plain WHERE id = 2"), q("ROLLBACK AND CHAIN"), q("COMMIT")},
-	"error in block":                {q("BEGIN"), q("DELETE FROM plain WHERE id = 1"), q("DELETE FROM nope"), q("DELETE FROM plain"), q("COMMIT"), q("SELECT count(*) FROM plain")},
-	"error position cascade":        {q("DELETE FROM orders WHERE nope = 1"), cat(pbe("DELETE FROM orders WHERE id = $1 / 0", "1"), syncMsg)},
-	"empty":                         {q(""), q(";"), q("-- nothing")},
-	"syntax error":                  {q("DELETE FROM"), cat(pbe("DELETE FRO plain"), syncMsg), q("DELETE FROM plain WHERE id = 1")},
-	"runtime error":                 {q("DELETE FROM plain WHERE 1/(id-id) = 1"), q("DELETE FROM orders WHERE 1/(id-id) = 1")},
-	"extended":                      {cat(pbe("DELETE FROM plain WHERE id = $1", "1"), syncMsg)},
-	"extended returning":            {cat(pbe("DELETE FROM plain WHERE id < $1 RETURNING a, id", "4"), syncMsg)},
-	"extended cascade returning":    {cat(pbe("DELETE FROM orders WHERE id < $1 RETURNING *, 1.5", "4"), syncMsg)},
+	"several, set first": {q("SET LOCAL work_mem = '1MB'; DELETE FROM plain WHERE id = 3; SHOW work_mem"), q("SHOW work_mem"),
+		q("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; DELETE FROM plain WHERE id = 4; SHOW transaction_isolation"),
+		q("SELECT 1; COMMIT; SET LOCAL work_mem = '2MB'; DELETE FROM plain WHERE id = 8; SHOW work_mem"), q("SAVEPOINT s; DELETE FROM plain WHERE id = 9"), q("SELECT array_agg(id) FROM plain WHERE id < 12")},
+	"chain":                      {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT AND CHAIN"), q("DELETE FROM plain WHERE id = 2"), q("ROLLBACK AND CHAIN"), q("COMMIT")},
+	"error in block":             {q("BEGIN"), q("DELETE FROM plain WHERE id = 1"), q("DELETE FROM nope"), q("DELETE FROM plain"), q("COMMIT"), q("SELECT count(*) FROM plain")},
+	"error position cascade":     {q("DELETE FROM orders WHERE nope = 1"), cat(pbe("DELETE FROM orders WHERE id = $1 / 0", "1"), syncMsg)},
+	"empty":                      {q(""), q(";"), q("-- nothing")},
+	"syntax error":               {q("DELETE FROM"), cat(pbe("DELETE FRO plain"), syncMsg), q("DELETE FROM plain WHERE id = 1")},
+	"runtime error":              {q("DELETE FROM plain WHERE 1/(id-id) = 1"), q("DELETE FROM orders WHERE 1/(id-id) = 1")},
+	"extended":                   {cat(pbe("DELETE FROM plain WHERE id = $1", "1"), syncMsg)},
+	"extended returning":         {cat(pbe("DELETE FROM plain WHERE id < $1 RETURNING a, id", "4"), syncMsg)},
+	"extended cascade returning": {cat(pbe("DELETE FROM orders WHERE id < $1 RETURNING *, 1.5", "4"), syncMsg)},
 	"extended pipeline": {cat(pbe("DELETE FROM plain WHERE id = $1", "1"), pbe("SELECT count(*) FROM plain"), pbe("DELETE FROM orders WHERE id = $1", "1"), syncMsg,
 		pbe("DELETE FROM plain WHERE id = $1", "2"), syncMsg, q("SELECT count(*) FROM plain"))},
 	"extended pipeline, error": {cat(pbe("DELETE FROM plain WHERE id = $1", "1"), pbe("SELECT 1/0"), pbe("DELETE FROM plain WHERE id = $1", "2"), syncMsg, q("SELECT count(*) FROM plain"))},
@@ -198,6 +201,7 @@ CREATE TABLE small (id int PRIMARY KEY); INSERT INTO small VALUES (1), (2);
 CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1), (2);
 CREATE TABLE child (id int PRIMARY KEY, p int REFERENCES parent DEFERRABLE INITIALLY DEFERRED); INSERT INTO child VALUES (1, 1);
 CREATE FUNCTION purge(n int) RETURNS int LANGUAGE plpgsql AS $$ DECLARE c int; BEGIN DELETE FROM plain WHERE id <= n; GET DIAGNOSTICS c = ROW_COUNT; RETURN c; END $$;
+CREATE PROCEDURE twice() LANGUAGE plpgsql AS $$ BEGIN COMMIT; PERFORM 1; END $$;
 `
 
 func TestWire_WithinTheLimitEveryAnswerIsTheServers(t *testing.T) {
@@ -205,6 +209,15 @@ func TestWire_WithinTheLimitEveryAnswerIsTheServers(t *testing.T) {
 	for name, exchange := range exchanges {
 		t.Run(name, func(t *testing.T) { e.compare(t, exchange) })
 	}
+}
+
+// What the server says where it knows that a statement is one of several in a Query.
+func TestWire_SeveralAreABlockOfTheirOwnKind(t *testing.T) {
+	pgtest.Since(t, 18, "a pipeline that is a block as a Query of several statements is")
+	e := newEnv(t, policy.Uniform(policy.Block, 1000), shop, wireExtra)
+	e.compare(t, []messages{q("LOCK TABLE plain; DELETE FROM plain WHERE id = 1"), q("DECLARE c CURSOR FOR SELECT 1; FETCH c; DELETE FROM plain WHERE id = 2"),
+		q("DISCARD ALL; DELETE FROM plain WHERE id = 5"), q("VACUUM plain; DELETE FROM plain WHERE id = 6"), q("CALL twice(); DELETE FROM plain WHERE id = 7"),
+		q("SELECT 1; COMMIT; LOCK TABLE plain; DELETE FROM plain WHERE id = 8"), q("DELETE FROM plain WHERE id = 10; LOCK TABLE plain"), q("SELECT array_agg(id) FROM plain WHERE id < 12")})
 }
 
 // compare runs exchanges on a direct connection and through the proxy, each in a

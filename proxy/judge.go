@@ -70,6 +70,9 @@ type Wire interface {
 	// valid until the next call. It works on when the client is gone. A FATAL error
 	// of the server goes to the client as it is, and Receive returns an error.
 	Receive(ctx context.Context) (typ byte, body []byte, err error)
+	// Mute has Receive keep the server's warnings that there is no transaction block
+	// (25P01) from the client, or pass them on again as it does with each new message.
+	Mute(on bool)
 	// Reply queues a message for the client; Receive, ReadClient and the end of
 	// Message flush it. Only after Quiesce. Back-pressure applies.
 	Reply(typ byte, body []byte) error

@@ -17,6 +17,7 @@ type wire struct {
 	forwarded bool
 	quiesced  bool // Quiesce was asked for
 	held      bool
+	muted     bool
 	detached  bool   // the read buffer is not the one that frame is in
 	received  int    // size in sin of the message that Receive returned last
 	read      int    // size in cin of the message that ReadClient returned last
@@ -134,6 +135,8 @@ func (w *wire) Ignored() bool {
 	defer w.r.mu.Unlock()
 	return w.r.pend.ignored
 }
+
+func (w *wire) Mute(on bool) { w.muted = on }
 
 func (w *wire) Parameter(name string) string {
 	w.r.mu.Lock()

@@ -48,7 +48,9 @@ func (w *wire) Receive(ctx context.Context) (typ byte, body []byte, err error) {
 			w.serverErr = errServerSaidWhy
 			w.drop()
 		case typ == 'N' || typ == 'A' || typ == 'S':
-			w.queueReply(typ, body)
+			if typ != 'N' || !w.muted || errorField(body, 'C') != "25P01" {
+				w.queueReply(typ, body)
+			}
 			w.drop()
 		default:
 			return typ, body, nil
