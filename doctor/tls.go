@@ -58,7 +58,7 @@ func (e *examination) expiry(path string) {
 		return
 	}
 	now, until := e.o.Now(), first.NotAfter.UTC().Format(time.DateTime)+" UTC"
-	const mend = "replace it, and restart the proxy"
+	const mend = "replace it, and send the proxy SIGHUP"
 	switch {
 	case now.After(first.NotAfter):
 		e.fail("TLS", mend, "the certificate in %s ended %s", path, until)

@@ -12,6 +12,7 @@ import (
 // legs are what a session is made of on both sides, as long as nothing is reloaded.
 type legs struct {
 	tls     *tls.Config // of the clients' side; nil: none
+	tlsOnly bool        // no client without it, but on unix sockets
 	hosts   []host
 	roles   *roles        // nil: any host will do
 	timeout time.Duration // of an attempt to reach a server
@@ -27,10 +28,10 @@ func (l *legs) order(which []int) []int {
 }
 
 // Reload reads the files that Options.Upstream names again. With apply what they
-// hold is in force for clients to come, and t in place of Options.TLS, nil for none.
-// Sessions keep what they have.
-func (s *Server) Reload(t *tls.Config) (apply func(), err error) {
-	if s.o.RequireTLS && t == nil {
+// hold is in force for clients to come, with t in place of Options.TLS, nil for none,
+// and required of Options.RequireTLS. Sessions keep what they have.
+func (s *Server) Reload(t *tls.Config, required bool) (apply func(), err error) {
+	if required && t == nil {
 		return nil, errors.New("TLS is required of clients, but there is no certificate for it: give one")
 	}
 	l, err := parseUpstream(s.o)
@@ -44,7 +45,7 @@ func (s *Server) Reload(t *tls.Config) (apply func(), err error) {
 		t.SessionTicketsDisabled = true
 		t.DynamicRecordSizingDisabled = true // a message in one piece
 	}
-	l.tls = t
+	l.tls, l.tlsOnly = t, required
 	return func() { s.use(l) }, nil
 }
 

@@ -25,9 +25,9 @@ func mustLoad(t *testing.T, cert, key, clientCA string) *tls.Config {
 	return c
 }
 
-func reload(t *testing.T, s *Server, c *tls.Config) {
+func reload(t *testing.T, s *Server, c *tls.Config, required bool) {
 	t.Helper()
-	apply, err := s.Reload(c)
+	apply, err := s.Reload(c, required)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestReload_ClientsSide(t *testing.T) {
 	}
 	defer old.Close(context.Background())
 	cert, key = after.Issue(t, "proxy")
-	reload(t, s, mustLoad(t, cert, key, after.CA))
+	reload(t, s, mustLoad(t, cert, key, after.CA), true)
 	if c, err := open(after, newClient, newClientKey); err != nil {
 		t.Error(err)
 	} else {
@@ -66,7 +66,11 @@ func TestReload_ClientsSide(t *testing.T) {
 	if _, err := old.Exec(t.Context(), "SELECT 1"); err != nil {
 		t.Error(err)
 	}
-	reload(t, s, nil)
+	if c, err := pgx.Connect(t.Context(), proxyURL(s, "postgres")); err == nil {
+		t.Error("a client without TLS gets in")
+		c.Close(t.Context())
+	}
+	reload(t, s, nil, false)
 	connect(t, proxyURL(s, "postgres"))
 }
 
@@ -102,21 +106,21 @@ func TestReload_UpstreamsSide(t *testing.T) {
 	want("u_scram", codeCannotConnect)
 	replace(root, a.CA)
 	want("u_scram", codeCannotConnect)
-	reload(t, s, mustLoad(t, serverCert, serverKey, ""))
+	reload(t, s, mustLoad(t, serverCert, serverKey, ""), false)
 	want("u_scram", "")
 	want("u_cert", "28000")
 	replace(other, cert)
-	if _, err := s.Reload(nil); err == nil { // the key is another one's
+	if _, err := s.Reload(nil, false); err == nil { // the key is another one's
 		t.Error("half a pair is taken")
 	}
 	want("u_scram", "")
 	replace(otherKey, key)
 	replace(root, "")
-	if _, err := s.Reload(nil); err == nil || strings.Contains(err.Error(), "secret") {
+	if _, err := s.Reload(nil, false); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("no CA: %v", err)
 	}
 	replace(root, a.CA)
-	reload(t, s, mustLoad(t, serverCert, serverKey, ""))
+	reload(t, s, mustLoad(t, serverCert, serverKey, ""), false)
 	want("u_cert", "")
 	// Clients are still shown the server's own certificate: channel binding holds.
 	if got := login(t, c, s, "u_scram", "secret", "sslmode=require channel_binding=require"); got != "" {
@@ -128,7 +132,7 @@ func TestReload_UpstreamsSide(t *testing.T) {
 	give(t, c, freshKey)
 	pgtest.Exec(t, c.URL("postgres"), "SELECT pg_reload_conf()")
 	eventually(t, "channel binding with the new certificate", func() bool {
-		reload(t, s, mustLoad(t, fresh, freshKey, ""))
+		reload(t, s, mustLoad(t, fresh, freshKey, ""), false)
 		conn, err := pgx.Connect(t.Context(), "postgres://u_scram:secret@"+s.Addr().String()+"/postgres?sslmode=require&channel_binding=require")
 		if err == nil {
 			conn.Close(t.Context())

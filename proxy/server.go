@@ -62,7 +62,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{o: o, files: openFiles(), relays: map[*relay]struct{}{}, done: make(chan struct{})}
 	s.newcomers = newNewcomers(s.files.newcomers)
-	apply, err := s.Reload(o.TLS)
+	apply, err := s.Reload(o.TLS, o.RequireTLS)
 	if err != nil {
 		return nil, err
 	}

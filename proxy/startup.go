@@ -73,7 +73,7 @@ func (s *Server) readStartup(c net.Conn) (greeting, error) {
 		case code>>16 == 3:
 			g.packet = packet
 			g.params, err = startupParams(packet[8:])
-			if err == nil && s.o.RequireTLS && !g.tls && c.RemoteAddr().Network() != "unix" {
+			if err == nil && g.legs.tlsOnly && !g.tls && c.RemoteAddr().Network() != "unix" {
 				err = &clientError{code: codeInvalidAuth, message: "this proxy accepts only connections under TLS",
 					hint: "Connect with sslmode=require."}
 			}

@@ -103,7 +103,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		generations: generations{elder: elder, asks: make(chan func()), deaf: make(chan struct{})}}
 	v.limit, _ = parseAgo(s.HandoverLimit)
 	options := proxy.Options{Listen: s.Listen, Upstream: s.Upstream, Logger: logger,
-		MaxSessions: int(s.MaxSessions), MaxPerUser: int(s.MaxPerUser), MaxPerAddress: int(s.MaxPerAddress)}
+		MaxSessions: int(s.MaxSessions), MaxPerUser: int(s.MaxPerUser), MaxPerAddress: int(s.MaxPerAddress), RequireTLS: s.requireTLS()}
 	if options.TLS, err = s.tls(); err != nil {
 		return usageError(err)
 	}

@@ -24,7 +24,7 @@ func (v *serving) reload(cmd *cobra.Command, s *settings) {
 		v.logger.Error("configuration not reloaded; the old one stays", "error", err)
 		return
 	}
-	apply, err := v.server.Reload(front)
+	apply, err := v.server.Reload(front, fresh.requireTLS())
 	if err != nil {
 		v.logger.Error("configuration not reloaded; the old one stays", "error", err)
 		return
@@ -54,7 +54,7 @@ func (s *settings) needRestart(fresh *settings) (names []string) {
 	old := s.all()
 	for i, v := range fresh.all() {
 		switch v.name {
-		case "mode", "threshold", "uncaptured", "uncountable", "webhook", "handover-limit", "tls-cert", "tls-key", "tls-client-ca": // taken over
+		case "mode", "threshold", "uncaptured", "uncountable", "webhook", "handover-limit", "tls-cert", "tls-key", "tls-client-ca", "tls-required": // taken over
 		case "production", "recovery", "output": // not the proxy's
 		default:
 			if v.value() != old[i].value() {

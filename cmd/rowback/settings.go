@@ -38,6 +38,7 @@ type settings struct {
 
 	TLSCert, TLSKey string // PEM files of the proxy's certificate; "" for no TLS towards clients
 	TLSClientCA     string // PEM file; when set, clients must show a certificate of this CA
+	TLSRequired     string // on or off; "": on with TLSClientCA. See requireTLS
 
 	Uncaptured  string // allow or block: rows removed whose keys cannot be recorded
 	Uncountable string // allow or block: removals that cannot be counted before commit
@@ -115,6 +116,7 @@ func (s *settings) all() []setting {
 		{name: "tls-cert", text: &s.TLSCert, usage: "certificate shown to clients, a PEM `FILE`"},
 		{name: "tls-key", text: &s.TLSKey, usage: "key of --tls-cert, a PEM `FILE`"},
 		{name: "tls-client-ca", text: &s.TLSClientCA, usage: "clients must show a certificate of this CA, a PEM `FILE`"},
+		{name: "tls-required", text: &s.TLSRequired, usage: "refuse clients without TLS, but on unix sockets: `on|off` (default: on with --tls-client-ca)"},
 		{name: "uncaptured", text: &s.Uncaptured, usage: "deletions whose keys cannot be recorded: `allow|block`"},
 		{name: "uncountable", text: &s.Uncountable, usage: "removals that cannot be counted before commit: `allow|block`"},
 	}

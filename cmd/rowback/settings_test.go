@@ -115,6 +115,23 @@ func TestSettings_ReloadOfAFileThatIsGone(t *testing.T) {
 	}
 }
 
+// A certificate of a CA cannot be asked of a client without TLS.
+func TestSettings_TLSRequired(t *testing.T) {
+	inDirectory(t)
+	const pair = "tls-cert: c\ntls-key: k\n"
+	for text, want := range map[string]bool{"": false, pair: false, pair + "tls-required: on\n": true, pair + "tls-client-ca: a\n": true} {
+		write(t, "rowback.yaml", text)
+		s, _, err := loaded(t, nil)
+		if err != nil || s.requireTLS() != want {
+			t.Errorf("%q: %t, %v", text, s.requireTLS(), err)
+		}
+	}
+	write(t, "rowback.yaml", pair+"tls-client-ca: a\ntls-required: off\n")
+	if _, _, err := loaded(t, nil); err == nil || !strings.Contains(err.Error(), "makes tls-client-ca useless") {
+		t.Error(err)
+	}
+}
+
 func TestSettings_BadFile(t *testing.T) {
 	inDirectory(t)
 	for text, want := range map[string]string{
@@ -130,6 +147,8 @@ func TestSettings_BadFile(t *testing.T) {
 		"mode: block\n  threshold: 5\n":          "rowback.yaml:2: mapping values are not allowed",
 		"listen: localhost\n":                    "listen: \"localhost\" is not host:port; give host:port, or an absolute directory",
 		"threshold: 1\nmode: warn\n":             `rowback.yaml:2: mode: "warn" is none of block, hold, alert, off`,
+		"tls-required: maybe\n":                  `rowback.yaml:1: tls-required: "maybe" is none of on, off`,
+		"tls-required: on\n":                     "tls-required: on needs tls-cert and tls-key",
 		"recovery: mysql://h/db\n":               "recovery: mysql:// is not a postgres URL",
 		"recovery: postgres://h:x/db\n":          "recovery: postgres://h:x/db cannot be used",
 		"upstream: postgres://u:SECRET@h:x/db\n": "upstream: postgres://u:xxxxx@h:x/db cannot be used",

@@ -39,6 +39,8 @@ func (s *settings) validate() error {
 		{"output", checkOneOf(s.Output, "text", "json")},
 		{"webhook", checkWebhook(s.Webhook)},
 		{"tls-cert", s.checkTLS()},
+		{"tls-required", checkOneOf(cmp.Or(s.TLSRequired, "off"), "on", "off")},
+		{"tls-required", s.checkTLSRequired()},
 		{"uncaptured", checkOneOf(s.Uncaptured, "allow", "block")},
 		{"uncountable", checkOneOf(s.Uncountable, "allow", "block")},
 	}
@@ -200,6 +202,16 @@ func (s *settings) checkTLS() error {
 		return errors.New("is missing, and tls-key is given")
 	case s.TLSCert == "" && s.TLSClientCA != "":
 		return errors.New("is missing, and tls-client-ca is given")
+	}
+	return nil
+}
+
+func (s *settings) checkTLSRequired() error {
+	switch {
+	case s.TLSRequired == "on" && s.TLSCert == "":
+		return errors.New("on needs tls-cert and tls-key")
+	case s.TLSRequired == "off" && s.TLSClientCA != "":
+		return errors.New("off makes tls-client-ca useless: clients without TLS show no certificate")
 	}
 	return nil
 }
