@@ -6,8 +6,6 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 )
 
 // story prints the demo: chapters, commands, their output, checked claims.
@@ -18,8 +16,7 @@ type story struct {
 }
 
 func newStory(w io.Writer) *story {
-	f, ok := w.(*os.File)
-	return &story{w: w, colours: ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "", begun: time.Now()}
+	return &story{w: w, colours: isTerminal(w) && os.Getenv("NO_COLOR") == "", begun: time.Now()}
 }
 
 const (

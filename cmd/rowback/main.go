@@ -21,17 +21,21 @@ func main() {
 
 // run is main with its surroundings passed in. It is the one place where an
 // error becomes text on stderr and an exit code.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env environment) int {
+func run(ctx context.Context, args []string, stdin io.Reader, out, stderr io.Writer, env environment) int {
 	started := false
+	written := &stdout{Writer: out}
 	root := newRootCommand(env, &started)
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(written)
 	root.SetErr(stderr)
 	finishRoot(root)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
-		return exitDone
+		if err = written.err; err == nil {
+			return exitDone
+		}
+		started = true
 	}
 	code := exitCode(err)
 	if !started {

@@ -88,6 +88,22 @@ func TestRun_HelpAndVersion(t *testing.T) {
 	}
 }
 
+// A report that could not be written is no success.
+func TestRun_FullStandardOutput(t *testing.T) {
+	inDirectory(t)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("not run: this system has no /dev/full")
+	}
+	defer full.Close()
+	for _, args := range [][]string{{"--help"}, {"version"}, {"completion", "bash"}, {"help", "configuration"}} {
+		var stderr strings.Builder
+		if code := run(t.Context(), args, strings.NewReader(""), full, &stderr, nil); code != exitFailed || !strings.Contains(stderr.String(), "no space left on device") {
+			t.Errorf("%v: exit %d, %q", args, code, stderr.String())
+		}
+	}
+}
+
 // Every command has examples in its help, and says what it does.
 func TestHelp_HasExamples(t *testing.T) {
 	started := false
