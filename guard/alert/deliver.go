@@ -29,8 +29,14 @@ func (l *lane) deliver(ctx, last context.Context, n Notice) {
 	}
 	switch {
 	case err == nil:
+		if l.backoff > 0 {
+			l.o.Logger.Info("alerts are delivered again", "sink", s.Name, "to", s.To.String())
+		}
 		l.backoff, l.again, l.fresh = 0, time.Time{}, false
 	case ctx.Err() == nil && passing(err) && time.Since(n.tried) < l.o.GiveUp && len(l.late) < l.o.Queue:
+		if l.backoff == 0 { // each of an outage's would drown the log
+			l.o.Logger.Warn("alerts do not get through; they are tried again", "sink", s.Name, "to", s.To.String(), "kind", n.Kind, "id", n.ID(), "error", err)
+		}
 		l.backoff = min(max(2*l.backoff, l.o.Backoff), longest)
 		l.again = time.Now().Add(wait(l.backoff, err))
 		l.late = append(l.late, n)

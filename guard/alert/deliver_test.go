@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -59,6 +60,9 @@ func TestDeliver_AllWaitForASinkThatIsDown(t *testing.T) {
 	a.wait(t, "w sent", 30)
 	if len(r.got) != 34 || a.count("w failed") != 0 {
 		t.Errorf("%d tries, %d failed", len(r.got), a.count("w failed"))
+	}
+	if log := a.log.String(); strings.Count(log, "do not get through") != 1 || strings.Count(log, "delivered again") != 1 {
+		t.Errorf("the log has not one line when it goes down and one when it is back:\n%s", log)
 	}
 }
 
