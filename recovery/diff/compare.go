@@ -16,10 +16,10 @@ import (
 type worker struct {
 	*run
 	backup, live *recovery.Session // the two streams
-	probe        *recovery.Session // looks keys up in production
+	probe        *recovery.Session // has the journal's keys, and looks keys up in production
 
-	candidates recovery.Batch // keys that seem lost
-	recorded   bool           // the table's deletions on record are in the probe's temporary table
+	recorded   *stream        // the journal's keys, where the streams alone prove what is lost
+	candidates recovery.Batch // else: keys that seem lost
 }
 
 // probed is how many keys are looked up at a time.
@@ -33,12 +33,17 @@ func (w *worker) compare(ctx context.Context, p *pair) error {
 	if w.o.Rows {
 		more = append(more, p.contents())
 	}
-	backup := read(ctx, w.backup, p, p.query(p.backup, w.run.recovery.utf8, more...))
-	live := read(ctx, w.live, p, p.query(p.live, w.production.utf8, more...))
+	backup := read(ctx, w.backup, p, p.query(p.backup, w.run.recovery.utf8, more...), len(more))
+	live := read(ctx, w.live, p, p.query(p.live, w.production.utf8, more...), len(more))
 	if err := w.merge(ctx, p, backup, live); err != nil {
 		return err
 	}
 	p.count.Backup, p.count.Live = backup.n, live.n
+	if w.recorded != nil { // it may have more than the backup
+		if _, err := w.recorded.result.Close(); err != nil {
+			return w.probe.Explain(err)
+		}
+	}
 	return w.lookUp(ctx, p)
 }
 
@@ -50,30 +55,25 @@ func (w *worker) merge(ctx context.Context, p *pair, backup, live *stream) error
 	}
 	told := int64(0)
 	for backup.row != nil || live.row != nil {
-		where, err := 0, error(nil)
+		where := 0
 		switch {
 		case live.row == nil:
 			where = -1
 		case backup.row == nil:
 			where = 1
 		default:
-			if where, err = p.compare(backup.row, live.row); err != nil {
-				return err
-			}
+			where = p.compare(backup.row, live.row)
 		}
 		switch {
 		case where < 0:
-			w.candidates.Add(texts(backup.row[:len(p.key)]))
-			if w.candidates.Len() >= probed || w.candidates.Full() {
-				if err := w.lookUp(ctx, p); err != nil {
-					return err
-				}
+			if err := w.absent(ctx, p, backup.row); err != nil {
+				return err
 			}
 		case where > 0:
 			p.count.New++
 		case w.o.Rows && !bytes.Equal(backup.row[len(p.key)], live.row[len(p.key)]):
 			p.count.Changed++
-			if err := w.out.write(p, recovery.DiffChanged, texts(backup.row[:len(p.key)])); err != nil {
+			if err := w.out.write(p, recovery.DiffChanged, p.texts(backup.row)); err != nil {
 				return err
 			}
 		}
@@ -96,6 +96,46 @@ func (w *worker) merge(ctx context.Context, p *pair, backup, live *stream) error
 	return nil
 }
 
+// absent handles a row of the backup that production's stream has not.
+func (w *worker) absent(ctx context.Context, p *pair, row [][]byte) error {
+	if !p.exact() {
+		w.candidates.Add(p.texts(row))
+		if w.candidates.Len() >= probed || w.candidates.Full() {
+			return w.lookUp(ctx, p)
+		}
+		return nil
+	}
+	deleted, err := w.onRecord(p, row)
+	if err != nil {
+		return err
+	}
+	return w.gone(p, p.texts(row), deleted)
+}
+
+// onRecord reports whether the newest that the journal has of a key is its deletion.
+// Keys are asked for in their order.
+func (w *worker) onRecord(p *pair, row [][]byte) (bool, error) {
+	for w.recorded != nil && w.recorded.row != nil {
+		if n := p.compare(w.recorded.row, row); n >= 0 {
+			return n == 0 && string(w.recorded.row[len(p.key)]) == "true", nil
+		}
+		if err := w.recorded.next(); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// gone counts a key that is proved absent from production.
+func (w *worker) gone(p *pair, key []*string, recorded bool) error {
+	if recorded {
+		p.count.Recorded++
+		return w.out.write(p, recovery.DiffRecorded, key)
+	}
+	p.count.Lost++
+	return w.out.write(p, recovery.DiffLost, key)
+}
+
 // lookUp decides about the candidates: production is asked for each by its own
 // equality and without the condition, and the journal's keys for the same.
 func (w *worker) lookUp(ctx context.Context, p *pair) error {
@@ -110,62 +150,58 @@ func (w *worker) lookUp(ctx context.Context, p *pair) error {
 		recorded = append(recorded, fmt.Sprintf("r.%s = k.%s::%s", quoted, columns[i], c.typ))
 	}
 	known := "false"
-	if w.recorded {
-		known = fmt.Sprintf("coalesce((SELECT r.deleted FROM pg_temp.rowback_recorded r WHERE %s), false)", strings.Join(recorded, " AND "))
+	if len(w.run.recorded[p]) > 0 {
+		known = fmt.Sprintf("coalesce((SELECT r.rowback_deleted FROM pg_temp.rowback_recorded r WHERE %s ORDER BY r.rowback_no LIMIT 1), false)", strings.Join(recorded, " AND "))
 	}
 	sql := fmt.Sprintf("SELECT %s, EXISTS (SELECT FROM %s l WHERE %s)::text, (%s)::text FROM %s",
 		strings.Join(columns, ", "), only(p.live), strings.Join(there, " AND "), known, w.candidates.SQL("k"))
 	w.candidates.Reset()
 	return w.probe.Each(ctx, sql, func(row []*string) error {
-		key := row[:len(p.key)]
-		switch {
-		case *row[len(p.key)] == "true":
+		if *row[len(p.key)] == "true" {
 			p.count.Otherwise++
 			return nil
-		case *row[len(p.key)+1] == "true":
-			p.count.Recorded++
-			return w.out.write(p, recovery.DiffRecorded, key)
 		}
-		p.count.Lost++
-		return w.out.write(p, recovery.DiffLost, key)
+		return w.gone(p, row[:len(p.key)], *row[len(p.key)+1] == "true")
 	})
 }
 
-// prepare gives the probe the journal's keys of the table.
+// prepare gives the probe the journal's keys of the table, the newest evidence first.
 func (w *worker) prepare(ctx context.Context, p *pair) error {
-	w.recorded = len(w.run.recorded[p]) > 0
-	if !w.recorded {
+	w.recorded = nil
+	if len(w.run.recorded[p]) == 0 {
 		return nil
 	}
-	var keys, columns, casts []string
+	var keys, values, casts []string
 	var batch recovery.Batch
 	for i, c := range p.key {
 		keys = append(keys, pgx.Identifier{c.name}.Sanitize())
-		columns = batch.Columns(len(p.key))
-		casts = append(casts, columns[i]+"::"+c.typ)
+		casts = append(casts, batch.Columns(len(p.key))[i]+"::"+c.typ)
+		values = append(values, c.value)
 	}
 	list := strings.Join(keys, ", ")
+	index := ""
+	if !p.exact() {
+		index = "; CREATE INDEX ON pg_temp.rowback_recorded (" + list + ")"
+	}
 	// A temporary table can be made only before the transaction that is read only.
 	err := w.probe.Exec(ctx, fmt.Sprintf(`ROLLBACK; DROP TABLE IF EXISTS pg_temp.rowback_recorded;
-		CREATE TEMP TABLE rowback_recorded AS SELECT %s, true AS deleted FROM %s WITH NO DATA;
-		ALTER TABLE pg_temp.rowback_recorded ADD PRIMARY KEY (%s);
-		SET enable_seqscan = off`, list, p.live.QuotedName(), list))
+		CREATE TEMP TABLE rowback_recorded AS SELECT %s, true AS rowback_deleted, 0 AS rowback_no FROM %s WITH NO DATA%s;
+		SET enable_seqscan = off`, list, p.live.QuotedName(), index))
 	if err != nil {
 		return fmt.Errorf("the keys on record in the journal need a temporary table: %w", err)
 	}
 	if err := w.production.join(ctx, w.probe); err != nil {
 		return err
 	}
-	// The newest evidence comes first and stays.
-	flush := func(deleted bool) error {
-		if batch.Len() == 0 {
-			return nil
+	for no, e := range w.run.recorded[p] {
+		flush := func() error {
+			if batch.Len() == 0 {
+				return nil
+			}
+			sql := fmt.Sprintf("INSERT INTO pg_temp.rowback_recorded SELECT %s, %t, %d FROM %s", strings.Join(casts, ", "), e.deleted, no, batch.SQL("k"))
+			batch.Reset()
+			return w.probe.Exec(ctx, sql)
 		}
-		sql := fmt.Sprintf("INSERT INTO pg_temp.rowback_recorded SELECT %s, %t FROM %s ON CONFLICT DO NOTHING", strings.Join(casts, ", "), deleted, batch.SQL("k"))
-		batch.Reset()
-		return w.probe.Exec(ctx, sql)
-	}
-	for _, e := range w.run.recorded[p] {
 		for row, err := range w.o.Journal.Rows(ctx, e.id) {
 			if err != nil {
 				return err
@@ -176,16 +212,21 @@ func (w *worker) prepare(ctx context.Context, p *pair) error {
 			}
 			batch.Add(arranged(row, order))
 			if batch.Full() {
-				if err := flush(e.deleted); err != nil {
+				if err := flush(); err != nil {
 					return err
 				}
 			}
 		}
-		if err := flush(e.deleted); err != nil {
+		if err := flush(); err != nil {
 			return err
 		}
 	}
-	return nil
+	if !p.exact() {
+		return nil
+	}
+	w.recorded = read(ctx, w.probe, p, fmt.Sprintf("SELECT DISTINCT ON (%s) %s, rowback_deleted::text FROM pg_temp.rowback_recorded t ORDER BY %s, rowback_no",
+		list, strings.Join(values, ", "), list), 1)
+	return w.recorded.next()
 }
 
 // arranged are a journal row's key values in the order of the table's key.
@@ -193,15 +234,6 @@ func arranged(row journal.Row, order []int) []*string {
 	out := make([]*string, len(order))
 	for i, at := range order {
 		out[i] = row.Values[at]
-	}
-	return out
-}
-
-func texts(values [][]byte) []*string {
-	out := make([]*string, len(values))
-	for i, v := range values {
-		s := string(v)
-		out[i] = &s
 	}
 	return out
 }

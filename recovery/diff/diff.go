@@ -113,12 +113,11 @@ func (r *run) open(ctx context.Context) error {
 	if err := recovery.ProveDistinct(ctx, r.production.Session, r.recovery.Session); err != nil {
 		return err
 	}
+	g, both := errgroup.WithContext(ctx)
 	for _, s := range []*side{r.production, r.recovery} {
-		if err := s.begin(ctx); err != nil {
-			return err
-		}
+		g.Go(func() error { return s.begin(both) })
 	}
-	return nil
+	return g.Wait()
 }
 
 // begin takes the snapshot that all sessions of this side share.

@@ -6,13 +6,15 @@
 // memory does not grow with the tables. Each side is read in one snapshot, by
 // all sessions. The order does not depend on the servers' versions, collations
 // or encodings: integers, uuid and bytea in their own, all else by the bytes of
-// its text. What seems lost is looked up in production once more, by the key's
-// own equality and without the condition that was given: a row is called lost
-// only if it is proved absent. That the two orders agree is checked on the way.
+// its text. That the two orders agree is checked on the way. A row is called lost
+// only if it is proved absent: where the order is the type's own and no condition
+// was given the two streams prove it, else it is looked up in production once more,
+// by the key's own equality and without the condition.
 //
 // A lost row whose deletion is on record in the journal, as committed and not
 // restored since, is marked and not proposed: it is restored, if at all, by
-// that deletion's ID.
+// that deletion's ID. These keys are in a temporary table, which is read as a third
+// stream or looked up in.
 //
 // Not compared: tables without a primary key or a unique index on NOT NULL
 // columns, foreign tables, views. They are named in the notes. Contents, where

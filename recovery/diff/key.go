@@ -2,7 +2,8 @@ package diff
 
 import (
 	"bytes"
-	"errors"
+	"cmp"
+	"encoding/binary"
 	"fmt"
 	"regexp"
 	"slices"
@@ -19,7 +20,7 @@ import (
 type column struct {
 	name    string
 	typ     string // of the live column, fit for a cast that cuts nothing off
-	integer bool   // ordered as numbers, else by the bytes of its text
+	integer bool   // read in binary and ordered as numbers, else by the bytes of its text
 	value   string // SQL over alias t
 	native  bool   // the type's own order is the one that we want
 }
@@ -64,6 +65,23 @@ func castable(c *catalog.Column) string {
 	}
 }
 
+// exact: the order of the keys is their own, so the two streams alone prove that
+// a key of the one is not in the other.
+func (p *pair) exact() bool {
+	return p.where == "" && !slices.ContainsFunc(p.key, func(c column) bool { return !c.native })
+}
+
+// formats are those of query's columns.
+func (p *pair) formats(more int) []int16 {
+	formats := make([]int16, len(p.key)+more)
+	for i, c := range p.key {
+		if c.integer {
+			formats[i] = pgx.BinaryFormatCode
+		}
+	}
+	return formats
+}
+
 // query reads the keys of one side in order, then what else is selected.
 func (p *pair) query(t *catalog.Table, utf8 bool, more ...string) string {
 	var values, order []string
@@ -98,33 +116,45 @@ func (p *pair) contents() string {
 }
 
 // compare orders two keys as query does.
-func (p *pair) compare(a, b [][]byte) (int, error) {
+func (p *pair) compare(a, b [][]byte) int {
 	for i, c := range p.key {
-		if a[i] == nil || b[i] == nil {
-			return 0, errors.New("a key is NULL")
-		}
 		if !c.integer {
 			if n := bytes.Compare(a[i], b[i]); n != 0 {
-				return n, nil
+				return n
 			}
 			continue
 		}
-		x, err := strconv.ParseInt(string(a[i]), 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		y, err := strconv.ParseInt(string(b[i]), 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		if x != y {
-			if x < y {
-				return -1, nil
-			}
-			return 1, nil
+		if n := cmp.Compare(integer(a[i]), integer(b[i])); n != 0 {
+			return n
 		}
 	}
-	return 0, nil
+	return 0
+}
+
+// integer decodes an int2, int4 or int8 in binary.
+func integer(b []byte) int64 {
+	switch len(b) {
+	case 2:
+		return int64(int16(binary.BigEndian.Uint16(b)))
+	case 4:
+		return int64(int32(binary.BigEndian.Uint32(b)))
+	}
+	return int64(binary.BigEndian.Uint64(b))
+}
+
+// texts are the key of a row as text.
+func (p *pair) texts(row [][]byte) []*string {
+	out := make([]*string, len(p.key))
+	for i, c := range p.key {
+		s := ""
+		if c.integer {
+			s = strconv.FormatInt(integer(row[i]), 10)
+		} else {
+			s = string(row[i])
+		}
+		out[i] = &s
+	}
+	return out
 }
 
 // journalTable makes keys print as the journal's do.
