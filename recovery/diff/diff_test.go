@@ -209,14 +209,13 @@ func TestRun_ARowThatLeftTheConditionIsNotLost(t *testing.T) {
 }
 
 // append records a deletion, or a restore, of keys.
-func record(t *testing.T, j journal.Journal, kind journal.Kind, outcome journal.Outcome, database, table string, via journal.Via, keys ...string) string {
+func record(t *testing.T, j journal.Journal, kind journal.Kind, outcome journal.Outcome, database, table string, via journal.Via, at string, keys ...string) string {
 	t.Helper()
 	e := &journal.Entry{ID: journal.NewID(time.Now()), Time: time.Now().UTC(), Kind: kind, Outcome: outcome, Database: database, Rows: int64(len(keys)),
 		Tables: []journal.Table{{Schema: "public", Name: table, Rows: int64(len(keys)), Via: via, KeysCaptured: true, Key: []journal.Column{{Name: "n", Type: "integer"}, {Name: "at", Type: "timestamp with time zone"}}}}}
 	k := journal.NewKeys(t.TempDir())
 	defer k.Close()
 	for _, key := range keys {
-		at := "2026-01-01T00:00:00+00:00" // not as PostgreSQL prints it
 		if err := k.Add(journal.Row{Values: []*string{&key, &at}}); err != nil {
 			t.Fatal(err)
 		}
@@ -227,14 +226,23 @@ func record(t *testing.T, j journal.Journal, kind journal.Kind, outcome journal.
 	return e.ID
 }
 
+// The journal's keys are looked up, or read in their order where that is the keys' own.
 func TestRun_DeletionsOnRecordAreNotProposed(t *testing.T) {
-	l := newLab(t, `CREATE TABLE t (at timestamptz, n int, PRIMARY KEY (at, n)) PARTITION BY RANGE (n);
+	t.Run("looked up", func(t *testing.T) {
+		onRecord(t, "timestamptz", "2026-01-01T00:00:00+00:00", "2026-01-01 00:00:00+00") // not as PostgreSQL prints it
+	})
+	t.Run("in their order", func(t *testing.T) { onRecord(t, "bigint", "-5", "-5") })
+}
+
+// onRecord: at, of the type, is in the journal in one form and printed in another.
+func onRecord(t *testing.T, typ, at, printed string) {
+	l := newLab(t, fmt.Sprintf(`CREATE TABLE t (at %s, n int, PRIMARY KEY (at, n)) PARTITION BY RANGE (n);
 		CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (5); CREATE TABLE t2 PARTITION OF t DEFAULT;
-		INSERT INTO t SELECT '2026-01-01 00:00+00', i FROM generate_series(1, 10) i`)
+		INSERT INTO t SELECT '%s', i FROM generate_series(1, 10) i`, typ, at))
 	l.exec("DELETE FROM t")
 	j := l.journal()
 	rec := func(kind journal.Kind, outcome journal.Outcome, table string, via journal.Via, keys ...string) string {
-		return record(t, j, kind, outcome, l.name, table, via, keys...)
+		return record(t, j, kind, outcome, l.name, table, via, at, keys...)
 	}
 	rec(journal.Deletion, journal.Committed, "t1", journal.Direct, "1", "2")
 	incident := rec(journal.Deletion, journal.Committed, "t", journal.Cascade, "3", "6")
@@ -244,11 +252,11 @@ func TestRun_DeletionsOnRecordAreNotProposed(t *testing.T) {
 	rec(journal.Deletion, journal.RolledBack, "t", journal.Direct, "8")
 	rec(journal.Deletion, journal.InDoubt, "t", journal.Direct, "9")
 	rec(journal.Deletion, journal.Committed, "t", journal.SetNull, "10")
-	record(t, j, journal.Deletion, journal.Committed, "elsewhere", "t", journal.Direct, "4")
+	record(t, j, journal.Deletion, journal.Committed, "elsewhere", "t", journal.Direct, at, "4")
 
 	r := l.diff(Options{Journal: j, Jobs: 1})
 	l.is(r, "t", "10 0 7 3 0 0 0")
-	n := func(keys string) string { return strings.ReplaceAll(keys, "at:2026-01-01 00:00:00+00 ", "") }
+	n := func(keys string) string { return strings.ReplaceAll(keys, "at:"+printed+" ", "") }
 	if got := n(l.keys("recorded")); got != "map[n:1] map[n:3] map[n:6]" {
 		t.Errorf("on record: %s", got)
 	}

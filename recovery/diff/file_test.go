@@ -35,7 +35,7 @@ func TestRun_OutIsALinkOrADevice(t *testing.T) {
 func TestRun_AnIncidentOfOtherTables(t *testing.T) {
 	l := newLab(t, "CREATE TABLE t (n int, at timestamptz, PRIMARY KEY (n, at)); CREATE TABLE u (id int PRIMARY KEY)")
 	j := l.journal()
-	id := record(t, j, journal.Deletion, journal.Committed, l.name, "t", journal.Direct, "1")
+	id := record(t, j, journal.Deletion, journal.Committed, l.name, "t", journal.Direct, "2026-01-01 00:00+00", "1")
 	for table, want := range map[string]int{"t": 0, "u": 1} {
 		if r := l.diff(Options{Journal: j, Tables: []string{table}, Incidents: []string{id}}); len(r.Notes) != want {
 			t.Errorf("%s: %q", table, r.Notes)
@@ -47,7 +47,7 @@ func TestRun_AnIncidentOfOtherTables(t *testing.T) {
 func TestRun_RefusesSwappedDatabases(t *testing.T) {
 	l := newLab(t, "CREATE TABLE t (n int, at timestamptz, PRIMARY KEY (n, at))")
 	j := l.journal()
-	record(t, j, journal.Deletion, journal.Committed, l.name, "t", journal.Direct, "1")
+	record(t, j, journal.Deletion, journal.Committed, l.name, "t", journal.Direct, "2026-01-01 00:00+00", "1")
 	l.diff(Options{Journal: j})
 	_, err := Run(t.Context(), Options{Production: l.recovery, Recovery: l.production, Journal: j})
 	var refusal *recovery.Refusal
