@@ -130,10 +130,11 @@ func (r *run) row(body []byte) error {
 	if !r.capturing() {
 		return r.client(body)
 	}
-	cols, err := columns(body)
+	cols, err := columnsIn(r.cols, body)
 	if err != nil {
 		return err
 	}
+	r.cols = cols
 	own := len(cols) - r.plan.captured.Width
 	if own < 0 {
 		return fmt.Errorf("%w: %d columns of a captured row", errMalformed, len(cols))

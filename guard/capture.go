@@ -3,6 +3,7 @@ package guard
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -29,13 +30,16 @@ func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
 		}
 		return n, nil
 	}
-	values, err := r.values(cols[2 : 2+len(st.key)+len(st.old)])
-	if err != nil {
+	last := &r.last
+	if last.values, err = r.valuesIn(last.values, cols[2:2+len(st.key)+len(st.old)]); err != nil {
 		return 0, err
 	}
-	i := r.table(n, uint32(o))
+	if !last.any || last.step != n || last.oid != uint32(o) {
+		last.any, last.step, last.oid, last.table = true, n, uint32(o), r.table(n, uint32(o))
+	}
+	i := last.table
 	if len(st.key) > 0 {
-		if err := r.s.tx.keys.Add(journal.Row{Table: i, Values: values}); err != nil {
+		if err := r.s.tx.keys.Add(journal.Row{Table: i, Values: last.values}); err != nil {
 			return 0, err
 		}
 	}
@@ -56,6 +60,15 @@ func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
 		r.captured[uint32(o)]++
 	}
 	return n, nil
+}
+
+// captured is a captured row: the next one is mostly of the same table.
+type captured struct {
+	any    bool
+	step   int
+	oid    uint32
+	table  int // r.table of these
+	values []*string
 }
 
 // place is a step's rows in one table: of a partitioned table all of them, of a
@@ -87,10 +100,14 @@ func (r *run) table(n int, o uint32) int {
 }
 
 // values are the captured texts in UTF-8.
-func (r *run) values(cols [][]byte) ([]*string, error) {
-	row := make([]*string, len(cols))
+func (r *run) values(cols [][]byte) ([]*string, error) { return r.valuesIn(nil, cols) }
+
+// valuesIn is values in the place of others.
+func (r *run) valuesIn(row []*string, cols [][]byte) ([]*string, error) {
+	row = slices.Grow(row[:0], len(cols))[:len(cols)]
 	for i, c := range cols {
 		if c == nil {
+			row[i] = nil
 			continue
 		}
 		s := string(c)
@@ -104,7 +121,10 @@ func (r *run) values(cols [][]byte) ([]*string, error) {
 		if !utf8.ValidString(s) {
 			s = strconv.QuoteToASCII(s) // an SQL_ASCII database may hold any bytes
 		}
-		row[i] = &s
+		if row[i] == nil {
+			row[i] = new(string)
+		}
+		*row[i] = s
 	}
 	return row, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -134,18 +135,22 @@ func asDelete(body []byte) []byte {
 }
 
 // columns yields the values of a DataRow body; nil is NULL. They alias body.
-func columns(body []byte) ([][]byte, error) {
+func columns(body []byte) ([][]byte, error) { return columnsIn(nil, body) }
+
+// columnsIn is columns in the place of others.
+func columnsIn(cols [][]byte, body []byte) ([][]byte, error) {
 	if len(body) < 2 {
 		return nil, errMalformed
 	}
 	n := int(binary.BigEndian.Uint16(body))
-	cols, b := make([][]byte, n), body[2:]
+	cols, b := slices.Grow(cols[:0], n)[:n], body[2:]
 	for i := range cols {
 		if len(b) < 4 {
 			return nil, errMalformed
 		}
 		l := int32(binary.BigEndian.Uint32(b))
 		if b = b[4:]; l < 0 {
+			cols[i] = nil
 			continue
 		}
 		if int(l) > len(b) {

@@ -40,6 +40,8 @@ type run struct {
 	direct        int64             // rows of step 0
 	captured      map[uint32]int64  // removed rows with keys, by tableoid
 	index         map[place]int     // to removals.tables
+	last          captured          // the row before
+	cols          [][]byte          // of the row; kept for the next one
 	unknown       []uint32          // tables whose rows went uncounted, by OID
 	answered      map[string]answer // by rule
 	taken         map[uint32]bool   // tables whose rows were noted beforehand (TRUNCATE, DROP)
