@@ -10,17 +10,21 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
-// capture adds one captured row, cols: step index, tableoid, values, and the
-// image where there are any. It returns the step.
+// capture adds one captured row, cols: step index (unless it is bare), tableoid, values,
+// and the image where there are any. It returns the step.
 func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
-	n, err := strconv.Atoi(string(cols[0]))
-	if err != nil || n < 0 || n >= len(r.plan.steps) {
-		return 0, fmt.Errorf("%w: step %q of a captured row", errMalformed, cols[0])
+	n := 0
+	if !r.plan.captured.Bare {
+		if n, err = strconv.Atoi(string(cols[0])); err != nil || n < 0 || n >= len(r.plan.steps) {
+			return 0, fmt.Errorf("%w: step %q of a captured row", errMalformed, cols[0])
+		}
+		cols = cols[1:]
 	}
-	o, err := strconv.ParseUint(string(cols[1]), 10, 32)
+	parsed, err := strconv.ParseUint(string(cols[0]), 10, 32)
 	if err != nil {
 		return 0, fmt.Errorf("%w: tableoid of a captured row", errMalformed)
 	}
+	o, cols := uint32(parsed), cols[1:]
 	st := r.plan.steps[n]
 	if r.plan.soft && string(cols[len(cols)-1]) != "t" { // changed, not marked
 		if r.direct++; r.plan.updates {
@@ -31,11 +35,11 @@ func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
 		return n, nil
 	}
 	last := &r.last
-	if last.values, err = r.valuesIn(last.values, cols[2:2+len(st.key)+len(st.old)]); err != nil {
+	if last.values, err = r.valuesIn(last.values, cols[:len(st.key)+len(st.old)]); err != nil {
 		return 0, err
 	}
-	if !last.any || last.step != n || last.oid != uint32(o) {
-		last.any, last.step, last.oid, last.table = true, n, uint32(o), r.table(n, uint32(o))
+	if !last.any || last.step != n || last.oid != o {
+		last.any, last.step, last.oid, last.table = true, n, o, r.table(n, o)
 	}
 	i := last.table
 	if len(st.key) > 0 {
@@ -57,7 +61,7 @@ func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
 		r.direct++
 	}
 	if st.via == journal.Direct || st.via == journal.Cascade {
-		r.captured[uint32(o)]++
+		r.captured[o]++
 	}
 	return n, nil
 }

@@ -109,6 +109,9 @@ func (j *Judge) Session(_ context.Context, info proxy.Info) proxy.Session {
 		clean: true,
 	}
 	s.rules.set(j.rules.Load(), subjectOf(info))
+	if info.Replication {
+		return walsender{s}
+	}
 	return s
 }
 

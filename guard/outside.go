@@ -3,6 +3,8 @@ package guard
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 )
@@ -18,6 +20,15 @@ func (s *session) vouchForNothing(ctx context.Context, w proxy.Wire, st judged) 
 
 // withoutNumbers makes an entry without numbers durable, in doubt.
 func (s *session) withoutNumbers(ctx context.Context, w proxy.Wire, st judged) (*journal.Entry, error) {
+	e, refusal := s.noteUnnumbered(ctx, st)
+	if refusal != nil {
+		return nil, s.refuse(ctx, w, refusal)
+	}
+	return e, nil
+}
+
+// noteUnnumbered is withoutNumbers, or why there can be none, for the client.
+func (s *session) noteUnnumbered(ctx context.Context, st judged) (*journal.Entry, *pgproto3.ErrorResponse) {
 	rule := s.rules.strict()
 	e := s.entry(journal.InDoubt)
 	e.Alert, e.Rule = verbOf(st)+" may have removed rows that nobody could count: "+st.why, rule.Name
@@ -26,7 +37,7 @@ func (s *session) withoutNumbers(ctx context.Context, w proxy.Wire, st judged) (
 	e.Statements = one.statements
 	if err := s.j.o.Journal.Append(ctx, e, nil); err != nil {
 		s.j.journalFailed(err)
-		return nil, s.refuse(ctx, w, noEvidenceError(err.Error()))
+		return nil, noEvidenceError(err.Error())
 	}
 	return e, nil
 }

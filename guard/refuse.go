@@ -64,6 +64,11 @@ func (s *session) blocked(ctx context.Context, w proxy.Wire, mark savepoint, x r
 			return err
 		}
 	}
+	return s.refuse(ctx, w, s.noteBlocked(ctx, x))
+}
+
+// noteBlocked journals what is refused, raises the alarm, and returns what the client reads.
+func (s *session) noteBlocked(ctx context.Context, x refusal) *pgproto3.ErrorResponse {
 	e := s.entry(journal.Blocked)
 	if x.id != "" {
 		e.ID = x.id
@@ -85,7 +90,7 @@ func (s *session) blocked(ctx context.Context, w proxy.Wire, mark savepoint, x r
 	}
 	s.j.o.Metrics.blocked(e)
 	s.j.raise(e)
-	return s.refuse(ctx, w, x.error(e.ID, s.rules.subject))
+	return x.error(e.ID, s.rules.subject)
 }
 
 // entry makes an entry with what the session knows.

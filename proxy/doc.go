@@ -35,7 +35,7 @@
 // loop. While it takes the server's messages (wire.go), nobody else reads them, so
 // that long results cost no switch of goroutines.
 //
-// Replication connections are relayed without a Session.
+// Connections for physical replication are relayed without a Session.
 //
 // # Authentication and TLS
 //

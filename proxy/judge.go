@@ -10,12 +10,12 @@ type Info struct {
 	Database, User, Application string
 	Client                      string // remote host:port, "local" for a unix socket
 	Server                      string // address of the server connected to
-	Replication                 bool
+	Replication                 bool // replication=database: the server takes simple Queries only
 	CancelKey                   string // a digest of the key that cancels what the session does; "" if it has none
 }
 
 // Judge makes one Session for each client session, when its first message after
-// the startup arrives; none for replication connections. A nil Judge relays
+// the startup arrives; none for connections for physical replication, which take no SQL. A nil Judge relays
 // everything. ctx ends when sessions are ended at once.
 type Judge interface {
 	Session(ctx context.Context, info Info) Session

@@ -16,15 +16,16 @@ import (
 // stops the other side's reads. Sessions are on a loop (onloop.go), but for those that
 // wait for GSSAPI tokens: there two goroutines do this.
 type relay struct {
-	srv     *Server
-	legs    *legs
-	ctx     context.Context // of the session
-	unhook  func() bool     // undoes what the end of ctx does
-	info    Info
-	start   []byte // the startup packet, as it came; nil once ready
-	client  net.Conn
-	server  net.Conn
-	standby string // what it is expected to say of in_hot_standby; "": anything
+	srv      *Server
+	legs     *legs
+	ctx      context.Context // of the session
+	unhook   func() bool     // undoes what the end of ctx does
+	info     Info
+	physical bool   // replication of the whole cluster: there is no SQL
+	start    []byte // the startup packet, as it came; nil once ready
+	client   net.Conn
+	server   net.Conn
+	standby  string // what it is expected to say of in_hot_standby; "": anything
 	// clientTLS: the client's side is under TLS.
 	clientTLS bool
 	ep        endpoint // what server is connected to
@@ -250,7 +251,7 @@ func (r *relay) drain() {
 }
 
 func (r *relay) checkDrainLocked() {
-	if r.draining && r.ready && !r.held && !r.judging && r.betweenLocked() && (r.info.Replication || r.pend.idle()) {
+	if r.draining && r.ready && !r.held && !r.judging && r.betweenLocked() && (r.physical || r.info.Replication || r.pend.idle()) {
 		r.stopLocked(errShutdown)
 	}
 }

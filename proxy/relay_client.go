@@ -21,7 +21,7 @@ func (r *relay) relayClient(ctx context.Context) error {
 }
 
 // judged reports whether the session is to have a judge.
-func (r *relay) judged() bool { return r.srv.o.Judge != nil && !r.info.Replication }
+func (r *relay) judged() bool { return r.srv.o.Judge != nil && !r.physical }
 
 // begin makes the session's judge.
 func (r *relay) begin(ctx context.Context) {

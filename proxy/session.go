@@ -11,8 +11,9 @@ func (s *Server) serveSession(ctx context.Context, g greeting, admitted func()) 
 		cin: newInbuf(g.conn), scan: serverScan{max: s.o.MaxMessage}, params: newParameters(),
 		info: Info{
 			Database: g.params["database"], User: g.params["user"], Application: g.params["application_name"],
-			Client: clientAddr(g.conn), Replication: isReplication(g.params["replication"]),
+			Client: clientAddr(g.conn), Replication: g.params["replication"] == "database",
 		},
+		physical: isReplication(g.params["replication"]),
 	}
 	r.cond.L = &r.mu
 	if r.info.Database == "" {

@@ -126,11 +126,11 @@ func startupParams(b []byte) (map[string]string, error) {
 	return nil, protocolError("invalid startup packet layout: expected terminator as last byte")
 }
 
-// isReplication reads the startup parameter replication as the server does.
+// isReplication reads the startup parameter replication as the server does, but for "database".
 // What is no boolean goes to the server, which refuses it.
 func isReplication(v string) bool {
 	v = strings.ToLower(v)
-	if v == "database" || v == "on" || v == "1" {
+	if v == "on" || v == "1" {
 		return true
 	}
 	return v != "" && (strings.HasPrefix("true", v) || strings.HasPrefix("yes", v))

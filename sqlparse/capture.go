@@ -69,7 +69,7 @@ type KeyColumn struct{ Name, Type string }
 // (without RETURNING, and with no Image, ask for all in text format: some have their own types then):
 // the step index, the row's tableoid, then the step's Key and Old values,
 // padded with NULL; with Image the row's image (see ImageExpr; NULL where its step has
-// none) comes last, or with Soft the mark. After an UPDATE all are the new
+// none) comes last, or with Soft the mark. With Bare there is no step index. After an UPDATE all are the new
 // values, and the tableoid is of the partition where the row is now. With
 // Wrapped, rows of other steps have NULL for all client columns and the command
 // tag is SELECT n; otherwise the tag is still DELETE n (UPDATE n, never Wrapped).
@@ -81,6 +81,8 @@ type Captured struct {
 	SQL     string
 	Width   int
 	Wrapped bool
+	// Bare: there is one step, whose index is left out.
+	Bare bool
 	// Image: the last column holds images. Best asked for in binary format, as the
 	// others may be: a text's two formats are the same.
 	Image bool
@@ -144,6 +146,8 @@ func (s Statement) Capture(c Capture) (Captured, error) {
 					values[2+i] = qualified(k.Name)
 				}
 			}
+			out.Bare, values = true, values[1:]
+			out.Width--
 		}
 		if out.Image {
 			values = append(values, imageExpr(c.Steps[0].Image, c.HexText, func(column string) string { return s.qualified(c, column) }))

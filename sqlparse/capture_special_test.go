@@ -55,7 +55,7 @@ func reported(t *testing.T, conn *pgx.Conn, sql string, c Capture) []string {
 	var lines []string
 	for _, row := range run(t, conn, captured.SQL)[0].Rows {
 		var out []string
-		for i, v := range row[len(row)-captured.Width:] {
+		for i, v := range ours(captured, row) {
 			if i != 1 && v != nil { // tableoid apart
 				out = append(out, string(v))
 			}

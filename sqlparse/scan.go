@@ -126,13 +126,18 @@ func (n *Names) word(w []byte, wide bool, found map[string]bool) int {
 			switch string(low) {
 			case "delete", "search_path", "set_config", "pg_settings":
 				return matters
+			}
+		}
+		what := hit(n.words[string(low)], found)
+		if what == nothing && found == nil {
+			switch string(low) {
 			case "insert":
 				return wordInsert
 			case "into":
 				return wordInto
 			}
 		}
-		return hit(n.words[string(low)], found)
+		return what
 	}
 	for l := minCut; l <= maxIdentifier; l++ {
 		if hit(n.words[string(low[:l])], found) == matters {
