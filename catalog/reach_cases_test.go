@@ -101,7 +101,9 @@ var reachCases = []reachCase{
 	{name: "row security policy", setup: `CREATE FUNCTION see(int) RETURNS bool LANGUAGE sql SECURITY DEFINER AS 'SELECT purge() > 0'; CREATE TABLE g (a int); INSERT INTO g VALUES (1); ALTER TABLE g ENABLE ROW LEVEL SECURITY;
 		CREATE POLICY pol ON g FOR SELECT USING (see(a)); GRANT ALL ON g, victim TO pg_monitor; SET LOCAL ROLE pg_monitor`, statement: "SELECT * FROM g; RESET ROLE", names: "g", reads: "g"},
 	{name: "policy switched off", setup: "CREATE TABLE g (a int); CREATE POLICY pol ON g USING (purge() > 0)", statement: "SELECT * FROM g", harmless: true, absent: "g"},
-	{name: "domain constraint", setup: "CREATE DOMAIN dom AS int CHECK (purge() > VALUE); CREATE TABLE g (a dom); CREATE FUNCTION f(x dom) RETURNS int LANGUAGE sql AS 'SELECT 1'", statement: "INSERT INTO g VALUES (0)", names: "g dom f", notReads: "g"},
+	{name: "domain constraint", setup: "CREATE DOMAIN dom AS int CHECK (purge() > VALUE); CREATE TABLE g (a dom); CREATE FUNCTION f(x dom) RETURNS int LANGUAGE sql AS 'SELECT 1'", statement: "INSERT INTO g VALUES (0)", names: "g dom f"}, // g is a type, too
+	{name: "domain in a row type", setup: "CREATE DOMAIN dom AS int CHECK (purge() > VALUE); CREATE TABLE g (a dom)", statement: "SELECT '(0)'::g", names: "g dom", reads: "g"},
+	{name: "row type without a domain", setup: "CREATE DOMAIN dom AS int CHECK (harmless() > VALUE); CREATE TABLE g (a dom)", statement: "SELECT '(0)'::g", harmless: true, absent: "g"},
 	{name: "domain in an array in a composite type", setup: "CREATE DOMAIN dom AS int CHECK (purge() > VALUE); CREATE TYPE comp AS (x dom[]); CREATE TABLE g (c comp)",
 		statement: "INSERT INTO g VALUES (ROW('{0}'))", names: "g comp dom"},
 	{name: "cast to a domain", setup: "CREATE DOMAIN dom AS int CHECK (purge() > VALUE); CREATE VIEW vw AS SELECT (v * 0)::dom AS d FROM t", statement: "SELECT d FROM vw", names: "vw dom", reads: "vw dom"},

@@ -124,13 +124,15 @@ LEFT JOIN (WITH RECURSIVE part (inner_type, outer_type) AS (
 		SELECT part.outer_type FROM part JOIN x ON part.inner_type = x.oid)
 	SELECT x.oid FROM x) x ON x.oid = k.atttypid`
 
-// Domains and free-standing composite types, by name: what their constraints
-// call is called wherever a value of the type is made.
+// Domains and composite types, by name: what their constraints call is called
+// wherever a value of the type is made. Row types of tables are of interest only while
+// there are domains with constraints.
 const domainsSQL = `
 SELECT 'domain', pg_catalog.json_build_array(t.oid::pg_catalog.int8, t.typname)::pg_catalog.text
 FROM pg_catalog.pg_type t
 LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
-WHERE t.oid >= 16384 AND (t.typtype = 'd' OR c.relkind = 'c')`
+WHERE t.oid >= 16384 AND (t.typtype = 'd' OR c.relkind = 'c'
+	OR c.relkind = ANY ('{r,v,m,f,p}'::pg_catalog."char"[]) AND EXISTS (SELECT FROM pg_catalog.pg_constraint z WHERE z.contypid <> 0))`
 
 const sequencesSQL = `
 SELECT 'sequence', pg_catalog.json_build_array(d.refobjid::pg_catalog.int8, d.refobjsubid, n.nspname, s.relname)::pg_catalog.text

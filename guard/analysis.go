@@ -206,7 +206,7 @@ func (v *view) mayDelete(st sqlparse.Statement) string {
 		}
 		return v.snap.Reach.Everything
 	}
-	if st.DDL && v.snap.Reach.DDL != "" {
+	if (st.DDL || st.Events) && v.snap.Reach.DDL != "" {
 		return string(v.snap.Reach.DDL)
 	}
 	names := v.snap.Reach.Names

@@ -10,7 +10,7 @@ type Info struct {
 	Database, User, Application string
 	Client                      string // remote host:port, "local" for a unix socket
 	Server                      string // address of the server connected to
-	Replication                 bool // replication=database: the server takes simple Queries only
+	Replication                 bool   // replication=database: the server takes simple Queries only
 	CancelKey                   string // a digest of the key that cancels what the session does; "" if it has none
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -118,9 +119,19 @@ func TestSession_Replication(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Stop() })
-	s := serve(t, Options{Upstream: c.Addr(), Judge: judgeFunc(func(context.Context, Wire, byte, []byte) error {
-		return errors.New("a replication connection is not judged")
+	var judged atomic.Int32
+	s := serve(t, Options{Upstream: c.Addr(), Judge: judgeFunc(func(ctx context.Context, w Wire, typ byte, body []byte) error {
+		judged.Add(1)
+		return quiesceAndForward(ctx, w, typ, body)
 	})})
+	physical, err := pgconn.Connect(t.Context(), proxyURL(s, "postgres")+"&replication=yes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer physical.Close(t.Context())
+	if _, err := physical.Exec(t.Context(), "IDENTIFY_SYSTEM").ReadAll(); err != nil || judged.Load() != 0 {
+		t.Fatalf("%v; %d messages judged of a connection that takes no SQL", err, judged.Load())
+	}
 	pgtest.Exec(t, c.URL("postgres"), "CREATE TABLE t (id int)", "SELECT pg_create_logical_replication_slot('slot', 'test_decoding')", "INSERT INTO t VALUES (42)")
 	conn, err := pgconn.Connect(t.Context(), proxyURL(s, "postgres")+"&replication=database")
 	if err != nil {
@@ -155,6 +166,9 @@ func TestSession_Replication(t *testing.T) {
 		if _, ok := m.(*pgproto3.ReadyForQuery); ok {
 			break
 		}
+	}
+	if judged.Load() != 2 {
+		t.Errorf("%d messages judged, there were 2 Queries", judged.Load())
 	}
 }
 

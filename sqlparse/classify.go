@@ -67,10 +67,11 @@ func classify(node *pg.Node) Statement {
 	case *pg.Node_DeallocateStmt, *pg.Node_FetchStmt, *pg.Node_ClosePortalStmt, *pg.Node_VariableShowStmt,
 		*pg.Node_ListenStmt, *pg.Node_NotifyStmt, *pg.Node_UnlistenStmt, *pg.Node_LockStmt,
 		*pg.Node_CheckPointStmt, *pg.Node_VacuumStmt, *pg.Node_ClusterStmt, *pg.Node_ReindexStmt,
-		*pg.Node_RefreshMatViewStmt, *pg.Node_CommentStmt, *pg.Node_SecLabelStmt,
-		*pg.Node_GrantStmt, *pg.Node_GrantRoleStmt, *pg.Node_CreateRoleStmt, *pg.Node_AlterRoleStmt,
-		*pg.Node_AlterRoleSetStmt, *pg.Node_AlterSystemStmt, *pg.Node_AlterDefaultPrivilegesStmt,
-		*pg.Node_LoadStmt:
+		*pg.Node_GrantRoleStmt, *pg.Node_CreateRoleStmt, *pg.Node_AlterRoleStmt,
+		*pg.Node_AlterRoleSetStmt, *pg.Node_AlterSystemStmt, *pg.Node_LoadStmt:
+	case *pg.Node_RefreshMatViewStmt, *pg.Node_CommentStmt, *pg.Node_SecLabelStmt,
+		*pg.Node_GrantStmt, *pg.Node_AlterDefaultPrivilegesStmt:
+		s.Events = true
 	case *pg.Node_ConstraintsSetStmt:
 		s.SetsConstraints = true
 	default:
@@ -220,6 +221,7 @@ func classifyDo(n *pg.DoStmt) Statement {
 		if a.GetDefElem().GetDefname() == "as" {
 			s.CommitsItself = s.CommitsItself || containsAny(v, "commit", "rollback", "call")
 			s.DDL = s.DDL || containsAny(v, "create", "alter", "drop", "execute", "into")
+			s.Events = containsAny(v, "refresh", "comment", "security", "grant", "revoke")
 			s.Prepares = containsAny(v, "prepare", "execute")
 			s.ChangesNames = containsAny(v, "set", "discard") // SET, RESET, set_config, pg_settings
 		}
