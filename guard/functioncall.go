@@ -17,8 +17,12 @@ import (
 // callPortal is where a FunctionCall runs as a statement.
 const callPortal = "rowback: call"
 
-// functionCall handles a FunctionCall of a function that is not PostgreSQL's
-// own. The server ends its transaction with it, so one that may delete is run as
+// largeObjects are lo_open, lo_close, loread, lowrite, lo_lseek, lo_creat, lo_tell, lo_unlink,
+// lo_create, lo_truncate and those for 64 bits: what clients use FunctionCall for.
+// Others of PostgreSQL's own may run text.
+var largeObjects = map[uint32]bool{952: true, 953: true, 954: true, 955: true, 956: true, 957: true, 958: true, 964: true, 715: true, 1004: true, 3170: true, 3171: true, 3172: true}
+
+// functionCall handles a FunctionCall of a function that is not one of largeObjects. The server ends its transaction with it, so one that may delete is run as
 // the SELECT that it amounts to, and answered as a FunctionCall.
 func (s *session) functionCall(ctx context.Context, w proxy.Wire, body []byte) error {
 	failed, err := w.Quiesce(ctx)
@@ -29,7 +33,7 @@ func (s *session) functionCall(ctx context.Context, w proxy.Wire, body []byte) e
 		w.Forward()
 		return nil
 	}
-	if oid(body) < firstUserOID {
+	if largeObjects[oid(body)] {
 		return s.callUnjudged(ctx, w, body)
 	}
 	f, err := s.called(ctx, w, oid(body))

@@ -60,6 +60,15 @@ func TestFunctionCall_IsBlocked(t *testing.T) {
 	}
 }
 
+// A built-in that runs text.
+func TestFunctionCall_RunsText(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Block, 4), shop, callable)
+	answers := talk(t, e.url, []messages{q("SELECT 1"), e.callOf("query_to_xml(text,bool,bool,text)", 0, "SELECT purge(9)", "t", "t", "")}, e.database)[1]
+	if n := countRows(t, e, "SELECT count(*) FROM plain"); n != 100 || !strings.Contains(answers[0], `"RB001"`) {
+		t.Errorf("%d rows left; answers %q", n, answers)
+	}
+}
+
 // One that deletes nothing ends its own transaction, whatever was asked about it.
 func TestFunctionCall_Harmless(t *testing.T) {
 	e := newEnv(t, policy.Uniform(policy.Block, 4), shop, "CREATE TABLE scraps (n int); CREATE FUNCTION note(n int) RETURNS int LANGUAGE sql AS 'INSERT INTO scraps VALUES (n) RETURNING n'")

@@ -11,9 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// firstUserOID is FirstNormalObjectId: functions below it came with initdb.
-const firstUserOID = 16384
-
 // cut splits a NUL-terminated string from the front of a message body.
 func cut(body []byte) (s, rest []byte, ok bool) {
 	i := bytes.IndexByte(body, 0)

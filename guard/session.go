@@ -156,7 +156,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 		}
 		return typ == 'C' && s.stmts[string(name)] != nil
 	case 'F':
-		return s.amid() || s.stale() || len(body) >= 4 && oid(body) >= firstUserOID
+		return s.amid() || s.stale() || len(body) >= 4 && !largeObjects[oid(body)]
 	case 'S':
 		return s.tx != nil || s.prepares != nil || s.litter || s.lingers
 	}
