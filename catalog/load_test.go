@@ -65,7 +65,7 @@ func TestLoad_Tables(t *testing.T) {
 		{Name: "twice", Type: "integer", BaseType: "int4", Generated: true},
 		{Name: "born", Type: "timestamp with time zone", BaseType: "timestamptz"},
 		{Name: "price", Type: "numeric(10,2)", BaseType: "numeric"},
-		{Name: "moods", Type: "public.mood[]", BaseType: "_mood"},
+		{Name: "moods", Type: "public.mood[]", BaseType: "_public.mood"},
 		{Name: "age", Type: "public.old", BaseType: "int2"},
 		{Name: "other", Type: "integer", BaseType: "int4", NotNull: true, Identity: 'd', Sequence: `"public"."people_other_seq"`},
 	}

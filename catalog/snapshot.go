@@ -57,13 +57,17 @@ type Table struct {
 
 // Column is one live column.
 type Column struct {
-	Name      string
-	Type      string // format_type with typmod, for people and for casts
-	BaseType  string // typname of the type, domains resolved: "int8", "timestamptz"
-	NotNull   bool   // takes no NULL
-	Unproved  bool   // NOT NULL NOT VALID (PG 18): rows from before it may hold NULLs
-	Generated bool   // GENERATED ALWAYS AS … STORED (or virtual)
-	Identity  byte   // 'a' always, 'd' by default, 0 none
+	Name string
+	Type string // format_type with typmod, for people and for casts
+	// BaseType is the typname of the type, domains resolved: "int8", "timestamptz"; of an
+	// array "_" and that of the elements. Types that are not the server's own have their
+	// schema before it ("public.citext"), but for composite ones ("record") and ranges
+	// and multiranges ("anyrange").
+	BaseType  string
+	NotNull   bool // takes no NULL
+	Unproved  bool // NOT NULL NOT VALID (PG 18): rows from before it may hold NULLs
+	Generated bool // GENERATED ALWAYS AS … STORED (or virtual)
+	Identity  byte // 'a' always, 'd' by default, 0 none
 	// Textual: the type has no binary form, or holds one that has none: only its text says what it is.
 	Textual  bool
 	Sequence string // quoted schema.name of the sequence it owns (serial, identity), "" if none

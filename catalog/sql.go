@@ -100,9 +100,13 @@ JOIN pg_catalog.pg_type t ON t.oid = k.atttypid
 JOIN pg_catalog.pg_type e ON e.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem ELSE t.oid END
 JOIN pg_catalog.pg_namespace n ON n.oid = e.typnamespace
 JOIN (WITH RECURSIVE d (oid, base) AS (
-		SELECT p.oid, p.typname FROM pg_catalog.pg_type p WHERE p.typtype <> 'd'
+		SELECT p.oid, CASE WHEN NOT (p.oid >= 16384) THEN p.typname::pg_catalog.text WHEN p.typtype = 'c' THEN 'record'
+			WHEN p.typtype = ANY ('{r,m}'::pg_catalog."char"[]) THEN 'anyrange' ELSE pg_catalog.concat(pn.nspname, '.', p.typname) END
+		FROM pg_catalog.pg_type p JOIN pg_catalog.pg_namespace pn ON pn.oid = p.typnamespace
+		WHERE p.typtype <> 'd' AND NOT (p.typcategory = 'A' AND p.typelem <> 0)
 		UNION ALL
-		SELECT p.oid, d.base FROM pg_catalog.pg_type p JOIN d ON p.typbasetype = d.oid WHERE p.typtype = 'd')
+		SELECT p.oid, CASE WHEN p.typtype = 'd' THEN d.base ELSE pg_catalog.concat('_', d.base) END FROM pg_catalog.pg_type p
+		JOIN d ON d.oid = CASE WHEN p.typtype = 'd' THEN p.typbasetype WHEN p.typcategory = 'A' AND p.typelem <> 0 THEN p.typelem END)
 	SELECT d.oid, d.base FROM d) b ON b.oid = k.atttypid
 LEFT JOIN (WITH RECURSIVE part (inner_type, outer_type) AS (
 		SELECT p.typbasetype, p.oid FROM pg_catalog.pg_type p WHERE p.typtype = 'd'

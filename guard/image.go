@@ -3,6 +3,7 @@ package guard
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/guard/policy"
@@ -57,6 +58,15 @@ var worded = map[string]bool{
 	"_text": true, "_varchar": true, "_citext": true, "jsonpath": true, "ltree": true, "hstore": true,
 }
 
+// withoutSchema is the name of a type as an extension has it, whatever schema it is in.
+func withoutSchema(base string) string {
+	at := strings.LastIndexByte(base, '.')
+	if at >= 0 && base[0] == '_' {
+		return "_" + base[at+1:]
+	}
+	return base[at+1:]
+}
+
 // imageOf says what is kept of a table's rows by the rule that it falls under, in
 // a session of that client_encoding.
 func (s *session) imageOf(w proxy.Wire, t *catalog.Table, encoding string) image {
@@ -79,7 +89,7 @@ func (s *session) imageOf(w proxy.Wire, t *catalog.Table, encoding string) image
 		}
 		text := c.Textual || c.BaseType == "xml" // whose binary form leaves out what a declaration says
 		if encoding != "UTF8" && !(wordless[c.BaseType] || len(c.BaseType) > 0 && c.BaseType[0] == '_' && wordless[c.BaseType[1:]]) {
-			if !worded[c.BaseType] {
+			if !worded[withoutSchema(c.BaseType)] {
 				return image{why: fmt.Sprintf("column %s of type %s cannot be read exactly by a session whose client_encoding is %s", c.Name, c.Type, encoding)}
 			}
 			text = true
