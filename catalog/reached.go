@@ -112,6 +112,9 @@ func (w *walk) follow(i int, k *ForeignKey, of []*Table) {
 	case w.heirs[k.Child]: // a row could be found twice: as one that the DELETE names, and as one that is pulled along or cut
 		w.unfit("inheritance: foreign key " + k.Name + " leads back to " + k.Child.QuotedName())
 	case k.OnDelete.sets():
+		if next := k.passedOn(); next != nil {
+			w.unfit("foreign key " + next.Name + " passes on what foreign key " + k.Name + " sets")
+		}
 		w.step(i, k, of)
 	case k.Child == t && w.found.Steps[i].Self == nil:
 		w.found.Steps[i].Self, w.found.Steps[i].SelfOf = k, of
@@ -125,6 +128,20 @@ func (w *walk) follow(i int, k *ForeignKey, of []*Table) {
 			w.expand(j)
 		}
 	}
+}
+
+// passedOn is a foreign key whose ON UPDATE changes rows where ON DELETE of k has set
+// columns that it references; nil: none.
+func (k *ForeignKey) passedOn() *ForeignKey {
+	set := k.SetColumns()
+	for _, t := range k.Child.Root().family() {
+		for _, next := range t.ReferencedBy {
+			if (next.OnUpdate == Cascade || next.OnUpdate.sets()) && slices.ContainsFunc(next.ParentColumns, func(c string) bool { return slices.Contains(set, c) }) {
+				return next
+			}
+		}
+	}
+	return nil
 }
 
 // step adds a step and returns its index; 0 if there are too many.

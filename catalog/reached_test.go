@@ -44,6 +44,7 @@ func TestReached(t *testing.T) {
 		ALTER TABLE old ADD guide int REFERENCES young ON DELETE CASCADE;
 		CREATE TABLE own (id int PRIMARY KEY); CREATE TABLE owned (more int UNIQUE) INHERITS (own); CREATE TABLE of_more (more int REFERENCES owned (more) ON DELETE CASCADE);
 		CREATE TABLE back (id int PRIMARY KEY); CREATE TABLE back_heir (to_back int REFERENCES back ON DELETE CASCADE) INHERITS (back);
+		CREATE TABLE first (id int PRIMARY KEY); CREATE TABLE second (id int PRIMARY KEY, f int UNIQUE REFERENCES first ON DELETE SET NULL); CREATE TABLE third (s int REFERENCES second (f) ON UPDATE CASCADE, o int REFERENCES second (id) ON UPDATE CASCADE);
 		CREATE TABLE cuts (id int PRIMARY KEY); CREATE TABLE cuts_heir (to_cuts int REFERENCES cuts ON DELETE SET NULL) INHERITS (cuts);`))
 	set := "b"
 	if !setsColumns(t) {
@@ -71,6 +72,7 @@ func TestReached(t *testing.T) {
 		{table: "old", only: true, steps: []string{"old self up", "of_old.id>old"}},
 		{table: "own", unfit: "references a column that", steps: []string{"own"}},
 		{table: "back", unfit: "leads back to", steps: []string{"back"}},
+		{table: "first", unfit: "passes on what", steps: []string{"first", "second.f>first sets f"}},
 		{table: "cuts", unfit: "leads back to", steps: []string{"cuts"}},
 		{table: "base", only: true, steps: []string{"base"}},
 		{table: "derived", steps: []string{"derived", "of_derived.id>derived"}},
