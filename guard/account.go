@@ -26,14 +26,14 @@ func (r *run) account(ctx context.Context) error {
 			}
 			continue
 		}
-		if diff := n - r.captured[o]; diff != 0 && (r.tracked() || diff > 0) && !r.taken[o] {
-			if right, err := r.recount(ctx, o, n); right || err != nil {
-				if err != nil {
-					return err
-				}
-				continue
+		doubt := ""
+		if n == r.captured[o] {
+			doubt = r.doubtful(o)
+		}
+		if diff := n - r.captured[o]; (diff > 0 || (diff < 0 || doubt != "") && r.tracked()) && !r.taken[o] {
+			if err := r.differing(ctx, o, n, doubt); err != nil {
+				return err
 			}
-			r.uncounted(o, diff, fmt.Sprintf("the server counted %d rows, %d keys were captured", n, r.captured[o]))
 		}
 	}
 	for o, before := range r.before.tables {

@@ -27,28 +27,24 @@ type counts struct {
 // counter is one table's part of counts.
 type counter struct {
 	deleted  int64
-	updated  int64  // if asked for
+	changed  int64  // rows updated, and rows inserted unless updates alone were asked for
 	filenode string // changes when TRUNCATE takes the rows, which deleted does not count; "p" at its end: a partition
 	rows     float64
 }
 
 // countsQuery reads the counters of the given tables, or of all that are not
 // temporary. The first row is the transaction's own, with what target means in
-// it, and its signature. updates: with the counters of rows updated, where all are read.
+// it, and its signature. updates: of rows changed those that were updated alone.
 func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, updates bool) string {
 	var b strings.Builder
 	b.WriteString(readingOf(target, "pg_catalog.current_setting('track_counts')", catalog.RunSQL, signature))
 	if all {
 		b.WriteString(catalogWrites + " UNION ALL ")
-		updated := "NULL"
-		if updates {
-			updated = "pg_catalog.pg_stat_get_xact_tuples_updated(c.oid)::pg_catalog.text"
-		}
-		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, pg_catalog.concat(c.relfilenode, CASE WHEN c.relispartition THEN 'p' END), GREATEST(c.reltuples, CASE WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) OPERATOR(pg_catalog.>) 0::pg_catalog.int8 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) END)::pg_catalog.text, " + updated + ", NULL" +
+		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, pg_catalog.concat(c.relfilenode, CASE WHEN c.relispartition THEN 'p' END), GREATEST(c.reltuples, CASE WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) OPERATOR(pg_catalog.>) 0::pg_catalog.int8 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) END)::pg_catalog.text, " + changedQuery("c.oid", updates) + ", NULL" +
 			" FROM pg_catalog.pg_class c WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog.\"char\"[]) AND c.relpersistence OPERATOR(pg_catalog.<>) 't' AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid")
 		return b.String()
 	}
-	b.WriteString("NULL UNION ALL SELECT o::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text, '', '0', NULL, NULL FROM pg_catalog.unnest(ARRAY[")
+	b.WriteString("NULL UNION ALL SELECT o::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text, '', '0', " + changedQuery("o", false) + ", NULL FROM pg_catalog.unnest(ARRAY[")
 	for i, o := range tables {
 		if i > 0 {
 			b.WriteByte(',')
@@ -57,6 +53,14 @@ func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, u
 	}
 	b.WriteString("]::pg_catalog.oid[]) o")
 	return b.String()
+}
+
+func changedQuery(oid string, updates bool) string {
+	updated := "pg_catalog.pg_stat_get_xact_tuples_updated(" + oid + ")"
+	if !updates {
+		updated = "pg_catalog.int8pl(" + updated + ", pg_catalog.pg_stat_get_xact_tuples_inserted(" + oid + "))"
+	}
+	return updated + "::pg_catalog.text"
 }
 
 // uncountedQuery reads what is needed of a transaction whose rows are known
@@ -130,7 +134,7 @@ func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
 		if t.deleted, err = strconv.ParseInt(text(r[1]), 10, 64); err != nil && r[1] != nil {
 			return counts{}, err
 		}
-		if t.updated, err = strconv.ParseInt(text(r[4]), 10, 64); err != nil && r[4] != nil {
+		if t.changed, err = strconv.ParseInt(text(r[4]), 10, 64); err != nil && r[4] != nil {
 			return counts{}, err
 		}
 		t.filenode = text(r[2])

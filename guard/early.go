@@ -52,7 +52,7 @@ func (s *session) readEarly(ctx context.Context, w proxy.Wire, st judged) (*coun
 // flushed is a reading as it is once the server has added its counters up.
 func (c counts) flushed() *counts {
 	for o, t := range c.tables {
-		t.deleted, t.updated = 0, 0
+		t.deleted, t.changed = 0, 0
 		c.tables[o] = t
 	}
 	zeros := strings.Fields(c.catalog)

@@ -37,7 +37,7 @@ func (r *run) recount(ctx context.Context, o uint32, n int64) (bool, error) {
 	at := slices.IndexFunc(r.steps(), func(st step) bool { return st.table == t && (st.via == journal.Direct || st.via == journal.Cascade) })
 	if t == nil || at < 0 || r.plan.steps[at].via == journal.Direct || r.batched || r.s.j.o.Control == nil || !r.tracked() || r.after.xid == "" || len(t.Leaves()) != 1 || len(r.plan.steps[at].key) == 0 ||
 		t.EstimatedRows > mostScanned || n > mostRecounted || r.s.tx.keys.Len()-r.mark.keys.Len() > mostRecounted ||
-		slices.ContainsFunc(r.plan.steps, func(st step) bool { return len(st.image.columns) > 0 }) || !r.mayRecount() {
+		r.imaged() || !r.mayRecount() {
 		return false, nil
 	}
 	limited, cancel := context.WithTimeout(ctx, recountTime)

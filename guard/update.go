@@ -119,7 +119,7 @@ func (r *run) updatesUnseen() bool {
 func (r *run) updatesInside() {
 	rm := &r.s.tx.removals
 	for o, after := range r.after.tables {
-		n := after.updated - r.before.tables[o].updated
+		n := after.changed - r.before.tables[o].changed
 		t := r.s.view.snap.Tables[o]
 		if n <= 0 || t == nil {
 			continue
