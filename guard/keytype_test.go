@@ -54,3 +54,19 @@ func TestKeyType(t *testing.T) {
 		})
 	}
 }
+
+// What inherits from a table does not inherit its key: two of its rows may have one.
+func TestKey_OfWhatInherits(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Block, 10), `CREATE TABLE p (id int PRIMARY KEY, v text); CREATE TABLE k () INHERITS (p); CREATE TABLE own (PRIMARY KEY (id)) INHERITS (p);
+		INSERT INTO k VALUES (1, 'a'), (1, 'b'); INSERT INTO own VALUES (1, 'b'); INSERT INTO p VALUES (1, 'b')`)
+	mustExec(t, e.connect(pgx.QueryExecModeSimpleProtocol), "DELETE FROM p WHERE v = 'b'")
+	es := e.entries(journal.Filter{})
+	if len(es) != 1 || es[0].Rows != 3 || len(es[0].Tables) != 3 {
+		t.Fatalf("entries %+v", es)
+	}
+	for _, s := range es[0].Tables {
+		if s.KeysCaptured != (s.Name != "k") {
+			t.Errorf("%s: captured %v %s", s.Name, s.KeysCaptured, s.Why)
+		}
+	}
+}

@@ -58,7 +58,8 @@ type step struct {
 // share is a step's part of an entry, in the table t.
 func (st step) share(t *catalog.Table) journal.Table {
 	e := journal.Table{Schema: t.Schema, Name: t.Name, OID: t.OID, Via: st.via, KeysCaptured: true, Key: st.key, Old: st.old, Soft: st.soft}
-	if len(st.key) == 0 { // nothing can name its rows
+	// Nothing can name its rows; what inherits from the step's table need not have its key.
+	if len(st.key) == 0 || t != st.table && !t.Partition && !identifies(st.key, t) {
 		e.KeysCaptured, e.Why = false, noKey
 	}
 	m := st.image
@@ -67,6 +68,13 @@ func (st step) share(t *catalog.Table) journal.Table {
 	}
 	m.note(&e)
 	return e
+}
+
+// identifies reports whether the columns of key tell all rows of t apart.
+func identifies(key []journal.Column, t *catalog.Table) bool {
+	return len(t.Key) > 0 && !slices.ContainsFunc(t.Key, func(c string) bool {
+		return !slices.ContainsFunc(key, func(k journal.Column) bool { return k.Name == c })
+	})
 }
 
 const noKey = "the table has no primary key or unique not-null key"
