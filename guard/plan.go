@@ -156,7 +156,7 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 		p.count = s.mayNotRead(target)
 		return p, nil
 	}
-	if target.RowSecurity && !st.Where && !st.Returning { // to return a row may take more than to delete it
+	if target.RowSecurity && !st.Reads && !st.Returning { // to return a row may take more than to delete it
 		active, err := one(ctx, lookup{w: w}, fmt.Sprintf("SELECT (pg_catalog.row_security_active('%[1]d'::pg_catalog.oid) AND EXISTS (SELECT FROM pg_catalog.pg_policy"+
 			" WHERE polrelid OPERATOR(pg_catalog.=) '%[1]d'::pg_catalog.oid AND polcmd OPERATOR(pg_catalog.=) ANY ('{r,d}'::pg_catalog.\"char\"[])))::pg_catalog.text", target.OID))
 		if err != nil {

@@ -143,6 +143,7 @@ func classifyDelete(n *pg.DeleteStmt) Statement {
 		Target:    nameOf(n.Relation),
 		Only:      !n.Relation.GetInh(),
 		Where:     restricts(n.WhereClause),
+		Reads:     readsTarget(n),
 		Returning: len(n.ReturningList) > 0,
 		qualifier: qualifierOf(n.Relation, n.UsingClause),
 	}

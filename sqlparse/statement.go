@@ -41,6 +41,8 @@ type Statement struct {
 	// Where: Delete, and Nested of each DELETE: it has a condition that reads a column, or WHERE CURRENT OF.
 	// "WHERE true", "WHERE 1 = 1" and "WHERE id = 5 OR 1 = 1" are none.
 	Where bool
+	// Reads: Delete: the condition surely reads a column of the table itself.
+	Reads bool
 	// Fixed: Delete without USING: the columns that each row removed has one value in,
 	// which the text names or a parameter gives.
 	Fixed   []string

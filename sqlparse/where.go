@@ -41,6 +41,33 @@ func readsColumn(n *pg.Node) bool {
 	return found
 }
 
+// readsTarget: what stands in a subquery may be another table's, and so may what no
+// table's name stands before if there is USING. WHERE CURRENT OF reads none.
+func readsTarget(n *pg.DeleteStmt) bool {
+	name := n.Relation.GetAlias().GetAliasname()
+	if name == "" {
+		name = n.Relation.GetRelname()
+	}
+	found := false
+	var visit func(m protoreflect.Message) bool
+	visit = func(m protoreflect.Message) bool {
+		switch x := m.Interface().(type) {
+		case *pg.SubLink:
+			walk(x.Testexpr.ProtoReflect(), visit) // id IN (SELECT …)
+			return false
+		case *pg.ColumnRef:
+			if len(x.Fields) == 2 {
+				found = found || x.Fields[0].GetString_().GetSval() == name
+			} else {
+				found = found || len(n.UsingClause) == 0
+			}
+		}
+		return !found
+	}
+	walk(n.WhereClause.ProtoReflect(), visit)
+	return found
+}
+
 // truth is the value of a condition made of constants.
 func truth(n *pg.Node) (is, known bool) {
 	switch x := n.GetNode().(type) {
