@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -127,6 +128,40 @@ func TestHeldBind_EveryAnswerIsTheServers(t *testing.T) {
 				t.Skipf("not run on PostgreSQL %d: a Query amid a pipeline leaves a transaction open there if something was executed before it, by rowback too", v)
 			}
 			e.compare(t, exchange)
+		})
+	}
+}
+
+// Who flushes waits for the answer to what it has sent so far.
+func TestHeldBind_Flush(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Block, 1000), shop)
+	for name, x := range map[string]struct {
+		param string
+		want  any
+	}{"bound": {"1", &pgproto3.BindComplete{}}, "failed": {"x", &pgproto3.ErrorResponse{}}} {
+		t.Run(name, func(t *testing.T) {
+			c := dialRaw(t, e.url)
+			c.Send(&pgproto3.Parse{Query: "DELETE FROM plain WHERE id = $1"})
+			c.Send(&pgproto3.Bind{Parameters: [][]byte{[]byte(x.param)}})
+			c.Send(&pgproto3.Flush{})
+			if err := c.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			for {
+				m, err := c.Receive()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, parsed := m.(*pgproto3.ParseComplete); parsed {
+					continue
+				}
+				if reflect.TypeOf(m) != reflect.TypeOf(x.want) {
+					t.Errorf("%T", m)
+				}
+				break
+			}
+			c.Send(&pgproto3.Sync{})
+			c.answers(1)
 		})
 	}
 }

@@ -77,6 +77,9 @@ type session struct {
 
 // Wants implements proxy.Session.
 func (s *session) Wants(typ byte, body []byte) bool {
+	if typ == 'H' { // the client waits for what was sent
+		return s.heldBind != nil
+	}
 	s.wasClean = s.clean
 	s.clean = typ == 'Q' || typ == 'S' || typ == 'F'
 	if s.wasClean {
@@ -229,6 +232,10 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	s.introduce(w)
 	if err := s.releaseBind(ctx, w, typ, body); err != nil {
 		return err
+	}
+	if typ == 'H' {
+		w.Forward()
+		return nil
 	}
 	if s.asleep {
 		if awake, err := s.wake(ctx, w); err != nil || !awake {

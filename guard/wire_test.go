@@ -193,7 +193,10 @@ var exchanges = map[string][]messages{
 	"search path":      {q("CREATE SCHEMA s; CREATE TABLE s.plain (id int PRIMARY KEY); INSERT INTO s.plain VALUES (1)"), q("SET search_path = s"), q("DELETE FROM plain"), q("RESET search_path"), q("DELETE FROM plain WHERE id = 1 RETURNING *")},
 	"two phase":        {q("BEGIN; DELETE FROM plain WHERE id = 1; PREPARE TRANSACTION 'x1'"), q("SELECT count(*) FROM plain"), q("ROLLBACK PREPARED 'x1'"), q("SELECT count(*) FROM plain")},
 	"discard all":      {{&pgproto3.Parse{Name: "s", Query: "DELETE FROM plain WHERE id = 1"}, &pgproto3.Sync{}}, q("DISCARD ALL"), {&pgproto3.Bind{PreparedStatement: "s"}, &pgproto3.Execute{}, &pgproto3.Sync{}}},
-	"flush only":       {cat(pbe("DELETE FROM plain WHERE id = 1"), messages{&pgproto3.Flush{}, &pgproto3.Sync{}})},
+	"flush after Bind": {{&pgproto3.Parse{Query: "DELETE FROM plain WHERE id = $1"}, &pgproto3.Describe{ObjectType: 'S'}, &pgproto3.Flush{}, &pgproto3.Bind{Parameters: [][]byte{[]byte("1")}}, &pgproto3.Flush{},
+		&pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Flush{}, &pgproto3.Execute{}, &pgproto3.Flush{}, &pgproto3.Sync{}}, q("SELECT count(*) FROM plain"),
+		{&pgproto3.Parse{Query: "DELETE FROM plain WHERE id = $1"}, &pgproto3.Bind{Parameters: [][]byte{[]byte("x")}}, &pgproto3.Flush{}, &pgproto3.Execute{}, &pgproto3.Flush{}, &pgproto3.Sync{}}, q("SELECT count(*) FROM plain")},
+	"flush only": {cat(pbe("DELETE FROM plain WHERE id = 1"), messages{&pgproto3.Flush{}, &pgproto3.Sync{}})},
 }
 
 const wireExtra = `

@@ -37,7 +37,7 @@ func appendFrame(b []byte, typ byte, body []byte) []byte {
 var clientTypes = typeSet("QPBDECSFHXdcf")
 
 // judgedTypes are the messages shown to Session.Wants.
-var judgedTypes = typeSet("QPBDECSF")
+var judgedTypes = typeSet("QPBDECSFH")
 
 func typeSet(s string) (set [256]bool) {
 	for i := range len(s) {

@@ -27,7 +27,7 @@ type Session interface {
 	// Wants reports whether Message must see this client message. typ is the
 	// message type, body its payload without the 5-byte header. body may hold
 	// only the first part (at least 4,000 bytes) of a longer message when typ is
-	// none of Q and P. Must be cheap: it runs for each Q, P, B, D, E, C, S, F
+	// none of Q and P. Must be cheap: it runs for each Q, P, B, D, E, C, S, F, H
 	// message, before what came ahead of it has gone to the server.
 	Wants(typ byte, body []byte) bool
 	// Message handles one client message that Wants asked for. It either calls
