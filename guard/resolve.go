@@ -60,7 +60,8 @@ func (s *session) unreadable(ctx context.Context, w proxy.Wire, steps []catalog.
 		}
 		fmt.Fprint(&q, st.Table.OID)
 	}
-	q.WriteString("]::pg_catalog.oid[]) AND NOT (pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE'))")
+	q.WriteString("]::pg_catalog.oid[]) AND (NOT (pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE'))" +
+		" OR c.relrowsecurity AND pg_catalog.current_setting('row_security') OPERATOR(pg_catalog.=) 'off' AND pg_catalog.row_security_active(c.oid))")
 	rows, err := lookup{w: w}.Query(ctx, q.String())
 	if err != nil {
 		return nil, err

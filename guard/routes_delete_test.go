@@ -108,6 +108,7 @@ var deleteRoutes = []route{
 	{name: "no SELECT privilege", setup: "REVOKE SELECT ON plain FROM clerk", sql: []string{"SET ROLE clerk", "DELETE FROM plain"}},
 	{name: "no SELECT privilege on a child", setup: "REVOKE SELECT ON refunds FROM clerk", sql: []string{"SET ROLE clerk", "DELETE FROM orders WHERE id <= 2"}},
 	{name: "row security on a child", setup: "ALTER TABLE refunds ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON refunds USING (id > 1000)", sql: []string{"SET ROLE clerk", "DELETE FROM orders WHERE id <= 2"}},
+	{name: "row security on a child, which is to be an error", setup: "ALTER TABLE refunds ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON refunds USING (id > 1000)", sql: []string{"SET ROLE clerk", "DELETE FROM orders WHERE id = -1", "SET row_security = off", "DELETE FROM orders WHERE id <= 2"}},
 	{name: "row security on the target", setup: "ALTER TABLE plain ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON plain USING (id > 95)", sql: []string{"SET ROLE clerk", "DELETE FROM plain"}, keys: true},
 	{name: "search_path", setup: "CREATE SCHEMA s; CREATE TABLE s.plain (id int PRIMARY KEY); INSERT INTO s.plain SELECT generate_series(1, 5)", sql: []string{"SET search_path = s, public", "DELETE FROM plain", "RESET search_path"}, keys: true},
 	{name: "search_path set by a function", setup: "CREATE SCHEMA s; CREATE TABLE s.plain (id int PRIMARY KEY); INSERT INTO s.plain SELECT generate_series(1, 5); CREATE FUNCTION move() RETURNS void LANGUAGE plpgsql AS $$BEGIN SET search_path = s; END$$",

@@ -261,10 +261,10 @@ func selectsInto(n *pg.SelectStmt) bool {
 }
 
 // namesSetting reports whether a setting decides how names resolve: the path
-// itself, and the user that "$user" in it stands for.
+// itself, and the user that "$user" in it stands for; or whether the user may see all rows.
 func namesSetting(name string) bool {
 	switch strings.ToLower(name) {
-	case "search_path", "role", "session_authorization":
+	case "search_path", "role", "session_authorization", "row_security":
 		return true
 	}
 	return false
