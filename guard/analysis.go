@@ -62,11 +62,11 @@ func (c *cache) plain(text []byte, updates bool) bool {
 	return a != nil && a.plain && !(updates && a.updates)
 }
 
-// analyse parses a text, or remembers it. backslash: the session's settings make
-// a backslash mean something that rowback does not follow; see ParseBackslash.
-func (v *view) analyse(text string, backslash bool) *analysis {
-	if backslash && strings.Contains(text, `\`) {
-		return v.parse(text, sqlparse.ParseBackslash(text))
+// analyse parses a text, or remembers it. What a backslash is in it is the session's
+// settings' to say; see ParseBackslash.
+func (v *view) analyse(text string, conforming bool, encoding string) *analysis {
+	if (!conforming || sqlparse.Ambiguous(encoding)) && strings.Contains(text, `\`) {
+		return v.parse(text, sqlparse.ParseBackslash(text, conforming, encoding))
 	}
 	v.cache.mu.RLock()
 	a := v.cache.byText[text]

@@ -33,7 +33,7 @@ func TestWants_TransactionControl(t *testing.T) {
 	}
 	check('Q', "BEGIN\x00", true, 0) // not known yet
 	for _, text := range []string{"BEGIN", "COMMIT", "COMMIT PREPARED 'x'"} {
-		v.analyse(text, false)
+		v.analyse(text, true, "UTF8")
 	}
 	check('Q', "BEGIN\x00", false, 0) // ReadyForQuery will tell
 	check('Q', "COMMIT PREPARED 'x'\x00", true, 0)

@@ -207,13 +207,7 @@ func (s *session) analyse(ctx context.Context, w proxy.Wire, text []byte) (*anal
 	} else if _, err := w.Quiesce(ctx); err != nil {
 		return nil, err
 	}
-	backslash := w.Parameter("standard_conforming_strings") != "on" || ambiguous[w.Parameter("client_encoding")]
-	return s.withCursors(ctx, w, s.policed(s.view.analyse(string(text), backslash)))
-}
-
-// ambiguous encodings have characters whose second byte is a backslash.
-var ambiguous = map[string]bool{
-	"SJIS": true, "SHIFT_JIS_2004": true, "BIG5": true, "GBK": true, "GB18030": true, "UHC": true, "JOHAB": true,
+	return s.withCursors(ctx, w, s.policed(s.view.analyse(string(text), w.Parameter("standard_conforming_strings") == "on", w.Parameter("client_encoding"))))
 }
 
 // Message implements proxy.Session.

@@ -41,16 +41,3 @@ func TestParse_LongIsNotDeep(t *testing.T) {
 		}
 	}
 }
-
-func TestParseBackslash(t *testing.T) {
-	const hidden = `SELECT '\''; DELETE FROM p; --'`
-	if got := summaries(Parse(hidden)); got != "Plain" {
-		t.Errorf("with standard_conforming_strings on: %s", got)
-	}
-	if got := summaries(ParseBackslash(hidden)); got != "Unknown ddl names" {
-		t.Errorf("with standard_conforming_strings off: %s", got)
-	}
-	if got := summaries(ParseBackslash(`DELETE FROM p`)); got != "Delete p" {
-		t.Error(got)
-	}
-}

@@ -45,17 +45,6 @@ func Parse(sql string) []Statement {
 	return all
 }
 
-// ParseBackslash is Parse for a session in which a backslash may not be what
-// it seems: standard_conforming_strings is off, or the client's encoding has
-// characters whose second byte is a backslash (SJIS, BIG5, GBK, GB18030, UHC,
-// JOHAB, SHIFT_JIS_2004). A text with a backslash is one Unknown there.
-func ParseBackslash(sql string) []Statement {
-	if strings.IndexByte(sql, '\\') >= 0 {
-		return []Statement{unknown(sql, 0)}
-	}
-	return Parse(sql)
-}
-
 // placeholder stands for a byte that is no UTF-8. It is no identifier
 // character, so outside of quotes it cannot pass for part of a name.
 const placeholder = '\x7f'
