@@ -177,3 +177,29 @@ func TestOutdated_ColumnsPastTheProxy(t *testing.T) {
 		})
 	}
 }
+
+// A privilege that only rowback's own reading of a cascade needed, and that was taken away.
+func TestOutdated_PrivilegeTakenAway(t *testing.T) {
+	ctx := context.Background()
+	e := newEnv(t, blockPolicy(), shop, "DROP ROLE IF EXISTS reader; CREATE ROLE reader; GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA public TO reader")
+	t.Cleanup(func() { pgtest.Exec(t, e.direct, "DROP OWNED BY reader; DROP ROLE reader") })
+	for _, mode := range modes {
+		c := e.connect(mode)
+		mustExec(t, c, "SET ROLE reader")
+		if _, err := c.Exec(ctx, "DELETE FROM orders WHERE id = $1", -1); err != nil {
+			t.Fatal(err)
+		}
+		pgtest.Exec(t, e.direct, "REVOKE SELECT ON refunds FROM reader")
+		if _, err := c.Exec(ctx, "DELETE FROM orders WHERE id = $1", -2); err != nil && sqlstate(err) != "40001" {
+			t.Error(err)
+		}
+		if _, err := c.Exec(ctx, "DELETE FROM orders WHERE id = $1", -2); err != nil {
+			t.Error(err)
+		}
+		if _, err := c.Exec(ctx, "DELETE FROM orders USING refunds WHERE orders.id = $1", -3); sqlstate(err) != "42501" { // its own
+			t.Error(err)
+		}
+		pgtest.Exec(t, e.direct, "GRANT SELECT ON refunds TO reader")
+		_ = c.Close(ctx)
+	}
+}

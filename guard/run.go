@@ -237,6 +237,15 @@ func (p *plan) misread(st judged, body []byte) bool {
 	if e.Code == "0A000" && !st.Returning && strings.Contains(e.Message, "RETURNING") { // a rule made since
 		return true
 	}
+	if e.Code == "42501" { // a privilege on what the client's text does not name was taken away since
+		named := p.steps[0].table
+		for _, st := range p.steps {
+			if strings.Contains(e.Message, st.table.Name) && (named == p.steps[0].table && !strings.Contains(e.Message, named.Name) || len(st.table.Name) > len(named.Name)) {
+				named = st.table
+			}
+		}
+		return named != p.steps[0].table
+	}
 	if !strings.HasPrefix(e.Code, "42") || e.Position == 0 {
 		return false
 	}
