@@ -13,10 +13,12 @@ import (
 // statement at a time in the extended protocol, so that the commit of its
 // implicit transaction (the Sync) can be held back.
 func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
-	sql, _, _ := cut(body)
-	a, err := s.analyse(ctx, w, sql)
-	if err != nil {
-		return err
+	sql, rest, whole := cut(body)
+	a, err := &analysis{plain: true}, error(nil)
+	if whole && len(rest) == 0 { // else the server refuses it, and runs nothing of it
+		if a, err = s.analyse(ctx, w, sql); err != nil {
+			return err
+		}
 	}
 	if a.plain && !s.amid() || len(a.stmts) == 1 && s.passes(a.stmts[0]) {
 		s.endOfQuery()

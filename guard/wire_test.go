@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -223,6 +224,28 @@ func TestWire_SeveralAreABlockOfTheirOwnKind(t *testing.T) {
 	e.compare(t, []messages{q("LOCK TABLE plain; DELETE FROM plain WHERE id = 1"), q("DECLARE c CURSOR FOR SELECT 1; FETCH c; DELETE FROM plain WHERE id = 2"),
 		q("DISCARD ALL; DELETE FROM plain WHERE id = 5"), q("VACUUM plain; DELETE FROM plain WHERE id = 6"), q("CALL twice(); DELETE FROM plain WHERE id = 7"),
 		q("SELECT 1; COMMIT; LOCK TABLE plain; DELETE FROM plain WHERE id = 8"), q("DELETE FROM plain WHERE id = 10; LOCK TABLE plain"), q("SELECT array_agg(id) FROM plain WHERE id < 12")})
+}
+
+// malformed is a message whose body is not what its type says.
+type malformed struct {
+	typ  byte
+	body string
+}
+
+func (malformed) Frontend()           {}
+func (malformed) Decode([]byte) error { return nil }
+func (m malformed) Encode(b []byte) ([]byte, error) {
+	return append(binary.BigEndian.AppendUint32(append(b, m.typ), uint32(4+len(m.body))), m.body...), nil
+}
+
+func TestWire_Malformed(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Block, 1000), shop)
+	const sql = "DELETE FROM plain WHERE id = 1"
+	for name, m := range map[string]malformed{"no end": {'Q', sql}, "more": {'Q', sql + "\x00" + sql + "\x00"}, "an empty one more": {'Q', sql + "\x00\x00"}} {
+		t.Run(name, func(t *testing.T) {
+			e.compare(t, []messages{{m}, q("SELECT count(*) FROM plain"), q("BEGIN; DELETE FROM plain WHERE id = 2"), {m}, q("COMMIT"), q("SELECT count(*) FROM plain")})
+		})
+	}
 }
 
 // compare runs exchanges on a direct connection and through the proxy, each in a
