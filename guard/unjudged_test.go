@@ -2,6 +2,8 @@ package guard_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,6 +88,35 @@ func TestUnjudged_Replication(t *testing.T) {
 	}
 	if n := len(e.entries(journal.Filter{Outcome: journal.Blocked})); n != 8 {
 		t.Errorf("%d entries of what was refused, want 8", n)
+	}
+}
+
+// Where they are let through they have an entry without numbers.
+func TestUnjudged_ReplicationInAlertMode(t *testing.T) {
+	e, j := withFaulty(t, purges)
+	defer e.start(policy.Uniform(policy.Alert, 10), j)()
+	conn, err := pgconn.Connect(t.Context(), e.url+"&replication=database")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	for _, sql := range []string{"DELETE FROM victim", "DELETE FROM nothing"} {
+		if _, err := conn.Exec(t.Context(), sql).ReadAll(); (err == nil) != (sql == "DELETE FROM victim") {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	if left := len(e.victims()); left != 0 {
+		t.Errorf("%d rows are left", left)
+	}
+	var outcomes []string
+	for _, x := range e.entries(journal.Filter{}) {
+		outcomes = append(outcomes, fmt.Sprintf("%s %d %s %v", x.Outcome, len(x.Tables), x.Statements[0].SQL, strings.Contains(x.Alert, "a connection for replication")))
+	}
+	slices.Sort(outcomes)
+	equal(t, "entries", outcomes, []string{"committed 0 DELETE FROM victim true", "rolled_back 0 DELETE FROM nothing true"})
+	j.down.Store(true)
+	if _, err := conn.Exec(t.Context(), "DELETE FROM victim").ReadAll(); sqlstate(err) != "RB002" {
+		t.Errorf("without a journal: %v", err)
 	}
 }
 
