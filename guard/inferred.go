@@ -14,6 +14,9 @@ import (
 // rows when the statement began. Triggers and functions inside it may have the cascade
 // take others, and as many of them, or keep some. What is still there has not gone.
 
+// freelyScanned is how many rows a table may have that is looked at for each statement.
+const freelyScanned = 10_000
+
 // inferred is the step by which the keys of a table's rows are inferred, -1 if they are
 // not, or not by one step.
 func (r *run) inferred(t *catalog.Table) int {
@@ -79,7 +82,8 @@ func (r *run) outlived(ctx context.Context, o uint32, n int64) (bool, error) {
 	if n == 0 {
 		return true, r.replace(step, t, nil)
 	}
-	if r.after.xid == "" || len(r.plan.steps[step].key) == 0 || t.EstimatedRows > mostScanned || r.captured[o] > mostRecounted {
+	if r.after.xid == "" || len(r.plan.steps[step].key) == 0 || t.EstimatedRows > mostScanned || r.captured[o] > mostRecounted ||
+		t.EstimatedRows > freelyScanned && !r.mayRecount() {
 		return false, nil
 	}
 	// A row that a trigger has kept is locked by the transaction, one that it has changed is its own.
