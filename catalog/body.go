@@ -73,10 +73,21 @@ func (b *body) read(w words, i int, lang string) {
 		case pg_query.Token_TABLE, pg_query.Token_SCHEMA, pg_query.Token_OWNED, pg_query.Token_DATABASE,
 			pg_query.Token_EXTENSION, pg_query.Token_FOREIGN:
 			b.removes("DROP")
+		case pg_query.Token_TYPE_P, pg_query.Token_DOMAIN_P, pg_query.Token_FUNCTION, pg_query.Token_PROCEDURE, pg_query.Token_ROUTINE,
+			pg_query.Token_AGGREGATE, pg_query.Token_OPERATOR, pg_query.Token_COLLATION, pg_query.Token_ACCESS, pg_query.Token_CAST, pg_query.Token_LANGUAGE:
+			if w.cascades(i) { // to a table of that type, or partitioned by what calls that
+				b.removes("DROP … CASCADE")
+			}
 		}
-	case pg_query.Token_DETACH:
-		if after == pg_query.Token_PARTITION {
-			b.removes("DETACH PARTITION")
+	case pg_query.Token_DETACH, pg_query.Token_ATTACH:
+		if after == pg_query.Token_PARTITION { // the partition's triggers are then the parent's
+			b.removes(strings.ToUpper(w[i].text) + " PARTITION")
+		}
+	case pg_query.Token_INHERIT:
+		b.removes("INHERIT")
+	case pg_query.Token_PREPARE:
+		if !column {
+			b.removes("PREPARE")
 		}
 	case pg_query.Token_EXECUTE:
 		if !column && after != pg_query.Token_FUNCTION && after != pg_query.Token_PROCEDURE && after != pg_query.Token_ON {
@@ -163,6 +174,16 @@ func (w words) written(i int) bool {
 	switch w.at(i - 1) {
 	case pg_query.Token_INTO, pg_query.Token_UPDATE, pg_query.Token_ONLY, pg_query.Token_COPY:
 		return true
+	}
+	return false
+}
+
+// cascades reports whether the statement at i ends with CASCADE.
+func (w words) cascades(i int) bool {
+	for ; i < len(w) && w[i].token != pg_query.Token_ASCII_59; i++ {
+		if w[i].token == pg_query.Token_CASCADE {
+			return true
+		}
 	}
 	return false
 }

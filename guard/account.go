@@ -47,7 +47,16 @@ func (r *run) account(ctx context.Context) error {
 	}
 	r.foreign()
 	r.temporary()
+	r.opened()
 	return nil
+}
+
+// opened: what a function has opened is fetched from by statements that do not say what
+// that runs.
+func (r *run) opened() {
+	if r.plan == nil && r.after.cursors > r.before.cursors {
+		r.s.tx.cursor = true
+	}
 }
 
 // estimate is how many rows the server thinks a table had. Where nobody knows it is

@@ -226,7 +226,7 @@ func (v *view) mayDelete(st sqlparse.Statement) string {
 // any other way.
 func opaque(do string) bool {
 	do = strings.ToLower(do)
-	for _, w := range []string{"delete", "truncate", "drop", "merge", "detach", "execute", "create", "load", "enable", "fetch", "language", "constraints", `u&"`} {
+	for _, w := range []string{"delete", "truncate", "drop", "merge", "detach", "attach", "inherit", "prepare", "execute", "create", "load", "enable", "fetch", "language", "constraints", `u&"`} {
 		if strings.Contains(do, w) {
 			return true
 		}

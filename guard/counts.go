@@ -22,6 +22,7 @@ type counts struct {
 	tracking bool      // track_counts is on
 	fixed    bool      // so will the next implicit transaction be; see transaction.fixed
 	catalog  string    // changes with the catalog; asked for with all tables
+	cursors  int       // that are open, and portals; likewise
 }
 
 // counter is one table's part of counts.
@@ -37,7 +38,11 @@ type counter struct {
 // it, and its signature. updates: of rows changed those that were updated alone.
 func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, updates bool) string {
 	var b strings.Builder
-	b.WriteString(readingOf(target, "pg_catalog.current_setting('track_counts')", catalog.RunSQL, signature))
+	tracking := "pg_catalog.current_setting('track_counts')"
+	if all {
+		tracking = "pg_catalog.concat_ws(',', " + tracking + ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors))"
+	}
+	b.WriteString(readingOf(target, tracking, catalog.RunSQL, signature))
 	if all {
 		b.WriteString(catalogWrites + " UNION ALL ")
 		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, pg_catalog.concat(c.relfilenode, CASE WHEN c.relispartition THEN 'p' END), GREATEST(c.reltuples, CASE WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) OPERATOR(pg_catalog.>) 0::pg_catalog.int8 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) END)::pg_catalog.text, " + changedQuery("c.oid", updates) + ", NULL" +
@@ -115,6 +120,12 @@ func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
 		}
 		if i == 0 {
 			tracking, isolation, _ := strings.Cut(text(r[2]), " ")
+			tracking, open, _ := strings.Cut(tracking, ",")
+			if open != "" {
+				if c.cursors, err = strconv.Atoi(open); err != nil {
+					return counts{}, err
+				}
+			}
 			c.xid, c.tracking, c.fixed = text(r[1]), tracking == "on", fixes(isolation)
 			c.started, c.depends, c.catalog = catalog.RunStart(text(r[3])), text(r[4]), text(r[5])
 			if r[0] != nil {

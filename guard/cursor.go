@@ -2,7 +2,9 @@ package guard
 
 import (
 	"context"
+	"errors"
 
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/proxy"
 )
 
@@ -20,6 +22,33 @@ func (s *session) hazard() bool {
 	}
 	return false
 }
+
+// holdAtCommit refuses the end of a transaction in which a cursor WITH HOLD was opened over
+// what may delete, or has it in its entry: what that has not returned yet runs then, when
+// nothing can be counted any more. errFailed: the client has been told.
+func (s *session) holdAtCommit(ctx context.Context, w proxy.Wire) error {
+	if s.tx == nil || !s.tx.cursor {
+		return nil
+	}
+	is, err := one(ctx, lookup{w: w}, "SELECT EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable AND creation_time OPERATOR(pg_catalog.>=) pg_catalog.transaction_timestamp())::pg_catalog.text")
+	switch {
+	case errors.Is(err, errServer):
+		return s.fault(w, err)
+	case err != nil || is != "true":
+		return err
+	}
+	const why = "what a cursor WITH HOLD has not returned runs then"
+	if rule := s.rules.strict(); refuses(rule.Mode) && rule.Uncountable != policy.Allow {
+		return s.blocked(ctx, w, s.tx.mark(""), refusal{verb: "COMMIT", sql: "COMMIT",
+			verdict: verdict{rule: rule, limit: notRows, reason: uncountable, what: "is refused: it may remove rows that nobody can count: " + why}})
+	}
+	rm := &s.tx.removals
+	rm.over, rm.rule = "COMMIT may have removed rows that nobody could count: "+why, s.rules.strict().Name
+	rm.add("COMMIT", "COMMIT")
+	return nil
+}
+
+const fetching = "a statement while a cursor is open that may delete"
 
 // withCursors is an analysis in force while a hazard is there: what fetches
 // from a cursor, a function too, does not say what that runs. So all is counted.
@@ -40,7 +69,7 @@ func (s *session) withCursors(ctx context.Context, w proxy.Wire, a *analysis) (*
 	counted := &analysis{}
 	for _, st := range a.stmts {
 		if st.route == routePlain && !st.OutsideTransaction {
-			st.route, st.why = routeCount, "a statement while a cursor is open that may delete"
+			st.route, st.why = routeCount, fetching
 		}
 		counted.stmts = append(counted.stmts, st)
 	}

@@ -21,6 +21,9 @@ const deferredPortal = "rowback: deferred"
 // refused: then the client has been told, and the transaction has failed. Only
 // after Quiesce.
 func (s *session) fireDeferred(ctx context.Context, w proxy.Wire) error {
+	if err := s.holdAtCommit(ctx, w); err != nil {
+		return err
+	}
 	why := s.view.snap.Reach.Deferred
 	if s.tx == nil || why == "" {
 		return nil

@@ -110,7 +110,7 @@ func (j *Judge) Session(_ context.Context, info proxy.Info) proxy.Session {
 	}
 	s.rules.set(j.rules.Load(), subjectOf(info))
 	if info.Replication {
-		return walsender{s}
+		return &walsender{session: s}
 	}
 	return s
 }

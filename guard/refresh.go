@@ -34,11 +34,15 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	} else {
 		mine = s.db.loading.try()
 	}
-	if !mine {
+	if !mine && !s.redefined { // else what this session has changed itself may be in no view
 		s.view = s.fallback()
 		return nil
 	}
-	defer s.db.loading.give()
+	if mine {
+		defer s.db.loading.give()
+	} else { // the other one may have read it before that, and be done later
+		defer s.db.due.Store(true)
+	}
 	if v := s.db.view.Load(); first && v != nil && q.own && !s.private && !s.redefined && !s.db.outdated.Load() && !s.db.due.Load() {
 		s.view = v // another session has read it while this one waited
 		return nil
@@ -56,6 +60,9 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	}
 	s.redefined = false
 	view, err := s.load(ctx, q)
+	if err == nil {
+		err = s.lookAtTemps(ctx, q, view)
+	}
 	switch {
 	case q.own && isClients(err): // the client has cancelled what it sent, or the server shuts down
 		s.view = s.fallback()
@@ -72,8 +79,8 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	case err != nil:
 		return err
 	}
-	if old := s.view; old != nil && s.inBlock(w) && view.reachesMore(old) {
-		s.open(w).cursor = true // one opened before may call what is new
+	if old := s.view; old != nil && (s.inBlock(w) || !q.own) && view.reachesMore(old) {
+		s.open(w).cursor = true // one opened, or a portal bound, before may call what is new
 	}
 	s.view = view
 	if shared := s.db.view.Load(); (s.inBlock(w) || !q.own) && shared != nil && shared != view {

@@ -16,16 +16,19 @@ import (
 // walsender is a connection for logical replication. The server takes SQL on it, but
 // in simple Queries only, so that nothing can be counted before it commits: what may
 // remove rows is refused as uncountable, or has an entry without numbers.
-type walsender struct{ *session }
+type walsender struct {
+	*session
+	defines bool // it has changed the catalog: what it knows of that is nobody else's, perhaps
+}
 
 // Wants implements proxy.Session. Commands for replication have a grammar of their own.
-func (s walsender) Wants(typ byte, body []byte) bool {
+func (s *walsender) Wants(typ byte, body []byte) bool {
 	s.renew()
 	return typ == 'Q' && !s.rules.off && !sqlparse.Replication(body)
 }
 
 // Message implements proxy.Session.
-func (s walsender) Message(ctx context.Context, w proxy.Wire, _ byte, body []byte) error {
+func (s *walsender) Message(ctx context.Context, w proxy.Wire, _ byte, body []byte) error {
 	failed, err := w.Quiesce(ctx)
 	if err != nil {
 		return err
@@ -39,17 +42,24 @@ func (s walsender) Message(ctx context.Context, w proxy.Wire, _ byte, body []byt
 	if err != nil {
 		return err
 	}
-	removes := judged{}
-	for _, st := range view.parse(string(sql), sqlparse.Parse(string(sql))).stmts {
-		if st.route != routePlain && st.route != routeControl || s.rules.updates && (st.Update != nil || st.UpdatesInside) {
+	removes, defines := judged{}, false
+	for _, st := range view.parse(string(sql), s.statements(w, string(sql))).stmts {
+		if st.route != routePlain && st.route != routeControl || s.rules.updates && (st.Update != nil || st.UpdatesInside) || defines {
 			removes = st
 			break
 		}
+		defines = st.DDL // what stands behind it may use it
 	}
 	if removes.Text == "" {
-		w.Forward()
-		return nil
+		if s.defines = s.defines || defines; !defines {
+			w.Forward()
+			return nil
+		}
+		_, err := s.exchange(ctx, w, body, nil)
+		s.db.misread()
+		return err
 	}
+	s.defines = true
 	removes.why = "it runs on a connection for replication"
 	if rule := s.rules.strict(); refuses(rule.Mode) && rule.Uncountable != policy.Allow {
 		return s.deny(ctx, w, s.noteBlocked(ctx, refusal{verb: verbOf(removes), sql: removes.Text,
@@ -68,9 +78,14 @@ func (s walsender) Message(ctx context.Context, w proxy.Wire, _ byte, body []byt
 	return err
 }
 
+// statements are those of a text, by the session's settings.
+func (s *walsender) statements(w proxy.Wire, sql string) []sqlparse.Statement {
+	return sqlparse.ParseBackslash(sql, w.Parameter("standard_conforming_strings") == "on", w.Parameter("client_encoding"))
+}
+
 // look reads the catalog, unless it is known.
-func (s walsender) look(ctx context.Context, w proxy.Wire) (*view, error) {
-	if v := s.db.view.Load(); v != nil && !s.db.due.Load() && !s.db.outdated.Load() {
+func (s *walsender) look(ctx context.Context, w proxy.Wire) (*view, error) {
+	if v := s.db.view.Load(); v != nil && !s.defines && !s.db.due.Load() && !s.db.outdated.Load() {
 		return v, nil
 	}
 	snap, err := catalog.Load(ctx, simple{w})
@@ -85,14 +100,14 @@ func (s walsender) look(ctx context.Context, w proxy.Wire) (*view, error) {
 
 // deny has the server fail a Query, so that an open transaction fails as well, and
 // gives the client e for its error.
-func (s walsender) deny(ctx context.Context, w proxy.Wire, e *pgproto3.ErrorResponse) error {
+func (s *walsender) deny(ctx context.Context, w proxy.Wire, e *pgproto3.ErrorResponse) error {
 	_, err := s.exchange(ctx, w, []byte("rowback refuses the statement\x00"), errorBody(e))
 	return err
 }
 
 // exchange runs a Query and passes its answers on, but for an error in whose place
 // there is another. failed: there was one.
-func (s walsender) exchange(ctx context.Context, w proxy.Wire, query, instead []byte) (failed bool, err error) {
+func (s *walsender) exchange(ctx context.Context, w proxy.Wire, query, instead []byte) (failed bool, err error) {
 	w.Send('Q', query)
 	for {
 		typ, body, err := w.Receive(ctx)

@@ -164,7 +164,7 @@ func (r *run) readAfter(ctx context.Context) (err error) {
 // conclude judges, once all is read. The first of a batch says where that began.
 func (r *run) conclude(ctx context.Context, first *run) error {
 	if r.before.catalog != r.after.catalog { // what it calls does what the text does not say
-		r.s.changed(judged{Statement: sqlparse.Statement{DDL: true, ChangesNames: true}})
+		r.s.changed(judged{Statement: sqlparse.Statement{DDL: true, ChangesNames: true}, route: routeCount})
 	}
 	if r.renamed() || r.outdated() {
 		return first.outOfDate(ctx)

@@ -73,6 +73,7 @@ type session struct {
 	// renames: a statement changed what names mean while it ran; what they mean is
 	// read before each.
 	renames bool
+	temps   *temps // nil: nothing that it has made may be one
 }
 
 // Wants implements proxy.Session.
@@ -187,7 +188,7 @@ func (s *session) staleFor(text []byte) bool {
 
 func (s *session) interesting(text []byte) bool {
 	v := s.view
-	if s.hazard() {
+	if s.hazard() || s.mentionsTemps(text) {
 		return true
 	}
 	if v.snap.Reach.Everything == "" && !(v.first.Scan(text) && v.names.Scan(text)) {
@@ -202,12 +203,12 @@ func (s *session) interesting(text []byte) bool {
 func (s *session) analyse(ctx context.Context, w proxy.Wire, text []byte) (*analysis, error) {
 	if bytes.IndexByte(text, '\\') < 0 {
 		if a := s.view.cache.get(text); a != nil {
-			return s.withCursors(ctx, w, s.policed(a))
+			return s.withCursors(ctx, w, s.withTemps(s.policed(a)))
 		}
 	} else if _, err := w.Quiesce(ctx); err != nil {
 		return nil, err
 	}
-	return s.withCursors(ctx, w, s.policed(s.view.analyse(string(text), w.Parameter("standard_conforming_strings") == "on", w.Parameter("client_encoding"))))
+	return s.withCursors(ctx, w, s.withTemps(s.policed(s.view.analyse(string(text), w.Parameter("standard_conforming_strings") == "on", w.Parameter("client_encoding")))))
 }
 
 // Message implements proxy.Session.
@@ -353,6 +354,7 @@ func (s *session) drop() {
 
 // changed notes what a statement that succeeded may have changed for later ones.
 func (s *session) changed(st judged) {
+	s.defines(st)
 	if st.DDL {
 		s.redefined = true
 		s.db.due.Store(true)
@@ -361,7 +363,7 @@ func (s *session) changed(st judged) {
 	if st.ChangesNames {
 		s.epoch++
 	}
-	if st.Prepares {
+	if st.Prepares || st.route == routeCount { // a function may have
 		s.prepared.text = true
 	}
 	if st.DDL || st.ChangesNames {

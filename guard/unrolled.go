@@ -56,6 +56,10 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 		}
 		u.s.view.judge(&st)
 		u.s.rules.police(&st)
+		u.s.temps.judge(&st)
+	}
+	if st.route == routePlain && u.s.tx != nil && u.s.tx.cursor && !u.aborted && !st.OutsideTransaction { // opened by an earlier statement
+		st.route, st.why = routeCount, fetching
 	}
 	switch {
 	case st.Params: // there are none in a simple Query

@@ -120,6 +120,9 @@ func startupParams(b []byte) (map[string]string, error) {
 		if !ok {
 			break
 		}
+		if _, twice := params[string(name)]; twice && string(name) == "replication" { // each says a part of what the server makes of it
+			return nil, protocolError("the startup packet says replication twice")
+		}
 		params[string(name)] = string(value)
 		b = rest
 	}

@@ -10,7 +10,7 @@ func ParseBackslash(sql string, conforming bool, encoding string) []Statement {
 	if i := strings.IndexByte(sql, 0); i >= 0 {
 		sql = sql[:i]
 	}
-	if strings.IndexByte(sql, '\\') < 0 {
+	if strings.IndexByte(sql, '\\') < 0 || conforming && !Ambiguous(encoding) {
 		return Parse(sql)
 	}
 	neutral := []byte(sql)

@@ -1,0 +1,162 @@
+package guard_test
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/journal"
+)
+
+// opensCursor opens a cursor that deletes when it is fetched from.
+const opensCursor = `CREATE FUNCTION oc() RETURNS refcursor LANGUAGE plpgsql AS $$DECLARE c refcursor := 'c'; BEGIN OPEN c FOR SELECT purge(); RETURN c; END$$;
+	CREATE FUNCTION held() RETURNS int LANGUAGE plpgsql AS $$BEGIN EXECUTE 'DECLARE c CURSOR WITH HOLD FOR SELECT purge()'; RETURN 1; END$$;`
+
+// unjudgedSteps are deletions of 20 rows over a limit of 10 that come about in several
+// statements of one session, none of which says so.
+var unjudgedSteps = map[string]struct {
+	setup string
+	run   []messages
+}{
+	"a function's cursor":             {opensCursor, []messages{q("BEGIN"), q("SELECT oc()"), q("FETCH ALL FROM c"), q("COMMIT")}},
+	"a block's cursor":                {opensCursor, []messages{q("BEGIN"), q("DO $$DECLARE c refcursor := 'c'; BEGIN OPEN c FOR SELECT purge(); END$$"), q("FETCH ALL FROM c"), q("COMMIT")}},
+	"a function's cursor, one Query":  {opensCursor, []messages{q("SELECT oc(); FETCH ALL FROM c")}},
+	"a function's cursor, a pipeline": {opensCursor, []messages{cat(pbe("SELECT oc()"), pbe("FETCH ALL FROM c"), syncMsg)}},
+	"a function's cursor as a portal": {opensCursor, []messages{q("BEGIN"), q("SELECT oc()"), cat(execute("c", 0), syncMsg), q("COMMIT")}},
+	"a function's cursor WITH HOLD":   {opensCursor, []messages{q("SELECT held()")}},
+	"a cursor WITH HOLD over what is replaced": {"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+		[]messages{q("BEGIN"), q("DECLARE c CURSOR WITH HOLD FOR SELECT f()"), q("CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$"), q("COMMIT")}},
+	"a portal bound before that, a pipeline": {"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+		[]messages{cat(parse("s", "SELECT f()"), bindTo("p", "s"), pbe("CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$"), execute("p", 0), syncMsg)}},
+	"prepared in a function":          {`CREATE FUNCTION pp() RETURNS int LANGUAGE plpgsql AS $$BEGIN EXECUTE 'PREPARE s AS SELECT purge()'; RETURN 1; END$$`, []messages{q("SELECT pp()"), cat(bindTo("", "s"), execute("", 0), syncMsg)}},
+	"prepared in a function, plainly": {`CREATE FUNCTION pp() RETURNS int LANGUAGE plpgsql AS $$BEGIN PREPARE s AS SELECT purge(); RETURN 1; END$$`, []messages{q("SELECT pp()"), cat(bindTo("", "s"), execute("", 0), syncMsg)}},
+	"prepared anew in a function": {`CREATE FUNCTION pp() RETURNS int LANGUAGE plpgsql AS $$BEGIN DEALLOCATE s; EXECUTE 'PREPARE s AS SELECT purge()'; RETURN 1; END$$`,
+		[]messages{cat(parse("s", "SELECT 1"), syncMsg), q("SELECT pp()"), cat(bindTo("", "s"), execute("", 0), syncMsg)}},
+	"a temporary view":                    {"", []messages{q("CREATE TEMP VIEW tv AS SELECT purge() AS x"), q("SELECT x FROM tv")}},
+	"a temporary view, prepared":          {"", []messages{cat(pbe("CREATE TEMP VIEW tv AS SELECT purge() AS x"), syncMsg), cat(parse("s", "SELECT x FROM tv"), bindTo("", "s"), execute("", 0), syncMsg)}},
+	"a temporary view, in a block":        {"", []messages{q("BEGIN"), q("CREATE TEMP VIEW tv AS SELECT purge() AS x"), q("SELECT x FROM tv"), q("COMMIT")}},
+	"a temporary view, one Query":         {"", []messages{q("CREATE TEMP VIEW tv AS SELECT purge() AS x; SELECT x FROM tv")}},
+	"a temporary view, by a block":        {"", []messages{q("DO $$BEGIN CREATE TEMP VIEW tv AS SELECT purge() AS x; END$$"), q("SELECT x FROM tv")}},
+	"a view over a temporary table":       {"", []messages{q("CREATE TEMP TABLE tt (v int)"), q("CREATE VIEW tv AS SELECT purge() AS x FROM tt"), q("INSERT INTO tt VALUES (1)"), q("SELECT x FROM tv")}},
+	"a temporary table's constraint":      {"", []messages{q("CREATE TEMP TABLE tt (v int CHECK (purge() > 0))"), q("INSERT INTO tt VALUES (1)")}},
+	"a temporary table's trigger":         {"", []messages{q("CREATE TEMP TABLE tt (v int)"), q("CREATE TRIGGER tr AFTER INSERT ON tt FOR EACH ROW EXECUTE FUNCTION purge_trigger()"), q("INSERT INTO tt VALUES (1)")}},
+	"a temporary table's trigger enabled": {"", []messages{q("CREATE TEMP TABLE tt (v int)"), q("CREATE TRIGGER tr AFTER INSERT ON tt FOR EACH ROW EXECUTE FUNCTION purge_trigger(); ALTER TABLE tt DISABLE TRIGGER tr"), q("SELECT 1"), q("ALTER TABLE tt ENABLE TRIGGER ALL"), q("INSERT INTO tt VALUES (1)")}},
+	"a partition attached in a function": {`CREATE TABLE p (v int) PARTITION BY RANGE (v); CREATE TABLE p1 (v int); CREATE TRIGGER tr AFTER INSERT ON p1 FOR EACH ROW EXECUTE FUNCTION purge_trigger();
+		CREATE FUNCTION dr() RETURNS int LANGUAGE plpgsql AS $$BEGIN ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (0) TO (10); INSERT INTO p VALUES (1); RETURN 1; END$$`, []messages{q("SELECT dr()")}},
+	"a heir made in a function": {`CREATE TABLE p (v int); CREATE TABLE p1 (v int); INSERT INTO p1 VALUES (1); CREATE TRIGGER tr AFTER UPDATE ON p1 FOR EACH ROW EXECUTE FUNCTION purge_trigger();
+		CREATE FUNCTION dr() RETURNS int LANGUAGE plpgsql AS $$BEGIN ALTER TABLE p1 INHERIT p; UPDATE p SET v = 2; RETURN 1; END$$`, []messages{q("SELECT dr()")}},
+	"a table's type dropped in a function": {`DROP TABLE victim; CREATE TYPE ty AS (id int); CREATE TABLE victim OF ty (PRIMARY KEY (id)); INSERT INTO victim SELECT generate_series(1, 20);
+		CREATE FUNCTION dr() RETURNS int LANGUAGE plpgsql AS $$BEGIN DROP TYPE ty CASCADE; RETURN 1; END$$`, []messages{q("SELECT dr()")}},
+}
+
+func TestUnjudged_InSteps(t *testing.T) {
+	for name, x := range unjudgedSteps {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, policy.Uniform(policy.Block, 10), purges, x.setup)
+			answers := strings.Join(talkAll(t, e.url, x.run), "\n")
+			if !strings.Contains(answers, `"RB001"`) {
+				t.Errorf("not refused: %s", answers)
+			}
+			if left := len(e.victims()); left != 20 {
+				t.Errorf("%d rows are left of 20, and %d entries", left, len(e.entries(journal.Filter{})))
+			}
+		})
+	}
+}
+
+// talkAll runs exchanges on one connection, after a first statement.
+func talkAll(t *testing.T, url string, exchanges []messages) (answers []string) {
+	c := dialRaw(t, url)
+	for _, x := range append([]messages{q("SELECT 1")}, exchanges...) {
+		n := 0
+		for _, m := range x {
+			switch m.(type) {
+			case *pgproto3.Query, *pgproto3.Sync:
+				n++
+			}
+			c.Send(m)
+		}
+		answers = append(answers, c.answers(n)...)
+	}
+	return answers
+}
+
+// In alert mode what a cursor WITH HOLD runs at COMMIT has an entry without numbers.
+func TestUnjudged_HeldCursorInAlertMode(t *testing.T) {
+	for name, run := range map[string][]messages{
+		"by itself":     {q("DECLARE c CURSOR WITH HOLD FOR SELECT purge()")},
+		"extended":      {cat(pbe("DECLARE c CURSOR WITH HOLD FOR SELECT purge()"), syncMsg)},
+		"in a block":    {q("BEGIN"), q("DECLARE c CURSOR WITH HOLD FOR SELECT purge()"), q("COMMIT")},
+		"by a function": {q("SELECT held()")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, policy.Uniform(policy.Alert, 10), purges, opensCursor)
+			talkAll(t, e.url, run)
+			es := e.entries(journal.Filter{})
+			if left := len(e.victims()); left != 0 || len(es) != 1 || es[0].Outcome != journal.Committed || !strings.Contains(es[0].Alert, "WITH HOLD") {
+				t.Errorf("%d rows are left; entries %+v", left, es)
+			}
+		})
+	}
+}
+
+// What is made on a connection for logical replication is there for its next statement.
+func TestUnjudged_MadeOnReplication(t *testing.T) {
+	for name, run := range map[string][]string{
+		"before":       {"CREATE FUNCTION nf() RETURNS int LANGUAGE sql AS 'DELETE FROM victim; SELECT 1'", "SELECT nf()"},
+		"in the Query": {"CREATE FUNCTION nf() RETURNS int LANGUAGE sql AS 'DELETE FROM victim; SELECT 1'; SELECT nf()"},
+		"in the block": {"BEGIN", "CREATE FUNCTION nf() RETURNS int LANGUAGE sql AS 'DELETE FROM victim; SELECT 1'", "SELECT nf()"},
+		"with escapes": {"SET standard_conforming_strings = off", `SELECT '\''; DELETE FROM victim; SELECT '\''`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, policy.Uniform(policy.Block, 10), purges)
+			talkAll(t, e.url, nil)
+			conn, err := pgconn.Connect(t.Context(), e.url+"&replication=database")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close(context.Background())
+			for _, sql := range run {
+				_, err = conn.Exec(t.Context(), sql).ReadAll()
+			}
+			if left := len(e.victims()); left != 20 || sqlstate(err) != "RB001" {
+				t.Errorf("%v; %d rows are left of 20", err, left)
+			}
+		})
+	}
+}
+
+// A startup packet that says replication twice might be read in two ways.
+func TestUnjudged_ReplicationSaidTwice(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Block, 10), purges)
+	u, err := url.Parse(e.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	body := "\x00\x03\x00\x00"
+	for _, s := range []string{"user", "postgres", "database", e.database, "replication", "database", "replication", "true", ""} {
+		body += s + "\x00"
+	}
+	if _, err := conn.Write(append([]byte{0, 0, 0, byte(len(body) + 4)}, body...)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := pgproto3.NewFrontend(conn, conn).Receive()
+	if e, ok := m.(*pgproto3.ErrorResponse); !ok || e.Code != "08P01" {
+		t.Errorf("%T %+v, %v", m, m, err)
+	}
+}
