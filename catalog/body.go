@@ -17,6 +17,7 @@ type body struct {
 	deletes string          // the first thing in it that removes rows ("DELETE"), "" if none
 	commits bool            // COMMIT or ROLLBACK
 	ddl     bool            // DDL, for event triggers
+	alters  bool            // ALTER
 	names   map[string]bool // every name in it, folded as Fold does; true: also in a place that is written to
 }
 
@@ -43,6 +44,9 @@ func readBody(text, lang string) body {
 	}
 	for i := range w {
 		b.read(w, i, lang)
+	}
+	if b.alters { // what is called otherwise then, or hangs on what, is not known
+		b.removes("ALTER")
 	}
 	return b
 }
@@ -113,7 +117,9 @@ func (b *body) read(w words, i int, lang string) {
 		}
 	case pg_query.Token_COMMIT, pg_query.Token_ROLLBACK:
 		b.commits = b.commits || before != pg_query.Token_ON
-	case pg_query.Token_ALTER, pg_query.Token_GRANT, pg_query.Token_REVOKE, pg_query.Token_COMMENT, pg_query.Token_REFRESH,
+	case pg_query.Token_ALTER:
+		b.ddl, b.alters = true, true
+	case pg_query.Token_GRANT, pg_query.Token_REVOKE, pg_query.Token_COMMENT, pg_query.Token_REFRESH,
 		pg_query.Token_REINDEX, pg_query.Token_IMPORT_P, pg_query.Token_SECURITY:
 		b.ddl = true
 	case pg_query.Token_INTO:
@@ -192,9 +198,11 @@ func (w words) cascades(i int) bool {
 func (w words) creates(i int) string {
 	for j := i + 1; j < len(w) && j <= i+4; j++ {
 		switch w[j].token {
-		case pg_query.Token_FUNCTION, pg_query.Token_PROCEDURE, pg_query.Token_TRIGGER, pg_query.Token_RULE, pg_query.Token_EXTENSION:
+		case pg_query.Token_FUNCTION, pg_query.Token_PROCEDURE, pg_query.Token_TRIGGER, pg_query.Token_RULE, pg_query.Token_EXTENSION,
+			pg_query.Token_TABLE, pg_query.Token_VIEW: // of another one's triggers, or over it; temporary ones are the session's to know
 			return strings.ToUpper(w[j].text)
-		case pg_query.Token_OR, pg_query.Token_REPLACE, pg_query.Token_CONSTRAINT, pg_query.Token_EVENT:
+		case pg_query.Token_OR, pg_query.Token_REPLACE, pg_query.Token_CONSTRAINT, pg_query.Token_EVENT,
+			pg_query.Token_UNLOGGED, pg_query.Token_FOREIGN, pg_query.Token_MATERIALIZED, pg_query.Token_RECURSIVE:
 		default:
 			return ""
 		}

@@ -1,6 +1,9 @@
 package catalog
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // Reach says which names, when they appear in a statement that is otherwise
 // plain, mean that the statement may delete rows. All names are unqualified and
@@ -33,5 +36,12 @@ type Reach struct {
 // Why says why a name is in Reach, for people ("function app.purge: DELETE", "language plpython3u").
 type Why string
 
-// Fold is the form of the names in Reach: lower case.
-func Fold(name string) string { return strings.ToLower(name) }
+// Fold is the form of the names in Reach: lower case, but that what is not ASCII stays so.
+func Fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		if low := unicode.ToLower(r); r < 0x80 || low >= 0x80 {
+			return low
+		}
+		return r // İ, and the Kelvin sign
+	}, name)
+}

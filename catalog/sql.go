@@ -99,15 +99,15 @@ FROM (SELECT DISTINCT a.atttypid, a.atttypmod
 JOIN pg_catalog.pg_type t ON t.oid = k.atttypid
 JOIN pg_catalog.pg_type e ON e.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem ELSE t.oid END
 JOIN pg_catalog.pg_namespace n ON n.oid = e.typnamespace
-JOIN (WITH RECURSIVE d (oid, base) AS (
-		SELECT p.oid, CASE WHEN NOT (p.oid >= 16384) THEN p.typname::pg_catalog.text WHEN p.typtype = 'c' THEN 'record'
-			WHEN p.typtype = ANY ('{r,m}'::pg_catalog."char"[]) THEN 'anyrange' ELSE pg_catalog.concat(pn.nspname, '.', p.typname) END
-		FROM pg_catalog.pg_type p JOIN pg_catalog.pg_namespace pn ON pn.oid = p.typnamespace
-		WHERE p.typtype <> 'd' AND NOT (p.typcategory = 'A' AND p.typelem <> 0)
+JOIN LATERAL (WITH RECURSIVE d (oid, prefix) AS (
+		SELECT k.atttypid, ''
 		UNION ALL
-		SELECT p.oid, CASE WHEN p.typtype = 'd' THEN d.base ELSE pg_catalog.concat('_', d.base) END FROM pg_catalog.pg_type p
-		JOIN d ON d.oid = CASE WHEN p.typtype = 'd' THEN p.typbasetype WHEN p.typcategory = 'A' AND p.typelem <> 0 THEN p.typelem END)
-	SELECT d.oid, d.base FROM d) b ON b.oid = k.atttypid
+		SELECT CASE WHEN p.typtype = 'd' THEN p.typbasetype ELSE p.typelem END, CASE WHEN p.typtype = 'd' THEN d.prefix ELSE pg_catalog.concat('_', d.prefix) END
+		FROM d JOIN pg_catalog.pg_type p ON p.oid = d.oid WHERE p.typtype = 'd' OR p.typcategory = 'A' AND p.typelem <> 0)
+	SELECT pg_catalog.concat(d.prefix, CASE WHEN NOT (p.oid >= 16384) THEN p.typname::pg_catalog.text WHEN p.typtype = 'c' THEN 'record'
+		WHEN p.typtype = ANY ('{r,m}'::pg_catalog."char"[]) THEN 'anyrange' ELSE pg_catalog.concat(pn.nspname, '.', p.typname) END) AS base
+	FROM d JOIN pg_catalog.pg_type p ON p.oid = d.oid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.typnamespace
+	WHERE p.typtype <> 'd' AND NOT (p.typcategory = 'A' AND p.typelem <> 0)) b ON true
 LEFT JOIN (WITH RECURSIVE part (inner_type, outer_type) AS (
 		SELECT p.typbasetype, p.oid FROM pg_catalog.pg_type p WHERE p.typtype = 'd'
 		UNION ALL

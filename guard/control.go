@@ -95,7 +95,7 @@ func (s *session) afterControl(ctx context.Context, st judged, tag string, e *jo
 		}
 	case sqlparse.CommitPrepared, sqlparse.RollbackPrepared:
 		if !failed {
-			s.db.due.Store(true) // its entry can be settled now
+			s.db.ticks.Add(1) // its entry can be settled now
 		}
 	}
 	return nil

@@ -14,8 +14,10 @@ import (
 // database is what the sessions of one database share.
 type database struct {
 	name string
-	// due: the catalog's fingerprint is to be compared before the next judged message.
-	due atomic.Bool
+	// changes counts what sessions have done, or seen, that may have changed the catalog,
+	// ticks the other reasons to look whether it has: the clock's, and entries to be settled.
+	// A view that was read before the last of them is stale.
+	changes, ticks atomic.Int64
 	// outdated: the catalog has changed in a way that was seen; read it again
 	// whatever its fingerprint.
 	outdated atomic.Bool
@@ -36,8 +38,11 @@ type database struct {
 	why    map[string]string // why a doubt stays, as logged last
 }
 
-// view is a catalog snapshot with what is derived from it. Immutable, but for its cache and secret.
+// view is a catalog snapshot with what is derived from it. Immutable, but for its cache and
+// secret, and until when it is known to be good.
 type view struct {
+	changes, ticks atomic.Int64 // of its database; see database.stale
+
 	snap  *catalog.Snapshot
 	names *sqlparse.Names // Reach.Names
 	first *sqlparse.Names // Reach.Reads and the words of what writes: without one the other names do not matter
@@ -71,7 +76,7 @@ func (d *database) doubt(id string) {
 	if !slices.Contains(d.doubts, id) {
 		d.doubts = append(d.doubts, id)
 	}
-	d.due.Store(true)
+	d.ticks.Add(1)
 }
 
 func (d *database) settled(id string) {
@@ -103,5 +108,32 @@ func (d *database) inDoubt() []string {
 // its fingerprint may be the same.
 func (d *database) misread() {
 	d.outdated.Store(true)
-	d.due.Store(true)
+	d.announce()
+}
+
+// announce notes that the catalog may have changed, or may be seen to have.
+func (d *database) announce() { d.changes.Add(1) }
+
+// moment is how much of a database's changes and ticks there was.
+type moment struct{ changes, ticks int64 }
+
+func (d *database) now() moment { return moment{d.changes.Load(), d.ticks.Load()} }
+
+// stale reports whether a view is to be looked at again, and whether that is because of a change.
+func (d *database) stale(v *view) (is, changed bool) {
+	if v == nil {
+		return true, true
+	}
+	changed = v.changes.Load() < d.changes.Load()
+	return changed || v.ticks.Load() < d.ticks.Load(), changed
+}
+
+// good notes that a view holds what the catalog was at that moment.
+func (v *view) good(at moment) {
+	raise := func(to *atomic.Int64, n int64) {
+		for old := to.Load(); old < n && !to.CompareAndSwap(old, n); old = to.Load() {
+		}
+	}
+	raise(&v.changes, at.changes)
+	raise(&v.ticks, at.ticks)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/proxy"
 	"github.com/rowback/rowback/sqlparse"
 )
@@ -99,7 +100,7 @@ func (s *session) called(ctx context.Context, w proxy.Wire, o uint32) (function,
 	}
 	f := function{why: s.view.snap.Reach.Everything}
 	if f.why == "" {
-		f.why = string(s.view.snap.Reach.Names[strings.ToLower(text(rows[0][0]))])
+		f.why = string(s.view.snap.Reach.Names[catalog.Fold(text(rows[0][0]))])
 	}
 	if text(rows[0][4]) != "true" {
 		return f, nil

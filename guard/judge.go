@@ -132,7 +132,7 @@ func (j *Judge) Run(ctx context.Context) {
 		case <-t.C:
 		}
 		for _, d := range j.all() {
-			d.due.Store(true)
+			d.ticks.Add(1)
 		}
 		// A restore is another process: if it died, nobody tells.
 		if err := j.doubt(ctx, journal.Restore); err != nil && ctx.Err() == nil {

@@ -22,37 +22,52 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	}
 	if s.private && !s.inBlock(w) {
 		s.private = false
-		s.db.due.Store(true)
+		s.db.announce()
 	}
-	q := lookup{w: w, own: s.alone(w)}
-	first := s.db.view.Load() == nil
+	at, q := s.db.now(), lookup{w: w, own: s.alone(w)}
+	shared := s.db.view.Load()
+	_, changed := s.db.stale(shared)
 	mine := false
-	if first { // nobody can judge without one
-		if mine, err = s.awaitFirst(ctx, w); err != nil {
-			return err
-		}
-	} else {
+	switch {
+	case shared == nil: // nobody can judge without one
+		mine, err = s.awaitFirst(ctx, w)
+	case changed && q.own && !s.redefined:
+		mine, err = s.awaitTurn(ctx, w, changeWait)
+	default:
 		mine = s.db.loading.try()
 	}
-	if !mine && !s.redefined { // else what this session has changed itself may be in no view
+	if err != nil {
+		return err
+	}
+	if !mine && (shared == nil || !changed && !s.redefined) {
 		s.view = s.fallback()
 		return nil
 	}
-	if mine {
+	if mine { // else what has changed is looked for beside another one, which may have begun before that
 		defer s.db.loading.give()
-	} else { // the other one may have read it before that, and be done later
-		defer s.db.due.Store(true)
 	}
-	if v := s.db.view.Load(); first && v != nil && q.own && !s.private && !s.redefined && !s.db.outdated.Load() && !s.db.due.Load() {
-		s.view = v // another session has read it while this one waited
-		return nil
-	}
-	due, stored := s.db.due.Swap(false), false // what is due from now on stays due
-	defer func() {
-		if due && !stored {
-			s.db.due.Store(true)
+	if v := s.db.view.Load(); changed && q.own && !s.private && !s.redefined && !s.db.outdated.Load() {
+		if _, changed := s.db.stale(v); !changed {
+			s.view = v // another session has read it while this one waited
+			return nil
 		}
-	}()
+	}
+	fixed := false // what this transaction sees of the catalog is of when it began
+	if !q.own {
+		isolation, err := one(ctx, q, "SELECT pg_catalog.current_setting('transaction_isolation')")
+		if errors.Is(err, errServer) {
+			s.view = s.fallback()
+			return s.fault(w, err)
+		} else if err != nil {
+			return err
+		}
+		if fixed = fixes(isolation); fixed && !s.redefined {
+			if s.view = s.fallback(); changed {
+				s.view = newView(&catalog.Snapshot{Database: s.db.name, Version: s.view.snap.Version, Reach: catalog.Reach{Everything: "the catalog has changed since the transaction began"}})
+			}
+			return nil
+		}
+	}
 	if q.own {
 		q.first = loadSettings
 		s.db.server.ask(ctx, q)
@@ -87,8 +102,12 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		s.private = true // it may show what this transaction alone has changed
 		return nil
 	}
-	s.db.view.Store(view)
-	stored = true
+	if !fixed {
+		view.good(at)
+	}
+	if shared := s.db.view.Load(); shared == nil || shared.changes.Load() <= view.changes.Load() { // none that was begun later
+		s.db.view.Store(view)
+	}
 	return nil
 }
 
@@ -97,10 +116,16 @@ func (v *view) reachesMore(old *view) bool {
 	if v == old {
 		return false
 	}
-	for name := range v.snap.Reach.Names {
-		if _, ok := old.snap.Reach.Names[name]; !ok {
-			return true
+	more := func(now, before map[string]catalog.Why) bool {
+		for name := range now {
+			if _, ok := before[name]; !ok {
+				return true
+			}
 		}
+		return false
+	}
+	if more(v.snap.Reach.Names, old.snap.Reach.Names) || more(v.snap.Reach.Reads, old.snap.Reach.Reads) {
+		return true
 	}
 	return v.snap.Reach.Everything != old.snap.Reach.Everything
 }

@@ -85,8 +85,10 @@ func (s *walsender) statements(w proxy.Wire, sql string) []sqlparse.Statement {
 
 // look reads the catalog, unless it is known.
 func (s *walsender) look(ctx context.Context, w proxy.Wire) (*view, error) {
-	if v := s.db.view.Load(); v != nil && !s.defines && !s.db.due.Load() && !s.db.outdated.Load() {
-		return v, nil
+	if v := s.db.view.Load(); v != nil && !s.defines && !s.db.outdated.Load() {
+		if stale, _ := s.db.stale(v); !stale {
+			return v, nil
+		}
 	}
 	snap, err := catalog.Load(ctx, simple{w})
 	switch {

@@ -46,7 +46,7 @@ func (s *session) newer(ctx context.Context, w proxy.Wire, o uint32) (*catalog.T
 	}
 	s.view, s.private, s.readIn = newView(snap), true, s.exchange // it may show what this transaction alone has changed
 	s.epoch++
-	s.db.due.Store(true)
+	s.db.announce()
 	return s.view.snap.Tables[o], nil
 }
 

@@ -54,6 +54,9 @@ type session struct {
 	epoch     int  // counts what may change how names resolve
 	readIn    int  // the exchange in which a private view was read, for a statement in it
 	redefined bool // the catalog was changed since it was looked at
+	// moreReach: what was opened, bound or deferred before in the open transaction may delete now.
+	moreReach bool
+	announces bool // … by this session, and others may not see that yet
 	// renamed: names were changed, in that exchange, in a transaction whose end
 	// may take that back; see renamesEnd.
 	renamed   bool
@@ -104,7 +107,7 @@ func (s *session) Wants(typ byte, body []byte) bool {
 	if s.asleep {
 		return true
 	}
-	return s.concerns(typ, body) || held
+	return s.concerns(typ, body) || held || s.moreReach
 }
 
 // concerns is Wants, while something is judged.
@@ -176,8 +179,12 @@ func (s *session) stale() bool {
 	if s.private {
 		return s.redefined || s.readIn != s.exchange
 	}
-	s.view = s.db.view.Load()
-	return s.view == nil || s.db.due.Load()
+	old := s.view
+	if s.view = s.db.view.Load(); old != nil && s.view != nil && s.view.reachesMore(old) {
+		s.moreReach = true
+	}
+	stale, _ := s.db.stale(s.view)
+	return stale || s.redefined
 }
 
 // staleFor is stale, for a query text. In the middle of a transaction a look at the
@@ -214,6 +221,13 @@ func (s *session) analyse(ctx context.Context, w proxy.Wire, text []byte) (*anal
 // Message implements proxy.Session.
 func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []byte) error {
 	err := s.message(ctx, w, typ, body)
+	if s.announces && err == nil {
+		s.announces = false
+		s.db.announce()
+		if typ != 'Q' || w.TxStatus() != 'I' { // else it has committed by now
+			w.OnIdle(s.db.announce)
+		}
+	}
 	if errors.Is(err, proxy.ErrCopyIn) && typ == 'S' {
 		s.clean = false // the server ignores it
 	}
@@ -231,6 +245,13 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	if typ == 'H' {
 		w.Forward()
 		return nil
+	}
+	if s.moreReach {
+		if failed, err := w.Quiesce(ctx); err != nil {
+			return err
+		} else if s.moreReach = false; !failed && !s.aborted(w) && !s.alone(w) {
+			s.open(w).cursor = true
+		}
 	}
 	if s.asleep {
 		if awake, err := s.wake(ctx, w); err != nil || !awake {
@@ -357,7 +378,7 @@ func (s *session) changed(st judged) {
 	s.defines(st)
 	if st.DDL {
 		s.redefined = true
-		s.db.due.Store(true)
+		s.announces = true
 		s.epoch++
 	}
 	if st.ChangesNames {

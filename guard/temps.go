@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/sqlparse"
@@ -19,7 +20,7 @@ type temps struct {
 // defines notes that the session has made something that names what may delete, and so
 // may be a temporary relation of that kind, or that it changed one.
 func (s *session) defines(st judged) {
-	if !st.DDL || st.route != routeCount && s.temps == nil {
+	if !st.DDL || st.route != routeCount && s.temps == nil && !strings.Contains(strings.ToLower(st.Text), "delete") { // a rule's
 		return
 	}
 	if s.temps == nil {

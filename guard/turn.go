@@ -42,6 +42,19 @@ func (t turn) give() { <-t }
 // turnEvery is how often who waits for its turn looks whether the client still wants it.
 const turnEvery = 100 * time.Millisecond
 
+// changeWait is how long a session waits for another one that looks at what has changed.
+const changeWait = time.Second
+
+// awaitTurn waits for the session's turn, but no longer than d.
+func (s *session) awaitTurn(ctx context.Context, w proxy.Wire, d time.Duration) (mine bool, err error) {
+	late, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	if mine, err = s.awaitFirst(late, w); late.Err() != nil && ctx.Err() == nil && !mine {
+		return false, nil
+	}
+	return mine, err
+}
+
 // awaitFirst waits until it is this session's turn to load the catalog, which
 // nobody has yet, and which another session may be kept from for long. Without
 // turn, and with no error, the proxy is about to end: what cannot wait any more is

@@ -90,6 +90,9 @@ type Wire interface {
 	// errors: the client or the server has gone, ErrCanceled (a cancel request,
 	// which then does not reach the server), ErrDraining, the end of ctx.
 	Pause(ctx context.Context, every time.Duration, done func(context.Context) bool) error
+	// OnIdle has f called once, when the server next says that it is outside of any
+	// transaction block, before the client is told. f must not wait.
+	OnIdle(f func())
 	// Parameter returns the latest ParameterStatus value.
 	Parameter(name string) string
 }

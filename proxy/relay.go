@@ -54,6 +54,7 @@ type relay struct {
 	params parameters
 	keys   [][]byte // cancel keys that the server gave this session
 	ready  bool     // the first ReadyForQuery has gone to the client
+	onIdle func()   // see Wire.OnIdle; nil: nothing
 	// relaying: the server-reading goroutine is writing to the client.
 	relaying bool
 	// held: a Session takes the server's messages. Then only the

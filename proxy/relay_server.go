@@ -164,6 +164,9 @@ func (r *relay) notice(typ byte, body []byte) {
 		r.info.CancelKey = keyDigest(key)
 	case typ == 'Z' && !r.ready:
 		r.setReadyLocked()
+	case typ == 'Z' && status == 'I' && r.onIdle != nil:
+		r.onIdle()
+		r.onIdle = nil
 	}
 }
 

@@ -136,6 +136,12 @@ func (w *wire) Ignored() bool {
 	return w.r.pend.ignored
 }
 
+func (w *wire) OnIdle(f func()) {
+	w.r.mu.Lock()
+	defer w.r.mu.Unlock()
+	w.r.onIdle = f
+}
+
 func (w *wire) Mute(on bool) { w.muted = on }
 
 func (w *wire) Parameter(name string) string {

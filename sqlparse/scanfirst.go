@@ -90,7 +90,7 @@ func beginsStatement(text []byte) bool {
 	switch string(firstWord(text[i:], &buf)) {
 	case "abort", "begin", "start", "commit", "end", "rollback", "savepoint", "release", "prepare",
 		"truncate", "drop", "execute", "call", "do", "explain", "copy",
-		"alter", "create", "import", "set", "reset", "discard", "reassign", "security":
+		"alter", "create", "import", "set", "reset", "discard", "reassign", "security", "grant", "revoke", "comment", "refresh":
 		return true
 	}
 	return false
