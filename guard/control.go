@@ -96,6 +96,7 @@ func (s *session) afterControl(ctx context.Context, st judged, tag string, e *jo
 	case sqlparse.CommitPrepared, sqlparse.RollbackPrepared:
 		if !failed {
 			s.db.ticks.Add(1) // its entry can be settled now
+			s.db.announce()   // it may have changed the catalog
 		}
 	}
 	return nil

@@ -86,3 +86,22 @@ func TestOnDifferent(t *testing.T) {
 		t.Errorf("%v", reasons(report))
 	}
 }
+
+// The table was renamed since, and another one has its name: it is said where the rows go,
+// and they go where the configuration sends them.
+func TestMapping_AnotherTableHasTheName(t *testing.T) {
+	for name, config := range map[string]*Config{"without a word": nil, "configured": {Tables: []TableConfig{{Name: "o_old", From: "o"}}}} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, "CREATE TABLE o (id int PRIMARY KEY, v text); INSERT INTO o SELECT i, 'old' FROM generate_series(1, 3) i").backup()
+			id := l.incident("DELETE FROM o WHERE id < 3")
+			l.exec("ALTER TABLE o RENAME TO o_old; CREATE TABLE o (id int PRIMARY KEY, v text)")
+			o := l.options(id)
+			o.Config = config
+			r := l.restore(o)
+			warned := strings.Contains(strings.Join(r.Warnings, "\n"), "the table that is called public.o_old now")
+			if warned != (config == nil) || r.Restored != 2 {
+				t.Errorf("%d rows restored, warnings %q", r.Restored, r.Warnings)
+			}
+		})
+	}
+}

@@ -109,6 +109,7 @@ func (r *restore) addRequested(ctx context.Context, i int, st *journal.Table) er
 	if err != nil {
 		return err
 	}
+	r.suspect(st, live)
 	var key []string
 	for _, c := range st.Key {
 		key = append(key, c.Name)
@@ -263,4 +264,20 @@ func (r *restore) fitBackup(ctx context.Context, t *table) (problems, warnings [
 		problems = append(problems, "without a key its rows cannot be found in the recovery database")
 	}
 	return problems, warnings, nil
+}
+
+// suspect warns where the table that the rows were deleted from seems to be there under
+// another name: what has its name now is another one.
+func (r *restore) suspect(st *journal.Table, live *catalog.Table) {
+	was := r.production.catalog.Tables[st.OID]
+	if st.OID == 0 || was == nil || was.Root() == live.Root() || was.Kind != 'r' && was.Kind != 'p' || len(st.Key) == 0 {
+		return
+	}
+	for _, c := range st.Key { // else it is any table that has got the number since, as after a dump and reload
+		if was.Column(c.Name) == nil {
+			return
+		}
+	}
+	r.warn(fmt.Sprintf("the rows were deleted from the table that is called %s now, and go into another one, %s; if they belong into that one, say so in the configuration: restore: {tables: {%s: {from: %s}}}",
+		display(was.Root()), display(live.Root()), display(was.Root()), sourceName(st)))
 }
