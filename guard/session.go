@@ -378,7 +378,7 @@ func (s *session) changed(st judged) {
 	s.defines(st)
 	if st.DDL {
 		s.redefined = true
-		s.announces = true
+		s.announces = s.announces || !st.Temporary
 		s.epoch++
 	}
 	if st.ChangesNames {

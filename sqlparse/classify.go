@@ -63,7 +63,7 @@ func classify(node *pg.Node) Statement {
 		all := n.DiscardStmt.Target == pg.DiscardMode_DISCARD_ALL
 		s.ChangesNames = all || n.DiscardStmt.Target == pg.DiscardMode_DISCARD_TEMP
 	case *pg.Node_CreateFunctionStmt, *pg.Node_RuleStmt, *pg.Node_ViewStmt:
-		return Statement{DDL: true, ChangesNames: true} // bodies run later
+		return Statement{DDL: true, ChangesNames: true, Temporary: makesTemporary(node)} // bodies run later
 	case *pg.Node_DeallocateStmt, *pg.Node_FetchStmt, *pg.Node_ClosePortalStmt, *pg.Node_VariableShowStmt,
 		*pg.Node_ListenStmt, *pg.Node_NotifyStmt, *pg.Node_UnlistenStmt, *pg.Node_LockStmt,
 		*pg.Node_CheckPointStmt, *pg.Node_VacuumStmt, *pg.Node_ClusterStmt, *pg.Node_ReindexStmt,
@@ -77,6 +77,7 @@ func classify(node *pg.Node) Statement {
 	default:
 		s.DDL = true // any CREATE, ALTER, DROP, IMPORT; and what this list does not know
 	}
+	s.Temporary = makesTemporary(node)
 	walkBelow(node, &s)
 	s.ChangesNames = s.ChangesNames || s.DDL
 	return s
@@ -258,6 +259,22 @@ func selectsInto(n *pg.SelectStmt) bool {
 		}
 	}
 	return false
+}
+
+// makesTemporary: CREATE TEMP TABLE, with AS too, or VIEW, or SELECT INTO TEMP.
+func makesTemporary(node *pg.Node) bool {
+	var r *pg.RangeVar
+	switch n := node.Node.(type) {
+	case *pg.Node_CreateStmt:
+		r = n.CreateStmt.Relation
+	case *pg.Node_CreateTableAsStmt:
+		r = n.CreateTableAsStmt.GetInto().GetRel()
+	case *pg.Node_SelectStmt:
+		r = n.SelectStmt.GetIntoClause().GetRel()
+	case *pg.Node_ViewStmt:
+		r = n.ViewStmt.View
+	}
+	return r.GetRelpersistence() == "t" || r.GetSchemaname() == "pg_temp"
 }
 
 // namesSetting reports whether a setting decides how names resolve: the path

@@ -82,6 +82,7 @@ type Statement struct {
 	CopyIn    bool // COPY … FROM STDIN
 	Cursor    bool // DECLARE CURSOR: its query runs at FETCH, or at COMMIT if WITH HOLD
 	DDL       bool // may change the catalog
+	Temporary bool // DDL that makes what no other session sees
 	Events    bool // may fire event triggers, as DDL does: COMMENT, GRANT and the like
 	Params    bool // has $1 or the like
 	// Streams: a SELECT whose rows are sent while it runs. Others that return
