@@ -151,8 +151,12 @@ func (v *view) route(st sqlparse.Statement) (route, string) {
 	switch {
 	case why == "":
 		return routePlain, ""
+	case st.Cursor && v.unsure(why):
+		return routeCount, why
 	case st.Cursor: // what it runs happens at FETCH, or at COMMIT: too late to count here
 		return routeRefuse, "a cursor over something that may delete (" + why + ")"
+	case st.OutsideTransaction && v.unsure(why):
+		return routePlain, ""
 	case st.OutsideTransaction:
 		return routeRefuse, why
 	}
@@ -200,7 +204,7 @@ func (v *view) unseen(st sqlparse.Statement) string {
 // mayDelete says why a statement without a removal in its text may delete all
 // the same, "" if it may not.
 func (v *view) mayDelete(st sqlparse.Statement) string {
-	if v.snap.Reach.Everything != "" {
+	if v.snap.Reach.Everything != "" && !v.uncertain {
 		if sqlparse.Inert([]byte(st.Text)) {
 			return ""
 		}
@@ -217,6 +221,9 @@ func (v *view) mayDelete(st sqlparse.Statement) string {
 		if why := names[name]; why != "" {
 			return string(why)
 		}
+	}
+	if v.uncertain && !sqlparse.Inert([]byte(st.Text)) && !sqlparse.Lonely([]byte(st.Text)) {
+		return v.snap.Reach.Everything
 	}
 	return ""
 }

@@ -107,3 +107,59 @@ func TestAnnounce_WhileOthersLook(t *testing.T) {
 		t.Errorf("%d rows are left of 20", left)
 	}
 }
+
+// Somebody has locked what a look at the catalog needs, and the catalog has changed: others
+// do not wait for the lock. All that they run is counted, and keys are recorded.
+func TestAnnounce_NobodyWaitsForALook(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Block, 10), purges, "CREATE TABLE plain (id int PRIMARY KEY); INSERT INTO plain SELECT generate_series(1, 100)")
+	ctx := context.Background()
+	maker := e.connect(pgx.QueryExecModeSimpleProtocol)
+	others := make([]*pgx.Conn, 4)
+	for i := range others {
+		others[i] = e.connect(pgx.QueryExecModeSimpleProtocol)
+		mustExec(t, others[i], "DELETE FROM plain WHERE id < 0")
+	}
+	mustExec(t, others[3], "BEGIN ISOLATION LEVEL REPEATABLE READ")
+	mustExec(t, others[3], "SELECT 1")
+	mustExec(t, maker, "CREATE FUNCTION g() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$")
+	_, lock := e.blockReading("pg_trigger")
+	var wg sync.WaitGroup
+	for i, c := range others {
+		wg.Go(func() {
+			for range 2 {
+				if _, err := c.Exec(ctx, "SELECT 1"); err != nil {
+					t.Error(err)
+				}
+			}
+			if i == 0 {
+				return // what stands outside of a transaction block stays there
+			}
+			if _, err := c.Exec(ctx, fmt.Sprintf("DELETE FROM plain WHERE id = %d", i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	mustExec(t, others[0], "VACUUM plain")
+	for i, c := range others {
+		if i == 3 {
+			mustExec(t, c, "DECLARE c CURSOR FOR SELECT 1")
+			mustExec(t, c, "COMMIT")
+		}
+		if _, err := c.Exec(ctx, "SELECT g()"); sqlstate(err) != "RB001" {
+			t.Errorf("session %d: %v", i, err)
+		}
+	}
+	if err := lock.Close(ctx); err != nil { // only now
+		t.Fatal(err)
+	}
+	es := e.entries(journal.Filter{Outcome: journal.Committed})
+	for _, x := range es {
+		if x.Rows != 1 || !x.Tables[0].KeysCaptured {
+			t.Errorf("%+v", x.Tables)
+		}
+	}
+	if len(es) != 3 || len(e.victims()) != 20 {
+		t.Errorf("%d entries, want 3; %d rows are left of 20", len(es), len(e.victims()))
+	}
+}

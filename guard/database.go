@@ -27,6 +27,8 @@ type database struct {
 	loading turn
 	// server is what the database's server is known by.
 	server serverID
+	// stuck is until when nobody waits for a look at the catalog, Unix time in ns: one takes long.
+	stuck atomic.Int64
 	// recounted is when the last statement was recounted, Unix time in ns.
 	recounted atomic.Int64
 	// collected belongs to Judge.Run.
@@ -50,7 +52,31 @@ type view struct {
 	foreign map[string]bool
 	cache   cache
 	secret  secret
+
+	// uncertain: the catalog has changed since, and nobody could look at it yet. All is
+	// counted, beside what the view says. doubted is a view's own such, made when needed.
+	uncertain bool
+	doubted   atomic.Pointer[view]
 }
+
+// doubt is the view where it is not sure any more.
+func (v *view) doubt() *view {
+	if v.uncertain || v.snap.Reach.Everything != "" {
+		return v
+	}
+	if d := v.doubted.Load(); d != nil {
+		return d
+	}
+	snap := *v.snap
+	snap.Reach.Everything = "the catalog has changed, and could not be looked at yet"
+	d := newView(&snap)
+	d.uncertain = true
+	v.doubted.Store(d)
+	return d
+}
+
+// unsure reports whether all that speaks for a statement's deleting something is that.
+func (v *view) unsure(why string) bool { return v.uncertain && why == v.snap.Reach.Everything }
 
 func newView(snap *catalog.Snapshot) *view {
 	first := maps.Clone(snap.Reach.Reads)

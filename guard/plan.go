@@ -129,8 +129,8 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	if target.HoldsForeign() {
 		p.foreign = target.OID
 	}
-	if st.why != "" { // what it calls may run while it is planned: before it is captured
-		p.all, p.count = true, st.why
+	if p.all = p.all || st.why != ""; st.why != "" && !s.view.unsure(st.why) { // what it calls may run while it is planned: before it is captured
+		p.count = st.why
 		return p, nil
 	}
 	reached := target.Reached(st.Only)

@@ -27,20 +27,25 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	at, q := s.db.now(), lookup{w: w, own: s.alone(w)}
 	shared := s.db.view.Load()
 	_, changed := s.db.stale(shared)
-	mine := false
-	switch {
+	mine, now := false, s.j.o.Now().UnixNano()
+	switch stuck := s.db.stuck.Load() > now; {
 	case shared == nil: // nobody can judge without one
 		mine, err = s.awaitFirst(ctx, w)
+	case changed && stuck && !s.redefined:
 	case changed && q.own && !s.redefined:
-		mine, err = s.awaitTurn(ctx, w, changeWait)
+		if mine, err = s.awaitTurn(ctx, w, changeWait); !mine && err == nil {
+			s.db.stuck.Store(now + int64(2*changeWait))
+		}
 	default:
 		mine = s.db.loading.try()
 	}
 	if err != nil {
 		return err
 	}
-	if !mine && (shared == nil || !changed && !s.redefined) {
-		s.view = s.fallback()
+	if !mine && (shared == nil || !s.redefined) {
+		if s.view = s.fallback(); changed && shared != nil {
+			s.view = s.view.doubt()
+		}
 		return nil
 	}
 	if mine { // else what has changed is looked for beside another one, which may have begun before that
@@ -63,22 +68,30 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		}
 		if fixed = fixes(isolation); fixed && !s.redefined {
 			if s.view = s.fallback(); changed {
-				s.view = newView(&catalog.Snapshot{Database: s.db.name, Version: s.view.snap.Version, Reach: catalog.Reach{Everything: "the catalog has changed since the transaction began"}})
+				s.view = s.view.doubt()
 			}
 			return nil
 		}
 	}
 	if q.own {
-		q.first = loadSettings
+		if q.first = loadSettings; shared != nil {
+			q.first = lookSettings
+		}
 		s.db.server.ask(ctx, q)
 		s.j.settle(ctx, s.db, lookup{w: w, own: true, first: probeSettings})
 	}
+	redefined := s.redefined
 	s.redefined = false
 	view, err := s.load(ctx, q)
 	if err == nil {
 		err = s.lookAtTemps(ctx, q, view)
 	}
-	switch {
+	switch e := (*serverError)(nil); {
+	case q.own && shared != nil && errors.As(err, &e) && e.code == "55P03": // what somebody has locked, for how long nobody knows
+		s.db.stuck.Store(s.j.o.Now().UnixNano() + int64(2*changeWait))
+		s.redefined = redefined
+		s.view = shared.doubt()
+		return nil
 	case q.own && isClients(err): // the client has cancelled what it sent, or the server shuts down
 		s.view = s.fallback()
 		if err := doom(ctx, w, "the catalog cannot be read"); err != nil {
@@ -127,11 +140,14 @@ func (v *view) reachesMore(old *view) bool {
 	if more(v.snap.Reach.Names, old.snap.Reach.Names) || more(v.snap.Reach.Reads, old.snap.Reach.Reads) {
 		return true
 	}
-	return v.snap.Reach.Everything != old.snap.Reach.Everything
+	return v.snap.Reach.Everything != "" && v.snap.Reach.Everything != old.snap.Reach.Everything
 }
 
 // loadSettings: the session's own limits are for its own statements.
 const loadSettings = "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '0', true)"
+
+// lookSettings are for a look where there is a view already.
+const lookSettings = "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '1s', true)"
 
 // load returns the view in force if the catalog has not changed since, else a new one.
 func (s *session) load(ctx context.Context, q lookup) (_ *view, err error) {

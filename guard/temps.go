@@ -20,7 +20,11 @@ type temps struct {
 // defines notes that the session has made something that names what may delete, and so
 // may be a temporary relation of that kind, or that it changed one.
 func (s *session) defines(st judged) {
-	if !st.DDL || st.route != routeCount && s.temps == nil && !strings.Contains(strings.ToLower(st.Text), "delete") { // a rule's
+	rule := func() bool { // whose action is in it
+		text := strings.ToLower(st.Text)
+		return strings.Contains(text, "rule") && strings.Contains(text, "delete")
+	}
+	if !st.DDL || st.Verb == sqlparse.Drop || st.Verb == sqlparse.Truncate || s.temps == nil && st.route != routeCount && !rule() {
 		return
 	}
 	if s.temps == nil {
@@ -32,6 +36,16 @@ func (s *session) defines(st judged) {
 // lookAtTemps reads the catalog as this session has it, if that is due.
 func (s *session) lookAtTemps(ctx context.Context, q lookup, view *view) error {
 	if s.temps == nil || !s.temps.due {
+		return nil
+	}
+	is, err := one(ctx, q, "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND (c.relkind OPERATOR(pg_catalog.=) 'v'"+
+		" OR c.relhastriggers OR c.relhasrules OR c.relchecks OPERATOR(pg_catalog.>) 0::pg_catalog.int2 OR EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid)"+
+		" OR EXISTS (SELECT FROM pg_catalog.pg_attrdef d WHERE d.adrelid OPERATOR(pg_catalog.=) c.oid) OR EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid AND i.indexprs IS NOT NULL)))::pg_catalog.text")
+	if err != nil {
+		return err
+	}
+	if is != "true" { // none of them could
+		s.temps = nil
 		return nil
 	}
 	snap, err := catalog.Load(ctx, q)

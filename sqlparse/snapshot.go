@@ -47,3 +47,23 @@ func Inert(text []byte) bool {
 	}
 	return false
 }
+
+// Lonely reports whether a text may be of the statements that PostgreSQL runs in a transaction
+// of their own only, by its words: VACUUM, CREATE INDEX CONCURRENTLY, CREATE DATABASE and the like.
+func Lonely(text []byte) bool {
+	var buf [12]byte
+	text = text[start(text):]
+	first := string(firstWord(text, &buf))
+	switch first {
+	case "vacuum", "reindex", "cluster":
+		return true
+	case "create", "drop", "alter", "refresh":
+		low := bytes.ToLower(text[:min(len(text), 4096)])
+		for _, w := range []string{"concurrently", "database", "tablespace", "system", "subscription"} {
+			if bytes.Contains(low, []byte(w)) {
+				return first != "drop" || w == "concurrently"
+			}
+		}
+	}
+	return false
+}
