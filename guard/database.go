@@ -140,6 +140,15 @@ func (d *database) misread() {
 // announce notes that the catalog may have changed, or may be seen to have.
 func (d *database) announce() { d.changes.Add(1) }
 
+// stick notes at a time, Unix in ns, that looks take long.
+func (d *database) stick(now int64) { d.stuck.Store(now + int64(2*changeWait)) }
+
+// isStuck: a time further off than stick sets was set by a clock that has been put back since.
+func (d *database) isStuck(now int64) bool {
+	left := d.stuck.Load() - now
+	return left > 0 && left <= int64(2*changeWait)
+}
+
 // moment is how much of a database's changes and ticks there was.
 type moment struct{ changes, ticks int64 }
 

@@ -28,13 +28,13 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	shared := s.db.view.Load()
 	_, changed := s.db.stale(shared)
 	mine, now := false, s.j.o.Now().UnixNano()
-	switch stuck := s.db.stuck.Load() > now; {
+	switch stuck := s.db.isStuck(now); {
 	case shared == nil: // nobody can judge without one
 		mine, err = s.awaitFirst(ctx, w)
 	case changed && stuck && !s.redefined:
 	case changed && q.own && !s.redefined:
 		if mine, err = s.awaitTurn(ctx, w, changeWait); !mine && err == nil {
-			s.db.stuck.Store(now + int64(2*changeWait))
+			s.db.stick(now)
 		}
 	default:
 		mine = s.db.loading.try()
@@ -88,7 +88,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	}
 	switch e := (*serverError)(nil); {
 	case q.own && shared != nil && errors.As(err, &e) && e.code == "55P03": // what somebody has locked, for how long nobody knows
-		s.db.stuck.Store(s.j.o.Now().UnixNano() + int64(2*changeWait))
+		s.db.stick(s.j.o.Now().UnixNano())
 		s.redefined = redefined
 		s.view = shared.doubt()
 		return nil

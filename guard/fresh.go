@@ -1,0 +1,66 @@
+package guard
+
+import (
+	"github.com/rowback/rowback/proxy"
+	"github.com/rowback/rowback/sqlparse"
+)
+
+// What the session knows of the catalog and of names, and when that is to be looked at again.
+
+// firstLook reports whether the catalog is still to be read at all, and here that is not
+// yet amid what is the client's.
+func (s *session) firstLook() bool { return s.wasClean && s.view == nil && s.stale() && s.view == nil }
+
+// stale reports whether the catalog is to be looked at first.
+func (s *session) stale() bool {
+	if s.private {
+		return s.redefined || s.readIn != s.exchange
+	}
+	old := s.view
+	if s.view = s.db.view.Load(); old != nil && s.view != nil && s.view.reachesMore(old) {
+		s.moreReach = true
+	}
+	stale, _ := s.db.stale(s.view)
+	return stale || s.redefined
+}
+
+// staleFor is stale, for a query text. In the middle of a transaction a look at the
+// catalog takes a snapshot, before which SET TRANSACTION and LOCK have to come.
+func (s *session) staleFor(text []byte) bool {
+	return s.stale() && (s.view == nil || !sqlparse.Snapshotless(text))
+}
+
+// changed notes what a statement that succeeded may have changed for later ones.
+func (s *session) changed(st judged) {
+	s.defines(st)
+	if st.DDL {
+		s.redefined = true
+		s.announces = s.announces || !st.Temporary
+		s.epoch++
+	}
+	if st.ChangesNames {
+		s.epoch++
+	}
+	if st.Prepares || st.route == routeCount { // a function may have
+		s.prepared.text = true
+	}
+	if st.DDL || st.ChangesNames {
+		s.renamed, s.renamedIn = true, s.exchange
+	}
+}
+
+// renamesEnd: a transaction may end here, and with it what it changed of names.
+func (s *session) renamesEnd() {
+	if s.renamed {
+		s.epoch++
+	}
+}
+
+// renamesStay is renamesEnd for the transactions that ended without a statement
+// that says so. Only after Quiesce.
+func (s *session) renamesStay(w proxy.Wire) {
+	if s.renamed && s.exchange > s.renamedIn && w.TxStatus() == 'I' {
+		s.epoch++
+		s.renamed = false
+	}
+}
