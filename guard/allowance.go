@@ -14,7 +14,7 @@ import (
 // comment's, where the rule honours it, or an allowance's, of which it takes
 // them. nil: nobody's.
 func (r *run) allowance(ctx context.Context, v verdict, removed []journal.Table) (*journal.Allowed, error) {
-	s, need := r.s, r.unpardoned(v.rule)
+	s, need := r.s, underRule(r.s.rules.sheet, v.rule, removed)
 	if reason, ok := commented(v.rule, r.st.Text, need); ok {
 		return &journal.Allowed{By: s.info.User, How: "comment", Reason: reason}, nil
 	}
@@ -57,7 +57,7 @@ func commented(rule *policy.Rule, sql string, need int64) (reason string, ok boo
 
 // mayBeAllowed reports whether some leave covers what a probe has found so far.
 func (r *run) mayBeAllowed(ctx context.Context, v verdict, removed []journal.Table) bool {
-	s, need := r.s, r.unpardoned(v.rule)
+	s, need := r.s, underRule(r.s.rules.sheet, v.rule, removed)
 	if _, ok := commented(v.rule, r.st.Text, need); ok {
 		return true
 	}

@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -129,5 +130,25 @@ func TestAllowance_InAComment(t *testing.T) {
 			t.Fatal(err)
 		}
 		hint("/* rowback:allow=20 */ DELETE FROM plain WHERE id <= 40", ". The rule takes no allowance from a comment.")
+	})
+}
+
+// An allowance's rows go over the limit; what goes within it is no way to get more of them.
+func TestAllowance_LetsNoMoreThanItsRowsOverTheLimit(t *testing.T) {
+	eachForm(t, blockPolicy(), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		id := e.grant(journal.Allowance{Rows: 20, Once: true})
+		passes(t, c, "BEGIN")
+		for i := 1; i <= 30; i++ { // 10 within the limit, 20 by the allowance
+			passes(t, c, fmt.Sprintf("DELETE FROM plain WHERE id = %d", i))
+		}
+		refused(t, c, "DELETE FROM plain WHERE id = 31", "31 rows")
+		passes(t, c, "ROLLBACK")
+		passes(t, c, "BEGIN")
+		passes(t, c, "DELETE FROM plain WHERE id <= 9")
+		passes(t, c, "DELETE FROM plain WHERE id <= 11")
+		passes(t, c, "DELETE FROM plain WHERE id = 12")
+		passes(t, c, "DELETE FROM plain WHERE id <= 24")
+		passes(t, c, "COMMIT")
+		e.wantUsed(id, 14, 1)
 	})
 }

@@ -24,7 +24,7 @@ func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
 	e.Server.SystemID = s.db.server.get()
 	e.Statements, e.Tables, e.Rows = tx.removals.statements, tx.removals.tables, tx.removals.rows
 	e.Alert, e.Rule, e.Allowed = tx.removals.over, tx.removals.rule, tx.removals.allowed
-	s.j.windows.named(tx, e.ID)
+	s.j.windows.name(tx, e.ID)
 	s.j.appending.Add(1)
 	err := s.j.o.Journal.Append(ctx, e, tx.keys)
 	s.j.appending.Add(-1)

@@ -91,7 +91,9 @@ func (s *session) afterControl(ctx context.Context, st judged, tag string, e *jo
 		}
 	case sqlparse.RollbackTo:
 		if s.tx != nil && !failed {
-			return s.tx.rollbackTo(st.Savepoint)
+			err := s.tx.rollbackTo(st.Savepoint)
+			s.recountWindows()
+			return err
 		}
 	case sqlparse.CommitPrepared, sqlparse.RollbackPrepared:
 		if !failed {

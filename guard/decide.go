@@ -54,11 +54,25 @@ func (r *run) decide(ctx context.Context, v verdict, removed []journal.Table) er
 		return r.hold(ctx, v, removed)
 	case policy.Alert:
 		rm := &r.s.tx.removals
-		rm.over, rm.rule = r.verb()+" "+v.what, v.rule.Name
+		rm.over, rm.rule = r.overall(v), v.rule.Name
 		r.answer(v, nil, removed)
 		return nil
 	}
 	return r.refuse(ctx, v, removed)
+}
+
+// overall is what people are told of a verdict that alerts, and of what was said
+// of the statement's kind before.
+func (r *run) overall(v verdict) string {
+	kind := r.kind
+	switch {
+	case v.limit == notRows:
+		r.kind = r.verb() + " " + v.what
+		return r.kind
+	case kind != "":
+		return kind + ", and " + v.what
+	}
+	return r.verb() + " " + v.what
 }
 
 func (r *run) refuse(ctx context.Context, v verdict, removed []journal.Table) error {
@@ -68,18 +82,26 @@ func (r *run) refuse(ctx context.Context, v verdict, removed []journal.Table) er
 // answer says why a rule does not stop a statement that it would.
 type answer struct {
 	leave *journal.Allowed // whose leave it has; nil: the rule merely alerts
-	rows  int64            // for how many rows that was given; policy.Unlimited: for whatever it removes
+	rows  int64            // of the statement, for which that was given; policy.Unlimited: for whatever it removes
 	drawn int64            // how many rows it takes of an allowance, until pardon notes them
 }
 
-// answer notes an answer to a verdict on rows that were removed, or are about to be.
+// answer notes an answer to a verdict on rows that were removed, or are about to
+// be. One to a verdict on the statement's kind is for no number of rows.
 func (r *run) answer(v verdict, leave *journal.Allowed, removed []journal.Table) {
+	if v.limit == notRows {
+		if r.permitted == nil {
+			r.permitted = map[string]*journal.Allowed{}
+		}
+		r.permitted[v.rule.Name] = leave
+		return
+	}
 	a := answer{leave: leave, rows: policy.Unlimited}
-	if leave != nil && v.limit != notRows && !v.atLeast {
+	if leave != nil && !v.atLeast {
 		a.rows = underRule(r.s.rules.sheet, v.rule, removed)
 	}
 	if leave != nil && leave.How == "allowance" {
-		a.drawn = r.unpardoned(v.rule)
+		a.drawn = underRule(r.s.rules.sheet, v.rule, removed)
 	}
 	if r.answered == nil {
 		r.answered = map[string]answer{}
@@ -115,11 +137,16 @@ func (r *run) drawn(id, but string) int64 {
 	return n
 }
 
-// pardon notes, once the exact numbers are known, what went through by
-// somebody's leave: it does not count against the transaction, nor in a window.
+// pardon notes, once the exact numbers are known, what of the statement went
+// through by somebody's leave: it does not count against the transaction, nor in a
+// window. What the transaction removed before does: else each allowance of a row
+// would open the limits anew.
 func (r *run) pardon(removed []journal.Table) {
 	rm := &r.s.tx.removals
 	for _, sh := range shares(r.s.rules.sheet, removed, rm.tables) {
+		if by := r.permitted[sh.rule.Name]; by != nil {
+			rm.allow(*by, 0)
+		}
 		leave := r.answered[sh.rule.Name].leave
 		if leave == nil {
 			continue
@@ -127,10 +154,7 @@ func (r *run) pardon(removed []journal.Table) {
 		if rm.pardoned == nil {
 			rm.pardoned = map[pardonKey]int64{}
 		}
-		for _, t := range sh.tx {
-			delete(rm.pardoned, pardonKey{sh.rule.Name, t.Schema, t.Name})
-		}
-		for _, t := range sh.tx {
+		for _, t := range sh.statement {
 			rm.pardoned[pardonKey{sh.rule.Name, t.Schema, t.Name}] += counted(sh.rule, []journal.Table{t})
 		}
 		r.s.j.windows.reserve(r.s.j.o.Now(), r.s.tx, sh.rule, r.s.rules.subject, sh.tx, rm)

@@ -56,7 +56,7 @@ func (r *run) aim(ctx context.Context) error {
 }
 
 func (r *run) permitIn(ctx context.Context, rule *policy.Rule, verb policy.Verb, t *catalog.Table) error {
-	if _, done := r.answered[rule.Name]; done || rule.Mode == policy.Off {
+	if _, done := r.permitted[rule.Name]; done || rule.Mode == policy.Off {
 		return nil
 	}
 	name := ""

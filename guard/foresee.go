@@ -166,14 +166,21 @@ func (r *run) expect(ctx context.Context, counts map[int]int64, max int64, mode 
 		rm.tables[rm.table(st.share(root))].Rows += counts[i]
 	}
 	removed := r.since()
-	r.probing, r.atLeast = true, sum >= max
-	defer func() { r.probing, r.atLeast = false, false }()
-	v := r.judge(removed)
-	if v.rule == nil || v.rule.Mode != mode {
-		return r.s.tx.rewind(r.mark)
+	r.ahead, r.probing, r.atLeast = true, true, sum >= max
+	defer func() { r.ahead, r.probing, r.atLeast = false, false, false }()
+	if v := r.judge(removed); v.rule != nil && v.rule.Mode == mode {
+		if err := r.decide(ctx, v, removed); err != nil {
+			return err
+		}
 	}
-	if err := r.decide(ctx, v, removed); err != nil {
-		return err
-	}
-	return r.s.tx.rewind(r.mark)
+	return r.unexpect()
+}
+
+// unexpect takes back what was judged as if it were gone. What people are to be told stays.
+func (r *run) unexpect() error {
+	rm := &r.s.tx.removals
+	over, rule := rm.over, rm.rule
+	err := r.s.tx.rewind(r.mark)
+	rm.over, rm.rule = over, rule
+	return err
 }

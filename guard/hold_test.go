@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -229,5 +230,81 @@ func TestHold_BeforeItLocksAnything(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A yes to a statement's kind, which showed no rows, is for no number of them.
+func TestHold_AYesToTheKindIsNoneToTheRows(t *testing.T) {
+	r := free("held")
+	r.Mode, r.HoldFor, r.Statement, r.Transaction = policy.Hold, time.Minute, 10, 10
+	r.WhereRequired, r.Refuse = true, []policy.Verb{policy.Truncate}
+	for _, x := range []struct{ sql, kind string }{{"DELETE FROM plain", "needs a WHERE"}, {"TRUNCATE plain", "is refused"}} {
+		t.Run(x.sql, func(t *testing.T) {
+			e := newEnv(t, ruled(r), shop)
+			before := e.keys()
+			ask := func(last journal.HoldState) (error, []journal.Allowed) {
+				h := e.startHeld(pgx.QueryExecModeExec, nil, x.sql)
+				var asked []journal.Allowed
+				for _, what := range []string{x.kind, "100 rows"} {
+					w := e.waiting()
+					if !strings.Contains(w.What, what) {
+						t.Errorf("held: %s, want %s", w.What, what)
+					}
+					asked = append(asked, journal.Allowed{By: "dba", How: "hold", ID: w.ID, Rows: w.Rows})
+					if w.Rows == 0 {
+						e.decide(w.ID, journal.Granted, "")
+					} else {
+						e.decide(w.ID, last, "")
+					}
+				}
+				return <-h.done, asked
+			}
+			err, _ := ask(journal.Denied)
+			wantCode(t, err, "RB001")
+			equal(t, "keys", e.keys(), before)
+			err, asked := ask(journal.Granted)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if es := e.entries(journal.Filter{Outcome: journal.Committed}); len(es) != 1 || !slices.Equal(es[0].Allowed, asked) {
+				t.Errorf("entries %+v, want leave %+v", es, asked)
+			}
+		})
+	}
+}
+
+// In alert mode people hear of the statement's kind and of its rows.
+func TestRules_AlertOfKindAndRows(t *testing.T) {
+	r := free("told")
+	r.Mode, r.WhereRequired, r.Statement = policy.Alert, true, 10
+	e := newEnv(t, ruled(r), shop)
+	c := e.connect(pgx.QueryExecModeExec)
+	passes(t, c, "DELETE FROM plain")
+	want := `DELETE needs a WHERE that names a column on plain (rule "told"), and removed 100 rows (plain 100), limit 10 (rule "told")`
+	if es := e.entries(journal.Filter{}); len(es) != 1 || es[0].Alert != want {
+		t.Errorf("entries %+v, want %s", es, want)
+	}
+}
+
+// What merely waits has removed nothing: it is in no window of others' yet.
+func TestHold_CountsInNoWindowBeforeItRuns(t *testing.T) {
+	r := free("held")
+	r.Mode, r.HoldFor, r.Statement = policy.Hold, time.Minute, 10
+	r.Windows = []policy.Window{{Rows: 60, Per: time.Hour}}
+	for _, sql := range []string{"DELETE FROM plain WHERE id <= 50", "TRUNCATE tree"} {
+		t.Run(sql, func(t *testing.T) {
+			e := newEnv(t, ruled(r), shop)
+			c := e.connect(pgx.QueryExecModeExec)
+			h := e.startHeld(pgx.QueryExecModeExec, []string{"BEGIN", "DELETE FROM plain WHERE id BETWEEN 91 AND 96", "DELETE FROM tree WHERE id = 31"}, sql)
+			w := e.waiting()
+			for i := 51; i < 87; i += 9 { // 36 rows: with those that wait they would be too many
+				passes(t, c, fmt.Sprintf("DELETE FROM plain WHERE id BETWEEN %d AND %d", i, i+8))
+			}
+			e.decide(w.ID, journal.Denied, "")
+			wantCode(t, <-h.done, "RB001")
+			passes(t, h.conn, "ROLLBACK")
+			passes(t, c, "DELETE FROM plain WHERE id <= 10")
+			passes(t, c, "DELETE FROM plain WHERE id BETWEEN 11 AND 15")
+		})
 	}
 }

@@ -223,10 +223,33 @@ func TestWindows_PartOfATransactionWasAllowed(t *testing.T) {
 	e.grant(journal.Allowance{Rows: 40, Tables: []string{"tree"}})
 	passes(t, c, "DELETE FROM tree")
 	passes(t, c, "COMMIT")
+	refused(t, c, "DELETE FROM plain WHERE id BETWEEN 7 AND 15", "15 within 1m, limit 10")
 	e.start(ruled(r), e.journal)
 	again := e.connect(pgx.QueryExecModeExec)
 	passes(t, again, "DELETE FROM plain WHERE id BETWEEN 7 AND 10")
 	refused(t, again, "DELETE FROM plain WHERE id = 11", "11 within 1m, limit 10")
+}
+
+// What a savepoint takes back, a refused statement too, is in nobody's way.
+func TestWindows_ASavepointTakesBack(t *testing.T) {
+	r := free("slowly")
+	r.Windows = []policy.Window{{Rows: 10, Per: time.Hour, By: []policy.Dimension{policy.ByTable}}}
+	eachForm(t, ruled(r), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		other := e.connect(pgx.QueryExecModeExec)
+		passes(t, c, "BEGIN")
+		passes(t, c, "SAVEPOINT a")
+		passes(t, c, "DELETE FROM plain WHERE id <= 9")
+		refused(t, other, "DELETE FROM plain WHERE id BETWEEN 51 AND 55", "14 within")
+		passes(t, c, "ROLLBACK TO a")
+		passes(t, other, "DELETE FROM plain WHERE id BETWEEN 51 AND 55")
+		refused(t, c, "DELETE FROM tree", "31 within")
+		passes(t, c, "ROLLBACK TO a")
+		passes(t, c, "DELETE FROM tree WHERE id > 25")
+		passes(t, c, "COMMIT")
+		passes(t, c, "DELETE FROM plain WHERE id <= 5")
+		refused(t, c, "DELETE FROM plain WHERE id = 6", "11 within")
+		refused(t, c, "DELETE FROM tree WHERE id > 19", "12 within")
+	})
 }
 
 func TestRules_TemporaryTablesWhereTheyCount(t *testing.T) {

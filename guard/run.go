@@ -10,6 +10,7 @@ import (
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/guard/protect"
+	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 	"github.com/rowback/rowback/sqlparse"
 )
@@ -44,15 +45,20 @@ type run struct {
 	cols          [][]byte          // of the row; kept for the next one
 	unknown       []uint32          // tables whose rows went uncounted, by OID
 	answered      map[string]answer // by rule
-	taken         map[uint32]bool   // tables whose rows were noted beforehand (TRUNCATE, DROP)
-	encoding      string            // with taken: the session's client_encoding
+	// permitted are the rules that the statement's kind does not concern any more:
+	// by whose leave; nil: the rule merely alerts, and kind says of what.
+	permitted map[string]*journal.Allowed
+	kind      string
+	taken     map[uint32]bool // tables whose rows were noted beforehand (TRUNCATE, DROP)
+	encoding  string          // with taken: the session's client_encoding
 
 	early   *counts // the first reading, if it was made before; see readEarly
 	batched bool    // others of its batch are captured with it
 	// recounting: it may look at tables again; see mayRecount.
 	recounting bool
 
-	probing bool // it is judged by what a probe has found, before it runs
+	ahead   bool // it is judged before it runs, as if the rows were gone
+	probing bool // … by what a probe has found
 	atLeast bool // … and there may be more
 
 	end  byte   // 'C' CommandComplete, 's' PortalSuspended, 'I' EmptyQueryResponse, 'E' ErrorResponse

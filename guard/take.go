@@ -39,7 +39,7 @@ func (r *run) take(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	if r.s.rules.holds {
-		if err := r.ahead(ctx, tables); err != nil {
+		if err := r.waitAhead(ctx, tables); err != nil {
 			return false, err
 		}
 	}
@@ -87,13 +87,15 @@ func (r *run) weigh(ctx context.Context, tables []*catalog.Table) (map[*catalog.
 	}
 }
 
-// ahead lets a statement that is to be held wait before anything is locked. Its
+// waitAhead lets a statement that is to be held wait before anything is locked. Its
 // numbers may change until then; those that count are taken under the lock.
-func (r *run) ahead(ctx context.Context, tables []*catalog.Table) error {
+func (r *run) waitAhead(ctx context.Context, tables []*catalog.Table) error {
+	r.ahead = true
+	defer func() { r.ahead = false }()
 	if _, err := r.weigh(ctx, tables); err != nil {
 		return err
 	}
-	return r.s.tx.rewind(r.mark)
+	return r.unexpect()
 }
 
 // told reports a failed query of ours to the client.

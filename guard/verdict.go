@@ -90,6 +90,9 @@ func (r *run) judgeShare(sh share, statement []journal.Table) verdict {
 	}
 	// Windows first: whatever the verdict, what is under way counts for others.
 	full := s.j.windows.reserve(s.j.o.Now(), s.tx, rule, s.rules.subject, sh.tx, &s.tx.removals)
+	if r.ahead { // nothing is gone yet, and it may wait: then it is in nobody's way
+		s.j.windows.recount(s.j.o.Now(), s.tx, s.rules.sheet, s.rules.subject, &r.mark.removals)
+	}
 	words := tensed(rule, sh.statement)
 	if r.atLeast {
 		words.remove += " at least"

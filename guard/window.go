@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -21,6 +20,7 @@ type windows struct {
 	byKey  map[string]*window
 	inside map[*transaction]map[string]bool // the windows that a transaction is in
 	swept  time.Time
+	replays
 
 	fleet *fleetWindows // where the journal counts; nil: here
 }
@@ -42,46 +42,74 @@ type bucket struct {
 const grains = 60
 
 func newWindows() *windows {
-	return &windows{byKey: map[string]*window{}, inside: map[*transaction]map[string]bool{}}
+	return &windows{byKey: map[string]*window{}, inside: map[*transaction]map[string]bool{}, replays: replays{named: map[string]*transaction{}}}
+}
+
+// windowed is what of removed rows counts in one window of a rule, in one combination
+// of what that counts apart by.
+type windowed struct {
+	rule   string
+	window policy.Window
+	key    string
+	rows   int64
 }
 
 // reserve notes that a transaction has removed rows from tables, all under one
 // rule, of which those pardoned do not count, and says which window is over, "" if none is.
 func (ws *windows) reserve(now time.Time, tx *transaction, rule *policy.Rule, who policy.Subject, tables []journal.Table, pardoned *removals) (over string) {
-	if len(rule.Windows) == 0 {
+	counts := windowShares(rule, who, tables, pardoned)
+	if len(counts) == 0 {
 		return ""
 	}
 	if ws.fleet != nil {
-		shares := make([]map[string]int64, len(rule.Windows))
-		for i := range shares {
-			shares[i] = windowShares(rule, i, who, tables, pardoned)
-		}
-		return ws.fleet.reserve(now, tx, rule, shares)
+		return ws.fleet.set(now, tx, counts)[rule.Name]
 	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	ws.sweep(now)
-	for i, w := range rule.Windows {
-		for key, n := range windowShares(rule, i, who, tables, pardoned) {
-			at := ws.at(key, w.Per)
-			at.pending[tx] = n
-			if ws.inside[tx] == nil {
-				ws.inside[tx] = map[string]bool{}
-			}
-			ws.inside[tx][key] = true
-			if sum := at.sum(now); sum > w.Rows && over == "" {
-				over = fmt.Sprintf("%d within %s, limit %d%s", sum, span(w.Per), w.Rows, apart(w.By))
-			}
+	return ws.set(now, tx, counts)
+}
+
+// recount makes a transaction count for what it has removed, and for nothing else:
+// of what it was counted with before, something may have been taken back.
+func (ws *windows) recount(now time.Time, tx *transaction, sheet *policy.Sheet, who policy.Subject, has *removals) {
+	var counts []windowed
+	for _, sh := range shares(sheet, has.tables, has.tables) {
+		if sh.rule.Mode != policy.Off {
+			counts = append(counts, windowShares(sh.rule, who, sh.tx, has)...)
+		}
+	}
+	if ws.fleet != nil {
+		ws.fleet.set(now, tx, append(counts, tx.counting.others(counts)...))
+		return
+	}
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for key := range ws.inside[tx] {
+		ws.byKey[key].pending[tx] = 0
+	}
+	ws.set(now, tx, counts)
+}
+
+// set notes what a transaction has in windows, with mu held. over: the first that is.
+func (ws *windows) set(now time.Time, tx *transaction, counts []windowed) (over string) {
+	for _, c := range counts {
+		at := ws.at(c.key, c.window.Per)
+		at.pending[tx] = c.rows
+		if ws.inside[tx] == nil {
+			ws.inside[tx] = map[string]bool{}
+		}
+		ws.inside[tx][c.key] = true
+		if sum := at.sum(now); sum > c.window.Rows && over == "" {
+			over = c.over(sum)
 		}
 	}
 	return over
 }
 
-// named notes the entry that a transaction is about to have in the journal.
-func (ws *windows) named(tx *transaction, id string) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	tx.entry = id
+// over says, for people, that so many rows are too many.
+func (c windowed) over(sum int64) string {
+	return fmt.Sprintf("%d within %s, limit %d%s", sum, span(c.window.Per), c.window.Rows, apart(c.window.By))
 }
 
 // end takes a transaction out; committed: its rows stay counted.
@@ -94,70 +122,13 @@ func (ws *windows) end(now time.Time, tx *transaction, committed bool) {
 	defer ws.mu.Unlock()
 	for key := range ws.inside[tx] {
 		w := ws.byKey[key]
-		if n := w.pending[tx]; committed && n > 0 && !tx.replayed {
+		if n := w.pending[tx]; committed && n > 0 && ws.counts(tx, key, w.per, bucket{now, n}) {
 			w.add(now, n)
 		}
 		delete(w.pending, tx)
 	}
 	delete(ws.inside, tx)
-}
-
-// replay counts what the journal says was removed before this proxy started.
-func (ws *windows) replay(ctx context.Context, j journal.Journal, p *policy.Policy, now time.Time) error {
-	if ws.fleet != nil {
-		return ws.fleet.replay(ctx, j, p, now)
-	}
-	var longest time.Duration
-	for _, r := range append([]policy.Rule{p.Default}, p.Rules...) {
-		for _, w := range r.Windows {
-			longest = max(longest, w.Per)
-		}
-	}
-	if longest == 0 {
-		return nil
-	}
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	for _, w := range ws.byKey {
-		w.past = nil
-	}
-	ending := map[string]*transaction{}
-	for tx := range ws.inside {
-		ending[tx.entry] = tx
-	}
-	for e, err := range j.Entries(ctx, journal.Filter{Since: now.Add(-longest), Kind: journal.Deletion}) {
-		if err != nil {
-			return err
-		}
-		if tx := ending[e.ID]; tx != nil {
-			tx.replayed = true
-		}
-		rest := e.Rows // not by somebody's leave; from which tables those went, the entry does not say
-		for _, a := range e.Allowed {
-			rest -= a.Rows
-		}
-		if e.Outcome != journal.Committed && e.Outcome != journal.InDoubt || len(e.Allowed) > 0 && rest <= 0 {
-			continue
-		}
-		who := policy.Subject{Database: e.Database, User: e.User, Application: e.Application}
-		if at, err := netip.ParseAddrPort(e.Client); err == nil {
-			who.Address = at.Addr()
-		}
-		for _, sh := range shares(p.For(who), e.Tables, nil) {
-			for i, w := range sh.rule.Windows {
-				for key, n := range windowShares(sh.rule, i, who, sh.statement, &removals{}) {
-					if now.Sub(e.Time) < w.Per {
-						if len(e.Allowed) > 0 {
-							n = min(n, rest)
-						}
-						at := ws.at(key, w.Per)
-						at.past = append([]bucket{{e.Time.Add(w.Per / grains), n}}, at.past...) // newest come first
-					}
-				}
-			}
-		}
-	}
-	return nil
+	ws.gone(tx)
 }
 
 func (ws *windows) at(key string, per time.Duration) *window {
@@ -210,37 +181,38 @@ func (w *window) add(now time.Time, n int64) {
 	w.past = append(w.past, bucket{now.Add(w.per / grains), n})
 }
 
-// windowShares are the rows that count in each of the counts of a rule's i-th window.
-func windowShares(rule *policy.Rule, i int, who policy.Subject, tables []journal.Table, pardoned *removals) map[string]int64 {
-	w := rule.Windows[i]
-	parts := []string{rule.Name, fmt.Sprint(i)}
-	perTable := false
-	for _, d := range w.By {
-		switch d {
-		case policy.ByDatabase:
-			parts = append(parts, who.Database)
-		case policy.ByUser:
-			parts = append(parts, who.User)
-		case policy.ByApplication:
-			parts = append(parts, who.Application)
-		case policy.ByNetwork:
-			parts = append(parts, network(who.Address))
-		case policy.ByTable:
-			perTable = true
+// windowShares are the rows that count in each of a rule's windows.
+func windowShares(rule *policy.Rule, who policy.Subject, tables []journal.Table, pardoned *removals) []windowed {
+	var out []windowed
+	for i, w := range rule.Windows {
+		parts := []string{rule.Name, fmt.Sprint(i)}
+		perTable := false
+		for _, d := range w.By {
+			switch d {
+			case policy.ByDatabase:
+				parts = append(parts, who.Database)
+			case policy.ByUser:
+				parts = append(parts, who.User)
+			case policy.ByApplication:
+				parts = append(parts, who.Application)
+			case policy.ByNetwork:
+				parts = append(parts, network(who.Address))
+			case policy.ByTable:
+				perTable = true
+			}
 		}
-	}
-	key := strings.Join(parts, "\x00")
-	byKey := map[string][]journal.Table{}
-	for _, t := range tables {
-		k := key
-		if perTable {
-			k += "\x00" + who.Database + "\x00" + t.Schema + "\x00" + t.Name
+		key := strings.Join(parts, "\x00")
+		byKey := map[string][]journal.Table{}
+		for _, t := range tables {
+			k := key
+			if perTable {
+				k += "\x00" + who.Database + "\x00" + t.Schema + "\x00" + t.Name
+			}
+			byKey[k] = append(byKey[k], t)
 		}
-		byKey[k] = append(byKey[k], t)
-	}
-	out := map[string]int64{}
-	for k, ts := range byKey {
-		out[k] = max(0, counted(rule, ts)-pardoned.pardonedOf(rule, ts))
+		for k, ts := range byKey {
+			out = append(out, windowed{rule.Name, w, k, max(0, counted(rule, ts)-pardoned.pardonedOf(rule, ts))})
+		}
 	}
 	return out
 }
@@ -285,17 +257,19 @@ func span(d time.Duration) string {
 	return s
 }
 
+// recountWindows makes the open transaction count for what it has removed now.
+func (s *session) recountWindows() {
+	if s.tx != nil {
+		s.j.windows.recount(s.j.o.Now(), s.tx, s.rules.sheet, s.rules.subject, &s.tx.removals)
+	}
+}
+
 // settleWindows counts what the session's transaction, which has committed,
 // removed in the end.
 func (s *session) settleWindows() {
 	if s.tx == nil {
 		return
 	}
-	now := s.j.o.Now()
-	for _, sh := range shares(s.rules.sheet, s.tx.removals.tables, s.tx.removals.tables) {
-		if sh.rule.Mode != policy.Off {
-			s.j.windows.reserve(now, s.tx, sh.rule, s.rules.subject, sh.tx, &s.tx.removals)
-		}
-	}
-	s.j.windows.end(now, s.tx, true)
+	s.recountWindows()
+	s.j.windows.end(s.j.o.Now(), s.tx, true)
 }

@@ -27,52 +27,63 @@ type fleetWindows struct {
 
 // counting is what the journal was told of a transaction.
 type counting struct {
-	name string // "" before it was told anything
-	sent map[string]int64
-	over map[string]string // what reserve said, by rule
-	err  error             // it could not be told everything: the transaction must not commit
+	name string              // "" before it was told anything
+	sent map[string]windowed // by key
+	over map[string]string   // what set said, by rule
+	err  error               // it could not be told everything: the transaction must not commit
+}
+
+// others are the counts that the journal was told of and that are none of these, as nothing.
+func (c *counting) others(counts []windowed) (nothing []windowed) {
+	for key, was := range c.sent {
+		if was.rows != 0 && !slices.ContainsFunc(counts, func(n windowed) bool { return n.key == key }) {
+			was.rows = 0
+			nothing = append(nothing, was)
+		}
+	}
+	return nothing
 }
 
 func newFleetWindows(j journal.Fleet, failed func(error)) *fleetWindows {
 	return &fleetWindows{journal: j, failed: failed, active: map[string]bool{}, late: map[string]bool{}}
 }
 
-// reserve is windows.reserve. Where the journal does not answer the transaction
-// is let go on, and stopped at its commit: see counting.err.
-func (f *fleetWindows) reserve(now time.Time, tx *transaction, rule *policy.Rule, shares []map[string]int64) (over string) {
-	var counts []journal.Count
-	var of []policy.Window
-	c, news := &tx.counting, false
-	for i, w := range rule.Windows {
-		for key, n := range shares[i] {
-			counts, of = append(counts, journal.Count{Rule: rule.Name, Key: key, Per: w.Per, Rows: n}), append(of, w)
-			was, told := c.sent[key]
-			news = news || !told || was != n
-		}
-	}
-	if !news { // asked again of the same rows, or now that they are committed
-		return c.over[rule.Name]
+// set is windows.set, with what it says by rule. Where the journal does not answer
+// the transaction is let go on, and stopped at its commit: see counting.err.
+func (f *fleetWindows) set(now time.Time, tx *transaction, all []windowed) (over map[string]string) {
+	c := &tx.counting
+	if !slices.ContainsFunc(all, func(n windowed) bool {
+		was, told := c.sent[n.key]
+		return !told || was.rows != n.rows
+	}) { // asked again of the same rows, or now that they are committed
+		return c.over
 	}
 	if c.name == "" {
-		*c = counting{name: journal.NewID(now), sent: map[string]int64{}, over: map[string]string{}}
+		*c = counting{name: journal.NewID(now), sent: map[string]windowed{}, over: map[string]string{}}
 		f.mu.Lock()
 		f.active[c.name] = true
 		f.mu.Unlock()
+	}
+	counts := make([]journal.Count, len(all))
+	for i, n := range all {
+		counts[i] = journal.Count{Rule: n.rule, Key: n.key, Per: n.window.Per, Rows: n.rows}
 	}
 	sums, err := f.journal.Count(context.Background(), c.name, counts)
 	if err != nil {
 		c.err = fmt.Errorf("rows could not be counted in their windows: %w", err)
 		f.failed(err)
-		return ""
+		return nil
 	}
-	for i, n := range counts {
-		c.sent[n.Key] = n.Rows
-		if w := of[i]; sums[i] > w.Rows && over == "" {
-			over = fmt.Sprintf("%d within %s, limit %d%s", sums[i], span(w.Per), w.Rows, apart(w.By))
+	for _, n := range all {
+		delete(c.over, n.rule)
+	}
+	for i, n := range all {
+		c.sent[n.key] = n
+		if sums[i] > n.window.Rows && n.rows > 0 && c.over[n.rule] == "" {
+			c.over[n.rule] = n.over(sums[i])
 		}
 	}
-	c.over[rule.Name] = over
-	return over
+	return c.over
 }
 
 func (f *fleetWindows) end(tx *transaction, committed bool) {
@@ -129,10 +140,11 @@ func (f *fleetWindows) replay(ctx context.Context, j journal.Journal, p *policy.
 	}
 	return f.journal.Recount(ctx, rules, func() (past []journal.PastCount, err error) {
 		scratch := newWindows()
-		if err := scratch.replay(ctx, j, p, now); err != nil {
+		windows, err := scratch.past(ctx, j, p, now, func(string) {})
+		if err != nil {
 			return nil, err
 		}
-		for key, w := range scratch.byKey {
+		for key, w := range windows {
 			rule, _, _ := strings.Cut(key, "\x00")
 			for _, b := range w.past {
 				past = append(past, journal.PastCount{Count: journal.Count{Rule: rule, Key: key, Per: w.per, Rows: b.rows}, At: b.end.Add(-w.per / grains)})

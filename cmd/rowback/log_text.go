@@ -111,9 +111,14 @@ func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, since 
 	})
 }
 
-// allowedBy is "60000 rows, by alice: allowance 01JY2M…, GDPR batch 7".
+// allowedBy is "60000 rows, by alice: allowance 01JY2M…, GDPR batch 7". A yes to the
+// statement's kind is for no number of rows.
 func allowedBy(a journal.Allowed) string {
-	text := fmt.Sprintf("%s, by %s: %s", countOf(a.Rows, "row"), a.By, a.How)
+	what := "the statement"
+	if a.Rows > 0 {
+		what = countOf(a.Rows, "row")
+	}
+	text := fmt.Sprintf("%s, by %s: %s", what, a.By, a.How)
 	if a.ID != "" {
 		text += " " + a.ID
 	}
