@@ -11,9 +11,13 @@ import (
 	"github.com/rowback/rowback/sqlparse"
 )
 
-// database is what the sessions of one database share.
+// database is what the sessions of one database share: those on the primary, and,
+// apart, those on servers in recovery. A standby may lag: what the catalog is there
+// says nothing of the primary.
 type database struct {
-	name string
+	name    string
+	other   *database // those of the other kind
+	standby bool
 	// changes counts what sessions have done, or seen, that may have changed the catalog,
 	// ticks the other reasons to look whether it has: the clock's, and entries to be settled.
 	// A view that was read before the last of them is stale.
@@ -137,8 +141,12 @@ func (d *database) misread() {
 	d.announce()
 }
 
-// announce notes that the catalog may have changed, or may be seen to have.
-func (d *database) announce() { d.changes.Add(1) }
+// announce notes that the catalog may have changed, or may be seen to have. Who is on
+// a standby looks again as well: it may have been promoted.
+func (d *database) announce() {
+	d.changes.Add(1)
+	d.other.changes.Add(1)
+}
 
 // stick notes at a time, Unix in ns, that looks take long.
 func (d *database) stick(now int64) { d.stuck.Store(now + int64(2*changeWait)) }
@@ -147,6 +155,13 @@ func (d *database) stick(now int64) { d.stuck.Store(now + int64(2*changeWait)) }
 func (d *database) isStuck(now int64) bool {
 	left := d.stuck.Load() - now
 	return left > 0 && left <= int64(2*changeWait)
+}
+
+// newDatabase returns that of the primary.
+func newDatabase(name string) *database {
+	d := &database{name: name, loading: newTurn()}
+	d.other = &database{name: name, loading: newTurn(), standby: true, other: d}
+	return d
 }
 
 // moment is how much of a database's changes and ticks there was.

@@ -7,7 +7,7 @@ import (
 
 // That looks take long is forgotten soon, also by a clock that is put back.
 func TestDatabase_Stuck(t *testing.T) {
-	d, at := &database{}, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	d, at := newDatabase("x"), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		after time.Duration
 		want  bool

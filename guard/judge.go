@@ -133,6 +133,7 @@ func (j *Judge) Run(ctx context.Context) {
 		}
 		for _, d := range j.all() {
 			d.ticks.Add(1)
+			d.other.ticks.Add(1)
 		}
 		// A restore is another process: if it died, nobody tells.
 		if err := j.doubt(ctx, journal.Restore); err != nil && ctx.Err() == nil {
@@ -177,7 +178,7 @@ func (j *Judge) database(name string) *database {
 	defer j.mu.Unlock()
 	d := j.databases[name]
 	if d == nil {
-		d = &database{name: name, loading: newTurn()}
+		d = newDatabase(name)
 		j.databases[name] = d
 		j.o.Metrics.opened(name)
 	}

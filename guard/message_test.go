@@ -77,7 +77,7 @@ func FuzzMessages(f *testing.F) {
 			}
 		}
 		_ = shiftPosition(body, n%1000)
-		db := &database{name: "x"}
+		db := newDatabase("x")
 		db.view.Store(newView(&catalog.Snapshot{}))
 		p := policy.Uniform(policy.Block, 1)
 		s := session{j: &Judge{}, db: db, stmts: map[string]*prepared{"s": {}}, portals: map[string]*portal{"p": {prepared: &prepared{}}}}

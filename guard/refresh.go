@@ -24,7 +24,12 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		s.private = false
 		s.db.announce()
 	}
-	at, q := s.db.now(), lookup{w: w, own: s.alone(w)}
+	q := lookup{w: w, own: s.alone(w)}
+	if err := s.side(ctx, q); err != nil {
+		s.view = s.fallback()
+		return s.unread(ctx, w, q, err)
+	}
+	at := s.db.now()
 	shared := s.db.view.Load()
 	_, changed := s.db.stale(shared)
 	mine, now := false, s.j.o.Now().UnixNano()
@@ -92,20 +97,12 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		s.redefined = redefined
 		s.view = shared.doubt()
 		return nil
-	case q.own && isClients(err): // the client has cancelled what it sent, or the server shuts down
-		s.view = s.fallback()
-		if err := doom(ctx, w, "the catalog cannot be read"); err != nil {
-			return err
-		}
-		return s.fault(w, err)
-	case errors.Is(err, errServer) && q.own:
+	case errors.Is(err, errServer) && q.own && !isClients(err):
 		s.j.o.Logger.Error("catalog cannot be read; every statement is counted", "database", s.db.name, "error", err)
 		view = newView(&catalog.Snapshot{Database: s.db.name, Reach: catalog.Reach{Everything: "the catalog could not be read"}})
-	case errors.Is(err, errServer):
-		s.view = s.fallback()
-		return s.fault(w, err)
 	case err != nil:
-		return err
+		s.view = s.fallback()
+		return s.unread(ctx, w, q, err)
 	}
 	if old := s.view; old != nil && (s.inBlock(w) || !q.own) && view.reachesMore(old) {
 		s.open(w).cursor = true // one opened, or a portal bound, before may call what is new
@@ -120,6 +117,40 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	}
 	if shared := s.db.view.Load(); shared == nil || shared.changes.Load() <= view.changes.Load() { // none that was begun later
 		s.db.view.Store(view)
+	}
+	return nil
+}
+
+// unread ends a look at the catalog with what went wrong. nil: the next message tries again.
+func (s *session) unread(ctx context.Context, w proxy.Wire, q lookup, err error) error {
+	switch {
+	case !errors.Is(err, errServer):
+		return err
+	case q.own && !isClients(err):
+		return nil
+	case q.own: // the client has cancelled what it sent, or the server shuts down
+		if err := doom(ctx, w, "the catalog cannot be read"); err != nil {
+			return err
+		}
+	}
+	return s.fault(w, err)
+}
+
+// side makes s.db that of the session's server: the primary, or a standby, which may
+// have been promoted since.
+func (s *session) side(ctx context.Context, q lookup) error {
+	is := q.w.Parameter("in_hot_standby")
+	if is == "" { // before PostgreSQL 14, and behind a pooler that does not pass it on
+		if q.own {
+			q.first = loadSettings
+		}
+		var err error
+		if is, err = one(ctx, q, "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'on' ELSE 'off' END"); err != nil {
+			return err
+		}
+	}
+	if (is == "on") != s.db.standby {
+		s.db, s.private = s.db.other, false
 	}
 	return nil
 }
