@@ -17,7 +17,7 @@ func (c *Cluster) Standby(tb testing.TB) (*Cluster, error) {
 	s := &Cluster{BinDir: c.BinDir, version: c.version, cred: c.cred}
 	err := s.makeDir("")
 	if err == nil {
-		from := fmt.Sprintf("host=127.0.0.1 port=%d user=postgres application_name=standby", c.Port)
+		from := fmt.Sprintf("host=127.0.0.1 port=%d user=postgres", c.Port)
 		cmd := s.command(ctx, "pg_basebackup", "-D", s.data(), "-d", from, "-R", "-X", "stream", "-c", "fast")
 		cmd.Path, cmd.Err = program, nil
 		if out, failed := cmd.CombinedOutput(); failed != nil {
@@ -25,7 +25,7 @@ func (c *Cluster) Standby(tb testing.TB) (*Cluster, error) {
 		}
 	}
 	if err == nil {
-		err = s.moveSocket()
+		err = s.follow(c)
 	}
 	if err == nil {
 		err = s.firstRun(ctx)
@@ -36,12 +36,14 @@ func (c *Cluster) Standby(tb testing.TB) (*Cluster, error) {
 	return s, nil
 }
 
-// moveSocket overrides what the primary's configuration says of its directory.
-func (c *Cluster) moveSocket() error {
-	f, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+// follow overrides what the primary's configuration says of its directory, and
+// what pg_basebackup says of the primary: one of another version has options in it
+// that this server does not know.
+func (c *Cluster) follow(primary *Cluster) error {
+	f, err := os.OpenFile(filepath.Join(c.data(), "postgresql.auto.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(f, "unix_socket_directories='%s'\n", c.Dir)
+	_, err = fmt.Fprintf(f, "unix_socket_directories='%s'\nprimary_conninfo='host=127.0.0.1 port=%d user=postgres application_name=standby'\n", c.Dir, primary.Port)
 	return errors.Join(err, f.Close())
 }
