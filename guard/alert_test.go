@@ -230,3 +230,35 @@ func TestAlert_DeliveredAtTheEnd(t *testing.T) {
 		t.Errorf("%d of 20 came", len(h.got))
 	}
 }
+
+// People are told of a deletion however its outcome comes to be known.
+func TestAlert_OfWhatIsSettledLater(t *testing.T) {
+	h := newHook(t)
+	e, _ := withAlerts(t, alertPolicy(), h.URL)
+	j := &faulty{Journal: e.journal}
+	e.start(alertPolicy(), j)
+	c := e.connect(pgx.QueryExecModeExec)
+	want := func(rows int64) {
+		t.Helper()
+		e.settle()
+		if _, x := h.next(t); x.Outcome != journal.Committed || x.Rows != rows {
+			t.Errorf("alert of %d rows, %s, want %d, committed", x.Rows, x.Outcome, rows)
+		}
+	}
+	for _, sql := range []string{"BEGIN", "DELETE FROM orders WHERE id <= 20", "PREPARE TRANSACTION '" + e.database + "'", "COMMIT PREPARED '" + e.database + "'"} {
+		mustExec(t, c, sql)
+	}
+	want(100)
+	j.forgetful.Store(true)
+	mustExec(t, c, "DELETE FROM plain WHERE id <= 30")
+	j.forgetful.Store(false)
+	want(30)
+	j.deaf.Store(true)
+	mustExec(t, c, "DELETE FROM plain WHERE id BETWEEN 31 AND 70")
+	j.deaf.Store(false)
+	e.look()
+	want(40)
+	if got := e.scrape(); !strings.Contains(got, `alerts_total{database="DB",outcome="committed"} 3`) {
+		t.Error(got)
+	}
+}

@@ -51,10 +51,34 @@ func (s *session) leave() {
 	if s.pending == nil {
 		return
 	}
+	back := s.givesBack()
 	s.settleUses(context.Background(), true)
 	s.settleWindows()
-	s.db.doubt(s.pending.ID)
+	s.db.doubt(s.pending.ID, doubt{back: back})
 	s.pending = nil
+}
+
+// givesBack returns what is to be done if the open transaction, which counts as
+// committed from now on, was rolled back. nil: nothing.
+func (s *session) givesBack() func(context.Context) {
+	tx, j, at := s.tx, s.j, s.j.o.Now()
+	if tx == nil {
+		return nil
+	}
+	uses := tx.uses
+	s.recountWindows()
+	windows := j.windows.of(tx)
+	if len(uses) == 0 && len(windows) == 0 {
+		return nil
+	}
+	return func(ctx context.Context) {
+		for id, u := range uses {
+			if err := j.o.Journal.Unuse(ctx, id, u.name); err != nil {
+				j.o.Logger.Warn("an allowance stays used by a transaction that was rolled back", "id", id, "error", err)
+			}
+		}
+		j.windows.takeBack(at, windows)
+	}
 }
 
 // doubt is leave, with the transaction done with.

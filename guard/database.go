@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"sync"
@@ -40,9 +41,19 @@ type database struct {
 
 	// mu guards what is below.
 	mu     sync.Mutex
-	doubts []string          // entries in doubt whose session is gone or done with them
+	doubts map[string]doubt  // entries in doubt whose session is gone or done with them, by ID
 	why    map[string]string // why a doubt stays, as logged last
+	rested time.Time         // when the journal kept a session that settles waiting
 }
+
+// doubt is what is known of an entry in doubt.
+type doubt struct {
+	ours bool                  // this proxy may have stored its outcome, and was not told so
+	back func(context.Context) // gives back what it took of windows and allowances, if it was rolled back; nil: nothing
+}
+
+// resting is for how long sessions do not settle after that; what else settles goes on.
+const resting = time.Minute
 
 // view is a catalog snapshot with what is derived from it. Immutable, but for its cache and
 // secret, and until when it is known to be good.
@@ -100,20 +111,51 @@ func newView(snap *catalog.Snapshot) *view {
 }
 
 // doubt hands an entry over to be settled before the next judged message of any session.
-func (d *database) doubt(id string) {
+func (d *database) doubt(id string, is doubt) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !slices.Contains(d.doubts, id) {
-		d.doubts = append(d.doubts, id)
+	if _, known := d.doubts[id]; !known || is.ours || is.back != nil {
+		if d.doubts == nil {
+			d.doubts = map[string]doubt{}
+		}
+		d.doubts[id] = is
 	}
 	d.ticks.Add(1)
 }
 
-func (d *database) settled(id string) {
+// settled returns what was known of an entry that is in doubt no more.
+func (d *database) settled(id string) doubt {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.doubts = slices.DeleteFunc(d.doubts, func(x string) bool { return x == id })
+	is := d.doubts[id]
+	delete(d.doubts, id)
 	delete(d.why, id)
+	return is
+}
+
+// giveBack is doubt.back, once.
+func (d *database) giveBack(ctx context.Context, id string) {
+	d.mu.Lock()
+	is := d.doubts[id]
+	if back := is.back; back != nil {
+		is.back = nil
+		d.doubts[id] = is
+		defer back(ctx)
+	}
+	d.mu.Unlock()
+}
+
+func (d *database) rest(now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.rested = now
+}
+
+func (d *database) rests(now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	since := now.Sub(d.rested)
+	return since >= 0 && since < resting
 }
 
 // explain notes why an entry stays in doubt, and reports whether that is news.
@@ -131,7 +173,7 @@ func (d *database) explain(id, why string) bool {
 func (d *database) inDoubt() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Clone(d.doubts)
+	return slices.Sorted(maps.Keys(d.doubts))
 }
 
 // misread notes that the catalog is not what was read of it: it is read again, though

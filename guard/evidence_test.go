@@ -24,6 +24,8 @@ type faulty struct {
 	append atomic.Pointer[func()] // called before each Append
 	// forgetful: outcomes are lost, as if the proxy died after the commit.
 	forgetful atomic.Bool
+	// deaf: outcomes are stored, and nobody hears so.
+	deaf atomic.Bool
 }
 
 var errDown = errors.New("no room for it")
@@ -42,7 +44,10 @@ func (j *faulty) Settle(ctx context.Context, id string, o journal.Outcome) error
 	if j.down.Load() || j.forgetful.Load() {
 		return errDown
 	}
-	return j.Journal.Settle(ctx, id, o)
+	if err := j.Journal.Settle(ctx, id, o); err != nil || !j.deaf.Load() {
+		return err
+	}
+	return errDown
 }
 
 func (j *faulty) Prepared(ctx context.Context, id string, s journal.Server) error {

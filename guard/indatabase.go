@@ -17,15 +17,19 @@ type secret struct {
 	installed bool // the triggers' schema is in the catalog
 
 	// mu guards the rest.
-	mu    sync.Mutex
-	text  string
-	tried time.Time
+	mu   sync.Mutex
+	text string
+	read chan struct{} // closed when who reads it has done so; nil: nobody does
+	next time.Time     // when it is tried again
 }
 
 // collectEvery is how often what the triggers recorded is brought into the journal.
 const collectEvery = 30 * time.Second
 
-// readAgain is the shortest time between two tries of reading a secret.
+// readFor is how long a client's statement waits for that.
+const readFor = 2 * time.Second
+
+// readAgain is the shortest time between two tries of reading a secret; after one that took long it is longer.
 const readAgain = 3 * time.Second
 
 func isInstalled(snap *catalog.Snapshot) bool {
@@ -38,31 +42,56 @@ func isInstalled(snap *catalog.Snapshot) bool {
 }
 
 // secretOf is the secret of the triggers in the session's database, "" if there
-// are none or it cannot be read: then they count beside the proxy.
+// are none or it cannot be read: then they count beside the proxy. One session reads
+// it, the others wait for that.
 func (j *Judge) secretOf(ctx context.Context, db *database, v *view) string {
 	x := &v.secret
 	if !x.installed || j.o.Control == nil {
 		return ""
 	}
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.text != "" || j.o.Now().Sub(x.tried) < readAgain {
+	read := x.read
+	switch {
+	case x.text != "" || read == nil && j.o.Now().Before(x.next):
+		defer x.mu.Unlock()
+		return x.text
+	case read != nil:
+		x.mu.Unlock()
+		<-read
+		x.mu.Lock()
+		defer x.mu.Unlock()
 		return x.text
 	}
-	x.tried = j.o.Now()
-	q, closeConn, err := j.o.Control(ctx, db.name)
-	if err == nil {
-		defer closeConn()
-		x.text, _, err = protect.Secret(ctx, q)
-	}
-	if err != nil && ctx.Err() == nil {
-		if !db.explain("secret", err.Error()) {
-			return x.text
-		}
+	read = make(chan struct{})
+	x.read = read
+	x.mu.Unlock()
+
+	began := j.o.Now()
+	text, err := j.readSecret(ctx, db)
+
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	now := j.o.Now()
+	x.text, x.read, x.next = text, nil, now.Add(max(readAgain, 10*now.Sub(began)))
+	close(read)
+	if err != nil && db.explain("secret", err.Error()) {
 		j.o.Logger.Warn("the triggers in the database count beside the proxy: their secret cannot be read", "database", db.name, "error", err,
 			"mend", "rowback protect install --proxy-role ROLE, with the role of upstream's credentials")
 	}
-	return x.text
+	return text
+}
+
+// readSecret is bounded: a client's statement waits for it.
+func (j *Judge) readSecret(ctx context.Context, db *database) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, readFor)
+	defer cancel()
+	q, closeConn, err := j.o.Control(ctx, db.name)
+	if err != nil {
+		return "", err
+	}
+	defer closeConn()
+	text, _, err := protect.Secret(ctx, q)
+	return text, err
 }
 
 // ticket is an expression that lets the triggers leave a statement to the proxy, "" if

@@ -97,7 +97,7 @@ func (j *Judge) doubt(ctx context.Context, kind journal.Kind) error {
 			continue
 		}
 		j.o.Metrics.pending.entry(e.ID, e.Time)
-		j.database(e.Database).doubt(e.ID)
+		j.database(e.Database).doubt(e.ID, doubt{})
 	}
 	return nil
 }
@@ -117,34 +117,64 @@ func (j *Judge) Session(_ context.Context, info proxy.Info) proxy.Session {
 
 // Run does on a timer what belongs to no session, until ctx ends: it makes the
 // next session's message look at its database's catalog again, and settles
-// entries in doubt where there is a control connection.
+// entries in doubt where there is a control connection. What may have to wait for the
+// journal, or for a server, keeps nothing else waiting.
 func (j *Judge) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() {
+		j.every(ctx, func() {
+			for _, d := range j.all() {
+				d.ticks.Add(1)
+				d.other.ticks.Add(1)
+			}
+		})
+	})
+	all.Go(func() {
+		j.every(ctx, func() {
+			// A restore is another process: if it died, nobody tells.
+			if err := j.doubt(ctx, journal.Restore); err != nil && ctx.Err() == nil {
+				j.o.Logger.Warn("restores in doubt are not settled", "error", err)
+			}
+			j.keepFleet(ctx)
+		})
+	})
+	all.Go(func() {
+		var wait time.Time // of a journal so large that reading it takes long, not all the time goes into that
+		j.every(ctx, func() {
+			began := time.Now()
+			if !j.beside.Load() || began.Before(wait) {
+				return
+			}
+			if err := j.recount(ctx); err != nil && ctx.Err() == nil {
+				j.o.Logger.Warn("windows do not count what the other process of this proxy removes", "error", err)
+			}
+			wait = time.Now().Add(3 * time.Since(began))
+		})
+	})
+	j.control(ctx)
+	j.every(ctx, func() { j.control(ctx) })
+}
+
+// every calls f at each Refresh until ctx ends.
+func (j *Judge) every(ctx context.Context, f func()) {
 	t := time.NewTicker(j.o.Refresh)
 	defer t.Stop()
 	for {
-		for _, d := range j.all() {
-			j.settleByControl(ctx, d)
-			j.collect(ctx, d)
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			f()
 		}
-		for _, d := range j.all() {
-			d.ticks.Add(1)
-			d.other.ticks.Add(1)
-		}
-		// A restore is another process: if it died, nobody tells.
-		if err := j.doubt(ctx, journal.Restore); err != nil && ctx.Err() == nil {
-			j.o.Logger.Warn("restores in doubt are not settled", "error", err)
-		}
-		j.keepFleet(ctx)
-		if j.beside.Load() {
-			if err := j.recount(ctx); err != nil && ctx.Err() == nil {
-				j.o.Logger.Warn("windows do not count what the other process of this proxy removes", "error", err)
-			}
-		}
+	}
+}
+
+// control does what the control connection is for, in each database.
+func (j *Judge) control(ctx context.Context) {
+	for _, d := range j.all() {
+		j.settleByControl(ctx, d)
+		j.collect(ctx, d)
 	}
 }
 
@@ -164,7 +194,7 @@ func (j *Judge) settleByControl(ctx context.Context, db *database) {
 	}
 	defer closeConn()
 	db.settled("") // it works again
-	j.settle(ctx, db, q)
+	settler{j, q, j.o.Journal}.settle(ctx, db)
 }
 
 func (j *Judge) all() []*database {

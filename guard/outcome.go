@@ -54,10 +54,15 @@ func (j *Judge) record(ctx context.Context, db *database, e *journal.Entry, o jo
 	if err := j.o.Journal.Settle(ctx, e.ID, o); err != nil {
 		j.o.Metrics.JournalErrors.Inc()
 		j.o.Logger.Error("outcome could not be recorded; it will be settled later", "id", e.ID, "outcome", o, "error", err)
-		db.doubt(e.ID)
+		db.doubt(e.ID, doubt{ours: true})
 		return
 	}
-	if e.Outcome = o; o != journal.Committed {
+	j.tell(e, o)
+}
+
+// tell counts an entry whose outcome is recorded now, and tells who is to know.
+func (j *Judge) tell(e *journal.Entry, o journal.Outcome) {
+	if e.Outcome = o; o != journal.Committed || e.Kind != journal.Deletion {
 		return
 	}
 	j.o.Metrics.removed(e)

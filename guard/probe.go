@@ -28,9 +28,9 @@ type probed struct {
 
 // probe looks for the rows of an entry, whose transaction was xid (its low bits), but
 // for those that others have removed since (see identity).
-func (j *Judge) probe(ctx context.Context, q catalog.Querier, e *journal.Entry, xid uint32, removed map[string]bool) (p probed, err error) {
+func (j settler) probe(ctx context.Context, e *journal.Entry, xid uint32, removed map[string]bool) (p probed, err error) {
 	byTable := map[int][]string{}
-	for row, err := range j.o.Journal.Rows(ctx, e.ID) {
+	for row, err := range j.journal.Rows(ctx, e.ID) {
 		if err != nil {
 			return p, err
 		}
@@ -55,7 +55,7 @@ func (j *Judge) probe(ctx context.Context, q catalog.Querier, e *journal.Entry, 
 	}
 	for i, conds := range byTable {
 		t := e.Tables[i]
-		present, untouched, own, err := probeTable(ctx, q, quote(t.Schema)+"."+quote(t.Name), conds, xid)
+		present, untouched, own, err := probeTable(ctx, j.q, quote(t.Schema)+"."+quote(t.Name), conds, xid)
 		if err != nil {
 			return p, fmt.Errorf("%s.%s: %w", t.Schema, t.Name, err)
 		}

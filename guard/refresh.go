@@ -83,7 +83,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 			q.first = lookSettings
 		}
 		s.db.server.ask(ctx, q)
-		s.j.settle(ctx, s.db, lookup{w: w, own: true, first: probeSettings})
+		s.settleBeside(ctx, lookup{w: w, own: true, first: probeSettings})
 	}
 	redefined := s.redefined
 	s.redefined = false

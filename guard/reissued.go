@@ -31,7 +31,7 @@ type aftermath struct {
 }
 
 // aftermath reads what came after e, whose transaction was xid. run is the server's.
-func (j *Judge) aftermath(ctx context.Context, e *journal.Entry, xid uint64, run time.Time) (a aftermath, err error) {
+func (j settler) aftermath(ctx context.Context, e *journal.Entry, xid uint64, run time.Time) (a aftermath, err error) {
 	if run.IsZero() || e.Server.Started.IsZero() || run.Equal(e.Server.Started) {
 		return a, nil
 	}
@@ -41,7 +41,7 @@ func (j *Judge) aftermath(ctx context.Context, e *journal.Entry, xid uint64, run
 	}
 	a.removed = map[string]bool{}
 	seen := 0
-	for x, err := range j.o.Journal.Entries(ctx, journal.Filter{Since: e.Time, Until: e.Time.Add(afterwards)}) {
+	for x, err := range j.journal.Entries(ctx, journal.Filter{Since: e.Time, Until: e.Time.Add(afterwards)}) {
 		if err != nil {
 			return a, err
 		}
@@ -57,7 +57,7 @@ func (j *Judge) aftermath(ctx context.Context, e *journal.Entry, xid uint64, run
 		if x.Outcome != journal.Committed || x.Kind != journal.Deletion || x.Database != e.Database || x.Server.Started.Equal(e.Server.Started) || !meet(x, e) {
 			continue
 		}
-		for row, err := range j.o.Journal.Rows(ctx, x.ID) {
+		for row, err := range j.journal.Rows(ctx, x.ID) {
 			if err != nil {
 				return a, err
 			}
@@ -73,9 +73,9 @@ func (j *Judge) aftermath(ctx context.Context, e *journal.Entry, xid uint64, run
 }
 
 // firstRows are the rows of an entry that may be looked for in the database.
-func (j *Judge) firstRows(ctx context.Context, e *journal.Entry) (map[string]bool, error) {
+func (j settler) firstRows(ctx context.Context, e *journal.Entry) (map[string]bool, error) {
 	its := map[string]bool{}
-	for row, err := range j.o.Journal.Rows(ctx, e.ID) {
+	for row, err := range j.journal.Rows(ctx, e.ID) {
 		if err != nil {
 			return nil, err
 		}

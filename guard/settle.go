@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 	"time"
 
@@ -11,15 +12,23 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
+// settler asks a server how the transactions of entries in doubt ended.
+type settler struct {
+	*Judge
+	q       catalog.Querier
+	journal journal.Journal
+}
+
 // settle asks the server how the transactions of a database's entries in doubt
-// ended, and records it. What cannot be told stays in doubt, and is asked again
-// with the next look at the catalog, whoever's session that is.
-func (j *Judge) settle(ctx context.Context, db *database, q catalog.Querier) {
+// ended, records it, and tells who is to know. What cannot be told stays in doubt, and
+// is asked again: over the control connection, else with the next look at the catalog,
+// whoever's session that is.
+func (j settler) settle(ctx context.Context, db *database) {
 	doubts := db.inDoubt()
 	if len(doubts) == 0 {
 		return
 	}
-	run, err := serverRun(ctx, q)
+	run, err := serverRun(ctx, j.q)
 	if err != nil {
 		if db.explain("server", err.Error()) {
 			j.o.Logger.Warn("entries stay in doubt", "entries", len(doubts), "database", db.name, "error", err)
@@ -27,17 +36,25 @@ func (j *Judge) settle(ctx context.Context, db *database, q catalog.Querier) {
 		return
 	}
 	db.settled("server") // it can tell again
-	db.server.askAgain(ctx, q)
+	db.server.askAgain(ctx, j.q)
 	for _, id := range doubts {
-		outcome, err := j.settleOne(ctx, q, id, run, db.server.get())
+		outcome, e, err := j.settleOne(ctx, id, run, db.server.get())
 		if err == nil && outcome != journal.InDoubt {
-			err = j.o.Journal.Settle(ctx, id, outcome)
+			if outcome == journal.RolledBack {
+				db.giveBack(ctx, id)
+			}
+			err = j.journal.Settle(ctx, id, outcome)
 		}
 		switch {
 		case errors.Is(err, journal.ErrSettled), errors.Is(err, journal.ErrNotFound), errors.Is(err, errElsewhere):
-			db.settled(id)
+			if d := db.settled(id); d.ours && e != nil && errors.Is(err, journal.ErrSettled) {
+				j.tell(e, outcome) // it was this proxy that has settled it, and nobody said so
+			}
 			j.o.Metrics.pending.settled(id)
 		case err != nil && ctx.Err() != nil:
+			return
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, journal.ErrAway): // the journal's
+			db.rest(j.o.Now())
 			return
 		case err != nil:
 			if db.explain(id, err.Error()) {
@@ -46,8 +63,61 @@ func (j *Judge) settle(ctx context.Context, db *database, q catalog.Querier) {
 		case outcome != journal.InDoubt:
 			db.settled(id)
 			j.o.Logger.Info("entry settled", "id", id, "database", db.name, "outcome", outcome)
+			j.tell(e, outcome)
 		}
 	}
+}
+
+// settleBeside is settle in a client's session, which does not wait long for the
+// journal: where that is another server's it may be slow, or away.
+func (s *session) settleBeside(ctx context.Context, q catalog.Querier) {
+	j := s.j.o.Journal
+	if s.j.fleet != nil {
+		j = hurried{j}
+	}
+	if !s.db.rests(s.j.o.Now()) {
+		settler{s.j, q, j}.settle(ctx, s.db)
+	}
+}
+
+// hurry is how long a session that settles waits for a shared journal, each time.
+const hurry = time.Second
+
+// hurried is a journal that a settler waits for no longer than hurry, each time.
+type hurried struct{ journal.Journal }
+
+func (j hurried) Entry(ctx context.Context, id string) (*journal.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, hurry)
+	defer cancel()
+	return j.Journal.Entry(ctx, id)
+}
+
+func (j hurried) Entries(ctx context.Context, f journal.Filter) iter.Seq2[*journal.Entry, error] {
+	return func(yield func(*journal.Entry, error) bool) {
+		ctx, cancel := context.WithTimeout(ctx, hurry)
+		defer cancel()
+		j.Journal.Entries(ctx, f)(yield)
+	}
+}
+
+func (j hurried) Rows(ctx context.Context, id string) iter.Seq2[journal.Row, error] {
+	return func(yield func(journal.Row, error) bool) {
+		ctx, cancel := context.WithTimeout(ctx, hurry)
+		defer cancel()
+		j.Journal.Rows(ctx, id)(yield)
+	}
+}
+
+func (j hurried) Settle(ctx context.Context, id string, o journal.Outcome) error {
+	ctx, cancel := context.WithTimeout(ctx, hurry)
+	defer cancel()
+	return j.Journal.Settle(ctx, id, o)
+}
+
+func (j hurried) Prepared(ctx context.Context, id string, s journal.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, hurry)
+	defer cancel()
+	return j.Journal.Prepared(ctx, id, s)
 }
 
 // errElsewhere: the entry is of a database of this name on another server.
@@ -55,14 +125,19 @@ var errElsewhere = errors.New("its server is another one")
 
 // settleOne is InDoubt while the transaction is still open (or prepared), and
 // an error if its end cannot be told.
-func (j *Judge) settleOne(ctx context.Context, q catalog.Querier, id string, run time.Time, server string) (journal.Outcome, error) {
-	e, err := j.o.Journal.Entry(ctx, id)
+func (j settler) settleOne(ctx context.Context, id string, run time.Time, server string) (journal.Outcome, *journal.Entry, error) {
+	e, err := j.journal.Entry(ctx, id)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if e.Outcome != journal.InDoubt {
-		return e.Outcome, nil
+		return e.Outcome, e, nil
 	}
+	o, err := j.ended(ctx, e, run, server)
+	return o, e, err
+}
+
+func (j settler) ended(ctx context.Context, e *journal.Entry, run time.Time, server string) (journal.Outcome, error) {
 	if e.Server.SystemID != "" && server != "" && e.Server.SystemID != server {
 		return "", errElsewhere
 	}
@@ -72,11 +147,11 @@ func (j *Judge) settleOne(ctx context.Context, q catalog.Querier, id string, run
 	}
 	var now uint32
 	if e.Prepared != "" {
-		if now, err = timeline(ctx, q); err != nil {
+		if now, err = timeline(ctx, j.q); err != nil {
 			return "", err
 		}
 	}
-	status, err := one(ctx, q, fmt.Sprintf("SELECT pg_catalog.pg_xact_status('%d'::pg_catalog.xid8)", xid))
+	status, err := one(ctx, j.q, fmt.Sprintf("SELECT pg_catalog.pg_xact_status('%d'::pg_catalog.xid8)", xid))
 	switch {
 	case sqlState(err) == "22023": // in the future: lost in a crash before it was durable
 		return journal.RolledBack, nil
@@ -85,7 +160,7 @@ func (j *Judge) settleOne(ctx context.Context, q catalog.Querier, id string, run
 	case status == "aborted":
 		return journal.RolledBack, nil
 	case status == "in progress" && now != e.Server.Timeline:
-		return journal.InDoubt, j.seePrepared(ctx, q, e, uint32(xid), now, run)
+		return journal.InDoubt, j.seePrepared(ctx, e, uint32(xid), now, run)
 	case status == "in progress":
 		return journal.InDoubt, nil
 	case status == "committed" && catalog.SameRun(run, e.Server.Started):
@@ -103,7 +178,7 @@ func (j *Judge) settleOne(ctx context.Context, q catalog.Querier, id string, run
 	}
 	// Too old to tell; or committed, but the server has crashed or was restarted
 	// since, and the xid may have been issued again: the rows have to agree.
-	p, err := j.probe(ctx, q, e, uint32(xid), since.removed)
+	p, err := j.probe(ctx, e, uint32(xid), since.removed)
 	switch {
 	case err != nil:
 		return "", err

@@ -36,15 +36,15 @@ func timeline(ctx context.Context, q catalog.Querier) (uint32, error) {
 
 // seePrepared records that an entry's transaction, which has not ended, is prepared,
 // if it is: on this timeline, in this run of the server.
-func (j *Judge) seePrepared(ctx context.Context, q catalog.Querier, e *journal.Entry, xid uint32, now uint32, run time.Time) error {
-	is, err := one(ctx, q, fmt.Sprintf("SELECT true FROM pg_catalog.pg_prepared_xacts WHERE transaction OPERATOR(pg_catalog.=) '%d'::pg_catalog.xid AND gid OPERATOR(pg_catalog.=) %s AND database OPERATOR(pg_catalog.=) pg_catalog.current_database()",
+func (j settler) seePrepared(ctx context.Context, e *journal.Entry, xid uint32, now uint32, run time.Time) error {
+	is, err := one(ctx, j.q, fmt.Sprintf("SELECT true FROM pg_catalog.pg_prepared_xacts WHERE transaction OPERATOR(pg_catalog.=) '%d'::pg_catalog.xid AND gid OPERATOR(pg_catalog.=) %s AND database OPERATOR(pg_catalog.=) pg_catalog.current_database()",
 		xid, literal(e.Prepared)))
 	if err != nil || is != "t" {
 		return err
 	}
 	s := e.Server
 	s.Started, s.Timeline = run, now
-	if err := j.o.Journal.Prepared(ctx, e.ID, s); err != nil && !errors.Is(err, journal.ErrSettled) {
+	if err := j.journal.Prepared(ctx, e.ID, s); err != nil && !errors.Is(err, journal.ErrSettled) {
 		return err
 	}
 	return nil

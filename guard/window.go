@@ -112,6 +112,35 @@ func (c windowed) over(sum int64) string {
 	return fmt.Sprintf("%d within %s, limit %d%s", sum, span(c.window.Per), c.window.Rows, apart(c.window.By))
 }
 
+// of is what a transaction has in windows, by key; of those that a fleet shares nothing.
+func (ws *windows) of(tx *transaction) map[string]int64 {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	has := map[string]int64{}
+	for key := range ws.inside[tx] {
+		has[key] = ws.byKey[key].pending[tx]
+	}
+	return has
+}
+
+// takeBack takes rows out that were counted as committed at that time or later.
+func (ws *windows) takeBack(at time.Time, has map[string]int64) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for key, n := range has {
+		w := ws.byKey[key]
+		if w == nil {
+			continue
+		}
+		for i := range w.past { // what is not found counts on
+			if b := &w.past[i]; !b.end.Before(at) && b.rows >= n {
+				b.rows -= n
+				break
+			}
+		}
+	}
+}
+
 // end takes a transaction out; committed: its rows stay counted.
 func (ws *windows) end(now time.Time, tx *transaction, committed bool) {
 	if ws.fleet != nil {
