@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
@@ -12,6 +14,9 @@ import (
 
 // account brings the transaction's tables to what the server counted.
 func (r *run) account(ctx context.Context) error {
+	if err := r.newcomers(ctx); err != nil {
+		return r.told(err)
+	}
 	for _, o := range slices.Sorted(maps.Keys(r.after.tables)) {
 		after, before := r.after.tables[o], r.before.tables[o]
 		n := after.deleted - before.deleted
@@ -48,6 +53,39 @@ func (r *run) account(ctx context.Context) error {
 	r.foreign()
 	r.temporary()
 	r.opened()
+	return nil
+}
+
+// newcomers asks for the names of tables that lost rows and are newer than the
+// catalog as it was read: by these they fall under a rule.
+func (r *run) newcomers(ctx context.Context) error {
+	var oids []string
+	for o, after := range r.after.tables {
+		if r.s.view.snap.Tables[o] == nil && after.deleted > r.before.tables[o].deleted {
+			oids = append(oids, strconv.FormatUint(uint64(o), 10))
+		}
+	}
+	if len(oids) == 0 {
+		return nil
+	}
+	rows, err := lookup{w: r.w}.Query(ctx, "SELECT c.oid::pg_catalog.text, n.nspname::pg_catalog.text, t.relname::pg_catalog.text, t.oid::pg_catalog.text FROM pg_catalog.pg_class c"+
+		" JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) COALESCE(pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid, c.oid) JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.relnamespace"+
+		" WHERE c.oid OPERATOR(pg_catalog.=) ANY ('{"+strings.Join(oids, ",")+"}'::pg_catalog.oid[])")
+	if err != nil {
+		return err
+	}
+	r.newer = map[uint32]journal.Table{}
+	for _, row := range rows {
+		o, err := strconv.ParseUint(text(row[0]), 10, 32)
+		if err != nil {
+			return err
+		}
+		root, err := strconv.ParseUint(text(row[3]), 10, 32)
+		if err != nil {
+			return err
+		}
+		r.newer[uint32(o)] = journal.Table{OID: uint32(root), Schema: text(row[1]), Name: text(row[2])}
+	}
 	return nil
 }
 
@@ -131,7 +169,11 @@ func (r *run) uncounted(o uint32, n int64, why string) {
 			return
 		}
 	}
-	want := journal.Table{OID: o, Schema: "?", Name: fmt.Sprintf("oid %d", o), Via: journal.Function}
+	want := journal.Table{OID: o, Schema: "?", Name: fmt.Sprintf("oid %d", o)}
+	if n, ok := r.newer[o]; ok {
+		want = n
+	}
+	want.Via = journal.Function
 	if t != nil {
 		root := t.Root()
 		want.Schema, want.Name, want.OID = root.Schema, root.Name, root.OID

@@ -3,6 +3,9 @@ package guard_test
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
@@ -39,4 +42,21 @@ func TestNewer_TablesMadePastTheProxy(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Such a table falls under the rule of its name, also where a function takes its rows.
+func TestNewer_FallsUnderItsRule(t *testing.T) {
+	p := ruled(policy.Rule{Name: "guarded", Match: policy.Match{Tables: []string{"orders*"}}, Mode: policy.Block, Statement: 10, Transaction: 10})
+	p.Default.Mode = policy.Off
+	wipe := "CREATE FUNCTION wipe(name text) RETURNS void LANGUAGE plpgsql AS 'BEGIN EXECUTE ''DELETE FROM '' || name; END'"
+	eachForm(t, p, []string{shop, wipe}, func(t *testing.T, e *env, c *pgx.Conn) {
+		passes(t, c, "SELECT FROM orders")
+		pgtest.Exec(t, e.direct, "CREATE TABLE orders_2 (id int) PARTITION BY RANGE (id)", "CREATE TABLE part PARTITION OF orders_2 DEFAULT", "INSERT INTO orders_2 SELECT generate_series(1, 100)",
+			"CREATE TABLE others (id int)", "INSERT INTO others SELECT generate_series(1, 100)")
+		refused(t, c, "SELECT wipe('orders_2')", "100 rows (orders_2 100)")
+		passes(t, c, "SELECT wipe('others')")
+		for _, sql := range []string{"DELETE FROM orders_2", "TRUNCATE orders_2", "DROP TABLE orders_2"} {
+			refused(t, c, sql, "100 rows")
+		}
+	})
 }

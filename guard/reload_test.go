@@ -2,11 +2,16 @@ package guard_test
 
 import (
 	"context"
+	"iter"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -87,4 +92,94 @@ func TestUpdates_InTheirOwnWithCountToo(t *testing.T) {
 		refused(t, c, "WITH u AS (UPDATE plain SET a = 'x' RETURNING id) UPDATE orders SET kind = 'y' WHERE id = 1", "101 rows")
 		passes(t, c, "WITH u AS (UPDATE plain SET a = 'x' WHERE id < 10 RETURNING id) UPDATE orders SET kind = 'y' WHERE id = 1")
 	})
+}
+
+// What was bound in captured form is answered as the client's own, though nothing is judged any more.
+func TestReload_ToOffBetweenBindAndExecute(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop)
+	exchange := func(url string, between func()) []string {
+		r := dialRaw(t, url)
+		for _, m := range cat(parse("", "DELETE FROM plain WHERE id = 1"), bind("", ""), messages{&pgproto3.Flush{}}) {
+			r.Send(m)
+		}
+		if err := r.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // ParseComplete, BindComplete
+			if _, err := r.Receive(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		between()
+		for _, m := range cat(describe('P', ""), execute("", 0), syncMsg) {
+			r.Send(m)
+		}
+		return r.answers(1)
+	}
+	got := exchange(e.url, func() { e.setPolicy(policy.Uniform(policy.Off, 0)) })
+	pgtest.Exec(t, e.direct, "INSERT INTO plain (id) VALUES (1)")
+	equal(t, "answers", got, exchange(e.direct, func() {}))
+}
+
+// Windows are begun anew beside what goes on: nobody waits for that, and what commits meanwhile counts once.
+func TestReload_DeletesDoNotWaitForTheJournal(t *testing.T) {
+	r := free("slowly")
+	r.Windows = []policy.Window{{Rows: 10, Per: time.Hour}}
+	e := newEnv(t, ruled(r), shop)
+	j := &paused{Journal: e.journal, reads: make(chan chan struct{}, 1)}
+	e.start(ruled(r), j)
+	c := e.connect(pgx.QueryExecModeExec)
+	for _, when := range []string{"before the journal is read", "after"} {
+		goOn := make(chan struct{})
+		j.reads <- goOn
+		j.late.Store(when == "after")
+		done := make(chan error)
+		go func() { done <- e.judge.SetPolicy(context.Background(), ruled(r)) }()
+		<-goOn // it reads
+		passes(t, c, "DELETE FROM plain WHERE id IN (SELECT id FROM plain ORDER BY id LIMIT 5)")
+		goOn <- struct{}{}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused(t, c, "DELETE FROM plain WHERE id = 50", "11 within 1h")
+}
+
+// paused is a journal whose readers of entries wait, before or after they read.
+type paused struct {
+	journal.Journal
+	reads chan chan struct{}
+	late  atomic.Bool
+}
+
+func (j *paused) Entries(ctx context.Context, f journal.Filter) iter.Seq2[*journal.Entry, error] {
+	wait := func(now bool) {
+		select {
+		case goOn := <-j.reads:
+			if !now {
+				j.reads <- goOn
+				return
+			}
+			goOn <- struct{}{}
+			<-goOn
+		default:
+		}
+	}
+	return func(yield func(*journal.Entry, error) bool) {
+		wait(!j.late.Load())
+		var all []*journal.Entry
+		for e, err := range j.Journal.Entries(ctx, f) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			all = append(all, e)
+		}
+		wait(j.late.Load())
+		for _, e := range all {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
 }

@@ -38,13 +38,14 @@ type run struct {
 
 	bind          *heldBind // goes with it; nil: none
 	before, after counts
-	direct        int64             // rows of step 0
-	captured      map[uint32]int64  // removed rows with keys, by tableoid
-	index         map[place]int     // to removals.tables
-	last          captured          // the row before
-	cols          [][]byte          // of the row; kept for the next one
-	unknown       []uint32          // tables whose rows went uncounted, by OID
-	answered      map[string]answer // by rule
+	direct        int64                    // rows of step 0
+	captured      map[uint32]int64         // removed rows with keys, by tableoid
+	index         map[place]int            // to removals.tables
+	last          captured                 // the row before
+	cols          [][]byte                 // of the row; kept for the next one
+	unknown       []uint32                 // tables whose rows went uncounted, by OID
+	newer         map[uint32]journal.Table // tables (their roots) that lost rows and are not in the catalog as it was read, by OID
+	answered      map[string]answer        // by rule
 	// permitted are the rules that the statement's kind does not concern any more:
 	// by whose leave; nil: the rule merely alerts, and kind says of what.
 	permitted map[string]*journal.Allowed

@@ -100,7 +100,7 @@ func (s *session) Wants(typ byte, body []byte) bool {
 	}
 	s.renew()
 	held := s.heldBind != nil // whatever comes, it goes first
-	if s.rules.off && s.tx == nil && !held {
+	if s.rules.off && s.tx == nil && !held && !s.owes() {
 		s.asleep = true
 		return false
 	}
@@ -108,6 +108,16 @@ func (s *session) Wants(typ byte, body []byte) bool {
 		return true
 	}
 	return s.concerns(typ, body) || held || s.moreReach
+}
+
+// owes reports whether a portal is open whose answers are not the client's as they are.
+func (s *session) owes() bool {
+	for _, p := range s.portals {
+		if p.capturing() {
+			return true
+		}
+	}
+	return false
 }
 
 // concerns is Wants, while something is judged.

@@ -127,7 +127,8 @@ func (ws *windows) past(ctx context.Context, j journal.Journal, p *policy.Policy
 		for _, a := range e.Allowed {
 			rest -= a.Rows
 		}
-		if e.Outcome != journal.Committed && e.Outcome != journal.InDoubt || len(e.Allowed) > 0 && rest <= 0 {
+		// An undo removes what a restore had brought, without the proxy.
+		if len(e.Restores) > 0 || e.Outcome != journal.Committed && e.Outcome != journal.InDoubt || len(e.Allowed) > 0 && rest <= 0 {
 			continue
 		}
 		who := policy.Subject{Database: e.Database, User: e.User, Application: e.Application}
