@@ -71,7 +71,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		r.early = p.early
 	}
 	send := func() { w.Send('E', body) }
-	if r.capturing() && p.plan.captured.Image && p.bound != s.exchange {
+	if r.capturing() && p.plan.worded && (p.bound != s.exchange || p.sets != s.sets.before) {
 		now, err := s.encoding(ctx, w)
 		if errors.Is(err, errServer) {
 			err = s.fault(w, err)
@@ -87,6 +87,9 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 	more, err := s.following(ctx, r)
 	if err != nil {
 		return unlessFailed(err)
+	}
+	if r.setsNothing() {
+		s.sets.with--
 	}
 	if len(more) > 0 {
 		return unlessFailed(r.batch(ctx, more))

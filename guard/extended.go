@@ -50,6 +50,7 @@ type portal struct {
 	done      bool     // it has run; what is left is held
 	ran       bool     // it has run to its end: the server does not run it again
 	bound     int      // in which exchange
+	sets      int32    // session.sets then
 	early     *counts  // see readEarly
 }
 
@@ -158,7 +159,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	po := &portal{prepared: p, formats: formats, statement: stmt, bound: s.exchange}
+	po := &portal{prepared: p, formats: formats, statement: stmt, bound: s.exchange, sets: s.sets.before}
 	if s.rules.holds && len(params) <= maxProbed {
 		po.params = append([]byte{}, params...)
 	}

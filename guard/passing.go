@@ -77,7 +77,7 @@ func (s *session) passBind(name, statement []byte) bool {
 		delete(s.portals, string(name))
 	}
 	if p != nil {
-		s.portals.set(string(name), &portal{prepared: p, statement: string(statement), bound: s.exchange})
+		s.portals.set(string(name), &portal{prepared: p, statement: string(statement), bound: s.exchange, sets: s.sets.before})
 	}
 	return true
 }

@@ -20,6 +20,7 @@ type plan struct {
 	view     *view
 	sheet    *policy.Sheet // what is kept of rows is its to say
 	encoding string
+	worded   bool           // what is captured depends on that
 	target   *catalog.Table // nil: not in the snapshot
 	capture  sqlparse.Capture
 	captured sqlparse.Captured
@@ -83,12 +84,17 @@ const noKey = "the table has no primary key or unique not-null key"
 // the client's statement. Only after Quiesce.
 func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, describe func() ([]byte, error)) (*plan, error) {
 	s.renamesStay(w)
-	encoding, err := s.encoding(ctx, w)
-	if err != nil {
-		return nil, err
-	}
-	if old != nil && old.epoch == s.epoch && old.view == s.view && old.sheet == s.rules.sheet && old.encoding == encoding {
-		return old, nil
+	var err error
+	encoding := w.Parameter("client_encoding")
+	if old != nil && old.epoch == s.epoch && old.view == s.view && old.sheet == s.rules.sheet {
+		if old.worded {
+			if encoding, err = s.encoding(ctx, w); err != nil {
+				return nil, err
+			}
+		}
+		if old.encoding == encoding {
+			return old, nil
+		}
 	}
 	known := s.targets.get(st, s)
 	target := known.table
@@ -118,6 +124,11 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 		return p, nil
 	}
 	if st.Update != nil {
+		if p.worded = true; s.rules.updates {
+			if p.encoding, err = s.encoding(ctx, w); err != nil {
+				return nil, err
+			}
+		}
 		return p, s.planUpdate(ctx, w, st, p)
 	}
 	p.touched, p.all = s.view.snap.Touched(target)
@@ -166,6 +177,12 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 			p.count = "by row-level security user " + s.info.User + " may delete rows of " + target.QuotedName() + " that are not theirs to see"
 			return p, nil
 		}
+	}
+	if p.worded = s.rules.whole || slices.ContainsFunc(reached.Steps, speaks); p.worded {
+		if encoding, err = s.encoding(ctx, w); err != nil {
+			return nil, err
+		}
+		p.encoding = encoding
 	}
 	c := sqlparse.Capture{HexText: encoding != "UTF8"}
 	images := false
@@ -289,6 +306,18 @@ func uncapturable(t *catalog.Table, r catalog.Reached) string {
 		}
 	}
 	return ""
+}
+
+// speaks reports whether what is captured of a step as text may hold more than ASCII.
+func speaks(r catalog.Step) bool {
+	names := r.Table.Key
+	if r.Key != nil && r.Unlinks() {
+		names = append(slices.Clone(names), r.Key.SetColumns()...)
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		c := r.Table.Column(name)
+		return c == nil || !wordless[c.BaseType] || c.BaseType == "money"
+	})
 }
 
 func newStep(r catalog.Step) step {

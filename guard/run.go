@@ -168,6 +168,10 @@ func (r *run) readAfter(ctx context.Context) (err error) {
 	return nil
 }
 
+// setsNothing reports whether the statement leaves the session's settings as they
+// are: nothing of the database's runs with it.
+func (r *run) setsNothing() bool { return r.capturing() && r.plan.bare }
+
 // conclude judges, once all is read. The first of a batch says where that began.
 func (r *run) conclude(ctx context.Context, first *run) error {
 	if r.before.catalog != r.after.catalog { // what it calls does what the text does not say

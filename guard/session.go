@@ -64,8 +64,12 @@ type session struct {
 	exchange  int // counts what ends with ReadyForQuery
 	// ran is the exchange in which a statement ran last: what it changed of the
 	// session's parameters the server tells at its end only.
-	ran     int
-	bound   int // and a Bind came last
+	ran   int
+	bound int // and a Bind came last
+	// sets counts what was executed in the exchange and may have changed that, before
+	// the message under judgement, and with it.
+	sets    struct{ before, with int32 }
+	encoded *encoded
 	targets targets
 
 	heldBind *heldBind
@@ -89,7 +93,9 @@ func (s *session) Wants(typ byte, body []byte) bool {
 	if s.wasClean {
 		s.exchange++
 		s.block = 0
+		s.sets.with = 0
 	}
+	s.sets.before = s.sets.with
 	s.hasRun = s.ran == s.exchange
 	s.hasBound = s.bound == s.exchange
 	switch typ {
@@ -97,6 +103,7 @@ func (s *session) Wants(typ byte, body []byte) bool {
 		s.bound = s.exchange
 	case 'E':
 		s.ran = s.exchange
+		s.sets.with++
 	}
 	s.renew()
 	held := s.heldBind != nil // whatever comes, it goes first
@@ -329,14 +336,24 @@ func (s *session) Close() {
 
 // encoding is the session's client_encoding. Only after Quiesce.
 func (s *session) encoding(ctx context.Context, w proxy.Wire) (string, error) {
-	if !s.rules.whole || s.ran != s.exchange || s.aborted(w) { // of keys it decides the form alone
+	if s.sets.before <= 0 || s.aborted(w) {
 		return w.Parameter("client_encoding"), nil
 	}
-	rows, err := lookup{w: w}.Query(ctx, "SELECT pg_catalog.pg_client_encoding()")
-	if err != nil || len(rows) != 1 {
-		return "", err
+	if e := s.encoded; e != nil && e.exchange == s.exchange && e.sets == s.sets.before {
+		return e.as, nil
 	}
-	return text(rows[0][0]), nil
+	as, err := one(ctx, lookup{w: w}, "SELECT pg_catalog.pg_client_encoding()")
+	if err == nil {
+		s.encoded = &encoded{s.exchange, s.sets.before, as}
+	}
+	return as, err
+}
+
+// encoded is what client_encoding was after so many statements of an exchange.
+type encoded struct {
+	exchange int
+	sets     int32
+	as       string
 }
 
 // open returns the open transaction's record, made on first use. Only after Quiesce.

@@ -45,7 +45,11 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if err := u.release(); err != nil {
 		return err
 	}
-	defer func() { u.s.ran, u.s.hasRun = u.s.exchange, true }()
+	defer func() {
+		u.s.ran, u.s.hasRun = u.s.exchange, true
+		u.s.sets.with++
+		u.s.sets.before = u.s.sets.with
+	}()
 	if u.s.block = -1; u.block {
 		u.s.block = 1
 	}
