@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/sqlparse"
 )
+
+// askTime bounds what a statement that has run, and holds its locks, waits for the
+// journal's word on whether it may stay: evidence is another matter.
+const askTime = 3 * time.Second
 
 // allowance finds by whose leave the rows of a verdict may go all the same: a
 // comment's, where the rule honours it, or an allowance's, of which it takes
@@ -18,6 +23,8 @@ func (r *run) allowance(ctx context.Context, v verdict, removed []journal.Table)
 	if reason, ok := commented(v.rule, r.st.Text, need); ok {
 		return &journal.Allowed{By: s.info.User, How: "comment", Reason: reason}, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
 	all, err := s.j.o.Journal.Allowances(ctx, s.j.o.Now())
 	if err != nil { // without, the limit stands
 		s.j.journalFailed(err)
@@ -36,7 +43,7 @@ func (r *run) allowance(ctx context.Context, v verdict, removed []journal.Table)
 		case err != nil:
 			s.j.journalFailed(err)
 			s.j.o.Logger.Error("an allowance could not be used", "id", a.ID, "error", err)
-			continue
+			return nil, nil
 		}
 		return &journal.Allowed{By: a.By, How: "allowance", ID: a.ID, Reason: a.Reason}, nil
 	}
@@ -62,6 +69,8 @@ func (r *run) mayBeAllowed(ctx context.Context, v verdict, removed []journal.Tab
 		return true
 	}
 	now := s.j.o.Now()
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
 	all, err := s.j.o.Journal.Allowances(ctx, now)
 	return err == nil && slices.ContainsFunc(s.tx.mine(all), func(a journal.Allowance) bool {
 		return covers(a, s.rules.subject, removed) && a.Left(now) >= need

@@ -84,8 +84,10 @@ func (s *session) holdOf(r *run, v verdict) *journal.Hold {
 }
 
 // answer is how far a hold has come, by the journal and the clock. Where the
-// journal cannot be read it goes on waiting.
+// journal cannot be read, or is silent, it goes on waiting.
 func (j *Judge) answer(ctx context.Context, h *journal.Hold) *journal.Hold {
+	ctx, cancel := context.WithTimeout(ctx, askTime) // meanwhile nobody looks whether the client is there
+	defer cancel()
 	now := j.o.Now()
 	if !now.Before(h.Expires) {
 		late, err := j.o.Journal.Decide(ctx, h.ID, journal.Expired, "", "", now)
@@ -140,7 +142,9 @@ func (j *Judge) Canceled(ctx context.Context, key string) {
 // left notes that nobody waits for an answer any more, and returns cause.
 func (r *run) left(ctx context.Context, h *journal.Hold, cause error) error {
 	j := r.s.j
-	if _, err := j.o.Journal.Decide(context.WithoutCancel(ctx), h.ID, journal.Left, "", cause.Error(), j.o.Now()); err != nil && !errors.Is(err, journal.ErrDecided) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime) // it still holds its locks
+	defer cancel()
+	if _, err := j.o.Journal.Decide(ctx, h.ID, journal.Left, "", cause.Error(), j.o.Now()); err != nil && !errors.Is(err, journal.ErrDecided) {
 		j.o.Logger.Warn("the end of a hold could not be recorded", "id", h.ID, "error", err)
 	}
 	return cause

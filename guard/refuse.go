@@ -18,6 +18,11 @@ func (s *session) refuse(ctx context.Context, w proxy.Wire, e *pgproto3.ErrorRes
 	if err := doom(ctx, w, e.Code+" "+e.Detail); err != nil {
 		return err
 	}
+	return told(w, e)
+}
+
+// told gives the client the error of a transaction that is doomed.
+func told(w proxy.Wire, e *pgproto3.ErrorResponse) error {
 	if err := w.Reply('E', errorBody(e)); err != nil {
 		return err
 	}
@@ -64,11 +69,18 @@ func (s *session) blocked(ctx context.Context, w proxy.Wire, mark savepoint, x r
 			return err
 		}
 	}
-	return s.refuse(ctx, w, s.noteBlocked(ctx, x))
+	e := s.blockedEntry(x)
+	answer := x.error(e.ID, s.rules.subject)
+	err := doom(ctx, w, answer.Code+" "+answer.Detail)
+	s.noteBlocked(ctx, e) // its locks are free: the journal may take its time
+	if err != nil {
+		return err
+	}
+	return told(w, answer)
 }
 
-// noteBlocked journals what is refused, raises the alarm, and returns what the client reads.
-func (s *session) noteBlocked(ctx context.Context, x refusal) *pgproto3.ErrorResponse {
+// blockedEntry is the entry of what is refused.
+func (s *session) blockedEntry(x refusal) *journal.Entry {
 	e := s.entry(journal.Blocked)
 	if x.id != "" {
 		e.ID = x.id
@@ -83,6 +95,11 @@ func (s *session) noteBlocked(ctx context.Context, x refusal) *pgproto3.ErrorRes
 		e.Tables[i].KeysCaptured = false
 		image{}.note(&e.Tables[i])
 	}
+	return e
+}
+
+// noteBlocked journals what is refused, and raises the alarm.
+func (s *session) noteBlocked(ctx context.Context, e *journal.Entry) {
 	if err := s.j.o.Journal.Append(ctx, e, nil); err != nil { // nothing is removed: refuse all the same
 		s.j.health.failed(err)
 		s.j.o.Metrics.JournalErrors.Inc()
@@ -90,7 +107,6 @@ func (s *session) noteBlocked(ctx context.Context, x refusal) *pgproto3.ErrorRes
 	}
 	s.j.o.Metrics.blocked(e)
 	s.j.raise(e)
-	return x.error(e.ID, s.rules.subject)
 }
 
 // entry makes an entry with what the session knows.

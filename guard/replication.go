@@ -62,8 +62,11 @@ func (s *walsender) Message(ctx context.Context, w proxy.Wire, _ byte, body []by
 	s.defines = true
 	removes.why = "it runs on a connection for replication"
 	if rule := s.rules.strict(); refuses(rule.Mode) && rule.Uncountable != policy.Allow {
-		return s.deny(ctx, w, s.noteBlocked(ctx, refusal{verb: verbOf(removes), sql: removes.Text,
-			verdict: verdict{rule: rule, limit: notRows, reason: uncountable, what: "is refused: it cannot be counted before it commits: " + removes.why}}))
+		x := refusal{verb: verbOf(removes), sql: removes.Text,
+			verdict: verdict{rule: rule, limit: notRows, reason: uncountable, what: "is refused: it cannot be counted before it commits: " + removes.why}}
+		e := s.blockedEntry(x)
+		s.noteBlocked(ctx, e)
+		return s.deny(ctx, w, x.error(e.ID, s.rules.subject))
 	}
 	e, refusal := s.noteUnnumbered(ctx, removes)
 	if refusal != nil {

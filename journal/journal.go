@@ -34,7 +34,8 @@ type Journal interface {
 	// Append stores e and the rows and images of keys (nil: none) and returns when both
 	// are durable, or an error and nothing is stored. It sets nothing in e:
 	// the caller gave ID and Time (see NewID). keys stays the caller's. Once
-	// writing has begun, cancelling ctx no longer stops it.
+	// writing has begun, cancelling ctx no longer stops it; its deadline may, and
+	// then it may be stored all the same.
 	Append(ctx context.Context, e *Entry, keys *Keys) error
 	// Gather makes an empty gathering of keys and images that spills to dir ("":
 	// os.TempDir()), for this journal: with its key images are encrypted before

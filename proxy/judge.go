@@ -86,8 +86,8 @@ type Wire interface {
 	// Skip uses up the first n bytes of these: Session.Wants is not asked for them.
 	Skip(n int)
 	// Pause sends what is queued and waits until done returns true; it is asked
-	// every so often. Only after Quiesce, with no answer of the server due. The
-	// errors: the client or the server has gone, ErrCanceled (a cancel request,
+	// every so often, and the errors wait for its answer. Only after Quiesce, with
+	// no answer of the server due. The errors: the client or the server has gone, ErrCanceled (a cancel request,
 	// which then does not reach the server), ErrDraining, the end of ctx.
 	Pause(ctx context.Context, every time.Duration, done func(context.Context) bool) error
 	// OnIdle has f called once, when the server next says that it is outside of any

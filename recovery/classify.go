@@ -10,7 +10,10 @@ import (
 // classify sorts every staged row. What is left in a table's staging is to be
 // inserted; the rest is counted and, where it matters, kept with its reason.
 // It runs inside the transaction and is undone with it.
-func (r *restore) classify(ctx context.Context) error {
+func (r *restore) classify(ctx context.Context) (err error) {
+	if r.back, err = r.restoredBefore(ctx); err != nil {
+		return err
+	}
 	for _, t := range r.tables {
 		t.count = Count{Schema: t.count.Schema, Table: t.count.Table, Requested: t.count.Requested, Parents: t.count.Parents}
 		present := r.present

@@ -35,7 +35,9 @@
 //
 // Rows of a table without a key can come from images only. There a row is absent
 // if no live row is identical to it; or, after a restore of the same deletion that
-// the journal knows of, it is present. An undo goes by the transaction that wrote the rows.
+// the journal knows of, it is present. Both are looked at once no other session can
+// write the table any more; what the journal has in doubt the server is asked, and where
+// it cannot tell the rows stay out. An undo goes by the transaction that wrote the rows.
 //
 // Not done, and refused by name before anything is written: tables whose keys
 // were not captured or have no identity (and no images), foreign tables, views, tables with

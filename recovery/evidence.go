@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,18 +74,33 @@ func (r *restore) ask(ctx context.Context, e *journal.Entry) (journal.Outcome, e
 		return journal.InDoubt, err
 	}
 	r.production = again
-	run, err := again.rows(ctx, "SELECT coalesce("+catalog.RunSQL+", '')")
-	if err != nil || !catalog.SameRun(catalog.RunStart(*run[0][0]), e.Server.Started) {
-		return journal.InDoubt, err // after a crash the id may be another transaction's by now
+	return again.outcome(ctx, e)
+}
+
+// outcome is how an entry's transaction ended: where the journal does not know, as
+// the server says. InDoubt: it cannot, or the transaction is still open.
+func (s *side) outcome(ctx context.Context, e *journal.Entry) (journal.Outcome, error) {
+	if e.Outcome != journal.InDoubt {
+		return e.Outcome, nil
 	}
-	status, err := again.rows(ctx, "SELECT coalesce(pg_catalog.pg_xact_status("+literal(e.XID)+"::pg_catalog.xid8), '')")
-	switch {
-	case err != nil:
+	xid, err := strconv.ParseUint(e.XID, 10, 64)
+	if err != nil {
+		return journal.InDoubt, nil
+	}
+	// The status of an id that was not given out yet is an error.
+	rows, err := s.rows(ctx, fmt.Sprintf(`SELECT system_identifier::text, coalesce(%s, ''),
+		coalesce(CASE WHEN '%[2]d'::pg_catalog.xid8 < pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()) THEN pg_catalog.pg_xact_status('%[2]d'::pg_catalog.xid8) END, '') FROM pg_control_system()`, catalog.RunSQL, xid))
+	if err != nil {
 		return journal.InDoubt, err
-	case *status[0][0] == "committed":
-		return journal.Committed, nil
-	case *status[0][0] == "aborted":
+	}
+	system, run, status := *rows[0][0], catalog.RunStart(*rows[0][1]), *rows[0][2]
+	switch {
+	case e.Server.SystemID != "" && e.Server.SystemID != system:
+		return journal.InDoubt, nil
+	case status == "aborted": // also where a crash had the id given out again: a commit would have kept it
 		return journal.RolledBack, nil
+	case status == "committed" && catalog.SameRun(run, e.Server.Started): // else it may be another transaction's by now
+		return journal.Committed, nil
 	}
 	return journal.InDoubt, nil
 }

@@ -2,10 +2,7 @@ package recovery
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
-	"slices"
 	"strings"
 
 	"github.com/rowback/rowback/journal"
@@ -26,13 +23,13 @@ func (r *restore) presentKeyless(ctx context.Context, t *table) error {
 	}
 	identical := fmt.Sprintf("EXISTS (SELECT FROM %s l WHERE %s)", only(t.live), t.is("l", "s"))
 	for _, f := range t.images {
-		whole, some := r.broughtBack(f)
+		b, some := r.broughtBack(f)
 		if !some {
 			continue
 		}
 		mine := fmt.Sprintf("s.rowback_feed = %d", f.n)
 		there := mine
-		if !whole {
+		if !b.whole {
 			there += " AND " + identical
 		}
 		n, err := r.production.affect(ctx, fmt.Sprintf("DELETE FROM %s s WHERE %s", t.in, there))
@@ -40,8 +37,8 @@ func (r *restore) presentKeyless(ctx context.Context, t *table) error {
 			return err
 		}
 		t.count.AlreadyPresent += n
-		if !whole {
-			if err := out(mine, "a restore brought some of these rows back before, and the table has no key to tell whether this one has been changed since; insert it by hand if it is missing"); err != nil {
+		if !b.whole {
+			if err := out(mine, b.reason()); err != nil {
 				return err
 			}
 		}
@@ -49,75 +46,37 @@ func (r *restore) presentKeyless(ctx context.Context, t *table) error {
 	return out(identical, "an identical row is in production, and the table has no key to tell whether it is the same; insert it by hand if it is another")
 }
 
-// broughtBack: committed restores of the same deletion brought some rows of this
-// table back, or all of them.
-func (r *restore) broughtBack(f *imageFeed) (whole, some bool) {
-	whole, some = r.o.Source.back[r.o.Source.of[f.n].ID][journal.QuoteName(f.t.live.Schema, f.t.live.Name)]
-	return whole, some
+// broughtBack: restores of the same deletion have brought rows of this table back.
+func (r *restore) broughtBack(f *imageFeed) (b back, some bool) {
+	b, some = r.back[r.o.Source.of[f.n].ID][journal.QuoteName(f.t.live.Schema, f.t.live.Name)]
+	return b, some
 }
 
-// restoredBefore says of tables without a key that committed restores of the
-// entries have brought some of their rows back, by the entry's ID and the table's
-// name, and whether all.
-func restoredBefore(ctx context.Context, j journal.Journal, entries []*journal.Entry) (map[string]map[string]bool, error) {
-	out := map[string]map[string]bool{}
-	if !slices.ContainsFunc(entries, func(e *journal.Entry) bool {
-		return slices.ContainsFunc(e.Tables, func(t journal.Table) bool { return t.RowsCaptured && len(t.Key) == 0 })
-	}) {
-		return out, nil
-	}
-	undone := map[string]map[string]int64{} // rows, by the restore's ID and the table's name
-	for e, err := range j.Entries(ctx, journal.Filter{Kind: journal.Deletion, Outcome: journal.Committed}) {
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range e.Restores {
-			if undone[id] == nil {
-				undone[id] = map[string]int64{}
-			}
-			for _, t := range e.Tables {
-				undone[id][journal.QuoteName(t.Schema, t.Name)] += t.Rows
-			}
+// lockKeyless keeps other writers out of the tables without a key that rows may go
+// into, until the transaction ends: else another restore of them, which nobody sees
+// yet, would be missed. It comes before everything that is read in the transaction.
+func (r *restore) lockKeyless(ctx context.Context) error {
+	var names, locks []string
+	for _, t := range r.tables {
+		if len(t.key) == 0 && t.count.Requested > 0 {
+			names, locks = append(names, t.name()), append(locks, only(t.live))
 		}
 	}
-	for e, err := range j.Entries(ctx, journal.Filter{Kind: journal.Restore, Outcome: journal.Committed}) {
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range e.Tables {
-			if t.KeysCaptured {
-				continue
-			}
-			name := journal.QuoteName(t.Schema, t.Name)
-			rows := t.Rows - undone[e.ID][name]
-			if rows <= 0 {
-				continue
-			}
-			asked := int64(0)
-			for _, id := range e.Restores {
-				from, err := j.Entry(ctx, id)
-				if errors.Is(err, journal.ErrNotFound) { // removed since: who knows how many it had
-					asked = math.MaxInt64
-					break
-				}
-				if err != nil {
-					return nil, err
-				}
-				for _, o := range from.Tables {
-					if o.Schema == t.Schema && o.Name == t.Name && o.RowsCaptured {
-						asked += o.Rows
-					}
-				}
-			}
-			for _, id := range e.Restores {
-				if out[id] == nil {
-					out[id] = map[string]bool{}
-				}
-				out[id][name] = out[id][name] || rows >= asked
-			}
+	if len(locks) == 0 {
+		return nil
+	}
+	r.o.Progress.Start("waiting for the lock on "+strings.Join(names, ", "), 0)
+	return r.production.exec(ctx, "LOCK TABLE "+strings.Join(locks, ", ")+" IN SHARE ROW EXCLUSIVE MODE")
+}
+
+// locked says for which tables other writers have to wait.
+func (r *restore) locked() (notes []string) {
+	for _, t := range r.tables {
+		if len(t.key) == 0 && t.count.Restored > 0 {
+			notes = append(notes, "other writers of "+t.name()+" wait while its rows are brought back: it has no key that would tell two restores of a row")
 		}
 	}
-	return out, nil
+	return notes
 }
 
 // unrestoredKeyless lists the rows of t that stay out, a line a reason: nothing

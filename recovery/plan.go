@@ -55,7 +55,7 @@ func (r *restore) plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Warnings = slices.Concat(r.warnings, notes)
+	p.Warnings = slices.Concat(r.warnings, notes, r.locked())
 	if p.Unrestored, err = r.unrestored(ctx); err != nil {
 		return nil, err
 	}

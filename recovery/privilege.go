@@ -27,7 +27,7 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 			hidden = append(hidden, rowSecurityProblem("recovery", t.backup))
 		}
 		live = append(live, schemaNeed(t.live), tableNeed(t.live, "SELECT"), tableNeed(t.live, "INSERT"))
-		if t.mark != nil {
+		if t.mark != nil || len(t.key) == 0 { // see lockKeyless
 			live = append(live, tableNeed(t.live, "UPDATE"))
 		}
 		for _, ref := range t.declared { // no trigger locks their parents: we do

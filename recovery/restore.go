@@ -23,8 +23,9 @@ type restore struct {
 	order  map[int][]string   // key columns in the order that the source gives them
 	links  []*link            // cut links, newest first
 	byFeed map[int]*link
-	marks  map[int]string // by index in Source.Tables: the transaction that soft-deleted the rows
-	lost   []Unrestored   // cut links of whole tables that cannot be restored
+	marks  map[int]string             // by index in Source.Tables: the transaction that soft-deleted the rows
+	back   map[string]map[string]back // see restoredBefore
+	lost   []Unrestored               // cut links of whole tables that cannot be restored
 
 	mapping mapping // the configuration
 	outside []Count // of tables that the configuration leaves out
@@ -268,7 +269,7 @@ func (r *restore) rollback(ctx context.Context) error {
 	return r.production.exec(context.WithoutCancel(ctx), "ROLLBACK")
 }
 
-// write is one try: plan, insert, relink, verify, resync, commit.
+// write is one try: lock, plan, insert, relink, verify, resync, commit.
 func (r *restore) write(ctx context.Context) (report *Report, err error) {
 	if err := r.begin(ctx); err != nil {
 		return nil, err
@@ -279,6 +280,9 @@ func (r *restore) write(ctx context.Context) (report *Report, err error) {
 			err = errors.Join(err, r.rollback(ctx))
 		}
 	}()
+	if err := r.lockKeyless(ctx); err != nil {
+		return nil, err
+	}
 	plan, err := r.plan(ctx)
 	if err != nil {
 		return nil, err

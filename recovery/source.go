@@ -20,13 +20,13 @@ type Source struct {
 	Rows iter.Seq2[journal.Row, error]
 	// Images yields the image of every row that has one, likewise; nil: there are none.
 	Images   iter.Seq2[journal.Image, error]
-	Warnings []string                   // shown in the plan
-	of       []*journal.Entry           // one a table: whose it is; nil of a file
-	partial  bool                       // tables whose keys were not captured are left out and listed
-	origin   string                     // how a file was asked for: "--from-diff lost.json"
-	keysIn   string                     // of a file that people write keys in: "k.csv, line 1: the header is (%s)", a format
-	find     func(value string) string  // and where in it a value of a key stands, "" if it is not found
-	back     map[string]map[string]bool // see restoredBefore
+	Warnings []string                  // shown in the plan
+	of       []*journal.Entry          // one a table: whose it is; nil of a file
+	partial  bool                      // tables whose keys were not captured are left out and listed
+	origin   string                    // how a file was asked for: "--from-diff lost.json"
+	keysIn   string                    // of a file that people write keys in: "k.csv, line 1: the header is (%s)", a format
+	find     func(value string) string // and where in it a value of a key stands, "" if it is not found
+	past     *past                     // nil: no table is without a key
 }
 
 // fromFile: a person wrote the keys.
@@ -146,7 +146,7 @@ func fromEntries(ctx context.Context, j journal.Journal, entries []*journal.Entr
 		}
 	}
 	var err error
-	s.back, err = restoredBefore(ctx, j, entries)
+	s.past, err = newPast(ctx, j, entries)
 	return s, err
 }
 

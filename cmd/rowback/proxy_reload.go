@@ -1,13 +1,13 @@
 package main
 
 import (
-	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// reload reads the settings again. Bad ones are refused and the old ones stay.
+// reload reads the settings again. Bad ones are refused and the old ones stay. The
+// proxy's end does not wait for it.
 func (v *serving) reload(cmd *cobra.Command, s *settings) {
 	fresh := *s
 	if err := fresh.load(cmd.Flags()); err != nil {
@@ -34,7 +34,7 @@ func (v *serving) reload(cmd *cobra.Command, s *settings) {
 		return
 	}
 	if v.judge != nil {
-		if err := v.judge.SetPolicy(context.Background(), fresh.rules); err != nil {
+		if err := v.judge.SetPolicy(cmd.Context(), fresh.rules); err != nil {
 			v.logger.Error("configuration not reloaded; the old one stays", "error", err)
 			return
 		}

@@ -64,7 +64,9 @@ func (j *shared) EndCount(ctx context.Context, tx string, committed bool) error 
 
 func (j *shared) Recount(ctx context.Context, rules []string, read func() ([]journal.PastCount, error)) error {
 	var began time.Time
-	err := j.read(ctx, func(ctx context.Context, c *pgx.Conn) error {
+	asking, cancel := context.WithTimeout(ctx, pingTimeout) // whether it is there shows here: what follows is long
+	defer cancel()
+	err := j.read(asking, func(ctx context.Context, c *pgx.Conn) error {
 		return c.QueryRow(ctx, "SELECT pg_catalog.clock_timestamp()").Scan(&began)
 	})
 	if err != nil {

@@ -17,9 +17,13 @@ const (
 	connectTimeout = 3 * time.Second
 	openTimeout    = 15 * time.Second
 	lockTimeout    = 10 * time.Second
-	// tryTimeout bounds one attempt at a write; perByte is added for what it sends.
+	// tryTimeout bounds one attempt at a write, or to read what is at hand, and before
+	// either the wait for a connection; perByte is added for what a write sends.
 	tryTimeout = 10 * time.Second
 	perByte    = time.Second / (1 << 20)
+	// pageTimeout bounds one attempt to read what may have to be looked for, or is
+	// large: a page of a listing, a block.
+	pageTimeout = 30 * time.Second
 	// patience is how long a write is tried again where the server is not there;
 	// moreIfLost is added where it may have been stored: that is worth knowing.
 	patience   = 10 * time.Second
@@ -45,7 +49,8 @@ func unconfirmed(n *pgconn.Notice) bool {
 
 // write does a write, again if need be, for as long as patience allows. again
 // tells do that an attempt before may have been stored. size is about how many
-// bytes it sends. Cancelling ctx stops it only before it has begun.
+// bytes it sends. Cancelling ctx stops it only before it has begun; ctx's deadline
+// stops it at any time.
 func (j *shared) write(ctx context.Context, size int64, do func(ctx context.Context, c *pgx.Conn, again bool) error) error {
 	return j.writeFor(ctx, patience, moreIfLost, size, do)
 }
@@ -79,7 +84,7 @@ func (j *shared) writeFor(ctx context.Context, patience, moreIfLost time.Duratio
 		if again {
 			limit += moreIfLost
 		}
-		if !transient || time.Since(began) > limit || j.closing.Load() || ctx.Err() != nil && !again {
+		if !transient || time.Since(began) > limit || j.closing.Load() || ctx.Err() != nil && !again || overdue(ctx) {
 			if again {
 				err = fmt.Errorf("%w; %w", err, ErrUnknown)
 			}
@@ -94,16 +99,31 @@ func (j *shared) writeFor(ctx context.Context, patience, moreIfLost time.Duratio
 
 func (j *shared) attempt(ctx context.Context, size int64, do func(context.Context, *pgx.Conn) error) error {
 	limit := tryTimeout + time.Duration(size)*perByte
-	waiting, cancel := context.WithTimeout(ctx, limit)
-	c, err := j.pool.Acquire(waiting)
-	cancel()
+	c, err := j.acquire(ctx, limit)
 	if err != nil {
 		return err
 	}
 	defer c.Release()
-	begun, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	end := time.Now().Add(limit)
+	if d, ok := ctx.Deadline(); ok && d.Before(end) {
+		end = d
+	}
+	begun, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
 	defer cancel()
 	return confirmed(c.Conn(), func() error { return do(begun, c.Conn()) })
+}
+
+// overdue: ctx's deadline has passed.
+func overdue(ctx context.Context) bool {
+	end, ok := ctx.Deadline()
+	return ok && !time.Now().Before(end)
+}
+
+// acquire takes a connection, which may have to be made, within limit. The caller releases it.
+func (j *shared) acquire(ctx context.Context, limit time.Duration) (*pgxpool.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return j.pool.Acquire(ctx)
 }
 
 // confirmed does a write, and fails where the server did not wait for its standby.
@@ -117,13 +137,19 @@ func confirmed(c *pgx.Conn, do func() error) error {
 	return err
 }
 
-// read does a read: once more if the connection turns out to be dead.
+// read reads what is at hand: once more if the connection turns out to be dead.
 func (j *shared) read(ctx context.Context, do func(ctx context.Context, c *pgx.Conn) error) error {
+	return j.readFor(ctx, tryTimeout, do)
+}
+
+// readFor is read, an attempt of which may take limit; 0: as long as it takes, where
+// only the connection's end tells that the server is gone.
+func (j *shared) readFor(ctx context.Context, limit time.Duration, do func(ctx context.Context, c *pgx.Conn) error) error {
 	if err := j.usable(ctx); err != nil {
 		return err
 	}
 	for try := 1; ; try++ {
-		err := j.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return do(ctx, c.Conn()) })
+		err := j.tryRead(ctx, limit, do)
 		if err == nil {
 			return nil
 		}
@@ -132,6 +158,20 @@ func (j *shared) read(ctx context.Context, do func(ctx context.Context, c *pgx.C
 		}
 		j.pool.Reset()
 	}
+}
+
+func (j *shared) tryRead(ctx context.Context, limit time.Duration, do func(ctx context.Context, c *pgx.Conn) error) error {
+	c, err := j.acquire(ctx, tryTimeout)
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	return do(ctx, c.Conn())
 }
 
 // usable: it is open, or can be opened now, and the caller still wants it.
@@ -157,6 +197,8 @@ func (j *shared) mayWrite(ctx context.Context) error {
 
 // renew makes the schema again.
 func (j *shared) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
 	err := j.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
 		_, err := migrate(ctx, c.Conn(), j.where)
 		return err

@@ -24,8 +24,9 @@
 // that cannot be told, nothing is reported as stored; what was stored all the same
 // is found later, as an entry in doubt. Of the URL's hosts the one that can be
 // written is used; when it fails, or turns read-only, all connections are made anew.
-// How long a write waits for that is bounded (patience). A proxy may also start
-// while the server is away.
+// How long a write waits for that is bounded (patience), and so is each look at what
+// is stored, page by page: a server or network that goes silent fails it. A proxy may
+// also start while the server is away.
 //
 // It promises what the server promises: without a synchronous standby, a failover
 // may lose what the old primary has confirmed.

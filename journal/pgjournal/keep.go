@@ -20,7 +20,7 @@ func (j *shared) Stored(ctx context.Context) iter.Seq2[journal.Stored, error] {
 		at := int64(-1 << 62)
 		for {
 			var got []journal.Stored
-			err := j.read(ctx, func(ctx context.Context, c *pgx.Conn) error {
+			err := j.readFor(ctx, pageTimeout, func(ctx context.Context, c *pgx.Conn) error {
 				got = nil
 				rows, err := c.Query(ctx, "SELECT id, time, outcome, bytes FROM entry WHERE (time, id) > ($1, $2) ORDER BY time, id LIMIT $3", at, last.ID, page)
 				if err != nil {
@@ -95,7 +95,7 @@ func (j *shared) StoredImages(ctx context.Context, id string) (*journal.ImageSet
 
 // Check: an entry of which keys are said to be there has them, and the blocks are whole.
 func (j *shared) Check(ctx context.Context) error {
-	return j.read(ctx, func(ctx context.Context, c *pgx.Conn) error {
+	return j.readFor(ctx, 0, func(ctx context.Context, c *pgx.Conn) error {
 		var id string
 		err := c.QueryRow(ctx, `SELECT e.id FROM entry e LEFT JOIN (SELECT entry, sum(rows) AS rows FROM block GROUP BY entry) b ON b.entry = e.no
 			WHERE e.keys <> coalesce(b.rows, 0) ORDER BY e.id LIMIT 1`).Scan(&id)
@@ -115,7 +115,7 @@ func (j *shared) Shrink(ctx context.Context) error {
 	if err := j.mayWrite(ctx); err != nil {
 		return err
 	}
-	return j.read(ctx, func(ctx context.Context, c *pgx.Conn) error {
+	return j.readFor(ctx, 0, func(ctx context.Context, c *pgx.Conn) error {
 		_, err := c.Exec(ctx, "VACUUM (ANALYZE) entry, touched, block, image_set, image, allowance, allowance_use, hold, count_pending, count_past")
 		return err
 	})

@@ -118,6 +118,7 @@ func (j *shared) config(url string) (*pgxpool.Config, error) {
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeout
 	}
+	c.DialFunc = dialer.DialContext
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "rowback journal"
 	}
@@ -209,6 +210,8 @@ func (j *shared) mayNotWrite(ctx context.Context, c *pgx.Conn, f found) (bool, e
 // prepare makes a new connection fit for evidence, or refuses it. What the
 // session needs is set here, not at startup: poolers refuse unknown parameters.
 func (j *shared) prepare(ctx context.Context, c *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout) // the pool sets none
+	defer cancel()
 	var version int
 	var fsync string
 	var ignored [6]string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,8 +23,8 @@ type record struct {
 
 const entryColumns = "no, id, time, outcome, keys, body::text"
 
-func (j *shared) query(ctx context.Context, text string, args ...any) (out []record, err error) {
-	err = j.read(ctx, func(ctx context.Context, c *pgx.Conn) error {
+func (j *shared) query(ctx context.Context, limit time.Duration, text string, args ...any) (out []record, err error) {
+	err = j.readFor(ctx, limit, func(ctx context.Context, c *pgx.Conn) error {
 		out = nil
 		rows, err := c.Query(ctx, text, args...)
 		if err != nil {
@@ -51,7 +52,7 @@ func (j *shared) query(ctx context.Context, text string, args ...any) (out []rec
 func (j *shared) find(ctx context.Context, id string) (record, error) {
 	return journal.Lookup(journal.AnEntry, id, func(r record) string { return r.entry.ID }, func(prefix bool) ([]record, error) {
 		w := byID(id, prefix)
-		return j.query(ctx, "SELECT "+entryColumns+" FROM entry WHERE "+w.text()+" ORDER BY id LIMIT 2", w.args...)
+		return j.query(ctx, tryTimeout, "SELECT "+entryColumns+" FROM entry WHERE "+w.text()+" ORDER BY id LIMIT 2", w.args...)
 	})
 }
 
@@ -64,7 +65,7 @@ func (j *shared) Entries(ctx context.Context, f journal.Filter) iter.Seq2[*journ
 	return func(yield func(*journal.Entry, error) bool) {
 		w := filtered(f)
 		for {
-			got, err := j.query(ctx, "SELECT "+entryColumns+" FROM entry WHERE "+w.text()+fmt.Sprintf(" ORDER BY time DESC, id DESC LIMIT %d", page), w.args...)
+			got, err := j.query(ctx, pageTimeout, "SELECT "+entryColumns+" FROM entry WHERE "+w.text()+fmt.Sprintf(" ORDER BY time DESC, id DESC LIMIT %d", page), w.args...)
 			if err != nil {
 				yield(nil, err)
 				return

@@ -18,7 +18,7 @@ func (j *shared) Rows(ctx context.Context, id string) iter.Seq2[journal.Row, err
 			return
 		}
 		journal.ReadRows(r.entry, r.keys, func(n int) (data []byte, err error) {
-			err = j.read(ctx, func(ctx context.Context, c *pgx.Conn) error {
+			err = j.readFor(ctx, pageTimeout, func(ctx context.Context, c *pgx.Conn) error {
 				err := c.QueryRow(ctx, "SELECT data FROM block WHERE entry = $1 AND no = $2", r.no, n).Scan(&data)
 				if errors.Is(err, pgx.ErrNoRows) {
 					return journal.LacksBlock(r.entry.ID, n)
@@ -46,7 +46,7 @@ func (j *shared) Images(ctx context.Context, id string) iter.Seq2[journal.Image,
 }
 
 func (j *shared) imageBlock(ctx context.Context, r record, n int) (data []byte, err error) {
-	err = j.read(ctx, func(ctx context.Context, c *pgx.Conn) error {
+	err = j.readFor(ctx, pageTimeout, func(ctx context.Context, c *pgx.Conn) error {
 		err := c.QueryRow(ctx, "SELECT data FROM image WHERE entry = $1 AND no = $2", r.no, n).Scan(&data)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return journal.LacksImages(r.entry.ID, n)
