@@ -50,10 +50,39 @@ func (r *run) account(ctx context.Context) error {
 			}
 		}
 	}
+	r.unlinked()
 	r.foreign()
 	r.temporary()
 	r.opened()
 	return nil
+}
+
+// unlinked notes rows whose links were cut and that are not on record: others have made
+// them, or pointed them at a removed row, since the statement began. What they pointed at
+// nobody can tell any more.
+func (r *run) unlinked() {
+	if !r.capturing() || !r.tracked() {
+		return
+	}
+	rm := &r.s.tx.removals
+	for _, st := range r.plan.steps {
+		if st.via != journal.SetNull && st.via != journal.SetDef {
+			continue
+		}
+		more := int64(0)
+		for _, t := range st.table.Leaves() {
+			o := t.OID
+			if n := r.after.tables[o].changed - r.before.tables[o].changed - r.cut[o]; n > 0 {
+				more += n
+				r.cut[o] += n // of several links nobody knows which
+			}
+		}
+		if more > 0 {
+			t := st.table.Root()
+			rm.tables[rm.table(journal.Table{Schema: t.Schema, Name: t.Name, OID: t.OID, Via: st.via,
+				Why: "other sessions or triggers changed rows of it while the statement ran"})].Rows += more
+		}
+	}
 }
 
 // newcomers asks for the names of tables that lost rows and are newer than the

@@ -107,13 +107,16 @@ func (r *run) batch(ctx context.Context, more []*run) error {
 	}
 	timer.statement()
 	s.litter = true
-	captured := map[uint32]int64{}
+	captured, cut := map[uint32]int64{}, map[uint32]int64{}
 	for _, u := range runs {
 		if err := u.returned(ctx); err != nil {
 			return err
 		}
 		for o, n := range u.captured {
 			captured[o] += n
+		}
+		for o, n := range u.cut {
+			cut[o] += n
 		}
 		if u != last {
 			u.after = counts{tracking: true, xid: s.tx.xid, started: s.started}
@@ -131,7 +134,7 @@ func (r *run) batch(ctx context.Context, more []*run) error {
 	}
 	s.litter = false
 	timer.counters()
-	last.before, last.captured, last.batched = before, captured, true
+	last.before, last.captured, last.cut, last.batched = before, captured, cut, true
 	if err := last.readAfter(ctx); err != nil {
 		return err
 	}

@@ -60,8 +60,14 @@ func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
 	if n == 0 {
 		r.direct++
 	}
-	if st.via == journal.Direct || st.via == journal.Cascade {
+	switch st.via {
+	case journal.Direct, journal.Cascade:
 		r.captured[o]++
+	case journal.SetNull, journal.SetDef:
+		if r.cut == nil {
+			r.cut = map[uint32]int64{}
+		}
+		r.cut[o]++
 	}
 	return n, nil
 }

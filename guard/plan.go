@@ -26,8 +26,9 @@ type plan struct {
 	captured sqlparse.Captured
 	steps    []step
 	touched  []uint32
-	all      bool   // its triggers may delete from any table
-	fields   []byte // Wrapped or with images, and RETURNING: the RowDescription of the client's own statement
+	cuts     []uint32 // tables whose links it cuts
+	all      bool     // its triggers may delete from any table
+	fields   []byte   // Wrapped or with images, and RETURNING: the RowDescription of the client's own statement
 	// count is not empty if the keys cannot be captured: why. Then the
 	// statement is counted, over touched (or all) tables.
 	count string
@@ -203,6 +204,10 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 			taken.image = s.imageOf(w, r.Table, encoding)
 			asked.Image = taken.image.parse()
 			images = images || len(asked.Image) > 0
+		} else {
+			for _, t := range r.Table.Leaves() {
+				p.cuts = append(p.cuts, t.OID)
+			}
 		}
 		p.steps = append(p.steps, taken)
 		c.Steps = append(c.Steps, asked)

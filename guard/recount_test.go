@@ -136,3 +136,25 @@ func TestRecount_NotEachTime(t *testing.T) {
 		t.Errorf("%d looks at %d statements in %v", looks, statements, time.Since(begun))
 	}
 }
+
+// Links that others make while the rows are removed are cut as well. What they pointed
+// at nobody can tell any more: the entry says so, beside those that it has.
+func TestRecount_OthersMakeLinks(t *testing.T) {
+	e := newEnv(t, alertPolicy(), shop)
+	e.among(nil, "DELETE FROM orders WHERE id <= 3", "INSERT INTO notes VALUES (1001, 1)", "UPDATE notes SET order_id = 2 WHERE id = 40")
+	var got []string
+	for _, x := range e.entries(journal.Filter{Outcome: journal.Committed}) {
+		for _, tb := range x.Tables {
+			if tb.Via == journal.SetNull {
+				got = append(got, fmt.Sprintf("%s %d %v %s", tb.Name, tb.Rows, tb.KeysCaptured, tb.Why))
+			}
+		}
+	}
+	equal(t, "links", got, []string{"notes 2 false other sessions or triggers changed rows of it while the statement ran", "notes 3 true "})
+	passes(t, e.connect(pgx.QueryExecModeExec), "DELETE FROM orders WHERE id = 4") // and where they do not
+	for _, tb := range e.entries(journal.Filter{})[0].Tables {
+		if !tb.KeysCaptured {
+			t.Errorf("%+v", tb)
+		}
+	}
+}

@@ -39,6 +39,7 @@ type run struct {
 	bind          *heldBind // goes with it; nil: none
 	before, after counts
 	direct        int64                    // rows of step 0
+	cut           map[uint32]int64         // links of its rows that were cut, by tableoid
 	captured      map[uint32]int64         // removed rows with keys, by tableoid
 	index         map[place]int            // to removals.tables
 	last          captured                 // the row before
@@ -314,7 +315,7 @@ func (r *run) countsQuery() string {
 	case r.exact():
 		return uncountedQuery(r.st.Target, signature, r.s.started)
 	}
-	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.all || r.s.tx.fixed, false)
+	return countsQuery(r.st.Target, signature, slices.Concat(r.plan.touched, r.plan.cuts), r.plan.all || r.s.tx.fixed, false)
 }
 
 // fault reports a failed query of rowback's own, and forgets what the statement did.
