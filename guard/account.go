@@ -45,6 +45,7 @@ func (r *run) account(ctx context.Context) error {
 			}
 		}
 	}
+	r.outrun()
 	r.foreign()
 	r.temporary()
 	r.opened()
