@@ -51,6 +51,7 @@ func (r *run) account(ctx context.Context) error {
 		}
 	}
 	r.unlinked()
+	r.outrun()
 	r.foreign()
 	r.temporary()
 	r.opened()

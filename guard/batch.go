@@ -22,7 +22,7 @@ const (
 func (s *session) following(ctx context.Context, first *run) ([]*run, error) {
 	st, h := first.st, first.bind
 	switch {
-	case h == nil || h.name != "" || !first.capturing() || first.plan.soft || first.plan.large(st) || len(first.answered)+len(first.permitted) > 0 || s.rules.holds || s.stale(),
+	case h == nil || h.name != "" || !first.capturing() || first.plan.soft || first.plan.loose || first.plan.large(st) || len(first.answered)+len(first.permitted) > 0 || s.rules.holds || s.stale(),
 		st.Returning || st.DDL || st.ChangesNames || st.Prepares, first.asksForRest():
 		return nil, nil
 	}

@@ -48,12 +48,15 @@ func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
 		}
 	}
 	if share := &r.s.tx.removals.tables[i]; share.RowsCaptured && r.plan.captured.Image {
-		whole := cols[len(cols)-1]
-		if whole == nil {
+		switch whole := cols[len(cols)-1]; {
+		case whole != nil:
+			if err := r.s.tx.keys.AddImage(journal.Image{Table: i, Data: whole}); err != nil {
+				return 0, err
+			}
+		case st.via == journal.Cascade && st.loose == "":
+			st.image.without("rows of it were changed while the statement ran").note(share)
+		default:
 			return 0, fmt.Errorf("%w: a captured row without its image", errMalformed)
-		}
-		if err := r.s.tx.keys.AddImage(journal.Image{Table: i, Data: whole}); err != nil {
-			return 0, err
 		}
 	}
 	r.s.tx.removals.tables[i].Rows++

@@ -23,6 +23,7 @@ type counts struct {
 	fixed    bool      // so will the next implicit transaction be; see transaction.fixed
 	catalog  string    // changes with the catalog; asked for with all tables
 	cursors  int       // that are open, and portals; likewise
+	ended    string    // changes when a transaction of another session ends that has written; "" if not asked for
 }
 
 // counter is one table's part of counts.
@@ -36,20 +37,25 @@ type counter struct {
 // countsQuery reads the counters of the given tables, or of all that are not
 // temporary. The first row is the transaction's own, with what target means in
 // it, and its signature. updates: of rows changed those that were updated alone.
-func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, updates bool) string {
+// ended: counts.ended is wanted.
+func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, updates, ended bool) string {
 	var b strings.Builder
+	snapshot, none := "", ""
+	if ended {
+		snapshot, none = ", pg_catalog.pg_current_snapshot()::pg_catalog.text", ", NULL"
+	}
 	tracking := "pg_catalog.current_setting('track_counts')"
 	if all {
 		tracking = "pg_catalog.concat_ws(',', " + tracking + ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors))"
 	}
 	b.WriteString(readingOf(target, tracking, catalog.RunSQL, signature))
 	if all {
-		b.WriteString(catalogWrites + " UNION ALL ")
-		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, pg_catalog.concat(c.relfilenode, CASE WHEN c.relispartition THEN 'p' END), GREATEST(c.reltuples, CASE WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) OPERATOR(pg_catalog.>) 0::pg_catalog.int8 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) END)::pg_catalog.text, " + changedQuery("c.oid", updates) + ", NULL" +
+		b.WriteString(catalogWrites + snapshot + " UNION ALL ")
+		b.WriteString("SELECT c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::pg_catalog.text, pg_catalog.concat(c.relfilenode, CASE WHEN c.relispartition THEN 'p' END), GREATEST(c.reltuples, CASE WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) OPERATOR(pg_catalog.>) 0::pg_catalog.int8 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) END)::pg_catalog.text, " + changedQuery("c.oid", updates) + ", NULL" + none +
 			" FROM pg_catalog.pg_class c WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog.\"char\"[]) AND c.relpersistence OPERATOR(pg_catalog.<>) 't' AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid")
 		return b.String()
 	}
-	b.WriteString("NULL UNION ALL SELECT o::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text, '', '0', " + changedQuery("o", false) + ", NULL FROM pg_catalog.unnest(ARRAY[")
+	b.WriteString("NULL" + snapshot + " UNION ALL SELECT o::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text, '', '0', " + changedQuery("o", false) + ", NULL" + none + " FROM pg_catalog.unnest(ARRAY[")
 	for i, o := range tables {
 		if i > 0 {
 			b.WriteByte(',')
@@ -115,7 +121,7 @@ func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
 	}
 	c := counts{tables: make(map[uint32]counter, len(rows))}
 	for i, r := range rows {
-		if len(r) != 6 || r[0] == nil && i > 0 {
+		if len(r) < 6 || len(r) > 7 || r[0] == nil && i > 0 {
 			return counts{}, fmt.Errorf("%w: counters", errMalformed)
 		}
 		if i == 0 {
@@ -128,6 +134,9 @@ func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
 			}
 			c.xid, c.tracking, c.fixed = text(r[1]), tracking == "on", fixes(isolation)
 			c.started, c.depends, c.catalog = catalog.RunStart(text(r[3])), text(r[4]), text(r[5])
+			if len(r) == 7 { // without its xmin, which the transaction's own id may be
+				_, c.ended, _ = strings.Cut(text(r[6]), ":")
+			}
 			if r[0] != nil {
 				o, err := strconv.ParseUint(*r[0], 10, 32)
 				if err != nil {

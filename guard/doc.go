@@ -147,7 +147,9 @@
 // and its keys are kept as ever: rows that are counted; rows of inheritance children
 // that go through their parent and have more columns; in a session whose
 // client_encoding is not UTF8 columns of enums, composites and the like; a database
-// in SQL_ASCII. An image that is kept counts for uncaptured as a key does. Columns
+// in SQL_ASCII. Rows of a cascade are locked as their images are read, for others may
+// change them until the cascade comes to them. Where they cannot be, the counters'
+// readings tell whether anybody can have changed them (run.outrun). An image that is kept counts for uncaptured as a key does. Columns
 // of a key are never excluded: the keys hold them anyway. Soft deletes leave the
 // row where it is, and so no image.
 //

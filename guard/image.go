@@ -110,6 +110,34 @@ func (m image) covers(t *catalog.Table) bool {
 	})
 }
 
+// loose says why the rows of a cascade into t cannot be locked as their images are
+// read, "" if they can: see sqlparse.Step.Lock.
+func (s *session) loose(st judged, p *plan, t *catalog.Table, known meaning) string {
+	switch {
+	case st.why != "" || slices.ContainsFunc(append(p.target.Leaves(), p.target), func(x *catalog.Table) bool { return len(x.UnsafeTriggers) > 0 && keeps(x) }):
+		return "a trigger or function may remove them first"
+	case p.fixed:
+		return "the transaction keeps its snapshot"
+	}
+	return known.unlockable[t.OID]
+}
+
+// outrun: images of rows that were not locked are right if no other transaction ended
+// between the two readings. They were read in a snapshot of that time, and nobody can
+// have changed the rows since. A transaction that keeps its snapshot sees none end.
+func (r *run) outrun() {
+	if !r.capturing() || !r.plan.loose || r.before.ended != "" && r.before.ended == r.after.ended {
+		return
+	}
+	for at, i := range r.index {
+		if st := r.plan.steps[at.step]; st.via == journal.Cascade && st.loose != "" && r.rowsSince(i) > 0 {
+			if share := &r.s.tx.removals.tables[i]; share.RowsCaptured {
+				st.image.without("others may have changed rows of it while the statement ran, and " + st.loose).note(share)
+			}
+		}
+	}
+}
+
 // incomplete are the tables of which whole rows were asked for and not all are recorded.
 func incomplete(tables []journal.Table) []journal.Table {
 	var out []journal.Table

@@ -203,3 +203,26 @@ func TestOutdated_PrivilegeTakenAway(t *testing.T) {
 		_ = c.Close(ctx)
 	}
 }
+
+// One that whole rows of a cascade are locked by.
+func TestOutdated_PrivilegeToLockTakenAway(t *testing.T) {
+	ctx := context.Background()
+	e := newEnv(t, wholeRows(blockPolicy()), shop, "DROP ROLE IF EXISTS locker; CREATE ROLE locker; GRANT SELECT, DELETE, UPDATE ON ALL TABLES IN SCHEMA public TO locker")
+	t.Cleanup(func() { pgtest.Exec(t, e.direct, "DROP OWNED BY locker; DROP ROLE locker") })
+	for _, mode := range modes {
+		c := e.connect(mode)
+		mustExec(t, c, "SET ROLE locker")
+		if _, err := c.Exec(ctx, "DELETE FROM orders WHERE id = $1", -1); err != nil {
+			t.Fatal(err)
+		}
+		pgtest.Exec(t, e.direct, "REVOKE UPDATE ON refunds FROM locker")
+		if _, err := c.Exec(ctx, "DELETE FROM orders WHERE id = $1", -2); err != nil && sqlstate(err) != "40001" {
+			t.Error(err)
+		}
+		if _, err := c.Exec(ctx, "DELETE FROM orders WHERE id = $1", -2); err != nil {
+			t.Error(err)
+		}
+		pgtest.Exec(t, e.direct, "GRANT UPDATE ON refunds TO locker")
+		_ = c.Close(ctx)
+	}
+}

@@ -28,6 +28,8 @@ type plan struct {
 	touched  []uint32
 	cuts     []uint32 // tables whose links it cuts
 	all      bool     // its triggers may delete from any table
+	fixed    bool     // made for transactions that keep their snapshot; see transaction.fixed
+	loose    bool     // images are read of a cascade's rows that are not locked
 	fields   []byte   // Wrapped or with images, and RETURNING: the RowDescription of the client's own statement
 	// count is not empty if the keys cannot be captured: why. Then the
 	// statement is counted, over touched (or all) tables.
@@ -55,6 +57,8 @@ type step struct {
 	old   []journal.Column
 	soft  []string // columns that mark a row as deleted
 	image image
+	// loose says why rows of a cascade are not locked as their images are read, "" if they are.
+	loose string
 }
 
 // share is a step's part of an entry, in the table t.
@@ -85,9 +89,16 @@ const noKey = "the table has no primary key or unique not-null key"
 // the client's statement. Only after Quiesce.
 func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, describe func() ([]byte, error)) (*plan, error) {
 	s.renamesStay(w)
+	fixed := false
+	if s.rules.whole {
+		if err := s.isolation(ctx, w); err != nil {
+			return nil, err
+		}
+		fixed = s.tx.fixed
+	}
 	var err error
 	encoding := w.Parameter("client_encoding")
-	if old != nil && old.epoch == s.epoch && old.view == s.view && old.sheet == s.rules.sheet {
+	if old != nil && old.epoch == s.epoch && old.view == s.view && old.sheet == s.rules.sheet && old.fixed == fixed {
 		if old.worded {
 			if encoding, err = s.encoding(ctx, w); err != nil {
 				return nil, err
@@ -112,7 +123,7 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 			}
 		}
 	}
-	p := &plan{epoch: s.epoch, view: s.view, sheet: s.rules.sheet, encoding: encoding, target: target}
+	p := &plan{epoch: s.epoch, view: s.view, sheet: s.rules.sheet, encoding: encoding, fixed: fixed, target: target}
 	if target == nil { // it does not exist, or is newer than the snapshot
 		p.all, p.count = true, "the table is not in rowback's catalog snapshot"
 		if s.rules.temporary {
@@ -159,7 +170,7 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	}
 	if known.table == nil {
 		known.table = target
-		if known.unreadable, err = s.unreadable(ctx, w, reached.Steps); err != nil {
+		if known.unreadable, known.unlockable, err = s.barred(ctx, w, reached.Steps); err != nil {
 			return nil, err
 		}
 		s.targets.put(st, s, known)
@@ -204,6 +215,9 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 			taken.image = s.imageOf(w, r.Table, encoding)
 			asked.Image = taken.image.parse()
 			images = images || len(asked.Image) > 0
+			taken.loose = s.loose(st, p, r.Table, known)
+			asked.Lock = taken.loose == ""
+			p.loose = p.loose || taken.loose != "" && len(asked.Image) > 0 && (r.Parent >= 0 || r.Self != nil)
 		} else {
 			for _, t := range r.Table.Leaves() {
 				p.cuts = append(p.cuts, t.OID)

@@ -16,6 +16,14 @@ import (
 // among runs sql while other sessions add rows to its cascade and take some from it:
 // they end once it waits for them. It returns the rows that sql itself removed, as keys gives them.
 func (e *env) among(before []string, sql string, others ...string) []string {
+	e.t.Helper()
+	var was []string
+	e.amid(before, sql, func(other *pgx.Conn) { was = e.keysOf(other) }, others...)
+	return minus(was, e.keys())
+}
+
+// amid is among for who looks, over the other session's connection, at what will be without sql.
+func (e *env) amid(before []string, sql string, look func(other *pgx.Conn), others ...string) {
 	t := e.t
 	t.Helper()
 	ctx := context.Background()
@@ -43,7 +51,7 @@ func (e *env) among(before []string, sql string, others ...string) []string {
 			t.Fatal("it does not wait for the others")
 		}
 	}
-	was := e.keysOf(other) // as it will be without sql
+	look(other)
 	run(other, "COMMIT")
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -51,7 +59,6 @@ func (e *env) among(before []string, sql string, others ...string) []string {
 	if len(before) > 0 {
 		run(c, "COMMIT")
 	}
-	return minus(was, e.keys())
 }
 
 func controlled(e *env) func(context.Context, string) (catalog.Querier, func(), error) {
@@ -150,7 +157,7 @@ func TestRecount_OthersMakeLinks(t *testing.T) {
 			}
 		}
 	}
-	equal(t, "links", got, []string{"notes 2 false other sessions or triggers changed rows of it while the statement ran", "notes 3 true "})
+	equal(t, "links", got, []string{"notes 3 true ", "notes 2 false other sessions or triggers changed rows of it while the statement ran"})
 	passes(t, e.connect(pgx.QueryExecModeExec), "DELETE FROM orders WHERE id = 4") // and where they do not
 	for _, tb := range e.entries(journal.Filter{})[0].Tables {
 		if !tb.KeysCaptured {

@@ -50,31 +50,41 @@ func (s *session) newer(ctx context.Context, w proxy.Wire, o uint32) (*catalog.T
 	return s.view.snap.Tables[o], nil
 }
 
-// unreadable are the tables of the steps that the session's user may not read.
-func (s *session) unreadable(ctx context.Context, w proxy.Wire, steps []catalog.Step) (map[uint32]bool, error) {
+// barred are the tables of the steps that the session's user may not read, and those
+// whose rows they may not lock: why not.
+func (s *session) barred(ctx context.Context, w proxy.Wire, steps []catalog.Step) (unreadable map[uint32]bool, unlockable map[uint32]string, err error) {
 	var q strings.Builder
-	q.WriteString("SELECT c.oid::pg_catalog.text FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[")
+	q.WriteString("SELECT c.oid::pg_catalog.text, (NOT (pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE'))" +
+		" OR c.relrowsecurity AND pg_catalog.current_setting('row_security') OPERATOR(pg_catalog.=) 'off' AND pg_catalog.row_security_active(c.oid))::pg_catalog.text," +
+		" CASE WHEN pg_catalog.row_security_active(c.oid) THEN 'policy' WHEN NOT pg_catalog.has_any_column_privilege(c.oid, 'UPDATE') THEN 'privilege' END" +
+		" FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[")
 	for i, st := range steps {
 		if i > 0 {
 			q.WriteByte(',')
 		}
 		fmt.Fprint(&q, st.Table.OID)
 	}
-	q.WriteString("]::pg_catalog.oid[]) AND (NOT (pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE'))" +
-		" OR c.relrowsecurity AND pg_catalog.current_setting('row_security') OPERATOR(pg_catalog.=) 'off' AND pg_catalog.row_security_active(c.oid))")
+	q.WriteString("]::pg_catalog.oid[])")
 	rows, err := lookup{w: w}.Query(ctx, q.String())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := make(map[uint32]bool, len(rows))
+	unreadable, unlockable = make(map[uint32]bool, len(rows)), make(map[uint32]string, len(rows))
 	for _, r := range rows {
-		o, err := strconv.ParseUint(text(r[0]), 10, 32)
+		parsed, err := strconv.ParseUint(text(r[0]), 10, 32)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		out[uint32(o)] = true
+		o := uint32(parsed)
+		unreadable[o] = text(r[1]) == "true"
+		switch text(r[2]) {
+		case "policy":
+			unlockable[o] = "row-level security may keep user " + s.info.User + " from locking them"
+		case "privilege":
+			unlockable[o] = "user " + s.info.User + " may not lock them (UPDATE)"
+		}
 	}
-	return out, nil
+	return unreadable, unlockable, nil
 }
 
 // literal quotes a string so that it means the same whatever standard_conforming_strings is.

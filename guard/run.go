@@ -275,23 +275,26 @@ func (r *run) begin(ctx context.Context) error {
 	}
 	r.mark = r.s.open(r.w).mark("")
 	r.captured = map[uint32]int64{}
-	return r.isolation(ctx)
+	if err := r.s.isolation(ctx, r.w); err != nil {
+		return r.fault(err)
+	}
+	return nil
 }
 
 // isolation finds out how the open transaction sees the catalog. It is asked once
 // for a transaction block, and once in a session for those without.
-func (r *run) isolation(ctx context.Context) error {
-	s, tx := r.s, r.s.tx
+func (s *session) isolation(ctx context.Context, w proxy.Wire) error {
+	tx := s.open(w)
 	if tx.isolated {
 		return nil
 	}
-	if s.fixed == nil || s.inBlock(r.w) {
-		rows, err := lookup{w: r.w}.Query(ctx, "SHOW transaction_isolation")
+	if s.fixed == nil || s.inBlock(w) {
+		rows, err := lookup{w: w}.Query(ctx, "SHOW transaction_isolation")
 		if err != nil {
-			return r.fault(err)
+			return err
 		}
 		fixed := len(rows) != 1 || fixes(text(rows[0][0]))
-		if tx.fixed = fixed; !s.inBlock(r.w) {
+		if tx.fixed = fixed; !s.inBlock(w) {
 			s.fixed = &fixed
 		}
 	} else {
@@ -303,7 +306,7 @@ func (r *run) isolation(ctx context.Context) error {
 
 func (r *run) countsQuery() string {
 	if r.plan == nil {
-		return countsQuery(sqlparse.Name{}, "NULL", nil, true, r.s.rules.updates && r.updatesUnseen())
+		return countsQuery(sqlparse.Name{}, "NULL", nil, true, r.s.rules.updates && r.updatesUnseen(), false)
 	}
 	signature := "NULL"
 	if r.plan.signature != "" {
@@ -315,7 +318,7 @@ func (r *run) countsQuery() string {
 	case r.exact():
 		return uncountedQuery(r.st.Target, signature, r.s.started)
 	}
-	return countsQuery(r.st.Target, signature, slices.Concat(r.plan.touched, r.plan.cuts), r.plan.all || r.s.tx.fixed, false)
+	return countsQuery(r.st.Target, signature, slices.Concat(r.plan.touched, r.plan.cuts), r.plan.all || r.s.tx.fixed, false, r.plan.loose)
 }
 
 // fault reports a failed query of rowback's own, and forgets what the statement did.

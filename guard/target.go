@@ -24,6 +24,7 @@ type targetKey struct {
 type meaning struct {
 	table      *catalog.Table  // nil: not known
 	unreadable map[uint32]bool // of its cascades and itself, what the session's user may not read
+	unlockable map[uint32]string
 	epoch      int
 	view       *view
 	at         time.Time

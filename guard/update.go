@@ -34,7 +34,7 @@ func (s *session) planUpdate(ctx context.Context, w proxy.Wire, st judged, p *pl
 		return nil
 	}
 	reached := catalog.Step{Table: t, Parent: -1}
-	unreadable, err := s.unreadable(ctx, w, []catalog.Step{reached})
+	unreadable, _, err := s.barred(ctx, w, []catalog.Step{reached})
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ type Step struct {
 	Key           []KeyColumn
 	Old           []KeyColumn   // SET NULL / SET DEFAULT: link columns whose old values are wanted
 	Image         []ImageColumn // of rows that go: their columns, to be returned whole; nil: not wanted
+	Lock          bool          // rows that foreign keys pull along are locked for their images, which are of the versions that go then; see image.go
 	NextColumns   []string      // further columns to carry; those that later steps join on are found without
 }
 
@@ -69,7 +70,7 @@ type KeyColumn struct{ Name, Type string }
 // (without RETURNING, and with no Image, ask for all in text format: some have their own types then):
 // the step index, the row's tableoid, then the step's Key and Old values,
 // padded with NULL; with Image the row's image (see ImageExpr; NULL where its step has
-// none) comes last, or with Soft the mark. With Bare there is no step index. After an UPDATE all are the new
+// none, or Lock and the row has changed) comes last, or with Soft the mark. With Bare there is no step index. After an UPDATE all are the new
 // values, and the tableoid is of the partition where the row is now. With
 // Wrapped, rows of other steps have NULL for all client columns and the command
 // tag is SELECT n; otherwise the tag is still DELETE n (UPDATE n, never Wrapped).

@@ -82,11 +82,11 @@ func checkCapture(t *testing.T, conn *pgx.Conn, s *shape) checked {
 		t.Fatalf("%v\n%s", err, sql)
 	}
 	bare := results[0]
-	whole := s.rand.IntN(2) == 0
+	whole, lock := s.rand.IntN(2) == 0, s.rand.IntN(2) == 0
 	images := map[string]string{}
 	for i := range steps {
 		if whole && len(steps[i].Old) == 0 {
-			steps[i].Image = tables[i].images()
+			steps[i].Image, steps[i].Lock = tables[i].images(), lock
 		}
 	}
 	capture := Capture{Steps: steps, ClientColumns: len(described.Fields), HexText: s.rand.IntN(3) == 0}

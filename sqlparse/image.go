@@ -60,12 +60,32 @@ func (n *node) late() bool {
 	return len(n.step.Image) > 0 && (len(n.self) > 0 || len(n.in) > 1 || n.circle != nil)
 }
 
+// locked, behind the SELECT that reads the images of a cascade's rows: all parts of the
+// statement see one snapshot, and the cascade takes the rows as they are when it comes to
+// them. The lock, which is the cascade's own, waits for whoever has a row, returns it as it
+// is by then if it still belongs there, and keeps it so. Where a row is found by its
+// place, one that has changed is not found again: NULL is its image then.
+//
+// What the statement itself has changed or removed by then (a BEFORE trigger may) cannot
+// be locked, and is left out. Who has a snapshot for the whole transaction needs no lock:
+// the cascade fails if it meets another version.
+const locked = " FOR UPDATE OF y"
+
+// once: only the report reads the node. A locking CTE would be held in memory or in
+// a file, whole, where the planner takes others into their place.
+func (n *node) once() bool {
+	return n.index != 0 && n.inline() && n.step.Lock && !n.parent
+}
+
 // fetched is a CTE of n's rows with their images i, fetched late.
 func (w *writer) fetched(n *node, from string) string {
-	only := ""
+	join, only, on, lock := ", ", "", "", ""
+	if n.step.Lock {
+		join, on, lock = " LEFT JOIN ", " ON true", locked
+	}
 	if w.followed(n).Only {
 		only = "ONLY "
 	}
-	return from + " p, LATERAL (SELECT " + ImageExpr("y", n.step.Image, w.HexText) + " AS i FROM " + only + quoteName(n.step.Schema, n.step.Table) +
-		" AS y WHERE y.ctid OPERATOR(pg_catalog.=) p." + n.alias("ctid") + " AND y.tableoid OPERATOR(pg_catalog.=) p.t OFFSET 0) x"
+	return from + " p" + join + "LATERAL (SELECT " + ImageExpr("y", n.step.Image, w.HexText) + " AS i FROM " + only + quoteName(n.step.Schema, n.step.Table) +
+		" AS y WHERE y.ctid OPERATOR(pg_catalog.=) p." + n.alias("ctid") + " AND y.tableoid OPERATOR(pg_catalog.=) p.t OFFSET 0" + lock + ") x" + on
 }

@@ -94,6 +94,9 @@ func (n *node) cte() string {
 
 // node writes the CTE of a node's rows that follow others.
 func (w *writer) node(n *node) {
+	if n.once() {
+		return
+	}
 	list := aliasList(n.columns)
 	var base []string
 	switch {
@@ -193,8 +196,8 @@ func (w *writer) followed(n *node) Step {
 	return step
 }
 
-// rows selects columns of the step's table, and an expression over its row y (""
-// for none), where one of the edges holds. All edges start at the same CTE.
+// rows selects columns of the step's table, and an expression for the image of its
+// row y ("" for none), where one of the edges holds. All edges start at the same CTE.
 func (w *writer) rows(step Step, columns []string, image, from string, edges []edge) string {
 	var list []string
 	for _, c := range append([]string{"tableoid"}, columns...) {
@@ -211,8 +214,12 @@ func (w *writer) rows(step Step, columns []string, image, from string, edges []e
 	if len(any) > 1 {
 		where = "(" + strings.Join(any, ") OR (") + ")"
 	}
-	return fmt.Sprintf("SELECT x.* FROM %s p, LATERAL (SELECT %s FROM %s AS y WHERE %s OFFSET 0) x",
-		from, strings.Join(list, ", "), table(step), where)
+	lock := ""
+	if image != "" && step.Lock {
+		lock = locked
+	}
+	return fmt.Sprintf("SELECT x.* FROM %s p, LATERAL (SELECT %s FROM %s AS y WHERE %s OFFSET 0%s) x",
+		from, strings.Join(list, ", "), table(step), where, lock)
 }
 
 // table is a step's table as a FROM item.
@@ -289,6 +296,8 @@ func (w *writer) report(client []string) error {
 			index = len(w.Steps)
 		}
 		switch {
+		case n.once():
+			from, image = fmt.Sprintf("(%s) %s(%s, i)", w.follow(n, n.in[0].from.cte(), n.in), from, aliasList(n.columns)), "i"
 		case n.late():
 			from, image = w.fetched(n, from), "x.i"
 		case n.inline():
