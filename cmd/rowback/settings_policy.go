@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -36,6 +37,9 @@ func (s *settings) readPolicy(file map[string]line) error {
 	}
 	if err := p.Validate(); err != nil { // a flag may not go with what the file says
 		return err
+	}
+	if err := s.checkKept(p); err != nil {
+		return fmt.Errorf("%s: %w", cmp.Or(s.origin["journal-keep"], "journal-keep"), err)
 	}
 	s.rules, s.Mode, s.Threshold = p, string(p.Default.Mode), p.Default.Statement
 	s.Uncaptured, s.Uncountable = string(p.Default.Uncaptured), string(p.Default.Uncountable)

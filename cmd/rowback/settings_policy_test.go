@@ -49,7 +49,8 @@ func TestSettings_BadPolicy(t *testing.T) {
 		"defaults:\n  users: [a]\n":          `rowback.yaml:2: unknown key of the defaults "users"`,
 		"rules:\n  - name: a\n    user: b\n": `rowback.yaml:3: unknown key of a rule "user", did you mean "users"?`,
 		"rule:\n  - name: a\n":               `unknown setting "rule", did you mean "rules"?`,
-		"rules: x\n":                         "rowback.yaml:1: rules takes a list",
+		"journal-keep: 1d\nrules:\n- {name: a, windows: [{rows: 10, per: 7d}]}\n": "rowback.yaml:1: journal-keep: 1d is shorter than a window of rule \"a\"",
+		"rules: x\n": "rowback.yaml:1: rules takes a list",
 		"threshold: 9\nrules:\n- {name: a, limits: {statement: 10}}": "rowback.yaml:3: rule \"a\": limits: a statement may remove 10 rows, but its transaction only 9",
 	} {
 		write(t, "rowback.yaml", text)

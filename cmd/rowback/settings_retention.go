@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/journal/upkeep"
 )
@@ -27,6 +28,22 @@ func checkKeep(text string) error {
 	}
 	if d < leastKept {
 		return fmt.Errorf("%s is less than a day: what is deleted by mistake is often found out later", text)
+	}
+	return nil
+}
+
+// checkKept: windows are begun anew from the journal.
+func (s *settings) checkKept(p policy.Policy) error {
+	keep, err := parseAgo(s.JournalKeep)
+	if s.JournalKeep == "" || err != nil { // said elsewhere
+		return nil
+	}
+	for _, r := range append([]policy.Rule{p.Default}, p.Rules...) {
+		for _, w := range r.Windows {
+			if w.Per > keep {
+				return fmt.Errorf("%s is shorter than a window of rule %q, %s, which counts by the journal", s.JournalKeep, r.Name, w.Per)
+			}
+		}
 	}
 	return nil
 }
