@@ -186,6 +186,9 @@ func (j *Judge) settleByControl(ctx context.Context, db *database) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	q, closeConn, err := j.o.Control(ctx, db.name)
+	if sqlState(err) == "3D000" {
+		j.settleGoneByControl(ctx)
+	}
 	if err != nil {
 		if ctx.Err() == nil && db.explain("", err.Error()) {
 			j.o.Logger.Warn("no control connection; entries in doubt wait for a session", "database", db.name, "error", err)
@@ -194,7 +197,19 @@ func (j *Judge) settleByControl(ctx context.Context, db *database) {
 	}
 	defer closeConn()
 	db.settled("") // it works again
-	settler{j, q, j.o.Journal}.settle(ctx, db)
+	settler{Judge: j, q: q, journal: j.o.Journal}.settle(ctx, db)
+}
+
+// settleGoneByControl settles what is in doubt in databases that are not there any
+// more on a connection to another one.
+func (j *Judge) settleGoneByControl(ctx context.Context) {
+	for _, d := range append(j.all(), newDatabase("postgres")) {
+		if q, closeConn, err := j.o.Control(ctx, d.name); err == nil {
+			settler{Judge: j, q: q, journal: j.o.Journal}.settleGone(ctx, d)
+			closeConn()
+			return
+		}
+	}
 }
 
 func (j *Judge) all() []*database {

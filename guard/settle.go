@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rowback/rowback/catalog"
@@ -17,6 +18,9 @@ type settler struct {
 	*Judge
 	q       catalog.Querier
 	journal journal.Journal
+	// gone: q is in another database than the entries; that is not there any more, or
+	// has another name now.
+	gone bool
 }
 
 // settle asks the server how the transactions of a database's entries in doubt
@@ -76,7 +80,32 @@ func (s *session) settleBeside(ctx context.Context, q catalog.Querier) {
 		j = hurried{j}
 	}
 	if !s.db.rests(s.j.o.Now()) {
-		settler{s.j, q, j}.settle(ctx, s.db)
+		is := settler{Judge: s.j, q: q, journal: j}
+		is.settle(ctx, s.db)
+		is.settleGone(ctx, s.db)
+	}
+}
+
+// settleGone settles what is in doubt in databases that are not there any more, by the
+// status of its transactions alone. q is in here.
+func (j settler) settleGone(ctx context.Context, here *database) {
+	var names []string
+	for _, d := range j.all() {
+		if d.name != here.name && len(d.inDoubt()) > 0 {
+			names = append(names, literal(d.name))
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	rows, err := j.q.Query(ctx, "SELECT n FROM pg_catalog.unnest(ARRAY["+strings.Join(names, ",")+"]::pg_catalog.text[]) n"+
+		" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname::pg_catalog.text OPERATOR(pg_catalog.=) n)")
+	if err != nil { // another time
+		return
+	}
+	j.gone = true
+	for _, row := range rows {
+		j.settle(ctx, j.database(text(row[0])))
 	}
 }
 
@@ -159,12 +188,15 @@ func (j settler) ended(ctx context.Context, e *journal.Entry, run time.Time, ser
 		return "", err
 	case status == "aborted":
 		return journal.RolledBack, nil
-	case status == "in progress" && now != e.Server.Timeline:
+	case status == "in progress" && now != e.Server.Timeline && !j.gone:
 		return journal.InDoubt, j.seePrepared(ctx, e, uint32(xid), now, run)
 	case status == "in progress":
 		return journal.InDoubt, nil
 	case status == "committed" && catalog.SameRun(run, e.Server.Started):
 		return journal.Committed, nil
+	}
+	if j.gone {
+		return "", fmt.Errorf("the server was restarted since, and there is no database %q any more whose rows could tell whether transaction %d committed", e.Database, xid)
 	}
 	since, err := j.aftermath(ctx, e, xid, run)
 	lasted := status == "committed" && now != 0 && now == e.Server.Timeline

@@ -308,3 +308,63 @@ func TestSettle_ByControlConnection(t *testing.T) {
 		t.Errorf("%+v, %v", x, err)
 	}
 }
+
+// A database gets another name, or is dropped, while something in it is in doubt: the
+// server knows all the same how that ended.
+func TestSettle_OfADatabaseThatIsGone(t *testing.T) {
+	for name, sql := range map[string]struct{ do, undo string }{
+		"renamed": {"ALTER DATABASE %s RENAME TO %[1]s_new", "ALTER DATABASE %s_new RENAME TO %[1]s"},
+		"dropped": {"DROP DATABASE %s", "CREATE DATABASE %s"},
+	} {
+		for way, control := range map[string]bool{"by a session": false, "by the control connection": true} {
+			t.Run(name+" "+way, func(t *testing.T) {
+				e, j := withFaulty(t, shop)
+				c := e.connect(pgx.QueryExecModeExec)
+				j.forgetful.Store(true)
+				mustExec(t, c, "DELETE FROM orders WHERE id <= 2")
+				j.forgetful.Store(false)
+				if err := c.Close(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				e.wantOutcome(journal.InDoubt)
+				admin := connect(t, pgtest.Shared(t).URL("postgres"), pgx.QueryExecModeExec)
+				for deadline := time.Now().Add(pollTime); ; time.Sleep(time.Millisecond) {
+					var ended bool
+					if err := admin.QueryRow(t.Context(), "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = $1)", e.database).Scan(&ended); err != nil {
+						t.Fatal(err)
+					}
+					if ended {
+						break
+					}
+					if time.Now().After(deadline) {
+						t.Fatal("its sessions do not end")
+					}
+				}
+				mustExec(t, admin, fmt.Sprintf(sql.do, e.database))
+				t.Cleanup(func() { pgtest.Exec(t, pgtest.Shared(t).URL("postgres"), fmt.Sprintf(sql.undo, e.database)) })
+				if control {
+					o := guard.Options{Journal: e.journal, Refresh: 10 * time.Millisecond, Control: func(ctx context.Context, database string) (catalog.Querier, func(), error) {
+						conn, err := pgx.Connect(ctx, pgtest.Shared(t).URL(database))
+						if err != nil {
+							return nil, nil, err
+						}
+						return catalog.FromConn(conn), func() { conn.Close(context.Background()) }, nil
+					}}
+					e.startRunning(o)
+				}
+				for deadline := time.Now().Add(pollTime); len(e.entries(journal.Filter{Outcome: journal.InDoubt})) > 0; {
+					if !control {
+						x := connect(t, strings.Replace(e.url, "/"+e.database, "/postgres", 1), pgx.QueryExecModeExec)
+						mustExec(t, x, "CREATE TEMP TABLE x (id int)")
+						mustExec(t, x, "SELECT FROM x")
+						_ = x.Close(t.Context())
+					}
+					if time.Now().After(deadline) {
+						t.Fatal("in doubt for ever")
+					}
+				}
+				e.wantOutcome(journal.Committed)
+			})
+		}
+	}
+}
