@@ -44,6 +44,14 @@ func TestRules(t *testing.T) {
 		t.Errorf("%+v", r.Checks)
 	}
 
+	o.Production = pgtest.Shared(t).URL(pgtest.Database(t, shop, "CREATE TABLE ev (id int) PARTITION BY LIST (id); CREATE TABLE ev_1 PARTITION OF ev FOR VALUES IN (1)"))
+	o.Policy.Rules = []policy.Rule{rule("part", policy.Match{Tables: []string{"ev_*"}}), rule("whole", policy.Match{Tables: []string{"ev", "ev_1"}})}
+	r = look(t, o)
+	r.expect(t, "rules", Warn, "the rules for public.ev")
+	if n := r.warnings("rules"); n != 1 {
+		t.Errorf("%d warnings: %+v", n, r.Checks)
+	}
+
 	o.Policy.Rules = nil
 	o.Policy.Default.Mode = policy.Off
 	look(t, o).expect(t, "rules", Warn, "nothing is guarded")

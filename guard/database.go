@@ -42,6 +42,8 @@ type database struct {
 	mu     sync.Mutex
 	doubts []string          // entries in doubt whose session is gone or done with them
 	why    map[string]string // why a doubt stays, as logged last
+
+	misnamed misnamed // see checkNames
 }
 
 // view is a catalog snapshot with what is derived from it. Immutable, but for its cache and
