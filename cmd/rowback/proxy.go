@@ -144,6 +144,9 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 			return err
 		}
 		options.Judge = v.judge
+		if elder == nil {
+			v.endHolds(ctx)
+		}
 		v.control = control
 		beside.Go(func() { v.judge.Run(side) })
 		beside.Go(func() { keepJournal(side, j, s.limits(), logger) })
