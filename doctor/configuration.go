@@ -40,7 +40,7 @@ func (e *examination) rules(context.Context) {
 	}
 }
 
-// ruleNames: names in rules that nothing is called.
+// ruleNames: names in rules that nothing is called, or partitions only.
 func (e *examination) ruleNames(ctx context.Context) {
 	if e.production == nil {
 		return
@@ -49,16 +49,24 @@ func (e *examination) ruleNames(ctx context.Context) {
 	if err != nil {
 		return // the restore's check says so
 	}
+	roots := map[policy.Name]policy.Name{}
+	for _, t := range s.Tables {
+		root := t.Root()
+		roots[policy.Name{Schema: t.Schema, Table: t.Name}] = policy.Name{Schema: root.Schema, Table: root.Name}
+	}
+	for _, m := range e.o.Policy.Misnamed(s.Database, roots) {
+		if len(m.Roots) > 0 {
+			e.warn("rules", fmt.Sprintf("write %s, if it is to be in force for the whole table", m.Roots[0]),
+				"the rule %q is for tables %s, of which there are partitions only, in %s: their rows fall under the rules for %s", m.Rule.Name, m.Glob, s.Database, m.Roots[0])
+			continue
+		}
+		e.warn("rules", "write the name as it is stored: without quotes, and in small letters if it was made without them",
+			"the rule %q is for tables %s, and no table of %s is called that", m.Rule.Name, m.Glob, s.Database)
+	}
 	for _, r := range e.o.Policy.Rules {
 		only := policy.Policy{Rules: []policy.Rule{{Match: policy.Match{Databases: r.Match.Databases}}}}
 		if only.For(policy.Subject{Database: s.Database}).Rule("", "") != &only.Rules[0] {
 			continue // for other databases
-		}
-		for _, glob := range r.Match.Tables {
-			if !anyTable(s, glob) {
-				e.warn("rules", "write the name as it is stored: without quotes, and in small letters if it was made without them",
-					"the rule %q is for tables %s, and no table of %s is called that", r.Name, glob, s.Database)
-			}
 		}
 		for _, glob := range r.ExcludeColumns {
 			if !anyColumn(s, r.Match.Tables, policy.Rule{ExcludeColumns: []string{glob}}) {
@@ -79,15 +87,6 @@ func anyColumn(s *catalog.Snapshot, tables []string, r policy.Rule) bool {
 			if r.Excludes(t.Schema, t.Name, c.Name) {
 				return true
 			}
-		}
-	}
-	return false
-}
-
-func anyTable(s *catalog.Snapshot, glob string) bool {
-	for _, t := range s.Tables {
-		if policy.MatchesTable([]string{glob}, t.Schema, t.Name) {
-			return true
 		}
 	}
 	return false

@@ -3,10 +3,12 @@ package doctor
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rowback/rowback/guard/alert"
@@ -42,6 +44,14 @@ func TestRules(t *testing.T) {
 		t.Errorf("%+v", r.Checks)
 	}
 
+	o.Production = pgtest.Shared(t).URL(pgtest.Database(t, shop, "CREATE TABLE ev (id int) PARTITION BY LIST (id); CREATE TABLE ev_1 PARTITION OF ev FOR VALUES IN (1)"))
+	o.Policy.Rules = []policy.Rule{rule("part", policy.Match{Tables: []string{"ev_*"}}), rule("whole", policy.Match{Tables: []string{"ev", "ev_1"}})}
+	r = look(t, o)
+	r.expect(t, "rules", Warn, "the rules for public.ev")
+	if n := r.warnings("rules"); n != 1 {
+		t.Errorf("%d warnings: %+v", n, r.Checks)
+	}
+
 	o.Policy.Rules = nil
 	o.Policy.Default.Mode = policy.Off
 	look(t, o).expect(t, "rules", Warn, "nothing is guarded")
@@ -70,6 +80,57 @@ func TestUpstream(t *testing.T) {
 	}
 	o.Listen, o.Upstream = address, "host=127.0.0.1 port="+portOf(t, address)
 	look(t, o).expect(t, "upstream", Fail, "where the proxy itself listens")
+}
+
+// An upstream that names no sslmode, behind a proxy with a certificate.
+func TestUpstream_InTheClear(t *testing.T) {
+	outside := pgtest.OutsideIP(t)
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answering sync.WaitGroup
+	answering.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if _, err := io.ReadFull(c, make([]byte, 8)); err == nil {
+				c.Write([]byte{'S'})
+			}
+			c.Close()
+		}
+	})
+	defer answering.Wait()
+	defer l.Close()
+	o := configured(t)
+	at := func(host, more string) string { return "host=" + host + " port=" + portOf(t, l.Addr().String()) + more }
+	o.TLSCert, o.TLSKey = "cert.pem", "key.pem"
+	o.Upstream = at(outside, "")
+	look(t, o).expect(t, "upstream", Warn, "in the clear")
+	o.RequireTLS = true
+	look(t, o).expect(t, "upstream", Warn, "are refused")
+	for _, good := range []string{at(outside, " sslmode=require"), at(outside, " sslmode=prefer"), at("127.0.0.1", "")} {
+		o.Upstream = good
+		if n := look(t, o).warnings("upstream"); n != 0 {
+			t.Errorf("%s: %d warnings", good, n)
+		}
+	}
+	o.Upstream, o.TLSCert = at(outside, ""), ""
+	if n := look(t, o).warnings("upstream"); n != 0 {
+		t.Errorf("without a certificate: %d warnings", n)
+	}
+}
+
+// warnings counts those of one check.
+func (r *Report) warnings(name string) (n int) {
+	for _, c := range r.Checks {
+		if c.Name == name && c.Status == Warn {
+			n++
+		}
+	}
+	return n
 }
 
 func portOf(t *testing.T, address string) string {

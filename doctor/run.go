@@ -27,6 +27,7 @@ type Options struct {
 	JournalKeyFile string                 // where it stands, "" if in no file
 
 	TLSCert, TLSKey, TLSClientCA string // PEM files, "" if none
+	RequireTLS                   bool   // of clients
 
 	Restore    *recovery.Config // of restores; nil: none
 	Alerts     alert.Config

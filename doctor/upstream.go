@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/proxy"
 )
 
 // upstream: the servers behind the proxy answer, and as PostgreSQL does.
@@ -23,7 +24,7 @@ func (e *examination) upstream(ctx context.Context) {
 		e.fail("upstream", mend, "%s cannot be used", e.o.Redacted)
 		return
 	}
-	tried, answered := map[string]bool{}, []string{}
+	tried, answered, bindable := map[string]bool{}, []string{}, []string{}
 	var errs []error
 	for _, h := range append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port}}, config.Fallbacks...) {
 		network, address := pgconn.NetworkAddress(h.Host, h.Port)
@@ -35,12 +36,15 @@ func (e *examination) upstream(ctx context.Context) {
 			errs = append(errs, fmt.Errorf("%s is where the proxy itself listens", address))
 			continue
 		}
-		offers, err := greet(ctx, network, address)
+		offers, elsewhere, err := greet(ctx, network, address)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		answered = append(answered, address+" answers, "+offers)
+		if offers == withTLS && elsewhere {
+			bindable = append(bindable, address)
+		}
 	}
 	switch {
 	case len(answered) == 0:
@@ -50,18 +54,37 @@ func (e *examination) upstream(ctx context.Context) {
 	default:
 		e.ok("upstream", "%s", strings.Join(answered, "; "))
 	}
+	if len(bindable) > 0 && e.o.TLSCert != "" && !proxy.ModeGiven(e.o.Upstream) {
+		e.inTheClear(strings.Join(bindable, ", "))
+	}
 }
 
+// inTheClear: under the sslmode that upstream does not name, prefer, what the proxy
+// does with a client that could bind SCRAM to its TLS (see package proxy).
+func (e *examination) inTheClear(servers string) {
+	what := "go on to the server in the clear"
+	if e.o.RequireTLS {
+		what = "are refused (28000)"
+	}
+	e.warn("upstream", "sslmode=require in upstream, and in tls-cert the server's own certificate, or clients that connect with channel_binding=disable; or sslmode=prefer, if the clear will do",
+		"clients under TLS that know channel binding (libpq does) and log in by SCRAM %s, at %s, unless tls-cert is its certificate", what, servers)
+}
+
+const withTLS = "with TLS"
+
 // greet asks a server whether it takes TLS, which says that it is PostgreSQL,
-// and is a question that it does not log.
-func greet(ctx context.Context, network, address string) (offers string, err error) {
+// and is a question that it does not log; elsewhere: it is not on loopback.
+func greet(ctx context.Context, network, address string) (offers string, elsewhere bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	defer conn.Close()
+	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		elsewhere = !tcp.IP.IsLoopback()
+	}
 	deadline, _ := ctx.Deadline()
 	_ = conn.SetDeadline(deadline) // a socket just opened takes one
 	answer := make([]byte, 1)
@@ -70,13 +93,13 @@ func greet(ctx context.Context, network, address string) (offers string, err err
 	}
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%s takes connections, but does not answer as PostgreSQL does: %w", address, err)
+		return "", false, fmt.Errorf("%s takes connections, but does not answer as PostgreSQL does: %w", address, err)
 	case answer[0] == 'S':
-		return "with TLS", nil
+		return withTLS, elsewhere, nil
 	case answer[0] == 'N':
-		return "without TLS", nil
+		return "without TLS", elsewhere, nil
 	}
-	return "", fmt.Errorf("%s is no PostgreSQL server", address)
+	return "", false, fmt.Errorf("%s is no PostgreSQL server", address)
 }
 
 // control: the proxy's own look-ups, where it was given credentials for them.

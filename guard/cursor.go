@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/proxy"
@@ -21,6 +22,17 @@ func (s *session) hazard() bool {
 		}
 	}
 	return false
+}
+
+// misplaced reports whether a statement declares a cursor outside a transaction block: the
+// server refuses that, but for one WITH HOLD. Should it take something of rowback's in front
+// of it for a block's beginning (PostgreSQL 18), what fetches from the cursor is counted.
+func (s *session) misplaced(w proxy.Wire, st judged) bool {
+	if !st.Cursor || st.route != routeRefuse || s.hasRun || s.inBlock(w) || w.Ignored() || strings.Contains(strings.ToLower(st.Text), "hold") {
+		return false
+	}
+	s.open(w).cursor = true
+	return true
 }
 
 // holdAtCommit refuses the end of a transaction in which a cursor WITH HOLD was opened over

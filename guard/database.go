@@ -44,6 +44,8 @@ type database struct {
 	doubts map[string]doubt  // entries in doubt whose session is gone or done with them, by ID
 	why    map[string]string // why a doubt stays, as logged last
 	rested time.Time         // when the journal kept a session that settles waiting
+
+	misnamed misnamed // see checkNames
 }
 
 // doubt is what is known of an entry in doubt.

@@ -44,7 +44,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		return s.executeControl(ctx, w, p)
 	case p.done:
 		return unlessFailed(s.again(ctx, w, string(name), p, max))
-	case s.aborted(w) || p.plan != nil && p.plan.pass || p.st.route == routePlain:
+	case s.aborted(w) || p.plan != nil && p.plan.pass || p.st.route == routePlain || s.misplaced(w, p.st):
 		return s.executePlain(ctx, w, p)
 	}
 	r := &run{s: s, w: w, st: p.st, plan: p.plan, bind: s.heldBind}

@@ -41,6 +41,9 @@ func (j *Judge) keepFleet(ctx context.Context) {
 	if err == nil {
 		err = j.windows.fleet.keep(ctx)
 	}
+	if err == nil {
+		err = j.keepHolds(ctx)
+	}
 	if err != nil && ctx.Err() == nil {
 		j.o.Logger.Warn("what other proxies have left cannot be looked after", "error", err)
 	}

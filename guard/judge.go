@@ -30,6 +30,8 @@ type Judge struct {
 	windows   *windows
 	fleet     journal.Fleet // nil: the journal is this proxy's alone
 	beside    atomic.Bool   // see Beside
+	// missing are proxies of the fleet that were not alive, since when; it belongs to keepFleet.
+	missing map[string]time.Time
 }
 
 // SetPolicy replaces the policy; statements under way keep the old one. The
@@ -61,7 +63,7 @@ func New(ctx context.Context, o Options) (*Judge, error) {
 	fleet, _ := o.Journal.(journal.Fleet)
 	o.Journal = metered{o.Journal, o.Metrics}
 	o.Metrics.Guarding.Set(1)
-	j := &Judge{o: o, databases: map[string]*database{}, windows: newWindows(), fleet: fleet}
+	j := &Judge{o: o, databases: map[string]*database{}, windows: newWindows(), fleet: fleet, missing: map[string]time.Time{}}
 	if fleet != nil {
 		j.windows.fleet = newFleetWindows(fleet, j.journalFailed)
 	}

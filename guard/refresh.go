@@ -118,6 +118,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	if shared := s.db.view.Load(); shared == nil || shared.changes.Load() <= view.changes.Load() { // none that was begun later
 		s.db.view.Store(view)
 	}
+	s.db.checkNames(s.j.rules.Load(), view, s.j.o.Logger)
 	return nil
 }
 

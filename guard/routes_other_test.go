@@ -12,6 +12,7 @@ var nestedRoutes = []route{
 	{name: "MERGE", sql: []string{"MERGE INTO plain p USING other o ON o.id = p.id WHEN MATCHED AND p.id < 5 THEN DELETE WHEN MATCHED THEN UPDATE SET a = 'x'"}},
 	{name: "EXPLAIN ANALYZE", sql: []string{"EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF, SUMMARY OFF) DELETE FROM plain WHERE id <= 4"}},
 	{name: "EXPLAIN ANALYZE EXECUTE", sql: []string{"PREPARE x AS DELETE FROM plain WHERE id <= 4", "EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE x"}},
+	{name: "EXPLAIN ANALYZE DECLARE", sql: []string{"EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF, SUMMARY OFF) DECLARE c CURSOR FOR SELECT purge(4)"}},
 	{name: "EXPLAIN", sql: []string{"EXPLAIN (COSTS OFF) DELETE FROM plain", "EXPLAIN (ANALYZE false, COSTS OFF) DELETE FROM plain"}},
 	{name: "COPY TO", sql: []string{"COPY (DELETE FROM plain WHERE id <= 4 RETURNING *) TO STDOUT"}},
 	{name: "COPY TO of a WITH", sql: []string{"COPY (WITH d AS (DELETE FROM plain WHERE id <= 4 RETURNING *) SELECT * FROM d) TO STDOUT"}},

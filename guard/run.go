@@ -326,8 +326,10 @@ func (r *run) fault(err error) error {
 	if !errors.Is(err, errServer) {
 		return err
 	}
-	if err := r.s.tx.rewind(r.mark); err != nil {
-		return err
+	if r.captured != nil { // it has begun
+		if err := r.s.tx.rewind(r.mark); err != nil {
+			return err
+		}
 	}
 	return r.s.fault(r.w, err)
 }

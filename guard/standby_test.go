@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/journal"
 )
 
 // What the catalog is on a standby that lags is not taken for the primary's, though
@@ -60,4 +61,28 @@ func TestStandby_ItsCatalogIsItsOwn(t *testing.T) {
 	until("SELECT NOT pg_is_in_recovery()")
 	mustExec(t, c, "CREATE TABLE more (id int)") // who was on the standby looks again
 	refused(t, there, "SELECT tidy()", "100 rows")
+}
+
+// What a standby refuses is refused in its words.
+func TestStandby_SaysWhatItRefuses(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop)
+	standby, err := pgtest.Shared(t).Standby(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := standby.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	addr, _ := startProxyUnder(t, nil, standby.Addr(), e.judge, slog.New(slog.NewTextHandler(testWriter{t, &e.logs}, nil)))
+	exchanges := []messages{q("TRUNCATE plain"), q("DROP TABLE plain"), cat(pbe("TRUNCATE orders CASCADE"), syncMsg), q("BEGIN"), q("SELECT 1; TRUNCATE plain"), q("ROLLBACK"), q("DELETE FROM plain"), q("SELECT count(*) FROM plain")}
+	want := talk(t, standby.URL(e.database), exchanges, e.database)
+	got := talk(t, fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", addr, e.database), exchanges, e.database)
+	for i := range want {
+		equal(t, fmt.Sprintf("answers to exchange %d", i), got[i], want[i])
+	}
+	if es := e.entries(journal.Filter{}); len(es) > 0 {
+		t.Errorf("entries %+v", es)
+	}
 }

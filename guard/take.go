@@ -16,8 +16,15 @@ import (
 
 // take notes what a TRUNCATE or DROP TABLE is about to take away: it locks the
 // tables as the statement will, counts their rows, refuses at once if they are
-// too many, else reads their keys. false: only temporary tables are named.
+// too many, else reads their keys. false: only temporary tables are named, or the server
+// is in recovery and refuses it.
 func (r *run) take(ctx context.Context) (bool, error) {
+	if r.s.db.standby { // where it is one still, the transaction began as read-only, and stays that
+		is, err := one(ctx, lookup{w: r.w}, "SELECT pg_catalog.pg_is_in_recovery()::pg_catalog.text")
+		if err != nil || is == "true" {
+			return false, r.told(err)
+		}
+	}
 	if err := r.begin(ctx); err != nil {
 		return false, err
 	}

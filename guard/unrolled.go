@@ -76,7 +76,7 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if err := u.lead(ctx); err != nil {
 		return err
 	}
-	if st.route == routePlain {
+	if st.route == routePlain || !u.several && u.s.misplaced(u.w, st) {
 		return u.plain(ctx, st)
 	}
 	r, err := u.s.guarded(ctx, u.w, st, func() ([]byte, error) { return u.describe(ctx, st) })

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 )
 
@@ -119,6 +120,7 @@ func (r *relay) readPassword() (body []byte, size int, err error) {
 // used it then says so ("y"); a server that offered it takes this for an attack
 // and refuses. It would have to be told the same: where sslmode lets the proxy
 // go without TLS, it connects again in the clear, where servers do not offer it.
+// Of clients that must use TLS this takes an sslmode that somebody has set.
 func (r *relay) sasl(ctx context.Context, body []byte, size int) error {
 	mechanisms := bytes.Split(bytes.TrimRight(body[4:], "\x00"), []byte{0})
 	plus := slices.IndexFunc(mechanisms, func(m []byte) bool { return string(m) == scramPlus })
@@ -159,6 +161,12 @@ func (r *relay) reopenInTheClear(ctx context.Context) error {
 	if !r.ep.optional {
 		return channelBindingError()
 	}
+	local := isLoopback(r.ep.addr)
+	if r.legs.tlsOnly && !r.legs.modeGiven && !local {
+		e := channelBindingError()
+		e.detail = "Clients of this proxy must use TLS, and without it their sessions go on to the server only if its upstream setting says so: sslmode=prefer."
+		return e
+	}
 	ep := r.ep
 	ep.tls, ep.optional = nil, false
 	r.server.Close()
@@ -176,7 +184,19 @@ func (r *relay) reopenInTheClear(ctx context.Context) error {
 		return e
 	}
 	r.sin.r += size
+	if !local {
+		r.legs.inTheClear.Do(func() {
+			r.log().Warn("this session is under TLS and goes on to the server in the clear, as others will: "+channelBindingMessage, "server", ep.addr,
+				"mend", "sslmode=require in upstream, and in tls-cert the server's own certificate, or clients that connect with channel_binding=disable")
+		})
+	}
 	return nil
+}
+
+func isLoopback(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
 }
 
 // gs2Flag is the first byte of a SCRAM client's first message: n, y or p.

@@ -25,7 +25,7 @@ local all u_scram scram-sha-256
 host all postgres 127.0.0.1/32 trust
 host all u_password 127.0.0.1/32 password
 host all u_md5 127.0.0.1/32 md5
-host all u_scram 127.0.0.1/32 scram-sha-256
+host all u_scram samehost scram-sha-256
 hostssl all u_ssl 127.0.0.1/32 scram-sha-256
 hostnossl all u_nossl 127.0.0.1/32 scram-sha-256
 hostssl all u_cert 127.0.0.1/32 cert
@@ -36,7 +36,7 @@ hostssl all u_both 127.0.0.1/32 scram-sha-256 clientcert=verify-ca
 // It returns the files of the server's certificate and key.
 func authCluster(t *testing.T, a *testcert.Authority) (c *pgtest.Cluster, cert, key string) {
 	t.Helper()
-	c, err := pgtest.Start(t.Context(), pgtest.Options{HBA: authHBA, Unsafe: true})
+	c, err := pgtest.Start(t.Context(), pgtest.Options{HBA: authHBA, Unsafe: true, Settings: []string{"listen_addresses='*'"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,9 @@
 // In the last case the client says that it could bind and was not offered to.
 // A server that did offer it takes that for a downgrade attack; the client's
 // proof covers its word, so the proxy cannot change it. With sslmode require,
-// verify-ca or verify-full the client gets an error that names the three ways out.
+// verify-ca or verify-full the client gets an error that names the three ways out;
+// with Options.RequireTLS also where sslmode is prefer because nobody has set it,
+// unless the server is on loopback. That sessions go on in the clear is logged, once.
 //
 // A client is judged by the certificates that were in force when it came, see Reload.
 //

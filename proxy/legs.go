@@ -17,6 +17,9 @@ type legs struct {
 	roles   *roles        // nil: any host will do
 	timeout time.Duration // of an attempt to reach a server
 	random  bool          // hosts are tried in no order, and so are the addresses of each
+
+	modeGiven  bool      // see ModeGiven
+	inTheClear sync.Once // says that sessions under TLS go on without it
 }
 
 // order is the order in which a session tries hosts that are alike.

@@ -10,7 +10,7 @@ func (s *Server) serveSession(ctx context.Context, g greeting, admitted func()) 
 		srv: s, legs: g.legs, start: g.packet, client: g.conn, clientTLS: g.tls,
 		cin: newInbuf(g.conn), scan: serverScan{max: s.o.MaxMessage}, params: newParameters(),
 		info: Info{
-			Database: g.params["database"], User: g.params["user"], Application: g.params["application_name"],
+			Database: clip(g.params["database"]), User: clip(g.params["user"]), Application: g.params["application_name"],
 			Client: clientAddr(g.conn), Replication: g.params["replication"] == "database",
 		},
 		physical: isReplication(g.params["replication"]),
@@ -28,6 +28,12 @@ func (s *Server) serveSession(ctx context.Context, g greeting, admitted func()) 
 	admitted()
 	return r.serve(ctx)
 }
+
+// clip cuts the name of a role or database off where the server does: whoever gives a
+// longer one is not somebody else.
+func clip(name string) string { return name[:min(len(name), maxName)] }
+
+const maxName = 63 // NAMEDATALEN - 1
 
 // enter admits a session.
 func (s *Server) enter(r *relay) error {

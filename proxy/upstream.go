@@ -9,6 +9,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -44,7 +46,7 @@ func parseUpstream(o Options) (*legs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("upstream: %w", err) // pgconn leaves the password out
 	}
-	l := &legs{timeout: o.ConnectTimeout}
+	l := &legs{timeout: o.ConnectTimeout, modeGiven: ModeGiven(o.Upstream)}
 	if c.ConnectTimeout > 0 {
 		l.timeout = c.ConnectTimeout
 	}
@@ -95,6 +97,14 @@ func parseUpstream(o Options) (*legs, error) {
 		l.roles = newRoles(configs, c.ValidateConnect, timeout, o.Logger)
 	}
 	return l, nil
+}
+
+var sslMode = regexp.MustCompile(`\bsslmode\s*=`)
+
+// ModeGiven reports whether the upstream or the environment says an sslmode. Else it
+// is prefer, which nobody may have thought of.
+func ModeGiven(upstream string) bool {
+	return sslMode.MatchString(upstream) || os.Getenv("PGSSLMODE") != ""
 }
 
 // loadBalance is libpq's name for the order in which hosts are tried.

@@ -372,6 +372,26 @@ func TestSession_InfoIsComplete(t *testing.T) {
 	}
 }
 
+// Names that are too long are what the server makes of them.
+func TestSession_NamesAreCutOffAsByTheServer(t *testing.T) {
+	c := pgtest.Shared(t)
+	user, database := strings.Repeat("u", 63), strings.Repeat("d", 63)
+	pgtest.Exec(t, c.URL("postgres"), "CREATE ROLE "+user+" LOGIN", "CREATE DATABASE "+database)
+	t.Cleanup(func() {
+		pgtest.Exec(t, c.URL("postgres"), "DROP DATABASE "+database+" WITH (FORCE)", "DROP ROLE "+user)
+	})
+	infos := make(chan Info, 1)
+	s := serve(t, Options{Judge: infoJudge(infos)})
+	conn := connect(t, fmt.Sprintf("postgres://%sx@%s/%sx?sslmode=disable", user, s.Addr(), database))
+	var is, in string
+	if err := conn.QueryRow(t.Context(), "SELECT session_user, current_database()").Scan(&is, &in); err != nil || is != user || in != database {
+		t.Fatal(is, in, err)
+	}
+	if i := <-infos; i.User != user || i.Database != database {
+		t.Errorf("%+v", i)
+	}
+}
+
 type infoJudge chan Info
 
 func (j infoJudge) Session(_ context.Context, i Info) Session {

@@ -165,6 +165,7 @@ func classifyExplain(n *pg.ExplainStmt) Statement {
 		return Statement{Verb: Nested, Targets: []Name{s.Target}, TargetsOnly: []bool{false}, Where: s.Where || s.Verb == Merge, ChangesNames: s.ChangesNames, UpdatesInside: s.UpdatesInside}
 	}
 	s.Update, s.qualifier = nil, nil
+	s.Cursor = false // none is opened: what one is declared over runs at once
 	return s
 }
 

@@ -70,7 +70,7 @@ func runDoctor(cmd *cobra.Command, s *settings, o doctorOptions) error {
 		ConfigFile: s.ConfigFile, Policy: s.rules, Listen: s.Listen,
 		Upstream: connString(s.Upstream), Redacted: redact(s.Upstream), Control: namesUser(s.Upstream),
 		Production: connString(s.Production), Recovery: connString(s.Recovery), Journal: s.Journal, Admin: s.Admin,
-		TLSCert: s.TLSCert, TLSKey: s.TLSKey, TLSClientCA: s.TLSClientCA,
+		TLSCert: s.TLSCert, TLSKey: s.TLSKey, TLSClientCA: s.TLSClientCA, RequireTLS: s.requireTLS(),
 		JournalKey: key, JournalKeyFile: s.JournalKey,
 		Restore: restore, Alerts: sinks, TestAlerts: o.alert,
 	})

@@ -40,7 +40,7 @@ alerts, webhook, mode (but to and from off for everything), threshold, uncapture
 and uncountable hold from the next statement on, in open sessions too, TLS files
 (those that --upstream names, too) from the next connection on; any other setting
 that changed is named in the log and waits for a restart. A file that
-cannot be used changes nothing.
+cannot be used, or is empty, changes nothing.
 
 SIGUSR2 restarts it without downtime: it starts the program that stands in its
 place now, which takes the listening sockets over. Sessions that are open go on
@@ -144,6 +144,9 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 			return err
 		}
 		options.Judge = v.judge
+		if elder == nil {
+			v.endHolds(ctx)
+		}
 		v.control = control
 		beside.Go(func() { v.judge.Run(side) })
 		beside.Go(func() { keepJournal(side, j, s.limits(), logger) })

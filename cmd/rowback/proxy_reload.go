@@ -1,17 +1,25 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rowback/rowback/guard/policy"
 )
 
-// reload reads the settings again. Bad ones are refused and the old ones stay. The
-// proxy's end does not wait for it.
+// reload reads the settings again. Bad ones are refused and the old ones stay. Of what is
+// in force s has the file's keys and the rules; the rest is as at the start. The proxy's
+// end does not wait for it.
 func (v *serving) reload(cmd *cobra.Command, s *settings) {
 	fresh := *s
 	if err := fresh.load(cmd.Flags()); err != nil {
 		v.logger.Error("configuration not reloaded; the old one stays", "error", err)
+		return
+	}
+	if len(s.keys) > 0 && len(fresh.keys) == 0 {
+		v.logger.Error("configuration not reloaded; the old one stays", "error", fresh.ConfigFile+" is empty, as a file is that is just being written")
 		return
 	}
 	sinks, err := fresh.alerts()
@@ -45,8 +53,28 @@ func (v *serving) reload(cmd *cobra.Command, s *settings) {
 	if names := s.needRestart(&fresh); len(names) > 0 {
 		v.logger.Warn("some settings that changed need a restart; the old ones stay", "settings", strings.Join(names, ", "))
 	}
+	if gone := s.goneFrom(&fresh); len(gone) > 0 {
+		v.logger.Warn("the configuration file does not say any more what it said", "gone", strings.Join(gone, ", "))
+	}
+	s.keys, s.rules = fresh.keys, fresh.rules
 	v.logger.Info("configuration reloaded", "mode", fresh.Mode, "threshold", fresh.Threshold, "uncaptured", fresh.Uncaptured, "uncountable", fresh.Uncountable)
 	v.announceRules(&fresh)
+}
+
+// goneFrom names what stood in the file, and does not in that of fresh: a file may be
+// read while it is half written.
+func (s *settings) goneFrom(fresh *settings) (gone []string) {
+	for _, key := range s.keys {
+		if !slices.Contains(fresh.keys, key) {
+			gone = append(gone, key)
+		}
+	}
+	for _, r := range s.rules.Rules {
+		if !slices.ContainsFunc(fresh.rules.Rules, func(f policy.Rule) bool { return f.Name == r.Name }) {
+			gone = append(gone, "rule "+r.Name)
+		}
+	}
+	return gone
 }
 
 // needRestart names the settings that a running proxy cannot take over from fresh.

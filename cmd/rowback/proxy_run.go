@@ -113,5 +113,14 @@ func (v *serving) inherit(ctx context.Context) {
 	}
 	if v.retired { // there is the one after it
 		v.countBoth(ctx)
+		return
+	}
+	v.endHolds(ctx)
+}
+
+// endHolds ends what processes that are gone have left waiting.
+func (v *serving) endHolds(ctx context.Context) {
+	if err := v.judge.Abandoned(ctx); err != nil {
+		v.logger.Warn("statements that were held when a proxy ended still seem to wait", "error", err)
 	}
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/pflag"
@@ -54,6 +56,7 @@ type settings struct {
 
 	env    environment
 	origin map[string]string // for people: where each setting that was given comes from
+	keys   []string          // that the file has, sorted
 }
 
 func newSettings(env environment) *settings {
@@ -148,6 +151,7 @@ func (s *settings) addFlags(f *pflag.FlagSet, common bool) {
 // values they had, and a bad file leaves the settings in force alone.
 func (s *settings) load(flags *pflag.FlagSet) error {
 	file, err := s.fill(flags)
+	s.keys = slices.Sorted(maps.Keys(file))
 	if err == nil {
 		err = s.validate()
 	}

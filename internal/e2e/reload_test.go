@@ -162,6 +162,11 @@ func TestReload(t *testing.T) {
 	if !strings.Contains(line, "rowback.yaml:3") || !strings.Contains(line, "did you mean") {
 		t.Errorf("it does not say what is wrong: %s", line)
 	}
+	for _, empty := range []string{"", "# threshold: 5\n"} {
+		if line := r.reload(empty, "configuration"); !strings.Contains(line, "not reloaded") || !strings.Contains(line, "is empty") {
+			t.Errorf("an empty file: %s", line)
+		}
+	}
 	if what := r.blocked(batch, 6); what == "" {
 		t.Error("a bad file was taken over")
 	}
@@ -190,6 +195,11 @@ func TestReload(t *testing.T) {
 	}
 	if what := r.blocked(batch, 21); !strings.Contains(what, "limit 20") || !strings.Contains(what, "batches") {
 		t.Errorf("21 rows by batch: %q", what)
+	}
+	r.reload("threshold: 10\n", "gone=\"alerts, listen, rules, rule batches\"")
+	r.until("configuration reloaded")
+	if line := r.reload("threshold: 11\n", "configuration"); !strings.Contains(line, "configuration reloaded") {
+		t.Errorf("said again: %s", line)
 	}
 	var left int
 	if err := app.QueryRow(ctx, "SELECT count(*) FROM items").Scan(&left); err != nil || left != 1000-10-20 {

@@ -3,6 +3,7 @@ package pgtest
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -114,6 +115,22 @@ func (c *Cluster) CopyDatabase(tb testing.TB, conn *pgx.Conn, name, template str
 	if _, err := conn.Exec(context.Background(), sql); err != nil {
 		tb.Fatalf("%v\n%s", err, sql)
 	}
+}
+
+// OutsideIP is an address of this machine that is not loopback; where there is none the test is skipped.
+func OutsideIP(tb testing.TB) string {
+	tb.Helper()
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
+			return n.IP.String()
+		}
+	}
+	tb.Skip("this machine has no address but loopback")
+	return ""
 }
 
 // Exec runs SQL (each text may hold several statements) and fails the test on an error.
