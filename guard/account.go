@@ -58,6 +58,14 @@ func (r *run) account(ctx context.Context) error {
 	return nil
 }
 
+// unlink counts links of a table's rows that were cut.
+func (r *run) unlink(o uint32, n int64) {
+	if r.cut == nil {
+		r.cut = map[uint32]int64{}
+	}
+	r.cut[o] += n
+}
+
 // unlinked notes rows whose links were cut and that are not on record: others have made
 // them, or pointed them at a removed row, since the statement began. What they pointed at
 // nobody can tell any more.
@@ -75,7 +83,7 @@ func (r *run) unlinked() {
 			o := t.OID
 			if n := r.after.tables[o].changed - r.before.tables[o].changed - r.cut[o]; n > 0 {
 				more += n
-				r.cut[o] += n // of several links nobody knows which
+				r.unlink(o, n) // of several links nobody knows which
 			}
 		}
 		if more > 0 {

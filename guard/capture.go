@@ -67,10 +67,7 @@ func (r *run) capture(cols [][]byte) (stepIndex int, err error) {
 	case journal.Direct, journal.Cascade:
 		r.captured[o]++
 	case journal.SetNull, journal.SetDef:
-		if r.cut == nil {
-			r.cut = map[uint32]int64{}
-		}
-		r.cut[o]++
+		r.unlink(o, 1)
 	}
 	return n, nil
 }

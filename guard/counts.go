@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,7 +39,8 @@ type counter struct {
 // temporary. The first row is the transaction's own, with what target means in
 // it, and its signature. updates: of rows changed those that were updated alone.
 // ended: counts.ended is wanted.
-func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, updates, ended bool) string {
+// cuts are tables whose updates alone count as changes, unless they are among tables.
+func countsQuery(target sqlparse.Name, signature string, tables, cuts []uint32, all, updates, ended bool) string {
 	var b strings.Builder
 	snapshot, none := "", ""
 	if ended {
@@ -55,14 +57,21 @@ func countsQuery(target sqlparse.Name, signature string, tables []uint32, all, u
 			" FROM pg_catalog.pg_class c WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog.\"char\"[]) AND c.relpersistence OPERATOR(pg_catalog.<>) 't' AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid")
 		return b.String()
 	}
-	b.WriteString("NULL" + snapshot + " UNION ALL SELECT o::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text, '', '0', " + changedQuery("o", false) + ", NULL" + none + " FROM pg_catalog.unnest(ARRAY[")
-	for i, o := range tables {
-		if i > 0 {
-			b.WriteByte(',')
+	b.WriteString("NULL" + snapshot)
+	cuts = slices.DeleteFunc(slices.Clone(cuts), func(o uint32) bool { return slices.Contains(tables, o) })
+	for i, oids := range [][]uint32{tables, cuts} {
+		if i > 0 && len(oids) == 0 {
+			continue
 		}
-		b.WriteString(strconv.FormatUint(uint64(o), 10))
+		b.WriteString(" UNION ALL SELECT o::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text, '', '0', " + changedQuery("o", i > 0) + ", NULL" + none + " FROM pg_catalog.unnest(ARRAY[")
+		for i, o := range oids {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString(strconv.FormatUint(uint64(o), 10))
+		}
+		b.WriteString("]::pg_catalog.oid[]) o")
 	}
-	b.WriteString("]::pg_catalog.oid[]) o")
 	return b.String()
 }
 

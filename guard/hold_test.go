@@ -242,7 +242,7 @@ func TestHold_AYesToTheKindIsNoneToTheRows(t *testing.T) {
 		t.Run(x.sql, func(t *testing.T) {
 			e := newEnv(t, ruled(r), shop)
 			before := e.keys()
-			ask := func(last journal.HoldState) (error, []journal.Allowed) {
+			ask := func(last journal.HoldState) ([]journal.Allowed, error) {
 				h := e.startHeld(pgx.QueryExecModeExec, nil, x.sql)
 				var asked []journal.Allowed
 				for _, what := range []string{x.kind, "100 rows"} {
@@ -257,12 +257,12 @@ func TestHold_AYesToTheKindIsNoneToTheRows(t *testing.T) {
 						e.decide(w.ID, last, "")
 					}
 				}
-				return <-h.done, asked
+				return asked, <-h.done
 			}
-			err, _ := ask(journal.Denied)
+			_, err := ask(journal.Denied)
 			wantCode(t, err, "RB001")
 			equal(t, "keys", e.keys(), before)
-			err, asked := ask(journal.Granted)
+			asked, err := ask(journal.Granted)
 			if err != nil {
 				t.Fatal(err)
 			}

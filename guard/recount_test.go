@@ -165,3 +165,16 @@ func TestRecount_OthersMakeLinks(t *testing.T) {
 		}
 	}
 }
+
+// A trigger that links a row to one that is going: that link is cut as well, and no
+// other of the table is taken for cut.
+func TestRecount_TriggersMakeLinks(t *testing.T) {
+	e := newEnv(t, blockPolicy(), `CREATE TABLE o (id int PRIMARY KEY); INSERT INTO o SELECT generate_series(1, 5); CREATE TABLE log (id serial PRIMARY KEY, o int REFERENCES o ON DELETE SET NULL);
+		CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO log (o) VALUES (OLD.id); RETURN OLD; END'; CREATE TRIGGER note BEFORE DELETE ON o FOR EACH ROW EXECUTE FUNCTION note()`)
+	passes(t, e.connect(pgx.QueryExecModeExec), "DELETE FROM o WHERE id <= 2")
+	var got []string
+	for _, tb := range e.entries(journal.Filter{})[0].Tables {
+		got = append(got, fmt.Sprint(tb.Name, " ", tb.Rows, " ", tb.KeysCaptured))
+	}
+	equal(t, "tables", got, []string{"o 2 true", "log 2 false"})
+}

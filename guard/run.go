@@ -306,7 +306,7 @@ func (s *session) isolation(ctx context.Context, w proxy.Wire) error {
 
 func (r *run) countsQuery() string {
 	if r.plan == nil {
-		return countsQuery(sqlparse.Name{}, "NULL", nil, true, r.s.rules.updates && r.updatesUnseen(), false)
+		return countsQuery(sqlparse.Name{}, "NULL", nil, nil, true, r.s.rules.updates && r.updatesUnseen(), false)
 	}
 	signature := "NULL"
 	if r.plan.signature != "" {
@@ -318,7 +318,7 @@ func (r *run) countsQuery() string {
 	case r.exact():
 		return uncountedQuery(r.st.Target, signature, r.s.started)
 	}
-	return countsQuery(r.st.Target, signature, slices.Concat(r.plan.touched, r.plan.cuts), r.plan.all || r.s.tx.fixed, false, r.plan.loose)
+	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.cuts, r.plan.all || r.s.tx.fixed, false, r.plan.loose)
 }
 
 // fault reports a failed query of rowback's own, and forgets what the statement did.

@@ -32,6 +32,7 @@ var (
 	errServerSaidWhy = errors.New("the server ended the session with an error of its own")
 	errTerminated    = errors.New("the client ended the session")
 	errEnded         = errors.New("the session has ended")
+	errFault         = errors.New("a fault in rowback")
 )
 
 // clientError is an error with a text for the client; cause is for the log only.

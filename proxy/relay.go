@@ -107,7 +107,11 @@ func (r *relay) serve(ctx context.Context) bool {
 // close says and logs why the session has ended. Nobody works on it any more.
 func (r *relay) close() {
 	if r.judge != nil {
-		r.judge.Close()
+		func() {
+			var err error
+			defer r.contain(&err)
+			r.judge.Close()
+		}()
 	}
 	r.unhook()
 	if r.legs.roles != nil {

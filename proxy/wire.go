@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 )
 
 // wire is the Wire of one message under judgement. It belongs to the
@@ -31,7 +32,7 @@ type wire struct {
 func (r *relay) message(ctx context.Context, size int) error {
 	w := &r.wire
 	*w = wire{r: r, frame: r.cin.buf[r.end : r.end+size], base: ctx.Done(), out: w.out[:0], reply: w.reply[:0]}
-	err := r.judge.Message(ctx, w, w.frame[0], w.frame[headerLen:])
+	err := r.judgement(ctx, w)
 	if errors.Is(err, ErrCopyIn) {
 		w.Forward()
 		err = nil
@@ -41,6 +42,21 @@ func (r *relay) message(ctx context.Context, size int) error {
 	}
 	w.frame = nil
 	return nil
+}
+
+// judgement lets the Session handle the message of w. Where that panics this session
+// ends, and no other: what was not committed the server takes back.
+func (r *relay) judgement(ctx context.Context, w *wire) (err error) {
+	defer r.contain(&err)
+	return r.judge.Message(ctx, w, w.frame[0], w.frame[headerLen:])
+}
+
+// contain makes a Session's panic the session's end.
+func (r *relay) contain(err *error) {
+	if p := recover(); p != nil {
+		r.log().Error("a fault in rowback ends the session; please report it", "fault", p, "stack", string(debug.Stack()))
+		*err = errFault
+	}
 }
 
 // act brings the run before the message out of the way.

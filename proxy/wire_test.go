@@ -398,3 +398,30 @@ func (j infoJudge) Session(_ context.Context, i Info) Session {
 	j <- i
 	return onMarked{}
 }
+
+// A fault in a Session ends that session, whose client is told so, and no other.
+func TestWire_AFaultEndsItsSessionAlone(t *testing.T) {
+	s := serve(t, Options{Judge: onMarked{do: func(ctx context.Context, w Wire, typ byte, body []byte) error {
+		if _, err := w.Quiesce(ctx); err != nil {
+			return err
+		}
+		var none map[string]int
+		none["x"]++
+		return nil
+	}}})
+	other := rawSession(t, s)
+	c := rawSession(t, s)
+	write(t, c, query("BEGIN"))
+	readUntil(t, c, 'Z')
+	write(t, c, query("marked"))
+	if types, body := readUntil(t, c, 'E'); types != "E" || !strings.Contains(string(body), "XX000") {
+		t.Errorf("%s %q", types, body)
+	}
+	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the session goes on: %v", err)
+	}
+	write(t, other, query("SELECT 1"))
+	if types, _ := readUntil(t, other, 'Z'); types != "TDCZ" {
+		t.Error(types)
+	}
+}
