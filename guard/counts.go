@@ -39,7 +39,7 @@ type counter struct {
 // temporary. The first row is the transaction's own, with what target means in
 // it, and its signature. updates: of rows changed those that were updated alone.
 // ended: counts.ended is wanted.
-// cuts are tables whose updates alone count as changes, unless they are among tables.
+// cuts are tables of which updates alone count, unless they are among tables.
 func countsQuery(target sqlparse.Name, signature string, tables, cuts []uint32, all, updates, ended bool) string {
 	var b strings.Builder
 	snapshot, none := "", ""
@@ -63,7 +63,11 @@ func countsQuery(target sqlparse.Name, signature string, tables, cuts []uint32, 
 		if i > 0 && len(oids) == 0 {
 			continue
 		}
-		b.WriteString(" UNION ALL SELECT o::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text, '', '0', " + changedQuery("o", i > 0) + ", NULL" + none + " FROM pg_catalog.unnest(ARRAY[")
+		deleted := "pg_catalog.pg_stat_get_xact_tuples_deleted(o)::pg_catalog.text"
+		if i > 0 { // rows that move to another partition
+			deleted = "'0'"
+		}
+		b.WriteString(" UNION ALL SELECT o::pg_catalog.text, " + deleted + ", '', '0', " + changedQuery("o", i > 0) + ", NULL" + none + " FROM pg_catalog.unnest(ARRAY[")
 		for i, o := range oids {
 			if i > 0 {
 				b.WriteByte(',')

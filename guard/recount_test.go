@@ -157,7 +157,7 @@ func TestRecount_OthersMakeLinks(t *testing.T) {
 			}
 		}
 	}
-	equal(t, "links", got, []string{"notes 3 true ", "notes 2 false other sessions or triggers changed rows of it while the statement ran"})
+	equal(t, "links", got, []string{"notes 3 true ", "notes 2 false other sessions changed rows of it while the statement ran"})
 	passes(t, e.connect(pgx.QueryExecModeExec), "DELETE FROM orders WHERE id = 4") // and where they do not
 	for _, tb := range e.entries(journal.Filter{})[0].Tables {
 		if !tb.KeysCaptured {
@@ -166,8 +166,7 @@ func TestRecount_OthersMakeLinks(t *testing.T) {
 	}
 }
 
-// A trigger that links a row to one that is going: that link is cut as well, and no
-// other of the table is taken for cut.
+// A trigger that links a row to one that is going: that others have made links is not said for that.
 func TestRecount_TriggersMakeLinks(t *testing.T) {
 	e := newEnv(t, blockPolicy(), `CREATE TABLE o (id int PRIMARY KEY); INSERT INTO o SELECT generate_series(1, 5); CREATE TABLE log (id serial PRIMARY KEY, o int REFERENCES o ON DELETE SET NULL);
 		CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO log (o) VALUES (OLD.id); RETURN OLD; END'; CREATE TRIGGER note BEFORE DELETE ON o FOR EACH ROW EXECUTE FUNCTION note()`)
@@ -176,5 +175,5 @@ func TestRecount_TriggersMakeLinks(t *testing.T) {
 	for _, tb := range e.entries(journal.Filter{})[0].Tables {
 		got = append(got, fmt.Sprint(tb.Name, " ", tb.Rows, " ", tb.KeysCaptured))
 	}
-	equal(t, "tables", got, []string{"o 2 true", "log 2 false"})
+	equal(t, "tables", got, []string{"o 2 true"})
 }

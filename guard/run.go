@@ -318,7 +318,7 @@ func (r *run) countsQuery() string {
 	case r.exact():
 		return uncountedQuery(r.st.Target, signature, r.s.started)
 	}
-	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.cuts, r.plan.all || r.s.tx.fixed, false, r.plan.loose)
+	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.cuts, r.plan.all || r.s.tx.fixed, false, r.plan.loose || len(r.plan.cuts) > 0)
 }
 
 // fault reports a failed query of rowback's own, and forgets what the statement did.

@@ -405,9 +405,7 @@ func TestWire_AFaultEndsItsSessionAlone(t *testing.T) {
 		if _, err := w.Quiesce(ctx); err != nil {
 			return err
 		}
-		var none map[string]int
-		none["x"]++
-		return nil
+		return fmt.Errorf("%c", body[len(body)+int(typ)])
 	}}})
 	other := rawSession(t, s)
 	c := rawSession(t, s)
