@@ -51,12 +51,28 @@ func (r *run) account(ctx context.Context) error {
 			}
 		}
 	}
+	r.misspelt()
 	r.unlinked()
 	r.outrun()
 	r.foreign()
 	r.temporary()
 	r.opened()
 	return nil
+}
+
+// misspelt: texts were read as of another client_encoding than the statement has set.
+func (r *run) misspelt() {
+	if !r.capturing() || !r.plan.worded || r.after.encoding == "" || r.after.encoding == r.plan.encoding {
+		return
+	}
+	const why = "client_encoding was set while the statement ran"
+	for at, i := range r.index {
+		if r.rowsSince(i) > 0 {
+			share := &r.s.tx.removals.tables[i]
+			share.KeysCaptured, share.Why = false, why
+			r.plan.steps[at.step].image.without(why).note(share)
+		}
+	}
 }
 
 // unlink counts links of a table's rows that were cut.

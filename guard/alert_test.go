@@ -19,6 +19,7 @@ import (
 	"github.com/rowback/rowback/guard"
 	"github.com/rowback/rowback/guard/alert"
 	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -260,5 +261,26 @@ func TestAlert_OfWhatIsSettledLater(t *testing.T) {
 	want(40)
 	if got := e.scrape(); !strings.Contains(got, `alerts_total{database="DB",outcome="committed"} 3`) {
 		t.Error(got)
+	}
+}
+
+// Of processes that have an entry in their care, one tells.
+func TestAlert_OfWhatTwoHaveInTheirCare(t *testing.T) {
+	h := newHook(t)
+	e, _ := withAlerts(t, alertPolicy(), h.URL)
+	c, first := e.connect(pgx.QueryExecModeExec), e.url
+	for _, sql := range []string{"BEGIN", "DELETE FROM plain WHERE id <= 40", "PREPARE TRANSACTION '" + e.database + "'"} {
+		mustExec(t, c, sql)
+	}
+	e.start(alertPolicy(), e.journal)
+	pgtest.Exec(t, e.direct, "COMMIT PREPARED '"+e.database+"'")
+	e.look()
+	e.url = first
+	e.look()
+	mustExec(t, c, "DELETE FROM plain WHERE id BETWEEN 41 AND 60")
+	for _, want := range []int64{40, 20} {
+		if _, x := h.next(t); x.Rows != want {
+			t.Errorf("alert of %d rows, want %d", x.Rows, want)
+		}
 	}
 }

@@ -23,6 +23,9 @@ func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
 	e.XID, e.Server, e.Prepared = tx.xid, tx.server, tx.gid
 	e.Server.SystemID = s.db.server.get()
 	e.Statements, e.Tables, e.Rows = tx.removals.statements, tx.removals.tables, tx.removals.rows
+	if tx.removals.judged {
+		e.Application = tx.removals.as
+	}
 	e.Alert, e.Rule, e.Allowed = tx.removals.over, tx.removals.rule, tx.removals.allowed
 	s.j.windows.name(tx, e.ID)
 	s.j.appending.Add(1)
@@ -39,9 +42,9 @@ func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
 }
 
 // evident reports whether what a transaction did needs evidence: rows gone
-// that some rule judges, or rows changed over a limit.
+// that some rule judges, or did when they went, or rows changed over a limit.
 func (s *session) evident(r removals) bool {
-	return r.over != "" || len(r.allowed) > 0 || s.rules.judges(r.tables)
+	return r.over != "" || len(r.allowed) > 0 || r.judged || s.rules.judges(r.tables)
 }
 
 // leave gives up an entry whose outcome this session will not see: the next one
@@ -68,7 +71,7 @@ func (s *session) givesBack() func(context.Context) {
 	uses := tx.uses
 	s.recountWindows()
 	windows := j.windows.of(tx)
-	if len(uses) == 0 && len(windows) == 0 {
+	if len(uses) == 0 && len(windows.rows) == 0 {
 		return nil
 	}
 	return func(ctx context.Context) {

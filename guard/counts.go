@@ -24,6 +24,7 @@ type counts struct {
 	fixed    bool      // so will the next implicit transaction be; see transaction.fixed
 	catalog  string    // changes with the catalog; asked for with all tables
 	cursors  int       // that are open, and portals; likewise
+	encoding string    // the session's client_encoding, "" if not asked for
 	ended    string    // changes when a transaction of another session ends that has written; "" if not asked for
 }
 
@@ -95,8 +96,12 @@ func uncountedQuery(target sqlparse.Name, signature string, started time.Time) s
 
 // bareQuery is uncountedQuery for a target that nothing hangs on, at a third of its
 // price: it is planned for each small DELETE anew. No row: there is no such table.
-func bareQuery(target sqlparse.Name, started time.Time) string {
-	return "SELECT c.oid, pg_catalog.pg_current_xact_id_if_assigned(), 'on ' OPERATOR(pg_catalog.||) pg_catalog.current_setting('default_transaction_isolation'), " +
+func bareQuery(target sqlparse.Name, started time.Time, worded bool) string {
+	encoding := ""
+	if worded {
+		encoding = " OPERATOR(pg_catalog.||) '/' OPERATOR(pg_catalog.||) pg_catalog.pg_client_encoding()::pg_catalog.text"
+	}
+	return "SELECT c.oid, pg_catalog.pg_current_xact_id_if_assigned(), 'on ' OPERATOR(pg_catalog.||) pg_catalog.current_setting('default_transaction_isolation')" + encoding + ", " +
 		runUnless(started) + ", " + catalog.BareSQL + ", NULL FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(" + literal(regclass(target)) + ")::pg_catalog.oid"
 }
 
@@ -112,7 +117,7 @@ func readingOf(target sqlparse.Name, tracking, run, signature string) string {
 	if target.Name != "" {
 		name = literal(regclass(target))
 	}
-	return "SELECT pg_catalog.to_regclass(" + name + ")::pg_catalog.oid::pg_catalog.text, pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.concat_ws(' ', " + tracking + ", pg_catalog.current_setting('default_transaction_isolation')), " + run + ", " + signature + ", "
+	return "SELECT pg_catalog.to_regclass(" + name + ")::pg_catalog.oid::pg_catalog.text, pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.concat(" + tracking + ", ' ', pg_catalog.current_setting('default_transaction_isolation'), '/', pg_catalog.pg_client_encoding()), " + run + ", " + signature + ", "
 }
 
 // catalogWrites counts what the transaction has written to the catalogs of
@@ -140,6 +145,7 @@ func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
 		if i == 0 {
 			tracking, isolation, _ := strings.Cut(text(r[2]), " ")
 			tracking, open, _ := strings.Cut(tracking, ",")
+			isolation, c.encoding, _ = strings.Cut(isolation, "/")
 			if open != "" {
 				if c.cursors, err = strconv.Atoi(open); err != nil {
 					return counts{}, err

@@ -23,6 +23,8 @@ type database struct {
 	// ticks the other reasons to look whether it has: the clock's, and entries to be settled.
 	// A view that was read before the last of them is stale.
 	changes, ticks atomic.Int64
+	// beats counts the clock's ticks alone.
+	beats atomic.Int64
 	// outdated: the catalog has changed in a way that was seen; read it again
 	// whatever its fingerprint.
 	outdated atomic.Bool
@@ -45,6 +47,8 @@ type database struct {
 	why    map[string]string // why a doubt stays, as logged last
 	rested time.Time         // when the journal kept a session that settles waiting
 
+	settling sync.Mutex // held by who settles
+
 	misnamed misnamed // see checkNames
 }
 
@@ -60,7 +64,7 @@ const resting = time.Minute
 // view is a catalog snapshot with what is derived from it. Immutable, but for its cache and
 // secret, and until when it is known to be good.
 type view struct {
-	changes, ticks atomic.Int64 // of its database; see database.stale
+	changes, ticks, beats atomic.Int64 // of its database; see database.stale
 
 	snap  *catalog.Snapshot
 	names *sqlparse.Names // Reach.Names
@@ -112,8 +116,17 @@ func newView(snap *catalog.Snapshot) *view {
 	return &view{snap: snap, foreign: foreign, secret: secret{installed: isInstalled(snap)}, names: sqlparse.NewNames(snap.Reach.Names), first: sqlparse.NewNames(first), cache: cache{byText: map[string]*analysis{}}}
 }
 
+// own is the one of both that has the entries in doubt.
+func (d *database) own() *database {
+	if d.standby {
+		return d.other
+	}
+	return d
+}
+
 // doubt hands an entry over to be settled before the next judged message of any session.
 func (d *database) doubt(id string, is doubt) {
+	d = d.own()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if _, known := d.doubts[id]; !known || is.ours || is.back != nil {
@@ -123,6 +136,7 @@ func (d *database) doubt(id string, is doubt) {
 		d.doubts[id] = is
 	}
 	d.ticks.Add(1)
+	d.other.ticks.Add(1)
 }
 
 // settled returns what was known of an entry that is in doubt no more.
@@ -209,16 +223,25 @@ func newDatabase(name string) *database {
 }
 
 // moment is how much of a database's changes and ticks there was.
-type moment struct{ changes, ticks int64 }
+type moment struct{ changes, ticks, beats int64 }
 
-func (d *database) now() moment { return moment{d.changes.Load(), d.ticks.Load()} }
+func (d *database) now() moment { return moment{d.changes.Load(), d.ticks.Load(), d.beats.Load()} }
 
-// stale reports whether a view is to be looked at again, and whether that is because of a change.
+// tick is the clock's.
+func (d *database) tick() {
+	for _, d := range []*database{d, d.other} {
+		d.beats.Add(1)
+		d.ticks.Add(1)
+	}
+}
+
+// stale reports whether a view is to be looked at again, and whether that is because of
+// a change, or because nobody has looked for so long that there may have been any.
 func (d *database) stale(v *view) (is, changed bool) {
 	if v == nil {
 		return true, true
 	}
-	changed = v.changes.Load() < d.changes.Load()
+	changed = v.changes.Load() < d.changes.Load() || v.beats.Load() < d.beats.Load()-1
 	return changed || v.ticks.Load() < d.ticks.Load(), changed
 }
 
@@ -230,4 +253,5 @@ func (v *view) good(at moment) {
 	}
 	raise(&v.changes, at.changes)
 	raise(&v.ticks, at.ticks)
+	raise(&v.beats, at.beats)
 }

@@ -3,6 +3,8 @@ package guard
 import (
 	"testing"
 	"time"
+
+	"github.com/rowback/rowback/catalog"
 )
 
 // That looks take long is forgotten soon, also by a clock that is put back.
@@ -16,5 +18,23 @@ func TestDatabase_Stuck(t *testing.T) {
 		if got := d.isStuck(at.Add(c.after).UnixNano()); got != c.want {
 			t.Errorf("after %v: %v", c.after, got)
 		}
+	}
+}
+
+// A view that nobody has looked at for two of the clock's ticks may be as old as any.
+func TestDatabase_OldViews(t *testing.T) {
+	d, v := newDatabase("x"), newView(&catalog.Snapshot{})
+	v.good(d.now())
+	for i, want := range [][2]bool{{false, false}, {true, false}, {true, true}} {
+		if is, changed := d.stale(v); is != want[0] || changed != want[1] {
+			t.Errorf("after %d ticks: stale %v, changed %v", i, is, changed)
+		}
+		d.other.tick()
+	}
+	v.good(d.now())
+	d.doubt("an entry", doubt{})
+	d.doubt("another", doubt{})
+	if is, changed := d.stale(v); !is || changed {
+		t.Errorf("with entries to be settled: stale %v, changed %v", is, changed)
 	}
 }

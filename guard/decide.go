@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"slices"
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
@@ -137,28 +138,43 @@ func (r *run) drawn(id, but string) int64 {
 	return n
 }
 
-// pardon notes, once the exact numbers are known, what of the statement went
-// through by somebody's leave: it does not count against the transaction, nor in a
-// window. What the transaction removed before does: else each allowance of a row
+// pardon notes, once the exact numbers are known, what of the statement counts in
+// windows, and what went through by somebody's leave: that does not, nor against the
+// transaction. What the transaction removed before does: else each allowance of a row
 // would open the limits anew.
 func (r *run) pardon(removed []journal.Table) {
-	rm := &r.s.tx.removals
+	rm, pardoned := &r.s.tx.removals, false
 	for _, sh := range shares(r.s.rules.sheet, removed, rm.tables) {
 		if by := r.permitted[sh.rule.Name]; by != nil {
 			rm.allow(*by, 0)
 		}
-		leave := r.answered[sh.rule.Name].leave
-		if leave == nil {
+		if sh.rule.Mode == policy.Off {
 			continue
 		}
+		if !rm.judged && slices.ContainsFunc(sh.statement, func(t journal.Table) bool { return t.Via != journal.Update }) {
+			rm.judged, rm.as = true, r.s.rules.subject.Application
+		}
+		leave := r.answered[sh.rule.Name].leave
+		if leave == nil {
+			for _, c := range rm.with(windowShares(sh.rule, r.s.rules.subject, sh.statement)) {
+				if rm.windowed == nil {
+					rm.windowed = map[string]windowed{}
+				}
+				rm.windowed[c.key] = c
+			}
+			continue
+		}
+		pardoned = true
 		if rm.pardoned == nil {
 			rm.pardoned = map[pardonKey]int64{}
 		}
 		for _, t := range sh.statement {
 			rm.pardoned[pardonKey{sh.rule.Name, t.Schema, t.Name}] += counted(sh.rule, []journal.Table{t})
 		}
-		r.s.j.windows.reserve(r.s.j.o.Now(), r.s.tx, sh.rule, r.s.rules.subject, sh.tx, rm)
 		rm.allow(*leave, counted(sh.rule, sh.statement))
+	}
+	if pardoned {
+		r.s.recountWindows()
 	}
 }
 

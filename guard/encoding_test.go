@@ -1,10 +1,12 @@
 package guard_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/journal"
 )
 
 // Keys are what they are, whatever client_encoding was set to just before, in the same
@@ -38,5 +40,23 @@ func TestEncoding_SetInTheSameExchange(t *testing.T) {
 				equal(t, "journalled", e.journalled(), []string{"k Ã©", "k é"})
 			})
 		}
+	}
+}
+
+// A DELETE that sets it itself has keys that nobody can be sure of. What comes after it knows.
+func TestEncoding_SetByTheStatement(t *testing.T) {
+	const sets = "DELETE FROM k WHERE n = 1 AND set_config('client_encoding', 'LATIN1', false) IS NOT NULL"
+	e := newEnv(t, blockPolicy(), "CREATE TABLE k (id text PRIMARY KEY, n int); INSERT INTO k VALUES ('é', 1), ('Ã©', 2)")
+	r := dialRaw(t, e.url)
+	for _, m := range cat(pbe(sets), pbe("DELETE FROM k WHERE n = 2"), syncMsg) {
+		r.Send(m)
+	}
+	r.answers(1)
+	x := e.entries(journal.Filter{})[0]
+	if len(x.Tables) != 1 || x.Tables[0].KeysCaptured || !strings.Contains(x.Tables[0].Why, "client_encoding") {
+		t.Errorf("%+v", x.Tables)
+	}
+	if got := e.journalled(); !slices.Contains(got, "k Ã©") {
+		t.Errorf("journalled %q", got)
 	}
 }

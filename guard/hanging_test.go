@@ -185,3 +185,25 @@ func TestTwoPhase_RolledBackGivesBack(t *testing.T) {
 	passes(t, c, "DELETE FROM plain WHERE id BETWEEN 20 AND 29")
 	refused(t, c, "DELETE FROM plain WHERE id = 30", "11 within 1h")
 }
+
+// Windows that were begun anew since have counted it, or not: nothing is taken out of them.
+func TestTwoPhase_RolledBackIsTakenBackOnce(t *testing.T) {
+	r := free("slowly")
+	r.Windows = []policy.Window{{Rows: 10, Per: time.Hour}}
+	e := newEnv(t, ruled(r), shop)
+	elder, url := e.judge, e.url
+	c := e.connect(pgx.QueryExecModeExec)
+	for _, sql := range []string{"BEGIN", "DELETE FROM plain WHERE id <= 5", "PREPARE TRANSACTION '" + e.database + "'", "DELETE FROM plain WHERE id BETWEEN 11 AND 15"} {
+		passes(t, c, sql)
+	}
+	e.start(ruled(r), e.journal)
+	pgtest.Exec(t, e.direct, "ROLLBACK PREPARED '"+e.database+"'")
+	e.look() // the one after it settles it
+	if err := elder.SetPolicy(t.Context(), ruled(r)); err != nil {
+		t.Fatal(err)
+	}
+	e.url = url
+	e.look() // and so does the elder
+	passes(t, c, "DELETE FROM plain WHERE id BETWEEN 21 AND 25")
+	refused(t, c, "DELETE FROM plain WHERE id = 26", "11 within 1h")
+}

@@ -127,8 +127,7 @@ func (j *Judge) Run(ctx context.Context) {
 	all.Go(func() {
 		j.every(ctx, func() {
 			for _, d := range j.all() {
-				d.ticks.Add(1)
-				d.other.ticks.Add(1)
+				d.tick()
 			}
 		})
 	})

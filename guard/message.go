@@ -122,12 +122,13 @@ func shiftPosition(body []byte, delta int) []byte {
 }
 
 // asDelete makes the error of a read-only transaction speak of DELETE: the
-// captured form is a SELECT. The command's name stands in it untranslated.
+// captured form is a SELECT, of which rows may be locked. The command's name stands in it untranslated.
 func asDelete(body []byte) []byte {
 	var e pgproto3.ErrorResponse
 	if err := e.Decode(body); err != nil || e.Code != "25006" {
 		return body
 	}
+	body = bytes.Replace(body, []byte(" SELECT FOR UPDATE "), []byte(" SELECT "), 1)
 	return bytes.Replace(body, []byte(" SELECT "), []byte(" DELETE "), 1)
 }
 

@@ -252,6 +252,50 @@ func TestWindows_ASavepointTakesBack(t *testing.T) {
 	})
 }
 
+// What was judged by a rule counts by it, and has an entry, whatever the session is called when it commits.
+func TestWindows_ByTheRuleThatJudged(t *testing.T) {
+	batch := free("batch")
+	batch.Match.Applications, batch.Mode = []string{"batch"}, policy.Off
+	p := ruled(batch)
+	p.Default = free(policy.DefaultName)
+	p.Default.Windows = []policy.Window{{Rows: 10, Per: time.Hour}}
+	eachForm(t, p, []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		passes(t, c, "BEGIN")
+		passes(t, c, "DELETE FROM plain WHERE id <= 9")
+		passes(t, c, "SAVEPOINT a")
+		passes(t, c, "SET LOCAL application_name = 'batch'")
+		passes(t, c, "DELETE FROM plain WHERE id BETWEEN 81 AND 99") // unjudged
+		passes(t, c, "ROLLBACK TO a")
+		passes(t, c, "SET LOCAL application_name = 'batch'")
+		passes(t, c, "COMMIT")
+		refused(t, c, "DELETE FROM plain WHERE id BETWEEN 10 AND 11", "11 within")
+		passes(t, c, "DELETE FROM plain WHERE id = 10")
+		equal(t, "journalled", e.journalled(), []string{"plain 1", "plain 10", "plain 2", "plain 3", "plain 4", "plain 5", "plain 6", "plain 7", "plain 8", "plain 9"})
+		e.setPolicy(p)
+		refused(t, c, "DELETE FROM plain WHERE id = 11", "11 within")
+	})
+}
+
+// UPDATEs that were let through count for windows that are begun anew.
+func TestWindows_UpdatesByLeave(t *testing.T) {
+	r := free("held")
+	r.Mode, r.HoldFor, r.Updates, r.WhereRequired, r.Windows = policy.Hold, time.Minute, true, true, []policy.Window{{Rows: 100, Per: time.Hour}}
+	e := newEnv(t, ruled(r), shop)
+	h := e.startHeld(pgx.QueryExecModeExec, nil, "UPDATE plain SET a = 'x'")
+	e.decide(e.waiting().ID, journal.Granted, "")
+	if err := <-h.done; err != nil {
+		t.Fatal(err)
+	}
+	e.setPolicy(ruled(r))
+	h = e.startHeld(pgx.QueryExecModeExec, nil, "UPDATE plain SET a = 'y' WHERE id = 1")
+	w := e.waiting()
+	if !strings.Contains(w.What, "101 within 1h") {
+		t.Errorf("held: %s", w.What)
+	}
+	e.decide(w.ID, journal.Denied, "")
+	wantCode(t, <-h.done, "RB001")
+}
+
 func TestRules_TemporaryTablesWhereTheyCount(t *testing.T) {
 	r := free("temp")
 	r.Temporary, r.Statement = true, 10

@@ -166,6 +166,9 @@ func (r *run) readAfter(ctx context.Context) (err error) {
 		r.after.started = s.started
 	}
 	s.started, s.fixed = r.after.started, &fixed
+	if as := r.after.encoding; as != "" && as != r.w.Parameter("client_encoding") {
+		s.encoded = &encoded{s.exchange, s.sets.with, as}
+	}
 	return nil
 }
 
@@ -314,7 +317,7 @@ func (r *run) countsQuery() string {
 	}
 	switch {
 	case r.exact() && r.plan.bare:
-		return bareQuery(r.st.Target, r.s.started)
+		return bareQuery(r.st.Target, r.s.started, r.plan.worded)
 	case r.exact():
 		return uncountedQuery(r.st.Target, signature, r.s.started)
 	}

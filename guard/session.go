@@ -336,11 +336,11 @@ func (s *session) Close() {
 
 // encoding is the session's client_encoding. Only after Quiesce.
 func (s *session) encoding(ctx context.Context, w proxy.Wire) (string, error) {
-	if s.sets.before <= 0 || s.aborted(w) {
-		return w.Parameter("client_encoding"), nil
-	}
 	if e := s.encoded; e != nil && e.exchange == s.exchange && e.sets == s.sets.before {
 		return e.as, nil
+	}
+	if s.sets.before <= 0 || s.aborted(w) {
+		return w.Parameter("client_encoding"), nil
 	}
 	as, err := one(ctx, lookup{w: w}, "SELECT pg_catalog.pg_client_encoding()")
 	if err == nil {

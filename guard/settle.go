@@ -29,9 +29,10 @@ type settler struct {
 // whoever's session that is.
 func (j settler) settle(ctx context.Context, db *database) {
 	doubts := db.inDoubt()
-	if len(doubts) == 0 {
+	if len(doubts) == 0 || !db.settling.TryLock() {
 		return
 	}
+	defer db.settling.Unlock()
 	run, err := serverRun(ctx, j.q)
 	if err != nil {
 		if db.explain("server", err.Error()) {
@@ -42,17 +43,17 @@ func (j settler) settle(ctx context.Context, db *database) {
 	db.settled("server") // it can tell again
 	db.server.askAgain(ctx, j.q)
 	for _, id := range doubts {
-		outcome, e, err := j.settleOne(ctx, id, run, db.server.get())
-		if err == nil && outcome != journal.InDoubt {
-			if outcome == journal.RolledBack {
-				db.giveBack(ctx, id)
-			}
+		outcome, known, e, err := j.settleOne(ctx, id, run, db.server.get())
+		if err == nil && outcome == journal.RolledBack {
+			db.giveBack(ctx, id)
+		}
+		if err == nil && outcome != journal.InDoubt && !known {
 			err = j.journal.Settle(ctx, id, outcome)
 		}
 		switch {
-		case errors.Is(err, journal.ErrSettled), errors.Is(err, journal.ErrNotFound), errors.Is(err, errElsewhere):
-			if d := db.settled(id); d.ours && e != nil && errors.Is(err, journal.ErrSettled) {
-				j.tell(e, outcome) // it was this proxy that has settled it, and nobody said so
+		case known, errors.Is(err, journal.ErrSettled), errors.Is(err, journal.ErrNotFound), errors.Is(err, errElsewhere):
+			if d := db.settled(id); known && d.ours { // it was this proxy that has settled it, and nobody said so
+				j.tell(e, outcome)
 			}
 			j.o.Metrics.pending.settled(id)
 		case err != nil && ctx.Err() != nil:
@@ -79,7 +80,7 @@ func (s *session) settleBeside(ctx context.Context, q catalog.Querier) {
 	if s.j.fleet != nil {
 		j = hurried{j}
 	}
-	if !s.db.rests(s.j.o.Now()) {
+	if !s.db.standby && !s.db.rests(s.j.o.Now()) {
 		is := settler{Judge: s.j, q: q, journal: j}
 		is.settle(ctx, s.db)
 		is.settleGone(ctx, s.db)
@@ -154,16 +155,15 @@ var errElsewhere = errors.New("its server is another one")
 
 // settleOne is InDoubt while the transaction is still open (or prepared), and
 // an error if its end cannot be told.
-func (j settler) settleOne(ctx context.Context, id string, run time.Time, server string) (journal.Outcome, *journal.Entry, error) {
-	e, err := j.journal.Entry(ctx, id)
-	if err != nil {
-		return "", nil, err
+func (j settler) settleOne(ctx context.Context, id string, run time.Time, server string) (o journal.Outcome, known bool, e *journal.Entry, err error) {
+	if e, err = j.journal.Entry(ctx, id); err != nil {
+		return "", false, nil, err
 	}
 	if e.Outcome != journal.InDoubt {
-		return e.Outcome, e, nil
+		return e.Outcome, true, e, nil
 	}
-	o, err := j.ended(ctx, e, run, server)
-	return o, e, err
+	o, err = j.ended(ctx, e, run, server)
+	return o, false, e, err
 }
 
 func (j settler) ended(ctx context.Context, e *journal.Entry, run time.Time, server string) (journal.Outcome, error) {

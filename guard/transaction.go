@@ -76,6 +76,11 @@ type removals struct {
 	// pardoned is how many rows went through by somebody's leave.
 	pardoned map[pardonKey]int64
 	allowed  []journal.Allowed // whose
+	judged   bool              // by some rule
+	as       string            // what the session was called then, first
+	// windowed is what counts in windows, by their keys, under the rules that each
+	// statement was judged by.
+	windowed map[string]windowed
 }
 
 // pardonKey is a rule, by its name, and a table.
@@ -94,6 +99,14 @@ func (r removals) pardonedOf(rule *policy.Rule, tables []journal.Table) int64 {
 	return n
 }
 
+// with is what counts in windows once rows that count there have gone as well.
+func (r *removals) with(rows []windowed) []windowed {
+	for i := range rows {
+		rows[i].rows += r.windowed[rows[i].key].rows
+	}
+	return rows
+}
+
 // savepoint is a state to go back to.
 type savepoint struct {
 	name     string
@@ -104,7 +117,7 @@ type savepoint struct {
 func (r removals) clone() removals {
 	r.tables = append([]journal.Table(nil), r.tables...)
 	r.statements = append([]journal.Statement(nil), r.statements...)
-	r.pardoned, r.allowed = maps.Clone(r.pardoned), slices.Clone(r.allowed)
+	r.pardoned, r.allowed, r.windowed = maps.Clone(r.pardoned), slices.Clone(r.allowed), maps.Clone(r.windowed)
 	return r
 }
 

@@ -2,7 +2,9 @@ package guard
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -54,10 +56,10 @@ type windowed struct {
 	rows   int64
 }
 
-// reserve notes that a transaction has removed rows from tables, all under one
-// rule, of which those pardoned do not count, and says which window is over, "" if none is.
-func (ws *windows) reserve(now time.Time, tx *transaction, rule *policy.Rule, who policy.Subject, tables []journal.Table, pardoned *removals) (over string) {
-	counts := windowShares(rule, who, tables, pardoned)
+// reserve notes that a statement has removed rows from tables, all under one rule,
+// and says which window its transaction is over, "" if none.
+func (ws *windows) reserve(now time.Time, tx *transaction, rule *policy.Rule, who policy.Subject, tables []journal.Table) (over string) {
+	counts := tx.removals.with(windowShares(rule, who, tables))
 	if len(counts) == 0 {
 		return ""
 	}
@@ -71,14 +73,9 @@ func (ws *windows) reserve(now time.Time, tx *transaction, rule *policy.Rule, wh
 }
 
 // recount makes a transaction count for what it has removed, and for nothing else:
-// of what it was counted with before, something may have been taken back.
-func (ws *windows) recount(now time.Time, tx *transaction, sheet *policy.Sheet, who policy.Subject, has *removals) {
-	var counts []windowed
-	for _, sh := range shares(sheet, has.tables, has.tables) {
-		if sh.rule.Mode != policy.Off {
-			counts = append(counts, windowShares(sh.rule, who, sh.tx, has)...)
-		}
-	}
+// of what it was counted with before, something may have been taken back, or pardoned.
+func (ws *windows) recount(now time.Time, tx *transaction, has *removals) {
+	counts := slices.Collect(maps.Values(has.windowed))
 	if ws.fleet != nil {
 		ws.fleet.set(now, tx, append(counts, tx.counting.others(counts)...))
 		return
@@ -112,28 +109,38 @@ func (c windowed) over(sum int64) string {
 	return fmt.Sprintf("%d within %s, limit %d%s", sum, span(c.window.Per), c.window.Rows, apart(c.window.By))
 }
 
-// of is what a transaction has in windows, by key; of those that a fleet shares nothing.
-func (ws *windows) of(tx *transaction) map[string]int64 {
+// taken is what a transaction has in windows, by key.
+type taken struct {
+	rows map[string]int64
+	age  int // replays.age then
+}
+
+// of is what a transaction has in windows; of those that a fleet shares nothing.
+func (ws *windows) of(tx *transaction) taken {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	has := map[string]int64{}
+	has := taken{map[string]int64{}, ws.age}
 	for key := range ws.inside[tx] {
-		has[key] = ws.byKey[key].pending[tx]
+		has.rows[key] = ws.byKey[key].pending[tx]
 	}
 	return has
 }
 
-// takeBack takes rows out that were counted as committed at that time or later.
-func (ws *windows) takeBack(at time.Time, has map[string]int64) {
+// takeBack takes rows out that were counted as committed at that time or later; not
+// once windows were begun anew: whether these counted them nobody knows.
+func (ws *windows) takeBack(at time.Time, has taken) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	for key, n := range has {
+	if ws.under || ws.age != has.age {
+		return
+	}
+	for key, n := range has.rows {
 		w := ws.byKey[key]
 		if w == nil {
 			continue
 		}
 		for i := range w.past { // what is not found counts on
-			if b := &w.past[i]; !b.end.Before(at) && b.rows >= n {
+			if b := &w.past[i]; b.end.After(at) && b.rows >= n {
 				b.rows -= n
 				break
 			}
@@ -211,7 +218,7 @@ func (w *window) add(now time.Time, n int64) {
 }
 
 // windowShares are the rows that count in each of a rule's windows.
-func windowShares(rule *policy.Rule, who policy.Subject, tables []journal.Table, pardoned *removals) []windowed {
+func windowShares(rule *policy.Rule, who policy.Subject, tables []journal.Table) []windowed {
 	var out []windowed
 	for i, w := range rule.Windows {
 		parts := []string{rule.Name, fmt.Sprint(i)}
@@ -240,7 +247,7 @@ func windowShares(rule *policy.Rule, who policy.Subject, tables []journal.Table,
 			byKey[k] = append(byKey[k], t)
 		}
 		for k, ts := range byKey {
-			out = append(out, windowed{rule.Name, w, k, max(0, counted(rule, ts)-pardoned.pardonedOf(rule, ts))})
+			out = append(out, windowed{rule.Name, w, k, max(0, counted(rule, ts))})
 		}
 	}
 	return out
@@ -289,7 +296,7 @@ func span(d time.Duration) string {
 // recountWindows makes the open transaction count for what it has removed now.
 func (s *session) recountWindows() {
 	if s.tx != nil {
-		s.j.windows.recount(s.j.o.Now(), s.tx, s.rules.sheet, s.rules.subject, &s.tx.removals)
+		s.j.windows.recount(s.j.o.Now(), s.tx, &s.tx.removals)
 	}
 }
 

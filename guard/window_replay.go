@@ -18,6 +18,7 @@ type replays struct {
 	one sync.Mutex // at a time
 
 	// Of the windows' mu.
+	age   int                     // how many there were
 	under bool                    // one is under way
 	named map[string]*transaction // by the ID of the entry that it has, or is about to have; with under: those that have ended meanwhile, too
 	ended []endedIn               // meanwhile
@@ -86,6 +87,7 @@ func (ws *windows) replay(ctx context.Context, j journal.Journal, p *policy.Poli
 	if err != nil || past == nil {
 		return err
 	}
+	ws.age++
 	for _, w := range ws.byKey {
 		w.past = nil
 	}
@@ -123,12 +125,17 @@ func (ws *windows) past(ctx context.Context, j journal.Journal, p *policy.Policy
 			return nil, err
 		}
 		seen(e.ID)
-		rest := e.Rows // not by somebody's leave; from which tables those went, the entry does not say
-		for _, a := range e.Allowed {
-			rest -= a.Rows
+		// What went by somebody's leave does not count; from which tables, the entry does not say.
+		var rest, leave int64
+		for _, t := range e.Tables {
+			rest += t.Rows
 		}
+		for _, a := range e.Allowed {
+			leave += a.Rows
+		}
+		rest -= leave
 		// An undo removes what a restore had brought, without the proxy.
-		if len(e.Restores) > 0 || e.Outcome != journal.Committed && e.Outcome != journal.InDoubt || len(e.Allowed) > 0 && rest <= 0 {
+		if len(e.Restores) > 0 || e.Outcome != journal.Committed && e.Outcome != journal.InDoubt || leave > 0 && rest <= 0 {
 			continue
 		}
 		who := policy.Subject{Database: e.Database, User: e.User, Application: e.Application}
@@ -136,11 +143,11 @@ func (ws *windows) past(ctx context.Context, j journal.Journal, p *policy.Policy
 			who.Address = at.Addr()
 		}
 		for _, sh := range shares(p.For(who), e.Tables, nil) {
-			for _, c := range windowShares(sh.rule, who, sh.statement, &removals{}) {
+			for _, c := range windowShares(sh.rule, who, sh.statement) {
 				if now.Sub(e.Time) >= c.window.Per {
 					continue
 				}
-				if len(e.Allowed) > 0 {
+				if leave > 0 {
 					c.rows = min(c.rows, rest)
 				}
 				w := past[c.key]
