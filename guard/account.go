@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -134,7 +135,7 @@ func (r *run) newcomers(ctx context.Context) error {
 	if len(oids) == 0 {
 		return nil
 	}
-	rows, err := lookup{w: r.w}.Query(ctx, "SELECT c.oid::pg_catalog.text, n.nspname::pg_catalog.text, t.relname::pg_catalog.text, t.oid::pg_catalog.text FROM pg_catalog.pg_class c"+
+	rows, err := lookup{w: r.w}.Query(ctx, "SELECT c.oid::pg_catalog.text, "+nameInHex("n.nspname")+", "+nameInHex("t.relname")+", t.oid::pg_catalog.text FROM pg_catalog.pg_class c"+
 		" JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) COALESCE(pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid, c.oid) JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.relnamespace"+
 		" WHERE c.oid OPERATOR(pg_catalog.=) ANY ('{"+strings.Join(oids, ",")+"}'::pg_catalog.oid[])")
 	if err != nil {
@@ -150,9 +151,22 @@ func (r *run) newcomers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.newer[uint32(o)] = journal.Table{OID: uint32(root), Schema: text(row[1]), Name: text(row[2])}
+		t := journal.Table{OID: uint32(root)}
+		for i, name := range []*string{&t.Schema, &t.Name} {
+			b, err := hex.DecodeString(text(row[1+i]))
+			if err != nil {
+				return err
+			}
+			*name = strings.ToValidUTF8(string(b), "\uFFFD")
+		}
+		r.newer[uint32(o)] = t
 	}
 	return nil
+}
+
+// nameInHex is a name whatever client_encoding is.
+func nameInHex(column string) string {
+	return "pg_catalog.encode(pg_catalog.convert_to(" + column + "::pg_catalog.text, CASE WHEN pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.=) 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END), 'hex')"
 }
 
 // opened: what a function has opened is fetched from by statements that do not say what

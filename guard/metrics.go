@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -186,13 +187,14 @@ func newSeries() series {
 const other = "other"
 
 func (s *series) database(name string) string {
+	name = strings.ToValidUTF8(name, "\uFFFD") // else the label panics
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return bounded(s.databases, name, maxDatabases, other)
 }
 
 func (s *series) table(database, name string) (string, string) {
-	database = s.database(database)
+	database, name = s.database(database), strings.ToValidUTF8(name, "\uFFFD")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := bounded(s.tables, [2]string{database, name}, maxSeries, [2]string{database, other})

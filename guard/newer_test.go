@@ -60,3 +60,21 @@ func TestNewer_FallsUnderItsRule(t *testing.T) {
 		}
 	})
 }
+
+// Its name is what it is, whatever the session's encoding, which may not even have it.
+func TestNewer_InAnotherEncoding(t *testing.T) {
+	p := ruled(policy.Rule{Name: "guarded", Match: policy.Match{Tables: []string{"bücher*", "日*"}}, Mode: policy.Block, Statement: 10, Transaction: 10})
+	p.Default.Mode = policy.Off
+	for _, name := range []string{"bücher_2", "日本"} {
+		e := newEnv(t, p, shop, `CREATE FUNCTION wipe() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+			EXECUTE 'DELETE FROM ' || (SELECT quote_ident(relname) FROM pg_class WHERE relkind = 'r' ORDER BY oid DESC LIMIT 1); END $$`)
+		c := e.connect(pgx.QueryExecModeSimpleProtocol)
+		passes(t, c, "SELECT FROM orders")
+		if _, err := c.PgConn().Exec(t.Context(), "SET client_encoding = 'LATIN1'").ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+		pgtest.Exec(t, e.direct, `CREATE TABLE "`+name+`" (id int)`, `INSERT INTO "`+name+`" SELECT generate_series(1, 100)`)
+		_, err := c.PgConn().Exec(t.Context(), "SELECT wipe()").ReadAll()
+		wantCode(t, err, "RB001")
+	}
+}

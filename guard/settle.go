@@ -41,6 +41,7 @@ func (j settler) settle(ctx context.Context, db *database) {
 		return
 	}
 	db.settled("server") // it can tell again
+	some := false
 	db.server.askAgain(ctx, j.q)
 	for _, id := range doubts {
 		outcome, known, e, err := j.settleOne(ctx, id, run, db.server.get())
@@ -52,6 +53,7 @@ func (j settler) settle(ctx context.Context, db *database) {
 		}
 		switch {
 		case known, errors.Is(err, journal.ErrSettled), errors.Is(err, journal.ErrNotFound), errors.Is(err, errElsewhere):
+			some = true
 			if d := db.settled(id); known && d.ours { // it was this proxy that has settled it, and nobody said so
 				j.tell(e, outcome)
 			}
@@ -59,13 +61,16 @@ func (j settler) settle(ctx context.Context, db *database) {
 		case err != nil && ctx.Err() != nil:
 			return
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, journal.ErrAway): // the journal's
-			db.rest(j.o.Now())
+			if !some {
+				db.rest(j.o.Now())
+			}
 			return
 		case err != nil:
 			if db.explain(id, err.Error()) {
 				j.o.Logger.Warn("entry stays in doubt", "id", id, "database", db.name, "error", err)
 			}
 		case outcome != journal.InDoubt:
+			some = true
 			db.settled(id)
 			j.o.Logger.Info("entry settled", "id", id, "database", db.name, "outcome", outcome)
 			j.tell(e, outcome)
@@ -78,7 +83,7 @@ func (j settler) settle(ctx context.Context, db *database) {
 func (s *session) settleBeside(ctx context.Context, q catalog.Querier) {
 	j := s.j.o.Journal
 	if s.j.fleet != nil {
-		j = hurried{j}
+		j = hurried{j, time.Now().Add(hurry)}
 	}
 	if !s.db.standby && !s.db.rests(s.j.o.Now()) {
 		is := settler{Judge: s.j, q: q, journal: j}
@@ -110,21 +115,24 @@ func (j settler) settleGone(ctx context.Context, here *database) {
 	}
 }
 
-// hurry is how long a session that settles waits for a shared journal, each time.
+// hurry is how long a session that settles waits for a shared journal.
 const hurry = time.Second
 
-// hurried is a journal that a settler waits for no longer than hurry, each time.
-type hurried struct{ journal.Journal }
+// hurried is a journal that a settler waits for until then.
+type hurried struct {
+	journal.Journal
+	until time.Time
+}
 
 func (j hurried) Entry(ctx context.Context, id string) (*journal.Entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, hurry)
+	ctx, cancel := context.WithDeadline(ctx, j.until)
 	defer cancel()
 	return j.Journal.Entry(ctx, id)
 }
 
 func (j hurried) Entries(ctx context.Context, f journal.Filter) iter.Seq2[*journal.Entry, error] {
 	return func(yield func(*journal.Entry, error) bool) {
-		ctx, cancel := context.WithTimeout(ctx, hurry)
+		ctx, cancel := context.WithDeadline(ctx, j.until)
 		defer cancel()
 		j.Journal.Entries(ctx, f)(yield)
 	}
@@ -132,20 +140,20 @@ func (j hurried) Entries(ctx context.Context, f journal.Filter) iter.Seq2[*journ
 
 func (j hurried) Rows(ctx context.Context, id string) iter.Seq2[journal.Row, error] {
 	return func(yield func(journal.Row, error) bool) {
-		ctx, cancel := context.WithTimeout(ctx, hurry)
+		ctx, cancel := context.WithDeadline(ctx, j.until)
 		defer cancel()
 		j.Journal.Rows(ctx, id)(yield)
 	}
 }
 
 func (j hurried) Settle(ctx context.Context, id string, o journal.Outcome) error {
-	ctx, cancel := context.WithTimeout(ctx, hurry)
+	ctx, cancel := context.WithDeadline(ctx, j.until)
 	defer cancel()
 	return j.Journal.Settle(ctx, id, o)
 }
 
 func (j hurried) Prepared(ctx context.Context, id string, s journal.Server) error {
-	ctx, cancel := context.WithTimeout(ctx, hurry)
+	ctx, cancel := context.WithDeadline(ctx, j.until)
 	defer cancel()
 	return j.Journal.Prepared(ctx, id, s)
 }
