@@ -2,14 +2,10 @@ package guard
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
-	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 )
@@ -59,114 +55,6 @@ func (r *run) account(ctx context.Context) error {
 	r.temporary()
 	r.opened()
 	return nil
-}
-
-// misspelt: texts were read as of another client_encoding than the statement has set.
-func (r *run) misspelt() {
-	if !r.capturing() || !r.plan.worded || r.after.encoding == "" || r.after.encoding == r.plan.encoding {
-		return
-	}
-	const why = "client_encoding was set while the statement ran"
-	for at, i := range r.index {
-		if r.rowsSince(i) > 0 {
-			share := &r.s.tx.removals.tables[i]
-			share.KeysCaptured, share.Why = false, why
-			r.plan.steps[at.step].image.without(why).note(share)
-		}
-	}
-}
-
-// unlink counts links of a table's rows that were cut.
-func (r *run) unlink(o uint32, n int64) {
-	if r.cut == nil {
-		r.cut = map[uint32]int64{}
-	}
-	r.cut[o] += n
-}
-
-// unlinked notes rows whose links were cut and that are not on record: others have made
-// them, or pointed them at a removed row, since the statement began. What they pointed at
-// nobody can tell any more. Where triggers may have changed them, or they went
-// themselves, the counters do not tell.
-func (r *run) unlinked() {
-	if !r.capturing() || !r.tracked() || r.before.ended == r.after.ended {
-		return
-	}
-	triggers := func(t *catalog.Table) bool {
-		return slices.ContainsFunc(t.Triggers, func(g catalog.Trigger) bool { return g.Enabled != 'D' })
-	}
-	gone := map[*catalog.Table]bool{}
-	for _, st := range r.plan.steps {
-		if triggers(st.table) || slices.ContainsFunc(st.table.Leaves(), triggers) {
-			return
-		}
-		gone[st.table] = gone[st.table] || st.via == journal.Direct || st.via == journal.Cascade
-	}
-	rm := &r.s.tx.removals
-	for _, st := range r.plan.steps {
-		if st.via != journal.SetNull && st.via != journal.SetDef || gone[st.table] {
-			continue
-		}
-		more := int64(0)
-		for _, t := range st.table.Leaves() {
-			o := t.OID
-			if n := r.after.tables[o].changed - r.before.tables[o].changed - r.cut[o]; n > 0 {
-				more += n
-				r.unlink(o, n) // of several links nobody knows which
-			}
-		}
-		if more > 0 {
-			t := st.table.Root()
-			rm.tables[rm.table(journal.Table{Schema: t.Schema, Name: t.Name, OID: t.OID, Via: st.via,
-				Why: "other sessions changed rows of it while the statement ran"})].Rows += more
-		}
-	}
-}
-
-// newcomers asks for the names of tables that lost rows and are newer than the
-// catalog as it was read: by these they fall under a rule.
-func (r *run) newcomers(ctx context.Context) error {
-	var oids []string
-	for o, after := range r.after.tables {
-		if r.s.view.snap.Tables[o] == nil && after.deleted > r.before.tables[o].deleted {
-			oids = append(oids, strconv.FormatUint(uint64(o), 10))
-		}
-	}
-	if len(oids) == 0 {
-		return nil
-	}
-	rows, err := lookup{w: r.w}.Query(ctx, "SELECT c.oid::pg_catalog.text, "+nameInHex("n.nspname")+", "+nameInHex("t.relname")+", t.oid::pg_catalog.text FROM pg_catalog.pg_class c"+
-		" JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) COALESCE(pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid, c.oid) JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.relnamespace"+
-		" WHERE c.oid OPERATOR(pg_catalog.=) ANY ('{"+strings.Join(oids, ",")+"}'::pg_catalog.oid[])")
-	if err != nil {
-		return err
-	}
-	r.newer = map[uint32]journal.Table{}
-	for _, row := range rows {
-		o, err := strconv.ParseUint(text(row[0]), 10, 32)
-		if err != nil {
-			return err
-		}
-		root, err := strconv.ParseUint(text(row[3]), 10, 32)
-		if err != nil {
-			return err
-		}
-		t := journal.Table{OID: uint32(root)}
-		for i, name := range []*string{&t.Schema, &t.Name} {
-			b, err := hex.DecodeString(text(row[1+i]))
-			if err != nil {
-				return err
-			}
-			*name = strings.ToValidUTF8(string(b), "\uFFFD")
-		}
-		r.newer[uint32(o)] = t
-	}
-	return nil
-}
-
-// nameInHex is a name whatever client_encoding is.
-func nameInHex(column string) string {
-	return "pg_catalog.encode(pg_catalog.convert_to(" + column + "::pg_catalog.text, CASE WHEN pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.=) 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END), 'hex')"
 }
 
 // opened: what a function has opened is fetched from by statements that do not say what

@@ -334,28 +334,6 @@ func (s *session) Close() {
 	}
 }
 
-// encoding is the session's client_encoding. Only after Quiesce.
-func (s *session) encoding(ctx context.Context, w proxy.Wire) (string, error) {
-	if e := s.encoded; e != nil && e.exchange == s.exchange && e.sets == s.sets.before {
-		return e.as, nil
-	}
-	if s.sets.before <= 0 || s.aborted(w) {
-		return w.Parameter("client_encoding"), nil
-	}
-	as, err := one(ctx, lookup{w: w}, "SELECT pg_catalog.pg_client_encoding()")
-	if err == nil {
-		s.encoded = &encoded{s.exchange, s.sets.before, as}
-	}
-	return as, err
-}
-
-// encoded is what client_encoding was after so many statements of an exchange.
-type encoded struct {
-	exchange int
-	sets     int32
-	as       string
-}
-
 // open returns the open transaction's record, made on first use. Only after Quiesce.
 func (s *session) open(w proxy.Wire) *transaction {
 	if s.tx == nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -113,49 +112,6 @@ func (j settler) settleGone(ctx context.Context, here *database) {
 	for _, row := range rows {
 		j.settle(ctx, j.database(text(row[0])))
 	}
-}
-
-// hurry is how long a session that settles waits for a shared journal.
-const hurry = time.Second
-
-// hurried is a journal that a settler waits for until then.
-type hurried struct {
-	journal.Journal
-	until time.Time
-}
-
-func (j hurried) Entry(ctx context.Context, id string) (*journal.Entry, error) {
-	ctx, cancel := context.WithDeadline(ctx, j.until)
-	defer cancel()
-	return j.Journal.Entry(ctx, id)
-}
-
-func (j hurried) Entries(ctx context.Context, f journal.Filter) iter.Seq2[*journal.Entry, error] {
-	return func(yield func(*journal.Entry, error) bool) {
-		ctx, cancel := context.WithDeadline(ctx, j.until)
-		defer cancel()
-		j.Journal.Entries(ctx, f)(yield)
-	}
-}
-
-func (j hurried) Rows(ctx context.Context, id string) iter.Seq2[journal.Row, error] {
-	return func(yield func(journal.Row, error) bool) {
-		ctx, cancel := context.WithDeadline(ctx, j.until)
-		defer cancel()
-		j.Journal.Rows(ctx, id)(yield)
-	}
-}
-
-func (j hurried) Settle(ctx context.Context, id string, o journal.Outcome) error {
-	ctx, cancel := context.WithDeadline(ctx, j.until)
-	defer cancel()
-	return j.Journal.Settle(ctx, id, o)
-}
-
-func (j hurried) Prepared(ctx context.Context, id string, s journal.Server) error {
-	ctx, cancel := context.WithDeadline(ctx, j.until)
-	defer cancel()
-	return j.Journal.Prepared(ctx, id, s)
 }
 
 // errElsewhere: the entry is of a database of this name on another server.
