@@ -122,6 +122,7 @@ func (r *run) canceled(ctx context.Context) error {
 	if err := r.s.tx.rewind(r.mark); err != nil {
 		return err
 	}
+	r.s.recountWindows()
 	return r.s.refuse(ctx, r.w, canceledError())
 }
 

@@ -68,6 +68,7 @@ func (s *session) blocked(ctx context.Context, w proxy.Wire, mark savepoint, x r
 		if err := s.tx.rewind(mark); err != nil {
 			return err
 		}
+		s.recountWindows() // its block may stay open for long
 	}
 	e := s.blockedEntry(x)
 	answer := x.error(e.ID, s.rules.subject)
