@@ -39,6 +39,8 @@
 // older than the transaction was not removed by it. Nor does it say anything that a row is
 // gone which a later entry removed, in the ten minutes after; and where an entry of the
 // new run has the same id, or a lower one, the transaction was lost. What cannot be told stays in doubt.
+// Of a database that is gone, or has another name, the status alone is asked. People are
+// told of what comes to be known so, once, by who records it.
 //
 // That a transaction is prepared is recorded as soon as it is seen, before the client
 // is told where that goes through the proxy: from then on its status is the truth on
@@ -84,7 +86,9 @@
 // A change of the catalog made through the proxy is seen at once. Of one made
 // past it, a foreign key, trigger, rule or partition that matters to a DELETE is
 // seen by that DELETE, which then fails with SQLSTATE 40001 and is to be run
-// again; the rest (a function's body) within Options.Refresh.
+// again; the rest (a function's body) within Options.Refresh. A catalog that nobody has
+// looked at for two such times is not believed by who cannot look now: all is counted
+// then, as after a change. What it is on a standby is kept apart from the primary's.
 //
 // A transaction at REPEATABLE READ or SERIALIZABLE reads the catalog as it was when
 // it began, and runs the triggers that there are now: there every table's counter is
@@ -119,11 +123,14 @@
 //
 // What is judged, and how, is package policy's to say: for each table that loses
 // rows the rule that it falls under (verdict.go). Windows are kept in memory and
-// begun from the journal (window.go), or counted in it (see below). Where a rule holds, the statement waits in
+// begun from the journal (window_replay.go), or counted in it (see below). What was judged
+// counts by the rule that judged it, and as long as it is removed: a savepoint takes it
+// out (removals.windowed). Somebody's leave is for the statement that is over, and takes
+// that one's rows of an allowance. Where a rule holds, the statement waits in
 // its session while the journal is asked for an answer (hold.go); before it runs,
 // if a probe can tell (foresee.go). Whose leave a transaction had is in its entry.
 // What an allowance gave to a transaction that the proxy did not live to see
-// rolled back stays used.
+// rolled back stays used; one that it did see settled so, after PREPARE, gives it back.
 //
 // While a proxy's process and the one that takes over from it write one embedded
 // journal (Beside), each counts what the other removed as the journal shows it, every
