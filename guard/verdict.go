@@ -89,10 +89,7 @@ func (r *run) judgeShare(sh share, statement []journal.Table) verdict {
 		return verdict{}
 	}
 	// Windows first: whatever the verdict, what is under way counts for others.
-	full := s.j.windows.reserve(s.j.o.Now(), s.tx, rule, s.rules.subject, sh.statement)
-	if r.ahead { // nothing is gone yet, and it may wait: then it is in nobody's way
-		s.j.windows.recount(s.j.o.Now(), s.tx, &r.mark.removals)
-	}
+	full := s.j.windows.reserve(s.j.o.Now(), s.tx, rule, s.rules.subject, sh.statement, r.ahead)
 	words := tensed(rule, sh.statement)
 	if r.atLeast {
 		words.remove += " at least"

@@ -54,12 +54,20 @@ type windowed struct {
 	window policy.Window
 	key    string
 	rows   int64
+	ahead  int64 // rows that are to be gone soon: they are in nobody's way yet
 }
 
 // reserve notes that a statement has removed rows from tables, all under one rule,
-// and says which window its transaction is over, "" if none.
-func (ws *windows) reserve(now time.Time, tx *transaction, rule *policy.Rule, who policy.Subject, tables []journal.Table) (over string) {
-	counts := tx.removals.with(windowShares(rule, who, tables))
+// and says which window its transaction is over, "" if none. ahead: it has not, and
+// nothing of it is noted.
+func (ws *windows) reserve(now time.Time, tx *transaction, rule *policy.Rule, who policy.Subject, tables []journal.Table, ahead bool) (over string) {
+	counts := windowShares(rule, who, tables)
+	for i := range counts {
+		if c := &counts[i]; ahead {
+			c.rows, c.ahead = 0, c.rows
+		}
+	}
+	counts = tx.removals.with(counts)
 	if len(counts) == 0 {
 		return ""
 	}
@@ -97,7 +105,7 @@ func (ws *windows) set(now time.Time, tx *transaction, counts []windowed) (over 
 			ws.inside[tx] = map[string]bool{}
 		}
 		ws.inside[tx][c.key] = true
-		if sum := at.sum(now); sum > c.window.Rows && over == "" {
+		if sum := at.sum(now) + c.ahead; sum > c.window.Rows && over == "" {
 			over = c.over(sum)
 		}
 	}
@@ -140,7 +148,7 @@ func (ws *windows) takeBack(at time.Time, has taken) {
 			continue
 		}
 		for i := range w.past { // what is not found counts on
-			if b := &w.past[i]; b.end.After(at) && b.rows >= n {
+			if b := &w.past[i]; b.end.After(at) && !b.end.After(at.Add(w.per/grains)) && b.rows >= n { // where add has put it
 				b.rows -= n
 				break
 			}
@@ -247,7 +255,7 @@ func windowShares(rule *policy.Rule, who policy.Subject, tables []journal.Table)
 			byKey[k] = append(byKey[k], t)
 		}
 		for k, ts := range byKey {
-			out = append(out, windowed{rule.Name, w, k, max(0, counted(rule, ts))})
+			out = append(out, windowed{rule: rule.Name, window: w, key: k, rows: max(0, counted(rule, ts))})
 		}
 	}
 	return out

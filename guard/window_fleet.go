@@ -54,7 +54,7 @@ func (f *fleetWindows) set(now time.Time, tx *transaction, all []windowed) (over
 	c := &tx.counting
 	if !slices.ContainsFunc(all, func(n windowed) bool {
 		was, told := c.sent[n.key]
-		return !told || was.rows != n.rows
+		return !told || was.rows != n.rows || n.ahead > 0
 	}) { // asked again of the same rows, or now that they are committed
 		return c.over
 	}
@@ -74,14 +74,23 @@ func (f *fleetWindows) set(now time.Time, tx *transaction, all []windowed) (over
 		f.failed(err)
 		return nil
 	}
+	ahead := map[string]string{}
 	for _, n := range all {
 		delete(c.over, n.rule)
 	}
 	for i, n := range all {
-		c.sent[n.key] = n
-		if sums[i] > n.window.Rows && n.rows > 0 && c.over[n.rule] == "" {
-			c.over[n.rule] = n.over(sums[i])
+		says := c.over
+		if n.ahead > 0 {
+			says = ahead
 		}
+		if sum := sums[i] + n.ahead; sum > n.window.Rows && n.rows+n.ahead > 0 && says[n.rule] == "" {
+			says[n.rule] = n.over(sum)
+		}
+		n.ahead = 0
+		c.sent[n.key] = n
+	}
+	if len(ahead) > 0 {
+		return ahead
 	}
 	return c.over
 }
