@@ -148,7 +148,7 @@ func (ws *windows) takeBack(at time.Time, has taken) {
 			continue
 		}
 		for i := range w.past { // what is not found counts on
-			if b := &w.past[i]; b.end.After(at) && !b.end.After(at.Add(w.per/grains)) && b.rows >= n { // where add has put it
+			if b := &w.past[i]; b.end.After(at) && !b.end.After(at.Add(2*w.per/grains)) && b.rows >= n { // where add has put it, or just after
 				b.rows -= n
 				break
 			}
