@@ -259,7 +259,16 @@ func TestAlert_OfWhatIsSettledLater(t *testing.T) {
 	j.deaf.Store(false)
 	e.look()
 	want(40)
-	if got := e.scrape(); !strings.Contains(got, `alerts_total{database="DB",outcome="committed"} 3`) {
+	for _, sql := range []string{"BEGIN", "DELETE FROM plain WHERE id > 70", "PREPARE TRANSACTION '" + e.database + "'"} {
+		mustExec(t, c, sql)
+	}
+	j.deaf.Store(true)
+	mustExec(t, c, "COMMIT PREPARED '"+e.database+"'")
+	e.look()
+	j.deaf.Store(false)
+	e.look()
+	want(30)
+	if got := e.scrape(); !strings.Contains(got, `alerts_total{database="DB",outcome="committed"} 4`) {
 		t.Error(got)
 	}
 }

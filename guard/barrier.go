@@ -69,6 +69,7 @@ func (s *session) givesBack() func(context.Context) {
 		return nil
 	}
 	uses := tx.uses
+	s.adapt()
 	s.recountWindows()
 	windows := j.windows.of(tx)
 	if len(uses) == 0 && len(windows.rows) == 0 {

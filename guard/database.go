@@ -139,6 +139,16 @@ func (d *database) doubt(id string, is doubt) {
 	d.other.ticks.Add(1)
 }
 
+// maybeStored notes that the outcome of an entry in doubt may have been stored.
+func (d *database) maybeStored(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if is, ok := d.doubts[id]; ok {
+		is.ours = true
+		d.doubts[id] = is
+	}
+}
+
 // settled returns what was known of an entry that is in doubt no more.
 func (d *database) settled(id string) doubt {
 	d.mu.Lock()

@@ -144,6 +144,7 @@ func (r *run) drawn(id, but string) int64 {
 // would open the limits anew.
 func (r *run) pardon(removed []journal.Table) {
 	rm, pardoned := &r.s.tx.removals, false
+	rm.policy = r.s.rules.of
 	for _, sh := range shares(r.s.rules.sheet, removed, rm.tables) {
 		if by := r.permitted[sh.rule.Name]; by != nil {
 			rm.allow(*by, 0)
@@ -156,12 +157,7 @@ func (r *run) pardon(removed []journal.Table) {
 		}
 		leave := r.answered[sh.rule.Name].leave
 		if leave == nil {
-			for _, c := range rm.with(windowShares(sh.rule, r.s.rules.subject, sh.statement)) {
-				if rm.windowed == nil {
-					rm.windowed = map[string]windowed{}
-				}
-				rm.windowed[c.key] = c
-			}
+			rm.count(rm.with(windowShares(sh.rule, r.s.rules.subject, sh.statement)))
 			continue
 		}
 		pardoned = true

@@ -183,3 +183,20 @@ func (j *paused) Entries(ctx context.Context, f journal.Filter) iter.Seq2[*journ
 		}
 	}
 }
+
+// A transaction that is open counts in the windows of rules that come meanwhile.
+func TestReload_AmidATransaction(t *testing.T) {
+	eachForm(t, blockPolicy(), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		passes(t, c, "BEGIN")
+		passes(t, c, "DELETE FROM plain WHERE id <= 9")
+		r := free("another")
+		r.Windows = []policy.Window{{Rows: 12, Per: time.Hour}}
+		e.setPolicy(ruled(r))
+		passes(t, c, "SAVEPOINT a")
+		refused(t, c, "DELETE FROM plain WHERE id <= 13", "13 within 1h")
+		passes(t, c, "ROLLBACK TO a")
+		passes(t, c, "COMMIT")
+		refused(t, c, "DELETE FROM plain WHERE id <= 13", "13 within 1h")
+		passes(t, c, "DELETE FROM plain WHERE id <= 12")
+	})
+}

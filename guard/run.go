@@ -276,6 +276,7 @@ func (r *run) begin(ctx context.Context) error {
 	if err := r.s.evidenceReady(ctx); err != nil {
 		return r.s.refuse(ctx, r.w, noEvidenceError(err.Error()))
 	}
+	r.s.adapt()
 	r.mark = r.s.open(r.w).mark("")
 	r.captured = map[uint32]int64{}
 	if err := r.s.isolation(ctx, r.w); err != nil {

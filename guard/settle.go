@@ -65,6 +65,9 @@ func (j settler) settle(ctx context.Context, db *database) {
 			}
 			return
 		case err != nil:
+			if e != nil && outcome != "" { // it may have been stored all the same
+				db.maybeStored(id)
+			}
 			if db.explain(id, err.Error()) {
 				j.o.Logger.Warn("entry stays in doubt", "id", id, "database", db.name, "error", err)
 			}

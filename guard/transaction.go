@@ -79,8 +79,9 @@ type removals struct {
 	judged   bool              // by some rule
 	as       string            // what the session was called then, first
 	// windowed is what counts in windows, by their keys, under the rules that each
-	// statement was judged by.
+	// statement was judged by; policy is what these are of.
 	windowed map[string]windowed
+	policy   *policy.Policy
 }
 
 // pardonKey is a rule, by its name, and a table.
@@ -105,6 +106,16 @@ func (r *removals) with(rows []windowed) []windowed {
 		rows[i].rows += r.windowed[rows[i].key].rows
 	}
 	return rows
+}
+
+// count notes what counts in windows.
+func (r *removals) count(rows []windowed) {
+	for _, c := range rows {
+		if r.windowed == nil {
+			r.windowed = map[string]windowed{}
+		}
+		r.windowed[c.key] = c
+	}
 }
 
 // savepoint is a state to go back to.

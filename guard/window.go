@@ -308,12 +308,33 @@ func (s *session) recountWindows() {
 	}
 }
 
+// adapt makes what the open transaction has removed count in the windows of rules that
+// have come meanwhile, too: these were begun anew without it.
+func (s *session) adapt() {
+	if s.tx == nil || s.tx.removals.policy == nil || s.tx.removals.policy == s.rules.of {
+		return
+	}
+	rm := &s.tx.removals
+	rm.policy = s.rules.of
+	for _, sh := range shares(s.rules.sheet, rm.tables, rm.tables) {
+		if sh.rule.Mode == policy.Off {
+			continue
+		}
+		for _, c := range windowShares(sh.rule, s.rules.subject, sh.tx) {
+			if _, known := rm.windowed[c.key]; !known {
+				rm.count([]windowed{c})
+			}
+		}
+	}
+}
+
 // settleWindows counts what the session's transaction, which has committed,
 // removed in the end.
 func (s *session) settleWindows() {
 	if s.tx == nil {
 		return
 	}
+	s.adapt()
 	s.recountWindows()
 	s.j.windows.end(s.j.o.Now(), s.tx, true)
 }
