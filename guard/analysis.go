@@ -151,11 +151,11 @@ func (v *view) route(st sqlparse.Statement) (route, string) {
 	switch {
 	case why == "":
 		return routePlain, ""
-	case st.Cursor && v.unsure(why):
+	case st.Cursor && why == notLooked:
 		return routeCount, why
 	case st.Cursor: // what it runs happens at FETCH, or at COMMIT: too late to count here
 		return routeRefuse, "a cursor over something that may delete (" + why + ")"
-	case st.OutsideTransaction && v.unsure(why):
+	case st.OutsideTransaction && why == notLooked:
 		return routePlain, ""
 	case st.OutsideTransaction:
 		return routeRefuse, why

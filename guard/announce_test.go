@@ -3,9 +3,11 @@ package guard_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -161,5 +163,38 @@ func TestAnnounce_NobodyWaitsForALook(t *testing.T) {
 	}
 	if len(es) != 3 || len(e.victims()) != 20 {
 		t.Errorf("%d entries, want 3; %d rows are left of 20", len(es), len(e.victims()))
+	}
+}
+
+// What was parsed while the catalog could not be looked at is judged by what that is when
+// it is bound: a DELETE is recorded with its keys, what deletes over the limit is refused.
+func TestAnnounce_ParsedBeforeALook(t *testing.T) {
+	for sql, want := range map[string]string{"DELETE FROM plain WHERE id = 5": "DELETE 1", "SELECT g()": `"RB001"`, "SELECT count(*) FROM plain": "SELECT 1"} {
+		t.Run(sql, func(t *testing.T) {
+			e := newEnv(t, policy.Uniform(policy.Block, 10), purges, "CREATE TABLE plain (id int PRIMARY KEY); INSERT INTO plain SELECT generate_series(1, 100)")
+			maker, r := e.connect(pgx.QueryExecModeSimpleProtocol), dialRaw(t, e.url)
+			r.say(q("DELETE FROM plain WHERE id < 0"))
+			mustExec(t, maker, "CREATE FUNCTION g() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$")
+			_, lock := e.blockReading("pg_trigger")
+			for _, m := range cat(parse("", sql), messages{&pgproto3.Flush{}}) {
+				r.Send(m)
+			}
+			if err := r.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			if m, err := r.Receive(); err != nil {
+				t.Fatal(m, err)
+			}
+			mustExec(t, lock, "ROLLBACK")
+			e.clock.advance(time.Minute) // nobody has to wait any more
+			if got := r.say(bind("", ""), execute("", 0), syncMsg); !strings.Contains(got, want) {
+				t.Errorf("%s, want %s", got, want)
+			}
+			for _, x := range e.entries(journal.Filter{Outcome: journal.Committed}) {
+				if x.Rows != 1 || !x.Tables[0].KeysCaptured {
+					t.Errorf("%+v", x.Tables)
+				}
+			}
+		})
 	}
 }

@@ -89,15 +89,15 @@ func (v *view) doubt() *view {
 		return d
 	}
 	snap := *v.snap
-	snap.Reach.Everything = "the catalog has changed, and could not be looked at yet"
+	snap.Reach.Everything = notLooked
 	d := newView(&snap)
 	d.uncertain = true
 	v.doubted.Store(d)
 	return d
 }
 
-// unsure reports whether all that speaks for a statement's deleting something is that.
-func (v *view) unsure(why string) bool { return v.uncertain && why == v.snap.Reach.Everything }
+// notLooked is why a statement may delete something by a view that is not sure.
+const notLooked = "the catalog has changed, and could not be looked at yet"
 
 func newView(snap *catalog.Snapshot) *view {
 	first := maps.Clone(snap.Reach.Reads)

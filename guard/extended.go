@@ -124,6 +124,25 @@ func (s *session) parseKnown(ctx context.Context, w proxy.Wire, name string, p *
 	return w.Reply(typ, body)
 }
 
+// judgedNow is a prepared statement that needs the guard, nil if it does not. One that was
+// judged while the catalog could not be looked at is judged by what that is now.
+func (s *session) judgedNow(name string) *prepared {
+	p := s.stmts[short(name)]
+	if p == nil || p.st.why != notLooked || s.view == nil || s.view.uncertain {
+		return p
+	}
+	now := *p
+	s.view.judge(&now.st)
+	s.rules.police(&now.st)
+	s.temps.judge(&now.st)
+	if now.st.route == routePlain {
+		delete(s.stmts, short(name))
+		return nil
+	}
+	s.stmts.set(name, &now)
+	return &now
+}
+
 // bind handles Bind: a capturing DELETE is bound in its captured form.
 func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	name, stmt, params, formats, err := splitBind(body)
@@ -145,7 +164,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		if err := s.relist(ctx, w); err != nil {
 			return unlessFailed(err)
 		}
-		p = s.stmts[short(stmt)]
+		p = s.judgedNow(stmt)
 	}
 	switch {
 	case p == nil && !ascii(stmt):

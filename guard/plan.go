@@ -152,7 +152,7 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	if target.HoldsForeign() {
 		p.foreign = target.OID
 	}
-	if p.all = p.all || st.why != ""; st.why != "" && !s.view.unsure(st.why) { // what it calls may run while it is planned: before it is captured
+	if p.all = p.all || st.why != ""; st.why != "" && st.why != notLooked { // what it calls may run while it is planned: before it is captured
 		p.count = st.why
 		return p, nil
 	}
