@@ -66,14 +66,15 @@ func (j *Judge) secretOf(ctx context.Context, db *database, v *view) string {
 	x.read = read
 	x.mu.Unlock()
 
-	began := j.o.Now()
+	began, text := j.o.Now(), ""
+	defer func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		now := j.o.Now()
+		x.text, x.read, x.next = text, nil, now.Add(max(readAgain, 10*now.Sub(began)))
+		close(read)
+	}()
 	text, err := j.readSecret(ctx, db)
-
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	now := j.o.Now()
-	x.text, x.read, x.next = text, nil, now.Add(max(readAgain, 10*now.Sub(began)))
-	close(read)
 	if err != nil && db.explain("secret", err.Error()) {
 		j.o.Logger.Warn("the triggers in the database count beside the proxy: their secret cannot be read", "database", db.name, "error", err,
 			"mend", "rowback protect install --proxy-role ROLE, with the role of upstream's credentials")
