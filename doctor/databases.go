@@ -101,7 +101,7 @@ func (e *examination) clock(here time.Time, took time.Duration, there string) {
 // recoveryDatabase: reachable, another database, and a copy that stays one.
 func (e *examination) recoveryDatabase(ctx context.Context) {
 	if e.o.Recovery == "" {
-		e.warn("recovery", "restore a dump into a database of its own, and name that with --recovery", "no recovery database is configured: nothing could be restored from")
+		e.noRecovery(ctx)
 		return
 	}
 	s, err := e.open(ctx, "recovery", e.o.Recovery)

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -27,7 +28,7 @@ func written(t *testing.T, o Options, entries ...journal.Entry) {
 	}
 	for _, e := range entries {
 		e.Time = time.Now()
-		e.ID, e.Kind = journal.NewID(e.Time), journal.Deletion
+		e.ID, e.Kind = journal.NewID(e.Time), cmp.Or(e.Kind, journal.Deletion)
 		if err := j.Append(t.Context(), &e, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -51,6 +52,8 @@ func TestJournal_HoldsEntriesInDoubt(t *testing.T) {
 	r := look(t, o)
 	r.expect(t, "journal", OK, "newest entry of 20")
 	r.expect(t, "journal", Warn, "database shop, 7 rows")
+	written(t, o, journal.Entry{Kind: journal.Restore, Database: "shop", Outcome: journal.Committed})
+	look(t, o).expect(t, "journal", OK, " UTC, a restore")
 }
 
 func TestJournal_CannotBeUsed(t *testing.T) {

@@ -169,6 +169,17 @@ func bytesOf(n uint64) string {
 func (e *examination) journalEntries(ctx context.Context, j journal.Journal) (imaged *journal.Entry, ok bool) {
 	const newest = 100 // say which databases a proxy guards now
 	last, n := "no entries yet", 0
+	for entry, err := range j.Entries(ctx, journal.Filter{}) {
+		if err != nil {
+			e.fail("journal", "", "%v", err)
+			return nil, false
+		}
+		last = "newest entry of " + entry.Time.Format(time.DateTime) + " UTC"
+		if entry.Kind != journal.Deletion {
+			last += fmt.Sprintf(", a %s", entry.Kind)
+		}
+		break
+	}
 	for entry, err := range j.Entries(ctx, journal.Filter{Kind: journal.Deletion}) {
 		if err != nil {
 			e.fail("journal", "", "%v", err)
@@ -177,9 +188,7 @@ func (e *examination) journalEntries(ctx context.Context, j journal.Journal) (im
 		if imaged == nil && slices.ContainsFunc(entry.Tables, func(t journal.Table) bool { return t.RowsCaptured }) {
 			imaged = entry
 		}
-		if n++; n == 1 {
-			last = "newest entry of " + entry.Time.Format(time.DateTime) + " UTC"
-		}
+		n++
 		if !slices.Contains(e.seenDatabases, entry.Database) {
 			e.seenDatabases = append(e.seenDatabases, entry.Database)
 		}

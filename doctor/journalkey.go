@@ -19,7 +19,7 @@ func (e *examination) journalKey() (key []byte, ok bool) {
 	}
 	key, err := e.o.JournalKey()
 	if err != nil {
-		e.fail(keyCheck, "until then neither the proxy nor a restore starts", "%v", err)
+		e.fail(keyCheck, "until then the proxy does not start, and a restore only with --no-images, from the recovery database", "%v", err)
 		return nil, false
 	}
 	if info, err := os.Stat(e.o.JournalKeyFile); err == nil && e.o.JournalKeyFile != "" && info.Mode().Perm()&0o077 != 0 {

@@ -58,7 +58,7 @@ func TestJournalKey(t *testing.T) {
 		{"none, but it was encrypted", key, nil, 0, Fail, "no key is given"},
 		{"not encrypted", nil, nil, 0, OK, "in clear; those of entry"},
 		{"anybody may read it", key, key, 0o644, Warn, "others may read"},
-		{"no key", key, key[:9], 0o600, Fail, "neither the proxy nor a restore starts"},
+		{"no key", key, key[:9], 0o600, Fail, "a restore only with --no-images"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := configured(t)

@@ -78,7 +78,7 @@ func (r *Report) expect(t *testing.T, name string, s Status, says string) {
 		}
 		text := c.Seen + "\n" + strings.Join(c.List, "\n") + "\n" + c.Mend
 		if c.Status == s && strings.Contains(text, says) {
-			if s != OK && c.Mend == "" && !strings.Contains(c.Seen, ";") {
+			if s != OK && s != Note && c.Mend == "" && !strings.Contains(c.Seen, ";") {
 				t.Errorf("%s says no mend: %s", name, c.Seen)
 			}
 			return
@@ -91,7 +91,7 @@ func (r *Report) expect(t *testing.T, name string, s Status, says string) {
 func TestRun_AllIsWell(t *testing.T) {
 	r := look(t, healthy(t))
 	for _, c := range r.Checks {
-		if c.Status != OK && c.Name != "alerts" {
+		if c.Status != OK && c.Name != "alerts" && c.Name != aroundTheProxy {
 			t.Errorf("%+v", c)
 		}
 	}

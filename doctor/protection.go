@@ -40,7 +40,7 @@ func (e *examination) protection(ctx context.Context) {
 		e.warn(aroundTheProxy, "let this role read pg_catalog", "%s", said(err))
 		return
 	case !status.Installed:
-		e.ok(aroundTheProxy, "nothing is installed: what goes past the proxy is neither limited nor recorded (rowback protect install)")
+		e.note(aroundTheProxy, "nothing is installed: what goes past the proxy is neither limited nor recorded (rowback protect install)")
 		return
 	case status.OK():
 		e.ok(aroundTheProxy, "triggers on %d tables are as they should be", len(status.Tables))

@@ -15,6 +15,7 @@ type Status string
 
 const (
 	OK   Status = "ok"
+	Note Status = "note" // it is as it is configured, and to be known
 	Warn Status = "warn" // it works, but not as well as it should
 	Fail Status = "fail" // the proxy or a restore will not work
 )
@@ -24,7 +25,7 @@ type Check struct {
 	Name   string   `json:"name"`
 	Status Status   `json:"status"`
 	Seen   string   `json:"seen"`
-	Mend   string   `json:"mend,omitempty"`    // what to do; not with OK
+	Mend   string   `json:"mend,omitempty"`    // what to do; not with OK or Note
 	List   []string `json:"details,omitempty"` // what Seen counts, each
 }
 
@@ -38,6 +39,10 @@ func (r *Report) add(c Check) { r.Checks = append(r.Checks, c) }
 
 func (r *Report) ok(name, format string, args ...any) {
 	r.add(Check{Name: name, Status: OK, Seen: fmt.Sprintf(format, args...)})
+}
+
+func (r *Report) note(name, format string, args ...any) {
+	r.add(Check{Name: name, Status: Note, Seen: fmt.Sprintf(format, args...)})
 }
 
 func (r *Report) warn(name, mend, format string, args ...any) {
@@ -58,16 +63,17 @@ func (r *Report) Count(s Status) (n int) {
 	return n
 }
 
-// WriteJSON writes {"checks":[…],"rules":{…},"ok":n,"warn":n,"fail":n}.
+// WriteJSON writes {"checks":[…],"rules":{…},"ok":n,"note":n,"warn":n,"fail":n}.
 func (r *Report) WriteJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return e.Encode(struct {
 		*Report
 		OK   int `json:"ok"`
+		Note int `json:"note"`
 		Warn int `json:"warn"`
 		Fail int `json:"fail"`
-	}{r, r.Count(OK), r.Count(Warn), r.Count(Fail)})
+	}{r, r.Count(OK), r.Count(Note), r.Count(Warn), r.Count(Fail)})
 }
 
 // shown is how many of a check's details people are shown; JSON has all.
@@ -80,7 +86,7 @@ func (r *Report) WriteText(w io.Writer) {
 		width = max(width, utf8.RuneCountInString(c.Name))
 	}
 	indent := strings.Repeat(" ", width+4)
-	marks := map[Status]string{OK: "✓", Warn: "!", Fail: "✗"}
+	marks := map[Status]string{OK: "✓", Note: "·", Warn: "!", Fail: "✗"}
 	for _, c := range r.Checks {
 		fmt.Fprintf(w, "%s %-*s  %s\n", marks[c.Status], width, c.Name, hanging(c.Seen, indent))
 		for i, d := range c.List {
@@ -98,7 +104,7 @@ func (r *Report) WriteText(w io.Writer) {
 		fmt.Fprint(w, "\nrules ")
 		r.Rules.WriteText(w)
 	}
-	fmt.Fprintf(w, "\n%d ok, %d to look at, %d that will fail\n", r.Count(OK), r.Count(Warn), r.Count(Fail))
+	fmt.Fprintf(w, "\n%d ok, %d to know, %d to look at, %d that will fail\n", r.Count(OK), r.Count(Note), r.Count(Warn), r.Count(Fail))
 }
 
 // hanging indents the lines after the first.

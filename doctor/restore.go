@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/rowback/rowback/recovery"
 )
@@ -31,15 +32,21 @@ func (e *examination) restore(ctx context.Context) {
 			e.add(Check{Name: name, Status: status, Seen: fmt.Sprintf(seen, recovery.Plural(int64(len(items)), "table")), Mend: mend, List: items})
 		}
 	}
-	switch bad := len(out.Missing) + len(out.Unfit); {
+	kept := e.keeping(ctx)
+	missing, keyless := kept.of(out.Missing), kept.of(out.Keyless)
+	switch bad := len(missing.some) + len(missing.none) + len(out.Unfit); {
 	case out.Tables == 0:
 		e.warn("tables", "name the database with --production", "production has no tables")
 	case bad == 0:
 		e.ok("tables", "all %s of production can be restored into, by key%s", recovery.Plural(int64(out.Tables-len(out.Keyless)), "table"), alone)
 	}
-	list("tables", Fail, out.Missing, "%s of production not in the recovery database: their rows could not be restored", "load a newer backup, one of the whole database; what was renamed since needs none: say restore: {tables: {NEW: {from: OLD}}} in the configuration")
+	const newer = "load a newer backup, one of the whole database (rowback backup load); what was renamed since needs none: say restore: {tables: {NEW: {from: OLD}}} in the configuration"
+	list("tables", Fail, missing.none, "%s of production not in the recovery database: their rows could not be restored", newer)
+	list("tables", Warn, missing.some, "%s of production not in the recovery database, and rules keep whole rows of what some remove, not of what others do", newer+"; or have the other rules keep rows, too")
+	list("tables", Note, missing.all, "%s of production not in the recovery database: "+imagesAlone, "")
 	list("tables", Fail, out.Unfit, "rows of %s could not be restored", "load a backup of production as it is now, or change production back")
-	list("tables", Warn, out.Keyless, "%s without an identity key: their rows are counted, but cannot be told apart", "give them a primary key")
+	list("tables", Note, keyless.all, "%s without an identity key: "+imagesAlone, "")
+	list("tables", Warn, slices.Concat(keyless.some, keyless.none), "%s without an identity key: their rows are counted, but cannot be told apart", "give them a primary key")
 	if len(out.Denied) > 0 {
 		e.add(Check{Name: "privileges", Status: Fail, List: out.Denied, Seen: "this role may not do all that a restore does", Mend: "run these statements, or restore as another role"})
 	} else {

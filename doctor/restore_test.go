@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/guard/protect"
 	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/recovery"
@@ -20,6 +21,33 @@ func TestRestore_TablesThatWouldFail(t *testing.T) {
 	r.expect(t, "tables", Fail, "must")
 	r.expect(t, "tables", Warn, "bare")
 	r.expect(t, "columns", Warn, "dropped")
+}
+
+// Where rules keep whole rows, there are images.
+func TestRestore_TablesWhoseRowsAreKept(t *testing.T) {
+	o := own(t)
+	pgtest.Exec(t, o.Production, `CREATE TABLE newer (id int PRIMARY KEY); CREATE TABLE batched (id int PRIMARY KEY); CREATE TABLE bare (v int)`)
+	o.Policy.Default.Capture = policy.CaptureRows
+	for status, says := range map[Status]string{Note: "3 tables of production not in the recovery database: removed rows come back from their images", OK: "can be restored into"} {
+		look(t, o).expect(t, "tables", status, says)
+	}
+
+	keys := policy.Base()
+	keys.Capture, keys.Match = policy.CaptureKeys, policy.Match{Users: []string{"batch"}, Tables: []string{"batched"}}
+	o.Policy.Rules = []policy.Rule{keys}
+	r := look(t, o)
+	r.expect(t, "tables", Note, "newer")
+	r.expect(t, "tables", Warn, "batched")
+
+	pgtest.Exec(t, o.Recovery, `CREATE TABLE bare (v int)`)
+	look(t, o).expect(t, "tables", Note, "1 table without an identity key: removed rows come back from their images")
+
+	o.Recovery = ""
+	look(t, o).expect(t, "recovery", Warn, "batched, of some users")
+	o.Policy.Rules = nil
+	look(t, o).expect(t, "recovery", Note, "no recovery database is configured: removed rows come back from their images")
+	o.Policy.Default.Capture = policy.CaptureKeys
+	look(t, o).expect(t, "recovery", Warn, "rowback backup load")
 }
 
 func TestRestore_NoTables(t *testing.T) {
@@ -52,7 +80,7 @@ func TestRestore_ConfigurationDoesNotFit(t *testing.T) {
 // The guard's own tables are nobody's to restore, and it is looked at itself.
 func TestProtection_IsLookedAt(t *testing.T) {
 	o := own(t)
-	look(t, o).expect(t, "around the proxy", OK, "nothing is installed")
+	look(t, o).expect(t, "around the proxy", Note, "nothing is installed")
 	conn, err := pgx.Connect(t.Context(), o.Production)
 	if err != nil {
 		t.Fatal(err)

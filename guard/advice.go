@@ -35,9 +35,9 @@ func (x refusal) advice(who policy.Subject) string {
 	case noCondition:
 		return "Add a WHERE that names a column; no allowance lifts this"
 	case unrecorded:
-		return unrecordedAdvice(x.tables) + ", or ask an operator for --uncaptured allow"
+		return unrecordedAdvice(x.tables) + ", or ask an operator for " + x.leave("uncaptured")
 	case uncountable:
-		return "Ask an operator for --uncountable allow"
+		return "Ask an operator for " + x.leave("uncountable")
 	case madePast:
 		return "Run it again in half a minute: one of these was made past rowback, which has yet to look at it"
 	}
@@ -52,6 +52,14 @@ func (x refusal) advice(who policy.Subject) string {
 		return fmt.Sprintf("%s in separate transactions of at most %d rows, or %s", verb, x.least(), ask)
 	}
 	return capital(ask)
+}
+
+// leave is the setting that lets it through, and where it stands.
+func (x refusal) leave(setting string) string {
+	if x.rule == nil || x.rule.Name == policy.DefaultName {
+		return fmt.Sprintf("%s: allow in rowback's configuration file, which the proxy takes over on SIGHUP, or --%[1]s allow when it starts", setting)
+	}
+	return fmt.Sprintf("%s: allow in the rule %q of rowback's configuration file, which the proxy takes over on SIGHUP", setting, x.rule.Name)
 }
 
 // comment says why the leave in a statement's comment does not do; "" if it has none.

@@ -42,3 +42,19 @@ func TestAdvice_Helps(t *testing.T) {
 		passes(t, c, "ROLLBACK")
 	})
 }
+
+// A setting is named with the place where it stands.
+func TestAdvice_NamesTheSettingAndItsPlace(t *testing.T) {
+	strict := free("strict")
+	strict.Mode, strict.Uncountable = policy.Block, policy.Refuse
+	for want, o := range map[string]policy.Policy{
+		"uncountable: allow in rowback's configuration file, which the proxy takes over on SIGHUP, or --uncountable allow when it starts": ruled(),
+		`uncountable: allow in the rule "strict" of rowback's configuration file, which the proxy takes over on SIGHUP. `:                 ruled(strict),
+	} {
+		eachForm(t, o, []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+			if pe := refused(t, c, "DROP DATABASE nowhere"); !strings.Contains(pe.Hint, want) {
+				t.Errorf("%s, want %s", pe.Hint, want)
+			}
+		})
+	}
+}

@@ -124,21 +124,39 @@ func (r *restore) liveTable(st *journal.Table) (*catalog.Table, error) {
 	if err == nil {
 		return live, nil
 	}
-	if r.recovery == nil { // an undo
+	if r.recovery == nil && r.o.Source.Images == nil { // an undo
 		return nil, fmt.Errorf("production: %w", err)
 	}
-	if backup, _ := find(r.recovery.catalog, st.Schema, st.Name); backup != nil && backup.Partition {
+	var backup *catalog.Table
+	if r.recovery != nil {
+		backup, _ = find(r.recovery.catalog, st.Schema, st.Name)
+	}
+	if backup != nil && backup.Partition {
 		if root, _ := find(r.production.catalog, backup.Root().Schema, backup.Root().Name); root != nil {
 			return root, nil
 		}
 	}
-	hint := fmt.Sprintf("; to have it back make it anew, empty, and restore again: pg_dump -s -t '%s' RECOVERY | psql PRODUCTION; if it was dropped on purpose, leave it out in the configuration: restore: {tables: {%[1]s: {skip: true}}}", sourceName(st))
-	if moved := r.production.catalog.Tables[st.OID]; moved != nil && st.OID != 0 {
-		hint = fmt.Sprintf("; is it %s now? Then say so in the configuration: restore: {tables: {%[1]s: {from: %s}}}", display(moved), sourceName(st))
-	} else if r.o.Source.fromFile() {
-		hint = ""
+	return nil, fmt.Errorf("production: %w%s", err, r.without(st, backup))
+}
+
+// without is the way out where production has no table for the rows of a source table;
+// backup is that table in the recovery database, nil if it is not there.
+func (r *restore) without(st *journal.Table, backup *catalog.Table) string {
+	name := sourceName(st)
+	skip := fmt.Sprintf("leave it out in the configuration: restore: {tables: {%s: {skip: true}}}", name)
+	switch moved := r.production.catalog.Tables[st.OID]; {
+	case moved != nil && st.OID != 0:
+		return fmt.Sprintf("; is it %s now? Then say so in the configuration: restore: {tables: {%[1]s: {from: %s}}}", display(moved), name)
+	case r.o.Source.fromFile():
+		return ""
+	case backup != nil:
+		return fmt.Sprintf("; to have it back make it anew, empty, and restore again: pg_dump -s -t '%s' RECOVERY | psql PRODUCTION; if it was dropped on purpose, %s", name, skip)
+	case r.whole(st):
+		return "; to have it back make it anew, empty and with its columns of then, and restore again: its rows are in the journal; if it was dropped on purpose, " + skip
+	case r.recovery != nil:
+		return "; the recovery database does not have it either: restore from an older backup, or " + skip
 	}
-	return nil, fmt.Errorf("production: %w%s", err, hint)
+	return "; " + skip
 }
 
 // backupTable is where rows of a live table come from.

@@ -3,6 +3,8 @@ package recovery
 import (
 	"strings"
 	"testing"
+
+	"github.com/rowback/rowback/internal/pgtest"
 )
 
 // Since the backup, columns were renamed, a table moved, and rules were added.
@@ -40,6 +42,46 @@ func TestMapping_RenamedAndMoved(t *testing.T) {
 	}
 	o.Source = source
 	if report := l.restore(o); report.Restored != 1 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// A table that is there no more keeps nothing else away: what is advised can be done.
+func TestMapping_TableIsDropped(t *testing.T) {
+	l := newLab(t, `CREATE TABLE big (id int PRIMARY KEY); CREATE TABLE bigc (id int PRIMARY KEY, big int REFERENCES big ON DELETE CASCADE);
+		INSERT INTO big SELECT generate_series(1, 9); INSERT INTO bigc SELECT i, i FROM generate_series(1, 9) i`).backup()
+	skipping := func(o Options) Options {
+		o.Config = configured(t, "tables: {public.bigc: {skip: true}}")
+		return o
+	}
+	keys, whole := l.incident("DELETE FROM big WHERE id < 4"), l.imaged(nil, "DELETE FROM big WHERE id > 6")
+	l.exec("DROP TABLE bigc")
+	const skip = "restore: {tables: {public.bigc: {skip: true}}}"
+	l.refused(l.options(keys), Unfit, "table public.bigc does not exist", "pg_dump -s -t 'public.bigc' RECOVERY", skip)
+	l.refused(l.alone(whole), Unfit, "table public.bigc does not exist", "its rows are in the journal", skip)
+	pgtest.Exec(t, l.recovery, "DROP TABLE bigc")
+	for _, c := range []struct {
+		o    Options
+		says string
+	}{{l.options(keys), "the recovery database does not have it either"}, {l.options(whole), "its rows are in the journal"}, {l.alone(whole), "its rows are in the journal"}} {
+		if _, err := Restore(t.Context(), c.o); err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), skip) || strings.Contains(err.Error(), "pg_dump") {
+			t.Errorf("%v; want %q", err, c.says)
+		}
+	}
+	for _, o := range []Options{l.options(keys), l.alone(whole)} {
+		if report := l.restore(skipping(o)); report.Restored != 3 || !report.Complete() || l.count(report, "bigc").Filtered != 3 {
+			t.Errorf("%+v", report)
+		}
+	}
+}
+
+// Made anew, it takes its rows from the journal.
+func TestMapping_TableIsMadeAnew(t *testing.T) {
+	const bigc = "CREATE TABLE bigc (id int PRIMARY KEY, big int REFERENCES big ON DELETE CASCADE)"
+	l := newLab(t, "CREATE TABLE big (id int PRIMARY KEY); "+bigc+"; INSERT INTO big VALUES (1); INSERT INTO bigc VALUES (7, 1)")
+	whole := l.imaged(nil, "DELETE FROM big")
+	l.exec("DROP TABLE bigc", bigc)
+	if report := l.restore(l.alone(whole)); report.Restored != 2 || !report.Complete() {
 		t.Errorf("%+v", report)
 	}
 }

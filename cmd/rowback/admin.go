@@ -81,6 +81,9 @@ func startAdmin(o adminOptions) (*adminServer, error) {
 	if o.journal != nil {
 		api{o.journal}.handle(mux, o.access)
 	}
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "rowback: /healthz and /readyz, for all; /metrics\nwith a token: GET /api/v1/entries, /api/v1/entries/ID and /api/v1/holds, POST /api/v1/holds/ID\n")
+	})
 	// Both are for machines that have no token: they say no more than they must.
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, q *http.Request) {

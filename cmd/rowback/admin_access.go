@@ -44,16 +44,17 @@ func (s *settings) adminAccess() (a access, err error) {
 	return a, nil
 }
 
-// checkAdminAccess: who can reach the endpoint from elsewhere must be known.
-func (s *settings) checkAdminAccess() error {
-	known := s.origin["admin-token"] != "" || s.AdminClientCA != ""
+// checkAdminAccess: who can reach the endpoint from elsewhere must be known. A token
+// that is taken back (--admin-token "") is none.
+func (s *settings) checkAdminAccess(addr string) error {
+	known := s.AdminToken != "" || s.origin["admin-token"] == envName("admin-token") || s.AdminClientCA != ""
 	switch {
 	case s.AdminClientCA != "" && s.TLSCert == "":
 		return errors.New("admin-client-ca needs tls-cert and tls-key: the endpoint shows that certificate")
-	case s.Admin == "" || s.Admin == "off" || known || onLoopback(s.Admin):
+	case addr == "" || addr == "off" || known || onLoopback(addr):
 		return nil
 	}
-	return fmt.Errorf("%s can be reached from other machines: set admin-token (a file with a secret that clients send as a bearer token) or admin-client-ca, or keep it on 127.0.0.1", s.Admin)
+	return fmt.Errorf("%s can be reached from other machines: set admin-token (a file with a secret that clients send as a bearer token) or admin-client-ca, or keep it on 127.0.0.1", addr)
 }
 
 func onLoopback(addr string) bool {

@@ -93,6 +93,8 @@ func TestAdmin_Access(t *testing.T) {
 		"metrics with another":               {access{read: reader}, asked{path: "/metrics", token: reader + "x"}, 401, "token"},
 		"metrics with it, by name":           {access{read: reader}, asked{path: "/metrics", token: reader, host: "proxy.internal"}, 200, "rowback_sessions"},
 		"health needs none":                  {access{read: reader}, asked{path: "/healthz", host: "proxy.internal"}, 200, "ok"},
+		"what there is needs none":           {access{read: reader}, asked{path: "/"}, 200, "/metrics\nwith a token: GET /api/v1/entries"},
+		"what there is not":                  {access{read: reader}, asked{path: "/admin"}, 404, ""},
 		"the journal is shown to nobody":     {access{}, asked{path: "/api/v1/entries"}, 403, "admin-token"},
 		"the journal needs the token":        {access{read: reader}, asked{path: "/api/v1/entries"}, 401, "token"},
 		"entries":                            {access{read: reader}, asked{path: "/api/v1/entries?user=batch&limit=5", token: reader}, 200, `"user":"batch"`},
@@ -137,6 +139,12 @@ func TestAdmin_BeyondThisMachineNeedsAToken(t *testing.T) {
 		runWith(t, nil, "proxy", "--admin", addr).check(t, exitUsage, "set admin-token")
 	}
 	write(t, "token", "short\n")
+	// One that is taken back is none, and a token to act with is not one to read with.
+	write(t, "rowback.yaml", "admin-token: token\nadmin-act-token: token\n")
+	runWith(t, nil, "proxy", "--admin", "0.0.0.0:9432", "--admin-token", "").check(t, exitUsage, "set admin-token")
+	write(t, "rowback.yaml", "admin-token: ''\nadmin-act-token: token\n")
+	runWith(t, nil, "proxy", "--admin", "0.0.0.0:9432").check(t, exitUsage, "set admin-token")
+	write(t, "rowback.yaml", "")
 	runWith(t, nil, "proxy", "--admin", "0.0.0.0:1", "--admin-token", "nothing").check(t, exitUsage, "no such file")
 	runWith(t, nil, "proxy", "--admin", "0.0.0.0:1", "--admin-client-ca", "ca.pem").check(t, exitUsage, "needs tls-cert")
 	s := newSettings(environment{"ROWBACK_ADMIN_ACT_TOKEN": actor})

@@ -63,6 +63,7 @@ func runAllowHolds(cmd *cobra.Command, s *settings, all bool) (err error) {
 			continue // its proxy ended before it could say so
 		}
 		if s.Output == "json" {
+			h.CancelKey = "" // whose it is, is for proxies
 			err = printLineJSON(out, h)
 		} else {
 			if count == 0 {
@@ -161,7 +162,9 @@ func waited(h *journal.Hold, now time.Time) time.Duration {
 // printHold prints one hold in full.
 func printHold(w io.Writer, output string, h *journal.Hold, now time.Time) error {
 	if output == "json" {
-		return printLineJSON(w, h)
+		shown := *h
+		shown.CancelKey = "" // whose it is, is for proxies
+		return printLineJSON(w, shown)
 	}
 	out := bufio.NewWriter(w)
 	field := func(name, value string) {

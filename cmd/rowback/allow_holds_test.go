@@ -16,7 +16,7 @@ func giveHold(t *testing.T, j journal.Journal, change func(*journal.Hold)) *jour
 	now := time.Now().UTC()
 	h := &journal.Hold{
 		Time: now.Add(-90 * time.Second), Expires: now.Add(time.Hour), Database: "shop", User: "batch", Application: "cleanup", Client: "192.0.2.7:5555",
-		SQL: "DELETE FROM orders\nWHERE \x1b[31m a<b", What: "DELETE would remove 50382 rows (orders 1237, payments 8642), limit 1000", Rows: 50382, Rule: "night",
+		SQL: "DELETE FROM orders\nWHERE \x1b[31m a<b", What: "DELETE would remove 50382 rows (orders 1237, payments 8642), limit 1000", Rows: 50382, Rule: "night", CancelKey: "digest",
 	}
 	if change != nil {
 		change(h)
@@ -63,11 +63,17 @@ func TestAllowHolds(t *testing.T) {
 		if !strings.Contains(line, "a<b") {
 			t.Error("SQL is escaped for HTML")
 		}
+		if strings.Contains(line, "digest") {
+			t.Error("shows the digest of the session's cancel key")
+		}
 	}
 	if states != "denied expired waiting waiting " {
 		t.Errorf("JSON: %s", states)
 	}
 
+	if r = runWith(t, env, "allow", "holds", denied.ID, "--output", "json"); !strings.Contains(r.stdout, denied.ID) || strings.Contains(r.stdout, "digest") {
+		t.Errorf("one in full: %s", r.stdout)
+	}
 	r = runWith(t, env, "allow", "holds", denied.ID)
 	r.check(t, exitDone, "")
 	checkHas(t, r.stdout, denied.ID, "denied by alice: not now", "night", "cleanup", "192.0.2.7:5555", "  DELETE FROM orders\n  WHERE ·[31m a<b\n")
@@ -85,6 +91,7 @@ func TestAllowAndDeny_Answer(t *testing.T) {
 		if err != nil || got.State != state || got.By != "alice" || got.Reason != "as agreed" || got.Decided.IsZero() {
 			t.Errorf("%s: %+v, %v", command, got, err)
 		}
+		got.CancelKey = "" // is not shown
 		var printed journal.Hold
 		if err := json.Unmarshal([]byte(r.stdout), &printed); err != nil || printed != *got {
 			t.Errorf("printed %s, %v", r.stdout, err)

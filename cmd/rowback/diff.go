@@ -34,7 +34,7 @@ A row counts as lost if the backup has it, production has not, and the journal
 knows of no committed deletion of it. Deletions on record are counted apart and
 not proposed: restore them by ID, or name their IDs with --incident.
 
---out writes the keys to a file; 'rowback restore --from-diff FILE' shows what it
+--out writes the keys to a new file; 'rowback restore --from-diff FILE' shows what it
 would restore from it, asks, and restores. Look at it first: without a record,
 rows that somebody deleted on purpose since the backup look lost too.
 
@@ -53,7 +53,7 @@ databases; 4 a privilege is missing; 1 failed.`,
 	f.StringArrayVar(&o.where, "where", nil, "compare only rows of a table that meet a condition: `TABLE=CONDITION`; may be repeated")
 	f.StringArrayVar(&o.incidents, "incident", nil, "propose what the journal's entry `ID` removed, too; may be repeated")
 	f.BoolVar(&o.rows, "rows", false, "compare contents too, and count changed rows")
-	f.StringVar(&o.out, "out", "", "write the keys to `FILE`, for restore --from-diff")
+	f.StringVar(&o.out, "out", "", "write the keys to a new `FILE`, for restore --from-diff")
 	f.IntVar(&o.jobs, "jobs", 4, "compare `N` tables at a time; each takes three connections")
 	return cmd
 }

@@ -31,7 +31,7 @@ would do, as "rowback allow explain" does; the statement is not run.
 
 Run it where the proxy runs, as the user that the proxy runs as.
 
-Exit codes: 0 all is well, or there are warnings only (!); 3 something will fail
+Exit codes: 0 all is well (✓), or there are notes (·) and warnings (!) only; 3 something will fail
 (✗); 2 the configuration cannot be read; 1 failed.`,
 		Example: `  rowback doctor
   rowback doctor --alert

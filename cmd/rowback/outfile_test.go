@@ -24,7 +24,7 @@ func TestOutFile_IsTriedFirst(t *testing.T) {
 func TestOutFile_OfFailedWork(t *testing.T) {
 	inDirectory(t)
 	env := map[string]string{"ROWBACK_PRODUCTION": "127.0.0.1:1", "ROWBACK_RECOVERY": "127.0.0.1:2"}
-	for _, args := range [][]string{{"check", "--junit"}, {"graph", "--out"}, {"diff", "--out"}} {
+	for _, args := range [][]string{{"check", "--junit"}, {"graph", "--out"}} {
 		write(t, "old", "kept")
 		runWith(t, env, append(args, "old")...).check(t, exitFailed, "cannot connect")
 		runWith(t, env, append(args, "new")...).check(t, exitFailed, "cannot connect")

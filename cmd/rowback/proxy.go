@@ -173,6 +173,11 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		if o.access, err = s.adminAccess(); err != nil {
 			return err
 		}
+		if l := adminListener; l != nil && l.Addr().Network() == "tcp" { // opened by another: not where admin says
+			if err := s.checkAdminAccess(l.Addr().String()); err != nil {
+				return usageError(err)
+			}
+		}
 		if s.AdminClientCA != "" {
 			if o.tls, err = proxy.LoadTLS(s.TLSCert, s.TLSKey, s.AdminClientCA); err != nil {
 				return usageError(err)

@@ -52,7 +52,7 @@ header; --from-diff takes what a file of 'rowback diff --out' proposes.
 
 The recovery database is only read. It may be a standby. Without one only rows
 that the journal has images of come back; the others are listed. If the images are
-encrypted, --journal-key names the file of their key.
+encrypted, --journal-key names the file of their key; --no-images needs none.
 
 --undo takes a restore back: it removes exactly the rows that it inserted and
 that nobody has touched since, and cuts the links that it restored; rows that
@@ -124,9 +124,11 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 	// A file of keys needs the journal only to put the restore on record.
 	byFile := o.keys != "" || o.fromDiff != ""
 	if !byFile || !o.dryRun {
-		key, err := s.journalKey()
-		if err != nil {
-			return err
+		var key []byte
+		if !byFile && !o.noImages {
+			if key, err = s.journalKey(); err != nil {
+				return s.orNoImages(err)
+			}
 		}
 		j, err := s.openJournal(ctx, journal.Options{MustExist: !byFile, Reader: o.dryRun, Key: key})
 		if err != nil {
@@ -154,12 +156,23 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 		}
 	}
 	switch {
+	case errors.Is(err, journal.ErrSealed):
+		return s.orNoImages(restoreError(err))
 	case err != nil:
 		return restoreError(err)
 	case !report.Complete():
 		return problemsError(errors.New("not every row could be restored, or something is left to mend; all of it is listed in the report"))
 	}
 	return nil
+}
+
+// orNoImages adds to an error of the journal's key the way without it.
+func (s *settings) orNoImages(err error) error {
+	way := "or take every row from the recovery database, with --no-images"
+	if s.Recovery == "" {
+		way = "or take every row from a recovery database, with --recovery and --no-images"
+	}
+	return withCode(exitCode(err), fmt.Errorf("%w; %s", err, way))
 }
 
 // begin says where production is by default, reads what the file says about

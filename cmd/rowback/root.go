@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -46,7 +49,7 @@ Exit codes:
 			if needsNoSettings(cmd) {
 				return nil
 			}
-			return s.load(cmd.Flags())
+			return s.loadFor(cmd)
 		},
 	}
 	b := thisBuild()
@@ -85,6 +88,36 @@ func needsNoSettings(cmd *cobra.Command) bool {
 	for c := cmd; c != nil; c = c.Parent() {
 		switch c.Name() {
 		case "version", "completion", "help", "demo":
+			return true
+		}
+	}
+	return false
+}
+
+// loadFor is load. A mistake in the rules does not stop a command that uses none:
+// they are for the proxy, and the journal is to be read whatever they say.
+func (s *settings) loadFor(cmd *cobra.Command) error {
+	err := s.load(cmd.Flags())
+	if err == nil || !needsNoRules(cmd) {
+		return err
+	}
+	if policy := (*policyError)(nil); errors.As(err, &policy) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "rowback: the rules are left aside, %s uses none: %v\n", cmd.CommandPath(), err)
+		return nil
+	}
+	if s.ConfigFile != "" && strings.HasPrefix(err.Error(), s.ConfigFile+":") {
+		return withCode(exitCode(err), fmt.Errorf("%w; to go on without this file give --config %s and what it would say: --journal, --production, --recovery", err, os.DevNull))
+	}
+	return err
+}
+
+// needsNoRules: these do the same whatever the rules and defaults are.
+func needsNoRules(cmd *cobra.Command) bool {
+	for c := cmd; c != nil; c = c.Parent() {
+		switch c.Name() {
+		case "explain", "compact":
+			return false
+		case "allow", "backup", "check", "deny", "diff", "graph", "journal", "log", "restore":
 			return true
 		}
 	}

@@ -156,13 +156,15 @@ func (s *settings) load(flags *pflag.FlagSet) error {
 		err = s.validate()
 	}
 	if err == nil {
-		err = s.readPolicy(file)
-	}
-	if err == nil {
 		err = s.readChecks(file)
 	}
 	s.alertsNode = file["alerts"].node
 	s.restoreNode = file["restore"].node
+	if err == nil { // last: there are commands that go on without it
+		if err = s.readPolicy(file); err != nil {
+			err = &policyError{err}
+		}
+	}
 	return usageError(err)
 }
 

@@ -12,6 +12,11 @@ import (
 	"github.com/rowback/rowback/internal/yamlstrict"
 )
 
+// policyError: the policy cannot be read, and all else is.
+type policyError struct{ error }
+
+func (e *policyError) Unwrap() error { return e.error }
+
 // readPolicy makes the policy out of the settings of one value and the file's
 // rules and defaults. A flag or the environment counts for more than defaults do.
 func (s *settings) readPolicy(file map[string]line) error {

@@ -79,3 +79,26 @@ func TestSettings_Guards(t *testing.T) {
 		}
 	}
 }
+
+// The journal can be read, and rows restored, whatever the rules say.
+func TestSettings_BadPolicyStopsOnlyWhatUsesIt(t *testing.T) {
+	env, _, id := restoreEnv(t)
+	write(t, "rowback.yaml", "rules:\n- {name: a, tabels: [orders]}\n")
+	const bad = `rowback.yaml:2: unknown key of a rule "tabels"`
+	for _, args := range [][]string{{"log"}, {"log", id}, {"restore", id, "--dry-run"}, {"journal", "verify"}, {"allow", "list"}, {"graph"}} {
+		r := runWith(t, env, args...)
+		r.check(t, exitDone, bad)
+		checkHas(t, r.stderr, "the rules are left aside, rowback "+args[0])
+	}
+	for _, args := range [][]string{{"proxy"}, {"doctor"}, {"allow", "explain", "DELETE FROM orders"}, {"journal", "compact"}, {"protect", "install", "--table", "orders"}} {
+		r := runWith(t, env, args...)
+		r.check(t, exitUsage, bad)
+		if strings.Contains(r.stderr, "aside") {
+			t.Errorf("%v: %s", args, r.stderr)
+		}
+	}
+	// Of another mistake the way around is said, and it is one.
+	write(t, "rowback.yaml", "rulez: []\n")
+	runWith(t, env, "log").check(t, exitUsage, "to go on without this file give --config /dev/null and what it would say: --journal")
+	runWith(t, env, "log", "--config", "/dev/null").check(t, exitDone, "")
+}

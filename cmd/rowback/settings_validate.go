@@ -33,7 +33,7 @@ func (s *settings) validate() error {
 		{"max-sessions-per-address", checkMany(s.MaxPerAddress)},
 		{"handover-limit", checkDuration(s.HandoverLimit)},
 		{"admin", checkAdmin(s.Admin)},
-		{"admin", s.checkAdminAccess()},
+		{"admin", s.checkAdminAccess(s.Admin)},
 		{"production", checkServer(s.Production)},
 		{"recovery", checkRecovery(s.Recovery)},
 		{"output", checkOneOf(s.Output, "text", "json")},

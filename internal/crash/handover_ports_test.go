@@ -160,3 +160,25 @@ func TestHandover_ServiceManagersSockets(t *testing.T) {
 		}
 	}
 }
+
+// A socket that others can reach wants a token, whatever admin says.
+func TestHandover_ServiceManagersAdminSocketIsPublic(t *testing.T) {
+	admin, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	f, err := admin.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c := exec.CommandContext(ctx, "sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh", program(t), "proxy",
+		"--listen", t.TempDir(), "--upstream", pgtest.Shared(t).Addr(), "--journal", filepath.Join(t.TempDir(), "journal"))
+	c.Env, c.ExtraFiles = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_FDNAMES=admin"), []*os.File{f}
+	if out, err := c.CombinedOutput(); c.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), "can be reached from other machines: set admin-token") {
+		t.Errorf("%v: %s", err, out)
+	}
+}

@@ -50,6 +50,7 @@ func (l *lab) exec(sql ...string) { l.t.Helper(); pgtest.Exec(l.t, l.production,
 func (l *lab) diff(o Options) *Report {
 	l.t.Helper()
 	o.Production, o.Recovery, o.Out = l.production, l.recovery, l.out
+	_ = os.Remove(l.out) // of the comparison before
 	r, err := Run(l.t.Context(), o)
 	if err != nil {
 		l.t.Fatal(err)

@@ -25,7 +25,7 @@ type file struct {
 	out *bufio.Writer
 }
 
-// create refuses a path that cannot be written.
+// create refuses a path that cannot be written, or where something stands.
 func create(path string) (*file, error) {
 	refuse := func(why string) (*file, error) {
 		return nil, recovery.Refuse(recovery.Usage, fmt.Sprintf("--out: %s cannot be written: %s", path, why))
@@ -33,8 +33,11 @@ func create(path string) (*file, error) {
 	if there, err := filepath.EvalSymlinks(path); err == nil {
 		path = there // not the link gets the contents
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+	switch info, err := os.Stat(path); {
+	case err == nil && !info.Mode().IsRegular():
 		return refuse("it is no regular file")
+	case err == nil:
+		return nil, recovery.Refuse(recovery.Usage, fmt.Sprintf("--out: %s is there already; name a new one, or remove it", path))
 	}
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, filepath.Base(path)+".*") // mode 0600: keys are data

@@ -11,8 +11,8 @@ import (
 	"github.com/rowback/rowback/recovery"
 )
 
-// The keys go where the link leads, and a device is left alone.
-func TestRun_OutIsALinkOrADevice(t *testing.T) {
+// What stands there stays, also where a link leads, and so does a device.
+func TestRun_OutIsThereAlready(t *testing.T) {
 	l := newLab(t, "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
 	l.exec("DELETE FROM t")
 	target := filepath.Join(t.TempDir(), "target")
@@ -22,9 +22,12 @@ func TestRun_OutIsALinkOrADevice(t *testing.T) {
 	if err := os.Symlink(target, l.out); err != nil {
 		t.Fatal(err)
 	}
-	l.diff(Options{})
-	if info, err := os.Lstat(l.out); err != nil || info.Mode()&os.ModeSymlink == 0 || l.keys("lost") != "map[id:1]" {
-		t.Errorf("%v, %v, %q", info, err, l.keys("lost"))
+	var refusal *recovery.Refusal
+	for _, out := range []string{target, l.out} {
+		_, err := Run(t.Context(), Options{Production: l.production, Recovery: l.recovery, Out: out})
+		if text, _ := os.ReadFile(target); !errors.As(err, &refusal) || refusal.Kind != recovery.Usage || !strings.Contains(err.Error(), target+" is there already") || string(text) != "old" {
+			t.Errorf("%s: %v, %q", out, err, text)
+		}
 	}
 	if _, err := Run(t.Context(), Options{Production: l.production, Recovery: l.recovery, Out: os.DevNull}); err == nil {
 		t.Error("a device is replaced")
