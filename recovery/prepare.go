@@ -59,6 +59,7 @@ func (r *restore) prepare(ctx context.Context) error {
 	for _, t := range r.tables {
 		t.unite(t.byKey || r.o.WithParents)
 	}
+	r.warnCutLinks()
 	return r.checkAll(ctx, r.tables)
 }
 

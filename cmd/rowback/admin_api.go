@@ -63,7 +63,7 @@ func (a api) entries(w http.ResponseWriter, q *http.Request) {
 	lines := jsonLines(w)
 	for e, err := range a.journal.Entries(q.Context(), filter) {
 		if err == nil {
-			err = printJSON(q.Context(), lines, a.journal, e, false)
+			err = printJSON(q.Context(), lines, a.journal, e, e, false)
 		}
 		if err != nil {
 			panic(http.ErrAbortHandler) // the answer has begun: it is cut off
@@ -92,7 +92,7 @@ func (a api) entry(w http.ResponseWriter, q *http.Request) {
 		return
 	}
 	lines := jsonLines(w)
-	if err := printJSON(q.Context(), lines, a.journal, e, false); err == nil {
+	if err := printJSON(q.Context(), lines, a.journal, e, e, false); err == nil {
 		_ = lines.Flush()
 	}
 }

@@ -38,6 +38,9 @@ not proposed: restore them by ID, or name their IDs with --incident.
 would restore from it, asks, and restores. Look at it first: without a record,
 rows that somebody deleted on purpose since the backup look lost too.
 
+Links that a loss cut (ON DELETE SET NULL, SET DEFAULT) were of rows that are still
+there: the report names the foreign keys, and --rows counts such rows as changed.
+
 --where TABLE=CONDITION compares only rows that meet an SQL condition; a row that
 production still has, but which meets it no longer, is not lost.
 

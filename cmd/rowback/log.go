@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,9 +26,11 @@ func newLogCommand(s *settings) *cobra.Command {
 		Use:   "log [ID]",
 		Short: "Lists what the journal holds: deletions, blocks, alerts",
 		Long: `Lists the journal's entries, newest first: who removed what, when, and how the
-transaction ended, and what has been restored or undone since. An ID, or the
-beginning of one, shows that entry in full; the ID of a statement that was held
-shows the entry that it led to.
+transaction ended, and what has been restored or undone since, as far as restores
+are on record with the keys of their rows. "perhaps restored" is what only the
+entry by itself can tell. An ID, or the beginning of one, shows that entry in full,
+with each restore that brought rows of it; the ID of a statement that was held shows
+the entry that it led to.
 
 The journal may be in use by a running proxy. Where a production server is given
 (--production), what 'rowback protect' recorded there is brought in first. With
@@ -86,11 +89,12 @@ func runLog(cmd *cobra.Command, s *settings, o logOptions, filter journal.Filter
 	}
 
 	out := bufio.NewWriter(stdout)
-	since := &aftermath{}
-	if s.Output != "json" {
-		if since, err = readAftermath(ctx, j); err != nil {
-			return err
-		}
+	since, err := readAftermath(ctx, j)
+	if err != nil {
+		return err
+	}
+	if one {
+		since.full, since.left = true, math.MaxInt64
 	}
 	print := entryPrinter(out, j, since, s.Output == "json", one, o.keys)
 	count := int64(0)
@@ -121,16 +125,16 @@ type printEntry func(context.Context, *journal.Entry) error
 func entryPrinter(out *bufio.Writer, j journal.Journal, since *aftermath, asJSON, full, keys bool) printEntry {
 	switch {
 	case asJSON:
-		return func(ctx context.Context, e *journal.Entry) error { return printJSON(ctx, out, j, e, keys) }
+		return func(ctx context.Context, e *journal.Entry) error { return since.printJSON(ctx, out, e, keys) }
 	case full:
 		return func(ctx context.Context, e *journal.Entry) error { return printFull(ctx, out, j, since, e, keys) }
 	}
 	first := true
-	return func(_ context.Context, e *journal.Entry) error {
+	return func(ctx context.Context, e *journal.Entry) error {
 		if first {
 			printHeader(out)
 			first = false
 		}
-		return printLine(out, since, e)
+		return printLine(ctx, out, since, e)
 	}
 }

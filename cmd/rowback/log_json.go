@@ -9,13 +9,32 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
-// printJSON prints an entry as one line of JSON. The keys are streamed into it:
-// an entry may hold millions.
-func printJSON(ctx context.Context, out *bufio.Writer, j journal.Journal, e *journal.Entry, keys bool) error {
+// printJSON prints an entry as one line of JSON, with what became of it.
+func (a *aftermath) printJSON(ctx context.Context, out *bufio.Writer, e *journal.Entry, keys bool) error {
+	b, err := a.back(ctx, e)
+	if err != nil {
+		return err
+	}
+	with := struct {
+		*journal.Entry
+		Restored *back `json:"restored,omitempty"`
+		Undone   *back `json:"undone,omitempty"`
+	}{Entry: e}
+	if e.Kind == journal.Restore {
+		with.Undone = b
+	} else {
+		with.Restored = b
+	}
+	return printJSON(ctx, out, a.journal, e, with, keys)
+}
+
+// printJSON prints with, which is an entry and more, as one line of JSON. The keys
+// are streamed into it: an entry may hold millions.
+func printJSON(ctx context.Context, out *bufio.Writer, j journal.Journal, e *journal.Entry, with any, keys bool) error {
 	var line bytes.Buffer
 	encoder := json.NewEncoder(&line)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(e); err != nil {
+	if err := encoder.Encode(with); err != nil {
 		return err
 	}
 	object := bytes.TrimRight(line.Bytes(), "\n")

@@ -5,16 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/rowback/rowback/journal"
 )
 
-// aftermath is what became of entries: by ID the newest restore that brought a
-// deletion's rows back, and the deletion that took a restore back.
-type aftermath struct{ restored, undone map[string]string }
+// aftermath is what became of entries: which restores brought a deletion's rows back,
+// and which deletions took those of a restore back again.
+type aftermath struct {
+	journal journal.Journal
+	of      map[string][]*journal.Entry // committed restores and undos, by the ID of what they restore or undo, oldest first
+	entries map[string]*journal.Entry   // that were looked up; nil: removed since
+	left    int64                       // keys that may still be read to tell how much is back
+	full    bool                        // of one entry, in full
+}
+
+// listingKeys is how many keys a listing reads at most to tell exactly how much of its
+// entries is back: what numbers tell is not counted.
+const listingKeys = 1 << 20
 
 func readAftermath(ctx context.Context, j journal.Journal) (*aftermath, error) {
-	a := &aftermath{map[string]string{}, map[string]string{}}
+	a := &aftermath{journal: j, of: map[string][]*journal.Entry{}, entries: map[string]*journal.Entry{}, left: listingKeys}
 	for _, f := range []journal.Filter{
 		{Kind: journal.Deletion, Outcome: journal.Committed, Application: "rowback restore"}, // undos
 		{Kind: journal.Restore, Outcome: journal.Committed},
@@ -23,41 +34,56 @@ func readAftermath(ctx context.Context, j journal.Journal) (*aftermath, error) {
 			if err != nil {
 				return nil, err
 			}
-			to := a.restored
-			if e.Kind == journal.Deletion {
-				to = a.undone
-			} else if a.undone[e.ID] != "" {
-				continue // it is as if it had not been
-			}
 			for _, id := range e.Restores {
-				if to[id] == "" { // newest first
-					to[id] = e.ID
-				}
+				a.of[id] = append(a.of[id], e)
 			}
 		}
+	}
+	for _, of := range a.of {
+		slices.SortFunc(of, byID)
 	}
 	return a, nil
 }
 
-// kind is an entry's, and whether it has been restored or undone since.
-func (a *aftermath) kind(e *journal.Entry) string {
-	switch {
-	case a.undone[e.ID] != "":
-		return string(e.Kind) + ", undone"
-	case a.back(e) != "":
-		return string(e.Kind) + ", restored"
+func byID(x, y *journal.Entry) int { return strings.Compare(x.ID, y.ID) }
+
+// after are all entries that restore or undo e, or one another, oldest first.
+func (a *aftermath) after(e *journal.Entry) []*journal.Entry {
+	out := slices.Clone(a.of[e.ID])
+	for i := 0; i < len(out); i++ { // grows
+		for _, x := range a.of[out[i].ID] {
+			if !slices.Contains(out, x) {
+				out = append(out, x)
+			}
+		}
 	}
-	return string(e.Kind)
+	slices.SortFunc(out, byID)
+	return out
 }
 
-// back is the restore that brought e's rows back: of a deletion none of whose
-// rows is known there is none, whatever restore it was named to.
-func (a *aftermath) back(e *journal.Entry) string {
-	known := func(t journal.Table) bool { return t.KeysCaptured || t.RowsCaptured }
-	if len(e.Tables) > 0 && !slices.ContainsFunc(e.Tables, known) {
-		return ""
+// kind is an entry's, and whether it has been restored or undone since, as far as known.
+func (a *aftermath) kind(ctx context.Context, e *journal.Entry) (string, error) {
+	b, err := a.back(ctx, e)
+	return b.kind(e.Kind), err
+}
+
+// kind is an entry's of this kind with b.
+func (b *back) kind(kind journal.Kind) string {
+	what := ", restored"
+	if kind == journal.Restore {
+		what = ", undone"
 	}
-	return a.restored[e.ID]
+	switch {
+	case b == nil, b.Known && b.Rows == 0:
+		return string(kind)
+	case b.Rows < b.Of && b.Known:
+		what += fmt.Sprintf(" in part (%d of %d)", b.Rows, b.Of)
+	case b.Rows < b.Of && b.Rows > 0:
+		what += fmt.Sprintf(", at least %d of %d", b.Rows, b.Of)
+	case b.Rows < b.Of:
+		what = strings.Replace(what, ", ", ", perhaps ", 1)
+	}
+	return string(kind) + what
 }
 
 // entryOfHold is the entry that a held statement led to once it was allowed;

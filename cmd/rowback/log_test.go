@@ -258,7 +258,8 @@ func TestLog_SaysWhatBecameOfEntries(t *testing.T) {
 	}
 	now := time.Now().UTC().Add(-time.Hour)
 	entry := func(kind journal.Kind, at time.Duration, application string, restores ...string) *journal.Entry {
-		e := &journal.Entry{ID: journal.NewID(now.Add(at)), Time: now.Add(at), Kind: kind, Outcome: journal.Committed, Database: "shop", User: "u", Application: application, Rows: 1, Restores: restores}
+		e := &journal.Entry{ID: journal.NewID(now.Add(at)), Time: now.Add(at), Kind: kind, Outcome: journal.Committed, Database: "shop", User: "u", Application: application, Rows: 1, Restores: restores,
+			Tables: []journal.Table{{Schema: "public", Name: "t", Rows: 1, Via: journal.Direct, KeysCaptured: true}}}
 		if err := j.Append(t.Context(), e, nil); err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,7 @@ func printHeader(out *bufio.Writer) {
 	fmt.Fprintf(out, logLine, "TIME", "ID", "OUTCOME", "KIND", "ROWS", tablesWidth, "TABLES", "USER@DATABASE", "STATEMENT")
 }
 
-func printLine(out *bufio.Writer, since *aftermath, e *journal.Entry) error {
+func printLine(ctx context.Context, out *bufio.Writer, since *aftermath, e *journal.Entry) error {
 	outcome := string(e.Outcome)
 	var marks []string
 	if e.Alert != "" && e.Outcome != journal.Blocked {
@@ -34,7 +34,11 @@ func printLine(out *bufio.Writer, since *aftermath, e *journal.Entry) error {
 		outcome += " (" + strings.Join(marks, ", ") + ")"
 	}
 	who := oneLine(e.User+"@"+e.Database, 24)
-	_, err := fmt.Fprintf(out, logLine, shortTime(e.Time), e.ID, outcome, since.kind(e), e.Rows, tablesWidth, tablesBrief(e, tablesWidth), who, statementBrief(e))
+	kind, err := since.kind(ctx, e)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, logLine, shortTime(e.Time), e.ID, outcome, kind, e.Rows, tablesWidth, tablesBrief(e, tablesWidth), who, statementBrief(e))
 	return err
 }
 
@@ -60,10 +64,21 @@ func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, since 
 	}
 	field("id", e.ID)
 	field("time", e.Time.UTC().Format(time.RFC3339Nano))
-	field("kind", string(e.Kind))
+	back, err := since.back(ctx, e)
+	if err != nil {
+		return err
+	}
+	field("kind", back.kind(e.Kind))
 	field("outcome", string(e.Outcome))
-	field("restored by", since.back(e))
-	field("undone by", since.undone[e.ID])
+	if back != nil {
+		by := "restored by"
+		if e.Kind == journal.Restore {
+			by = "undone by"
+		}
+		for _, d := range back.By {
+			field(by, d.text(e.Kind))
+		}
+	}
 	field("alert", oneLine(e.Alert, 0))
 	field("rule", oneLine(e.Rule, 0))
 	for _, a := range e.Allowed {

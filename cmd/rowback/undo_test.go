@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/recovery"
 )
 
@@ -54,5 +55,32 @@ func TestUndo_FromTheCommandLine(t *testing.T) {
 	write(t, "rowback.yaml", "restore:\n  tables:\n    orders: {colums: {}}\n")
 	if r := runWith(t, env, "restore", id, "--dry-run"); r.code != exitUsage || !strings.Contains(r.stderr, `rowback.yaml:3: `) {
 		t.Errorf("configuration: %d %s", r.code, r.stderr)
+	}
+}
+
+// What `log` says of real restores, in part, of two deletions, and undone.
+func TestLog_OfRestores(t *testing.T) {
+	env, production, id := restoreEnv(t)
+	pgtest.Exec(t, env["ROWBACK_RECOVERY"], "DELETE FROM orders WHERE id = 3")
+	restore := func(code int, args ...string) string {
+		t.Helper()
+		r := runWith(t, env, append([]string{"restore", "--yes", "--output", "json"}, args...)...)
+		var out struct{ Entry string }
+		if err := json.Unmarshal([]byte(r.stdout), &out); err != nil || r.code != code {
+			t.Fatalf("%d %v %s%s", r.code, err, r.stdout, r.stderr)
+		}
+		return out.Entry
+	}
+	first := restore(exitProblems, id)
+	checkHas(t, runWith(t, env, "log").stdout, "deletion, restored in part (2 of 3)  ")
+	pgtest.Exec(t, env["ROWBACK_RECOVERY"], "INSERT INTO orders VALUES (3, 'o3')")
+	second := restore(exitDone, id)
+	checkHas(t, runWith(t, env, "log").stdout, "deletion, restored  ")
+	checkHas(t, runWith(t, env, "log", id).stdout, "restored by  "+first+": 2 rows\n", "restored by  "+second+": 1 row\n")
+	undo := restore(exitDone, "--undo", first)
+	checkHas(t, runWith(t, env, "log").stdout, "deletion, restored in part (1 of 3)  ", "restore, undone  ")
+	checkHas(t, runWith(t, env, "log", id).stdout, "restored by  "+first+": 2 rows; undone by "+undo+"\n", "restored by  "+second+": 1 row\n")
+	if n := orders(t, production); n != 7 {
+		t.Errorf("%d orders", n)
 	}
 }

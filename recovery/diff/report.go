@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/recovery"
 )
@@ -54,7 +55,29 @@ func (r *run) report() *Report {
 	slices.SortFunc(out.Tables, func(a, b Count) int {
 		return cmp.Or(cmp.Compare(b.Lost, a.Lost), cmp.Compare(a.Schema, b.Schema), cmp.Compare(a.Table, b.Table))
 	})
+	if note := r.cutLinks(); note != "" {
+		out.Notes = append(out.Notes, note)
+	}
 	return out
+}
+
+// cutLinks says which links the loss may have cut: the rows that had them are there.
+func (r *run) cutLinks() string {
+	var lost []*catalog.Table
+	for _, p := range r.pairs {
+		if p.count.Lost > 0 {
+			lost = append(lost, p.live)
+		}
+	}
+	links := recovery.CutLinks(lost)
+	if links == "" {
+		return ""
+	}
+	see := "`rowback diff --rows` counts the rows that are not as in the backup"
+	if r.o.Rows {
+		see = "the rows that had them are among the changed ones, where their tables are compared"
+	}
+	return "links to lost rows may have been cut, and restore --from-diff leaves them so: " + links + "; " + see
 }
 
 // Clean: no row is lost, and no table.
@@ -112,13 +135,19 @@ func (r *Report) WriteText(w io.Writer) {
 	if len(r.Notes) > 0 {
 		fmt.Fprintln(w)
 	}
+	changed := ""
+	if r.rows {
+		changed = ", " + recovery.Plural(total.Changed, "row") + " changed"
+	}
 	switch {
+	case r.Lost == 0 && !r.rows:
+		fmt.Fprintf(w, "\nNo row is lost; contents were not compared (--rows does); %.1f s.\n", r.Seconds)
 	case r.Lost == 0:
-		fmt.Fprintf(w, "\nNo row is lost; %.1f s.\n", r.Seconds)
+		fmt.Fprintf(w, "\nNo row is lost%s; %.1f s.\n", changed, r.Seconds)
 	case r.Out == "":
-		fmt.Fprintf(w, "\n%s lost; %.1f s. To restore: run this with --out FILE, then `rowback restore --from-diff FILE`.\n", recovery.Plural(r.Lost, "row"), r.Seconds)
+		fmt.Fprintf(w, "\n%s lost%s; %.1f s. To restore: run this with --out FILE, then `rowback restore --from-diff FILE`.\n", recovery.Plural(r.Lost, "row"), changed, r.Seconds)
 	default:
-		fmt.Fprintf(w, "\n%s lost; %.1f s. Their keys are in %s; to restore: `rowback restore --from-diff %s`.\n", recovery.Plural(r.Lost, "row"), r.Seconds, r.Out, r.Out)
+		fmt.Fprintf(w, "\n%s lost%s; %.1f s. Their keys are in %s; to restore: `rowback restore --from-diff %s`.\n", recovery.Plural(r.Lost, "row"), changed, r.Seconds, r.Out, r.Out)
 	}
 }
 
