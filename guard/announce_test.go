@@ -169,7 +169,8 @@ func TestAnnounce_NobodyWaitsForALook(t *testing.T) {
 // What was parsed while the catalog could not be looked at is judged by what that is when
 // it is bound: a DELETE is recorded with its keys, what deletes over the limit is refused.
 func TestAnnounce_ParsedBeforeALook(t *testing.T) {
-	for sql, want := range map[string]string{"DELETE FROM plain WHERE id = 5": "DELETE 1", "SELECT g()": `"RB001"`, "SELECT count(*) FROM plain": "SELECT 1"} {
+	for sql, want := range map[string]string{"DELETE FROM plain WHERE id = 5": "DELETE 1", "SELECT g()": `"RB001"`, "SELECT count(*) FROM plain": "SELECT 1",
+		"CREATE OR REPLACE FUNCTION h() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM plain; RETURN 1; END$$": "CREATE FUNCTION"} {
 		t.Run(sql, func(t *testing.T) {
 			e := newEnv(t, policy.Uniform(policy.Block, 10), purges, "CREATE TABLE plain (id int PRIMARY KEY); INSERT INTO plain SELECT generate_series(1, 100)")
 			maker, r := e.connect(pgx.QueryExecModeSimpleProtocol), dialRaw(t, e.url)
@@ -189,6 +190,9 @@ func TestAnnounce_ParsedBeforeALook(t *testing.T) {
 			e.clock.advance(time.Minute) // nobody has to wait any more
 			if got := r.say(bind("", ""), execute("", 0), syncMsg); !strings.Contains(got, want) {
 				t.Errorf("%s, want %s", got, want)
+			}
+			if got := r.say(q("SELECT h()")); !strings.Contains(got, `"RB001"`) && !strings.Contains(got, `"42883"`) { // there is none
+				t.Errorf("h() deletes unjudged: %s", got)
 			}
 			for _, x := range e.entries(journal.Filter{Outcome: journal.Committed}) {
 				if x.Rows != 1 || !x.Tables[0].KeysCaptured {

@@ -124,21 +124,18 @@ func (s *session) parseKnown(ctx context.Context, w proxy.Wire, name string, p *
 	return w.Reply(typ, body)
 }
 
-// judgedNow is a prepared statement that needs the guard, nil if it does not. One that was
-// judged while the catalog could not be looked at is judged by what that is now.
+// judgedNow is a prepared statement that needs the guard, nil if it does not. A DELETE
+// that was judged while the catalog could not be looked at is judged by what that is
+// now. Of anything else the counting is as good.
 func (s *session) judgedNow(name string) *prepared {
 	p := s.stmts[short(name)]
-	if p == nil || p.st.why != notLooked || s.view == nil || s.view.uncertain {
+	if p == nil || p.st.why != notLooked || p.st.route != routeCapture || s.view == nil || s.view.uncertain {
 		return p
 	}
 	now := *p
 	s.view.judge(&now.st)
 	s.rules.police(&now.st)
 	s.temps.judge(&now.st)
-	if now.st.route == routePlain {
-		delete(s.stmts, short(name))
-		return nil
-	}
 	s.stmts.set(name, &now)
 	return &now
 }

@@ -352,7 +352,9 @@ func TestSettle_OfADatabaseThatIsGone(t *testing.T) {
 					}}
 					e.startRunning(o)
 				}
-				for deadline := time.Now().Add(pollTime); len(e.entries(journal.Filter{Outcome: journal.InDoubt})) > 0; {
+				// Before 15 the postmaster's start alone does not tell whether ids were issued again.
+				told := pgtest.Shared(t).Version() >= 15
+				for deadline := time.Now().Add(pollTime); told && len(e.entries(journal.Filter{Outcome: journal.InDoubt})) > 0 || !told && e.logs.count("there is no database") == 0; {
 					if !control {
 						x := connect(t, strings.Replace(e.url, "/"+e.database, "/postgres", 1), pgx.QueryExecModeExec)
 						mustExec(t, x, "CREATE TEMP TABLE x (id int)")
@@ -363,7 +365,9 @@ func TestSettle_OfADatabaseThatIsGone(t *testing.T) {
 						t.Fatal("in doubt for ever")
 					}
 				}
-				e.wantOutcome(journal.Committed)
+				if told {
+					e.wantOutcome(journal.Committed)
+				}
 			})
 		}
 	}
