@@ -28,9 +28,7 @@ func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
 	}
 	e.Alert, e.Rule, e.Allowed = tx.removals.over, tx.removals.rule, tx.removals.allowed
 	s.j.windows.name(tx, e.ID)
-	s.j.appending.Add(1)
-	err := s.j.o.Journal.Append(ctx, e, tx.keys)
-	s.j.appending.Add(-1)
+	err := s.j.append(ctx, e, tx.keys)
 	if err != nil {
 		s.j.health.failed(err)
 		s.j.o.Metrics.JournalErrors.Inc()
@@ -39,6 +37,12 @@ func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
 	}
 	s.pending = e
 	return e, nil
+}
+
+func (j *Judge) append(ctx context.Context, e *journal.Entry, keys *journal.Keys) error {
+	j.appending.Add(1)
+	defer j.appending.Add(-1)
+	return j.o.Journal.Append(ctx, e, keys)
 }
 
 // evident reports whether what a transaction did needs evidence: rows gone

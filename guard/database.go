@@ -245,15 +245,17 @@ func (d *database) tick() {
 	}
 }
 
-// stale reports whether a view is to be looked at again, and whether that is because of
-// a change, or because nobody has looked for so long that there may have been any.
+// stale reports whether a view is to be looked at again, and whether that is because of a change.
 func (d *database) stale(v *view) (is, changed bool) {
 	if v == nil {
 		return true, true
 	}
-	changed = v.changes.Load() < d.changes.Load() || v.beats.Load() < d.beats.Load()-1
+	changed = v.changes.Load() < d.changes.Load()
 	return changed || v.ticks.Load() < d.ticks.Load(), changed
 }
+
+// old reports whether nobody has looked for so long that there may have been any change.
+func (d *database) old(v *view) bool { return v != nil && v.beats.Load() < d.beats.Load()-1 }
 
 // good notes that a view holds what the catalog was at that moment.
 func (v *view) good(at moment) {

@@ -26,15 +26,15 @@ func TestDatabase_OldViews(t *testing.T) {
 	d, v := newDatabase("x"), newView(&catalog.Snapshot{})
 	v.good(d.now())
 	for i, want := range [][2]bool{{false, false}, {true, false}, {true, true}} {
-		if is, changed := d.stale(v); is != want[0] || changed != want[1] {
-			t.Errorf("after %d ticks: stale %v, changed %v", i, is, changed)
+		if is, changed := d.stale(v); is != want[0] || changed || d.old(v) != want[1] {
+			t.Errorf("after %d ticks: stale %v, changed %v, old %v", i, is, changed, d.old(v))
 		}
 		d.other.tick()
 	}
 	v.good(d.now())
 	d.doubt("an entry", doubt{})
 	d.doubt("another", doubt{})
-	if is, changed := d.stale(v); !is || changed {
-		t.Errorf("with entries to be settled: stale %v, changed %v", is, changed)
+	if is, changed := d.stale(v); !is || changed || d.old(v) {
+		t.Errorf("with entries to be settled: stale %v, changed %v, old %v", is, changed, d.old(v))
 	}
 }

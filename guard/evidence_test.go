@@ -26,6 +26,8 @@ type faulty struct {
 	forgetful atomic.Bool
 	// deaf: outcomes are stored, and nobody hears so.
 	deaf atomic.Bool
+	// faults: whoever stores one meets a fault.
+	faults atomic.Bool
 }
 
 var errDown = errors.New("no room for it")
@@ -41,6 +43,9 @@ func (j *faulty) Append(ctx context.Context, e *journal.Entry, k *journal.Keys) 
 }
 
 func (j *faulty) Settle(ctx context.Context, id string, o journal.Outcome) error {
+	if j.faults.Load() {
+		panic("a fault")
+	}
 	if j.down.Load() || j.forgetful.Load() {
 		return errDown
 	}
@@ -351,4 +356,18 @@ func TestEvidence_JournalDirectoryRemoved(t *testing.T) {
 	makeDir(t, dir)
 	mustExec(t, c, "DELETE FROM plain WHERE id = 2")
 	equal(t, "journalled", e.journalled(), []string{"plain 2"})
+}
+
+// A fault of rowback's behind a COMMIT ends the session: the entry is settled by others.
+func TestEvidence_AFaultBehindTheCommit(t *testing.T) {
+	e, j := withFaulty(t, shop)
+	c := e.connect(pgx.QueryExecModeExec)
+	mustExec(t, c, "DELETE FROM plain WHERE id = 1")
+	j.faults.Store(true)
+	if _, err := c.Exec(t.Context(), "DELETE FROM plain WHERE id = 2"); err == nil {
+		t.Error("no fault")
+	}
+	j.faults.Store(false)
+	e.settle()
+	equal(t, "journalled", e.journalled(), []string{"plain 1", "plain 2"})
 }

@@ -227,6 +227,9 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
+	if name != "" { // what was parsed before may fetch from it
+		s.open(w).cursor = true
+	}
 	s.heldBind = &heldBind{db: s.db, portal: po, name: name, params: append([]byte(nil), params...)}
 	return nil
 }

@@ -51,12 +51,18 @@ func (s *session) settled() {
 
 // record writes an outcome to the journal, and tells who is to know.
 func (j *Judge) record(ctx context.Context, db *database, e *journal.Entry, o journal.Outcome) {
+	stored := false
+	defer func() {
+		if !stored { // for whatever reason
+			db.doubt(e.ID, doubt{ours: true})
+		}
+	}()
 	if err := j.o.Journal.Settle(ctx, e.ID, o); err != nil {
 		j.o.Metrics.JournalErrors.Inc()
 		j.o.Logger.Error("outcome could not be recorded; it will be settled later", "id", e.ID, "outcome", o, "error", err)
-		db.doubt(e.ID, doubt{ours: true})
 		return
 	}
+	stored = true
 	j.tell(e, o)
 }
 

@@ -32,12 +32,13 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	at := s.db.now()
 	shared := s.db.view.Load()
 	_, changed := s.db.stale(shared)
+	old := s.db.old(shared)
 	mine, now := false, s.j.o.Now().UnixNano()
 	switch stuck := s.db.isStuck(now); {
 	case shared == nil: // nobody can judge without one
 		mine, err = s.awaitFirst(ctx, w)
-	case changed && stuck && !s.redefined:
-	case changed && q.own && !s.redefined:
+	case (changed || old) && stuck && !s.redefined:
+	case (changed || old) && q.own && !s.redefined:
 		if mine, err = s.awaitTurn(ctx, w, changeWait); !mine && err == nil {
 			s.db.stick(now)
 		}
@@ -48,7 +49,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		return err
 	}
 	if !mine && (shared == nil || !s.redefined) {
-		if s.view = s.fallback(); changed && shared != nil {
+		if s.view = s.fallback(); (changed || old) && shared != nil {
 			s.view = s.view.doubt()
 		}
 		return nil
@@ -56,8 +57,8 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	if mine { // else what has changed is looked for beside another one, which may have begun before that
 		defer s.db.loading.give()
 	}
-	if v := s.db.view.Load(); changed && q.own && !s.private && !s.redefined && !s.db.outdated.Load() {
-		if _, changed := s.db.stale(v); !changed {
+	if v := s.db.view.Load(); (changed || old) && q.own && !s.private && !s.redefined && !s.db.outdated.Load() {
+		if _, changed := s.db.stale(v); !changed && !s.db.old(v) {
 			s.view = v // another session has read it while this one waited
 			return nil
 		}
@@ -104,7 +105,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		s.view = s.fallback()
 		return s.unread(ctx, w, q, err)
 	}
-	if old := s.view; old != nil && (s.inBlock(w) || !q.own) && view.reachesMore(old) {
+	if was := s.view; was != nil && (s.inBlock(w) || !q.own) && view.reachesMore(was) {
 		s.open(w).cursor = true // one opened, or a portal bound, before may call what is new
 	}
 	s.view = view

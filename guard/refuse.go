@@ -68,12 +68,12 @@ func (s *session) blocked(ctx context.Context, w proxy.Wire, mark savepoint, x r
 		if err := s.tx.rewind(mark); err != nil {
 			return err
 		}
-		s.recountWindows() // its block may stay open for long
 	}
 	e := s.blockedEntry(x)
 	answer := x.error(e.ID, s.rules.subject)
 	err := doom(ctx, w, answer.Code+" "+answer.Detail)
 	s.noteBlocked(ctx, e) // its locks are free: the journal may take its time
+	s.recountWindows()    // its block may stay open for long
 	if err != nil {
 		return err
 	}

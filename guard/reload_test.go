@@ -94,6 +94,23 @@ func TestUpdates_InTheirOwnWithCountToo(t *testing.T) {
 	})
 }
 
+// … also where these have other times or tables under the same name.
+func TestReload_AmidATransactionUnderTheSameName(t *testing.T) {
+	r := free("slowly")
+	r.Windows = []policy.Window{{Rows: 10, Per: time.Minute}}
+	e := newEnv(t, ruled(r), shop)
+	c, other := e.connect(pgx.QueryExecModeExec), e.connect(pgx.QueryExecModeExec)
+	passes(t, c, "DELETE FROM plain WHERE id <= 8")
+	e.clock.advance(30 * time.Minute)
+	passes(t, other, "BEGIN")
+	passes(t, other, "DELETE FROM plain WHERE id = 9")
+	r.Windows[0].Per = time.Hour
+	e.setPolicy(ruled(r))
+	refused(t, c, "DELETE FROM plain WHERE id BETWEEN 10 AND 14", "14 within 1h")
+	passes(t, other, "COMMIT")
+	refused(t, c, "DELETE FROM plain WHERE id BETWEEN 10 AND 14", "14 within 1h")
+}
+
 // What was bound in captured form is answered as the client's own, though nothing is judged any more.
 func TestReload_ToOffBetweenBindAndExecute(t *testing.T) {
 	e := newEnv(t, blockPolicy(), shop)

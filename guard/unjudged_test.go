@@ -129,3 +129,19 @@ func (e *env) victims() (left []string) {
 	}
 	return left
 }
+
+// A FETCH that was parsed before the portal that it fetches from was bound.
+func TestUnjudged_FetchParsedBefore(t *testing.T) {
+	for _, fetch := range []string{"FETCH ALL FROM p", "MOVE ALL FROM p"} {
+		e := newEnv(t, blockPolicy(), shop)
+		before := e.keys()
+		r := dialRaw(t, e.url)
+		r.say(q("BEGIN"))
+		got := r.say(parse("f", fetch), parse("d", "DELETE FROM plain RETURNING id"), bind("p", "d"), bind("", "f"), execute("", 0), syncMsg)
+		r.say(q("COMMIT"))
+		if !strings.Contains(got, `"RB001"`) {
+			t.Errorf("%s: %.300s", fetch, got)
+		}
+		equal(t, "keys left", e.keys(), before)
+	}
+}

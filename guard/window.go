@@ -321,9 +321,8 @@ func (s *session) adapt() {
 			continue
 		}
 		for _, c := range windowShares(sh.rule, s.rules.subject, sh.tx) {
-			if _, known := rm.windowed[c.key]; !known {
-				rm.count([]windowed{c})
-			}
+			c.rows = max(c.rows, rm.windowed[c.key].rows) // the same key may be of another window now
+			rm.count([]windowed{c})
 		}
 	}
 }

@@ -52,6 +52,9 @@ func newFleetWindows(j journal.Fleet, failed func(error)) *fleetWindows {
 // the transaction is let go on, and stopped at its commit: see counting.err.
 func (f *fleetWindows) set(now time.Time, tx *transaction, all []windowed) (over map[string]string) {
 	c := &tx.counting
+	if c.err != nil { // it is not asked again: a client waits
+		return c.over
+	}
 	if !slices.ContainsFunc(all, func(n windowed) bool {
 		was, told := c.sent[n.key]
 		return !told || was.rows != n.rows || n.ahead > 0

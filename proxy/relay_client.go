@@ -92,6 +92,11 @@ func (r *relay) startup() error {
 	}
 }
 
+func (r *relay) wants(typ byte, body []byte) (is bool, err error) {
+	defer r.contain(&err)
+	return r.judge.Wants(typ, body), nil
+}
+
 // scanClient extends the run over messages that need no look. It stops where
 // more must be read (0), or in front of a message for the Session (its size).
 func (r *relay) scanClient() (int, error) {
@@ -121,7 +126,13 @@ func (r *relay) scanClient() (int, error) {
 			if len(b) < need {
 				return 0, nil
 			}
-			if r.asked || r.judge.Wants(typ, b[headerLen:min(size, len(b))]) {
+			wanted := r.asked
+			if !wanted {
+				if wanted, err = r.wants(typ, b[headerLen:min(size, len(b))]); err != nil {
+					return 0, err
+				}
+			}
+			if wanted {
 				if r.asked = len(b) < size; r.asked {
 					return 0, nil
 				}

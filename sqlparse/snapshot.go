@@ -1,6 +1,9 @@
 package sqlparse
 
-import "bytes"
+import (
+	"bytes"
+	"regexp"
+)
 
 // Snapshotless reports whether a text is surely one statement that the server
 // runs without a snapshot, and that removes nothing whatever the database holds:
@@ -48,22 +51,9 @@ func Inert(text []byte) bool {
 	return false
 }
 
-// Lonely reports whether a text may be of the statements that PostgreSQL runs in a transaction
-// of their own only, by its words: VACUUM, CREATE INDEX CONCURRENTLY, CREATE DATABASE and the like.
-func Lonely(text []byte) bool {
-	var buf [12]byte
-	text = text[start(text):]
-	first := string(firstWord(text, &buf))
-	switch first {
-	case "vacuum", "reindex", "cluster":
-		return true
-	case "create", "drop", "alter", "refresh":
-		low := bytes.ToLower(text[:min(len(text), 4096)])
-		for _, w := range []string{"concurrently", "database", "tablespace", "system", "subscription"} {
-			if bytes.Contains(low, []byte(w)) {
-				return first != "drop" || w == "concurrently"
-			}
-		}
-	}
-	return false
-}
+// Lonely reports whether a text begins as one of the statements that PostgreSQL runs in a
+// transaction of their own only: VACUUM, CREATE INDEX CONCURRENTLY, CREATE DATABASE and the like.
+func Lonely(text []byte) bool { return lonely.Match(text[start(text):]) }
+
+var lonely = regexp.MustCompile(`(?i)^(?:(vacuum|reindex|cluster|(create\s+(unique\s+)?|drop\s+)index\s+concurrently|create\s+(database|tablespace|subscription)|alter\s+(system|database|tablespace|subscription))\b` +
+	`|alter\s+table\s+(if\s+exists\s+)?(only\s+)?\S+\s+detach\s+partition\s+\S+\s+concurrently\s*;?\s*$)`)

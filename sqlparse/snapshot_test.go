@@ -38,3 +38,16 @@ func TestInert(t *testing.T) {
 		}
 	}
 }
+
+func TestLonely(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"VACUUM x": true, "/* a */ reindex table x": true, "CREATE UNIQUE INDEX CONCURRENTLY i ON x (id)": true, "drop index concurrently i": true, "CREATE DATABASE x": true, "alter system set a = 1": true,
+		"ALTER TABLE ONLY s.x DETACH PARTITION s.y CONCURRENTLY;": true,
+		"CREATE TABLE subscription_log AS SELECT f()":             false, "CREATE TABLE x AS SELECT f() /* database */": false, "ALTER TABLE subscriptions ADD COLUMN d int DEFAULT f()": false,
+		"REFRESH MATERIALIZED VIEW CONCURRENTLY x": false, "DROP DATABASE x": false, "vacuums": false, "ALTER TABLE x DETACH PARTITION y CONCURRENTLY, ADD COLUMN d int DEFAULT f()": false,
+	} {
+		if got := sqlparse.Lonely([]byte(sql)); got != want {
+			t.Errorf("%s: %v", sql, got)
+		}
+	}
+}
