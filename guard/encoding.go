@@ -2,7 +2,9 @@ package guard
 
 import (
 	"context"
+	"slices"
 
+	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/proxy"
 )
 
@@ -41,4 +43,16 @@ func (r *run) misspelt() {
 			r.plan.steps[at.step].image.without(why).note(share)
 		}
 	}
+}
+
+// speaks reports whether what is captured of a step as text may hold more than ASCII.
+func speaks(r catalog.Step) bool {
+	names := r.Table.Key
+	if r.Key != nil && r.Unlinks() {
+		names = append(slices.Clone(names), r.Key.SetColumns()...)
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		c := r.Table.Column(name)
+		return c == nil || !wordless[c.BaseType] || c.BaseType == "money"
+	})
 }

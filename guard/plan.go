@@ -327,18 +327,6 @@ func uncapturable(t *catalog.Table, r catalog.Reached) string {
 	return ""
 }
 
-// speaks reports whether what is captured of a step as text may hold more than ASCII.
-func speaks(r catalog.Step) bool {
-	names := r.Table.Key
-	if r.Key != nil && r.Unlinks() {
-		names = append(slices.Clone(names), r.Key.SetColumns()...)
-	}
-	return slices.ContainsFunc(names, func(name string) bool {
-		c := r.Table.Column(name)
-		return c == nil || !wordless[c.BaseType] || c.BaseType == "money"
-	})
-}
-
 func newStep(r catalog.Step) step {
 	st := step{table: r.Table, via: journal.Direct, key: named(r.Table, r.Table.Key)}
 	if r.Key == nil {

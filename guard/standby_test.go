@@ -13,11 +13,10 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
-// What the catalog is on a standby that lags is not taken for the primary's, though
-// sessions on both come through one proxy; and what it was there, not for what it is
-// once that is promoted.
-func TestStandby_ItsCatalogIsItsOwn(t *testing.T) {
-	e := newEnv(t, blockPolicy(), shop)
+// besides is a standby, and the env's database on it through a proxy with the same judge.
+func (e *env) besides() (standby *pgtest.Cluster, url string) {
+	t := e.t
+	t.Helper()
 	standby, err := pgtest.Shared(t).Standby(t)
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +27,16 @@ func TestStandby_ItsCatalogIsItsOwn(t *testing.T) {
 		}
 	})
 	addr, _ := startProxyUnder(t, nil, standby.Addr(), e.judge, slog.New(slog.NewTextHandler(testWriter{t, &e.logs}, nil)))
-	there := connect(t, fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", addr, e.database), pgx.QueryExecModeSimpleProtocol)
+	return standby, fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", addr, e.database)
+}
+
+// What the catalog is on a standby that lags is not taken for the primary's, though
+// sessions on both come through one proxy; and what it was there, not for what it is
+// once that is promoted.
+func TestStandby_ItsCatalogIsItsOwn(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop)
+	standby, url := e.besides()
+	there := connect(t, url, pgx.QueryExecModeSimpleProtocol)
 	mustExec(t, there, "SELECT FROM plain")
 	pgtest.Exec(t, standby.URL("postgres"), "SELECT pg_wal_replay_pause()")
 
@@ -76,19 +84,10 @@ func TestStandby_ItsCatalogIsItsOwn(t *testing.T) {
 // What a standby refuses is refused in its words.
 func TestStandby_SaysWhatItRefuses(t *testing.T) {
 	e := newEnv(t, blockPolicy(), shop)
-	standby, err := pgtest.Shared(t).Standby(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := standby.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	addr, _ := startProxyUnder(t, nil, standby.Addr(), e.judge, slog.New(slog.NewTextHandler(testWriter{t, &e.logs}, nil)))
+	standby, url := e.besides()
 	exchanges := []messages{q("TRUNCATE plain"), q("DROP TABLE plain"), cat(pbe("TRUNCATE orders CASCADE"), syncMsg), q("BEGIN"), q("SELECT 1; TRUNCATE plain"), q("ROLLBACK"), q("DELETE FROM plain"), q("SELECT count(*) FROM plain")}
 	want := talk(t, standby.URL(e.database), exchanges, e.database)
-	got := talk(t, fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", addr, e.database), exchanges, e.database)
+	got := talk(t, url, exchanges, e.database)
 	for i := range want {
 		equal(t, fmt.Sprintf("answers to exchange %d", i), got[i], want[i])
 	}
