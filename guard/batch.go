@@ -146,6 +146,14 @@ func (r *run) batch(ctx context.Context, more []*run) error {
 		s.renames = true
 		return r.outOfDate(ctx)
 	}
+	for _, u := range runs[:len(runs)-1] { // judged before that was known
+		if u.after.encoding = last.after.encoding; u.misspelt() {
+			removed := u.since()
+			if v := s.uncaptured(removed); v.rule != nil {
+				return last.refuse(ctx, v, removed)
+			}
+		}
+	}
 	if err := last.conclude(ctx, r); err != nil {
 		return err
 	}

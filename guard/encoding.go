@@ -31,9 +31,9 @@ type encoded struct {
 }
 
 // misspelt: texts were read as of another client_encoding than the statement has set.
-func (r *run) misspelt() {
+func (r *run) misspelt() (any bool) {
 	if !r.capturing() || !r.plan.worded || r.after.encoding == "" || r.after.encoding == r.plan.encoding {
-		return
+		return false
 	}
 	const why = "client_encoding was set while the statement ran"
 	for at, i := range r.index {
@@ -41,8 +41,10 @@ func (r *run) misspelt() {
 			share := &r.s.tx.removals.tables[i]
 			share.KeysCaptured, share.Why = false, why
 			r.plan.steps[at.step].image.without(why).note(share)
+			any = true
 		}
 	}
+	return any
 }
 
 // speaks reports whether what is captured of a step as text may hold more than ASCII.

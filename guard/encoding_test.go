@@ -43,6 +43,23 @@ func TestEncoding_SetInTheSameExchange(t *testing.T) {
 	}
 }
 
+// In a batch the last run may find no row, and tells all the same.
+func TestEncoding_SetInABatch(t *testing.T) {
+	const sets = "DELETE FROM k WHERE n = $1 AND set_config('client_encoding', 'LATIN1', false) IS NOT NULL"
+	for _, last := range []string{"2", "-1"} {
+		e := newEnv(t, blockPolicy(), "CREATE TABLE k (id text PRIMARY KEY, n int); INSERT INTO k VALUES ('é', 1), ('è', 2)")
+		r := dialRaw(t, e.url)
+		for _, m := range cat(batch("s", sets, false, "1", last), syncMsg) {
+			r.Send(m)
+		}
+		r.answers(1)
+		x := e.entries(journal.Filter{})[0]
+		if len(x.Tables) != 1 || x.Tables[0].KeysCaptured || !strings.Contains(x.Tables[0].Why, "client_encoding") {
+			t.Errorf("last %s: %+v", last, x.Tables)
+		}
+	}
+}
+
 // A DELETE that sets it itself has keys that nobody can be sure of. What comes after it knows.
 func TestEncoding_SetByTheStatement(t *testing.T) {
 	const sets = "DELETE FROM k WHERE n = 1 AND set_config('client_encoding', 'LATIN1', false) IS NOT NULL"
