@@ -13,7 +13,8 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
-// The API, version 1. What it prints is what the commands print with --output json:
+// The API, version 1. What it prints is what the commands print with --output json,
+// but for what became of an entry since, which is not looked up here, beside the sessions:
 //
 //	GET  /api/v1/entries        filters of `rowback log` as parameters, and limit (100)
 //	GET  /api/v1/entries/{id}

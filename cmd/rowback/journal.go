@@ -66,6 +66,9 @@ Exit codes: 0 all can be read; 3 something is damaged, all of it listed; 1 faile
 				for _, d := range v.Damaged {
 					fmt.Fprintf(out, "damaged: %s\n", d.Error)
 				}
+				if !v.OK() {
+					fmt.Fprintln(out, "keep a copy of the journal as it is; entries that are not listed are whole, and restored by their ID as ever;\nthe rows of those that are, `rowback diff` finds by comparing production with the recovery database")
+				}
 			}); err != nil {
 				return err
 			}

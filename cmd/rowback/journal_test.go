@@ -75,7 +75,7 @@ func TestJournal_Subcommands(t *testing.T) {
 		t.Error("a journal was made for what is none")
 	}
 	pgtest.Exec(t, to, "DELETE FROM rowback_journal.block")
-	if r := runWith(t, nil, "journal", "verify", "--journal", to); r.code != exitProblems || !strings.Contains(r.stdout, "damaged: ") {
+	if r := runWith(t, nil, "journal", "verify", "--journal", to); r.code != exitProblems || !strings.Contains(r.stdout, "damaged: ") || !strings.Contains(r.stdout, "rowback diff") {
 		t.Errorf("damage: %+v", r)
 	}
 }
