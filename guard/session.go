@@ -215,6 +215,11 @@ func (s *session) analyse(ctx context.Context, w proxy.Wire, text []byte) (*anal
 // Message implements proxy.Session.
 func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []byte) error {
 	err := s.message(ctx, w, typ, body)
+	if typ == 'E' && err == nil && s.tx != nil && s.tx.implicit && !s.announces && w.Sync() { // one answer to the client, not two
+		typ = 'S'
+		s.Wants(typ, nil)
+		err = s.message(ctx, w, typ, nil)
+	}
 	if s.announces && err == nil {
 		s.announces = false
 		s.db.announce()

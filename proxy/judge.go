@@ -85,6 +85,10 @@ type Wire interface {
 	Ahead(from int) (typ byte, body []byte, next int, ok bool)
 	// Skip uses up the first n bytes of these: Session.Wants is not asked for them.
 	Skip(n int)
+	// Sync goes on with a Sync that comes next in them, as if Message had been called for it: it is
+	// under judgement from then on, without Session.Wants having been asked. What is queued for
+	// the client may then wait for what the server answers to it. false: something else comes next, or nothing yet.
+	Sync() bool
 	// Pause sends what is queued and waits until done returns true; it is asked
 	// every so often, and the errors wait for its answer. Only after Quiesce, with
 	// no answer of the server due. The errors: the client or the server has gone, ErrCanceled (a cancel request,

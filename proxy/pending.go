@@ -18,6 +18,7 @@ type pending struct {
 	begun      bool   // messages up to whose Sync a transaction may be open have been sent
 	ignored    bool   // a Sync was ignored amid the COPY data of an Execute, and nothing has ended the exchange since
 	tx         byte   // status of the last ReadyForQuery
+	closing    bool   // Terminate was sent: the server closes the connection
 }
 
 // push notes a message sent to the server.
@@ -39,6 +40,9 @@ func (p *pending) push(typ byte) {
 			p.copyIn = false
 			return
 		}
+	case 'X':
+		p.closing = true
+		return
 	default:
 		return
 	}

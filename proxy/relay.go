@@ -169,6 +169,8 @@ func (r *relay) stopLocked(err error) {
 	switch {
 	case err == nil:
 		err = errEnded
+	case r.pend.closing && errors.Is(err, errServerGone): // as the client has asked
+		err = errTerminated
 	case !r.ready && errors.Is(err, os.ErrDeadlineExceeded):
 		err = late(err)
 	}

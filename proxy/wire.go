@@ -19,6 +19,7 @@ type wire struct {
 	quiesced  bool // Quiesce was asked for
 	held      bool
 	muted     bool
+	syncing   bool   // the client waits for the answer to a Sync; see Sync
 	detached  bool   // the read buffer is not the one that frame is in
 	received  int    // size in sin of the message that Receive returned last
 	read      int    // size in cin of the message that ReadClient returned last
@@ -101,6 +102,11 @@ func (w *wire) Send(typ byte, body []byte) {
 }
 
 func (w *wire) Quiesce(ctx context.Context) (failed bool, err error) {
+	if w.syncing && w.nothingLeft() {
+		w.r.mu.Lock()
+		defer w.r.mu.Unlock()
+		return w.r.pend.discarding, nil
+	}
 	w.act()
 	w.flushClient()
 	w.release()

@@ -70,3 +70,27 @@ func (w *wire) Ahead(from int) (typ byte, body []byte, next int, ok bool) {
 }
 
 func (w *wire) Skip(n int) { w.read += n }
+
+func (w *wire) Sync() bool {
+	typ, _, size, ok := w.Ahead(0)
+	if !w.held || w.detached || !ok || typ != 'S' {
+		return false
+	}
+	in := w.r.cin
+	in.r += w.read + size
+	w.frame, w.read, w.r.end = in.buf[in.r-size:in.r], 0, in.r
+	w.forwarded, w.muted, w.syncing = false, false, true
+	return true
+}
+
+// nothingLeft: the server has answered everything, and Receive has taken it.
+func (w *wire) nothingLeft() bool {
+	r := w.r
+	if len(w.out) > 0 || w.serverErr != nil || !w.owns() || len(r.sin.bytes()) > w.received {
+		return false
+	}
+	w.drop()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cause == nil && r.serverErr == nil && r.answeredLocked()
+}

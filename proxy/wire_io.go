@@ -20,6 +20,14 @@ func (w *wire) flush() {
 	w.flushClient()
 }
 
+// flushWaiting is flush before the server is waited for.
+func (w *wire) flushWaiting() {
+	w.flushServer()
+	if !w.syncing {
+		w.flushClient()
+	}
+}
+
 func (w *wire) flushServer() {
 	if len(w.out) > 0 && w.serverErr == nil {
 		w.fail(w.r.writeServer(w.out))

@@ -16,7 +16,7 @@ func (w *wire) Receive(ctx context.Context) (typ byte, body []byte, err error) {
 			return 0, nil, w.serverErr
 		}
 		if !w.owns() {
-			w.flush()
+			w.flushWaiting()
 			if err := w.await(ctx); err != nil {
 				return 0, nil, err
 			}
@@ -28,7 +28,7 @@ func (w *wire) Receive(ctx context.Context) (typ byte, body []byte, err error) {
 			}
 		}
 		if size == 0 || len(in) < size {
-			w.flush()
+			w.flushWaiting()
 			if err := w.fill(ctx, r.sin); err != nil {
 				return 0, nil, err
 			}
