@@ -80,7 +80,7 @@ func (s *session) parse(ctx context.Context, w proxy.Wire, body []byte) error {
 	}
 	a, err := s.analyse(ctx, w, text)
 	if err != nil {
-		return err
+		return unlessFailed(err)
 	}
 	named := string(short(name))
 	known := s.stmts[named] != nil

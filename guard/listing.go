@@ -77,7 +77,7 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 			s.stmts.set(name, &prepared{st: judged{Statement: sqlparse.Statement{Verb: sqlparse.Execute, Text: sql}, route: routeCount, why: "EXECUTE of a prepared statement"}})
 			continue
 		}
-		a, err := s.analyse(ctx, w, []byte(sql))
+		a, err := s.withCursors(ctx, w, s.withTemps(s.policed(s.view.analysePrepared(w, sql))))
 		if err != nil {
 			return err
 		}

@@ -70,6 +70,7 @@ type session struct {
 	// the message under judgement, and with it.
 	sets    struct{ before, with int32 }
 	encoded *encoded
+	spelt   spelling // by which the text under judgement was parsed, if it has a backslash
 	targets targets
 
 	heldBind *heldBind
@@ -199,17 +200,21 @@ func (s *session) interesting(text []byte) bool {
 	return bytes.IndexByte(text, '\\') >= 0 || !v.cache.plain(text, s.rules.updates)
 }
 
-// analyse parses a query text as this session's server will. What a backslash
-// means there may hang on a SET that is still on its way.
+// analyse parses a query text as this session's server will. errFailed: the client has
+// been told that it cannot be.
 func (s *session) analyse(ctx context.Context, w proxy.Wire, text []byte) (*analysis, error) {
+	var a *analysis
 	if bytes.IndexByte(text, '\\') < 0 {
-		if a := s.view.cache.get(text); a != nil {
-			return s.withCursors(ctx, w, s.withTemps(s.policed(a)))
+		if a = s.view.cache.get(text); a == nil {
+			a = s.view.analyse(string(text), true, "")
 		}
-	} else if _, err := w.Quiesce(ctx); err != nil {
-		return nil, err
+	} else {
+		var err error
+		if a, err = s.analyseEscaped(ctx, w, text); err != nil {
+			return nil, err
+		}
 	}
-	return s.withCursors(ctx, w, s.withTemps(s.policed(s.view.analyse(string(text), w.Parameter("standard_conforming_strings") == "on", w.Parameter("client_encoding")))))
+	return s.withCursors(ctx, w, s.withTemps(s.policed(a)))
 }
 
 // Message implements proxy.Session.

@@ -62,6 +62,9 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 		u.s.rules.police(&st)
 		u.s.temps.judge(&st)
 	}
+	if err := u.respelt(ctx, st); err != nil {
+		return err
+	}
 	if st.route == routePlain && u.s.tx != nil && u.s.tx.cursor && !u.aborted && !st.OutsideTransaction { // opened by an earlier statement
 		st.route, st.why = routeCount, fetching
 	}
