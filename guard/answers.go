@@ -17,11 +17,10 @@ func (r *run) receive(ctx context.Context) error {
 			return err
 		}
 		switch typ {
-		case '2':
-			if r.binding {
+		case '1', '2', '3', 'n', 't':
+			if typ == r.until {
 				return r.w.Reply(typ, body)
 			}
-		case '1', '3', 'n', 't':
 		case 'T':
 			if r.fields, err = r.describe(body); err != nil {
 				return err

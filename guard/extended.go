@@ -86,14 +86,14 @@ func (s *session) parse(ctx context.Context, w proxy.Wire, body []byte) error {
 	known := s.stmts[named] != nil
 	if len(a.stmts) != 1 || a.plain {
 		if known {
-			return s.parseKnown(ctx, w, named, nil)
+			return s.parseKnown(ctx, w, named, nil, body)
 		}
 		w.Forward()
 		return nil
 	}
 	p := &prepared{st: a.stmts[0], types: append([]byte(nil), types...)}
 	if known || p.st.route != routeControl || named != "" {
-		return s.parseKnown(ctx, w, named, p)
+		return s.parseKnown(ctx, w, named, p, body)
 	}
 	p.taken = s.exchange
 	s.stmts.set(named, p)
@@ -101,10 +101,13 @@ func (s *session) parse(ctx context.Context, w proxy.Wire, body []byte) error {
 	return nil
 }
 
-func (s *session) parseKnown(ctx context.Context, w proxy.Wire, name string, p *prepared) error {
+func (s *session) parseKnown(ctx context.Context, w proxy.Wire, name string, p *prepared, body []byte) error {
 	failed, err := w.Quiesce(ctx)
 	if err != nil {
 		return err
+	}
+	if p != nil && p.st.why != "" && s.view.snap.Reach.Types && !failed && !s.aborted(w) {
+		return unlessFailed(s.parseCounted(ctx, w, name, p, body))
 	}
 	w.Forward()
 	if failed {
@@ -122,6 +125,19 @@ func (s *session) parseKnown(ctx context.Context, w proxy.Wire, name string, p *
 		delete(s.stmts, name)
 	}
 	return w.Reply(typ, body)
+}
+
+// parseCounted parses a statement that may delete when it is parsed: see Reach.Types.
+func (s *session) parseCounted(ctx context.Context, w proxy.Wire, name string, p *prepared, body []byte) error {
+	r := &run{s: s, w: w, st: p.st, until: '1'}
+	r.st.CopyIn = false
+	err := r.bracket(ctx, func() { w.Send('P', body) })
+	if r.end != 'E' { // also where it was refused then, a name outlives its transaction
+		s.stmts.set(name, p)
+	} else if name == "" {
+		delete(s.stmts, name)
+	}
+	return err
 }
 
 // judgedNow is a prepared statement that needs the guard, nil if it does not. A DELETE

@@ -97,7 +97,7 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 // bindCounted binds a statement whose planning may call what deletes: functions
 // that are declared IMMUTABLE or STABLE run then.
 func (s *session) bindCounted(ctx context.Context, w proxy.Wire, body []byte, p *portal) error {
-	r := &run{s: s, w: w, st: p.st, plan: p.plan, binding: true}
+	r := &run{s: s, w: w, st: p.st, plan: p.plan, until: '2'}
 	r.st.CopyIn = false
 	return unlessFailed(r.bracket(ctx, func() { w.Send('B', body) }))
 }

@@ -22,6 +22,9 @@ const opensCursor = `CREATE FUNCTION oc() RETURNS refcursor LANGUAGE plpgsql AS 
 // hiddenDelete deletes where standard_conforming_strings is off.
 const hiddenDelete = `WITH a AS (SELECT '\''), d AS (DELETE FROM victim) SELECT 1 --') SELECT 2`
 
+// domainInRowType: a value of type zz deletes when it is made.
+const domainInRowType = `CREATE DOMAIN dm AS int CHECK (purge() + VALUE > 0); CREATE TABLE zz (x dm);`
+
 // unjudgedSteps are deletions of 20 rows over a limit of 10 that come about in several
 // statements of one session, none of which says so.
 var unjudgedSteps = map[string]struct {
@@ -55,6 +58,10 @@ var unjudgedSteps = map[string]struct {
 		CREATE FUNCTION dr() RETURNS int LANGUAGE plpgsql AS $$BEGIN ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (0) TO (10); INSERT INTO p VALUES (1); RETURN 1; END$$`, []messages{q("SELECT dr()")}},
 	"a heir made in a function": {`CREATE TABLE p (v int); CREATE TABLE p1 (v int); INSERT INTO p1 VALUES (1); CREATE TRIGGER tr AFTER UPDATE ON p1 FOR EACH ROW EXECUTE FUNCTION purge_trigger();
 		CREATE FUNCTION dr() RETURNS int LANGUAGE plpgsql AS $$BEGIN ALTER TABLE p1 INHERIT p; UPDATE p SET v = 2; RETURN 1; END$$`, []messages{q("SELECT dr()")}},
+	"a constant, when parsed":                     {domainInRowType, []messages{cat(parse("", "SELECT '(5)'::zz"), syncMsg)}},
+	"a constant, when parsed under a name":        {domainInRowType, []messages{cat(parse("s", "SELECT '(5)'::zz"), syncMsg), cat(bindTo("", "s"), execute("", 0), syncMsg)}},
+	"a constant, when a DELETE is parsed":         {domainInRowType, []messages{cat(parse("", "DELETE FROM log WHERE v = ('(5)'::zz).x RETURNING '(5)'::zz"), syncMsg)}},
+	"a constant, when a DELETE is described":      {domainInRowType, []messages{q("DELETE FROM log WHERE v = 1 RETURNING '(5)'::zz")}},
 	"backslashes, set in the pipeline":            {"", []messages{cat(pbe("SET standard_conforming_strings = off"), pbe(hiddenDelete), syncMsg)}},
 	"backslashes, set by a function":              {"", []messages{cat(pbe("SELECT set_config('standard_conforming_strings', 'off', false)"), pbe(hiddenDelete), syncMsg)}},
 	"backslashes, a Query amid the pipeline":      {"", []messages{cat(pbe("SET standard_conforming_strings = off"), q(hiddenDelete))}},
