@@ -185,7 +185,7 @@ func (s *session) executeControl(ctx context.Context, w proxy.Wire, p *portal) e
 	if err != nil && !errors.Is(err, errFailed) {
 		return err
 	}
-	if (!s.certain(p.prepared) || p.bound != s.exchange) && (err != nil || !controls[tag]) {
+	if p.bound != s.exchange && (err != nil || !controls[tag]) {
 		if e != nil { // it was something else that ran: the server is asked what became of the rows
 			s.doubt()
 		}

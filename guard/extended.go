@@ -27,8 +27,6 @@ type prepared struct {
 	plan  *plan
 	// closed: a Close of it was sent on, which the server may have discarded.
 	closed bool
-	// taken: its Parse was taken to succeed, in that exchange; 0: it has succeeded.
-	taken int
 }
 
 // snapshotless: it ends or begins a transaction, or a part of one, or sets something.
@@ -76,7 +74,7 @@ func (s *session) parse(ctx context.Context, w proxy.Wire, body []byte) error {
 		return nil
 	}
 	if len(name) == 0 {
-		s.prepared.seen(name, s.view) // the view may be newer than Wants knew
+		s.prepared.seen(name, s.view, s.unlessFirst()) // the view may be newer than Wants knew
 	}
 	a, err := s.analyse(ctx, w, text)
 	if err != nil {
@@ -92,10 +90,9 @@ func (s *session) parse(ctx context.Context, w proxy.Wire, body []byte) error {
 		return nil
 	}
 	p := &prepared{st: a.stmts[0], types: append([]byte(nil), types...)}
-	if known || p.st.route != routeControl || named != "" {
+	if known || p.st.route != routeControl || named != "" || !s.wasClean {
 		return s.parseKnown(ctx, w, named, p, body)
 	}
-	p.taken = s.exchange
 	s.stmts.set(named, p)
 	w.Forward()
 	return nil

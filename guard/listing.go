@@ -17,12 +17,15 @@ type listing struct {
 	view        *view // under which all named ones were judged
 	anonymous   bool  // there may be an unnamed one
 	unnamed     *view // under which it was
+	// only: … in that exchange, in which an error before its Parse may have had the server
+	// discard it, and keep another; 0: in any.
+	only int
 }
 
-// seen notes a Parse under a view.
-func (l *listing) seen(name []byte, v *view) {
+// seen notes a Parse under a view; only: see there.
+func (l *listing) seen(name []byte, v *view, only int) {
 	if len(name) == 0 {
-		l.anonymous, l.unnamed = true, v
+		l.anonymous, l.unnamed, l.only = true, v, only
 		return
 	}
 	if !l.named {
@@ -33,16 +36,19 @@ func (l *listing) seen(name []byte, v *view) {
 // forget: there may be statements that were never judged as they are now to be.
 func (l *listing) forget() { *l = listing{named: true, text: true, anonymous: true} }
 
-// outdated reports whether a Bind is to be looked at first.
-func (l *listing) outdated(v *view) bool {
-	return l.text || l.named && l.view != v || l.anonymous && l.unnamed != v
+// outdated reports whether a Bind in an exchange is to be looked at first.
+func (l *listing) outdated(v *view, exchange int) bool {
+	return l.text || l.named && l.view != v || l.anonymous && (l.unnamed != v || !l.knows(exchange))
 }
+
+// knows reports whether the unnamed statement is the one seen last.
+func (l *listing) knows(exchange int) bool { return l.only == 0 || l.only == exchange }
 
 // relist judges the session's prepared statements again where they may have
 // changed. The server does not list the unnamed one: it is counted.
 func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 	l := &s.prepared
-	if !l.outdated(s.view) {
+	if !l.outdated(s.view, s.exchange) {
 		return nil
 	}
 	failed, err := w.Quiesce(ctx)
@@ -50,11 +56,11 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 		return err
 	}
 	q := lookup{w: w, own: s.alone(w)}
-	if l.anonymous && l.unnamed != s.view {
+	if l.anonymous && (l.unnamed != s.view || !l.knows(s.exchange)) {
 		if s.stmts[""] == nil {
 			s.stmts.set("", &prepared{st: judged{Statement: sqlparse.Statement{Text: "(unnamed prepared statement)"}, route: routeCount, why: "a statement prepared before the catalog changed"}})
 		}
-		l.unnamed = s.view
+		l.unnamed, l.only = s.view, 0
 	}
 	if !l.text && (!l.named || l.view == s.view) {
 		return nil

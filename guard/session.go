@@ -144,8 +144,8 @@ func (s *session) concerns(typ byte, body []byte) bool {
 		if len(name) == 0 {
 			s.quiet = sqlparse.Snapshotless(text)
 		}
-		s.prepared.seen(name, s.view)
-		return stale || s.wasClean && s.prepared.outdated(s.view) || s.stmts[string(short(name))] != nil || s.interesting(text) && !(whole && s.passParse(name, text, types))
+		s.prepared.seen(name, s.view, s.unlessFirst())
+		return stale || s.wasClean && s.prepared.outdated(s.view, s.exchange) || s.stmts[string(short(name))] != nil || s.interesting(text) && !(whole && s.passParse(name, text, types))
 	case 'B':
 		p, rest, _ := cut(body)
 		st, _, whole := cut(rest)
@@ -153,7 +153,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 			return true
 		}
 		p, st = short(p), short(st)
-		if quiet := s.quiet && len(st) == 0; !quiet && (s.redefined || !s.private && s.stale() || s.prepared.outdated(s.view)) {
+		if quiet := s.quiet && s.prepared.knows(s.exchange) && len(st) == 0; !quiet && (s.redefined || !s.private && s.stale() || s.prepared.outdated(s.view, s.exchange)) {
 			return true
 		}
 		if !ascii(st) || !ascii(p) {
@@ -186,6 +186,15 @@ func (s *session) concerns(typ byte, body []byte) bool {
 		return s.tx != nil || s.prepares != nil || s.litter || s.lingers
 	}
 	return false
+}
+
+// unlessFirst is the exchange, unless the message under judgement is its first: nothing
+// can have failed before.
+func (s *session) unlessFirst() int {
+	if s.wasClean {
+		return 0
+	}
+	return s.exchange
 }
 
 func (s *session) interesting(text []byte) bool {
@@ -319,7 +328,7 @@ func (s *session) snapshotless(typ byte, body []byte) bool {
 	case 'B':
 		_, rest, _ := cut(body)
 		name, _, _ := cut(rest)
-		return s.stmts[string(short(name))].snapshotless() || s.quiet && len(name) == 0
+		return s.stmts[string(short(name))].snapshotless() || s.quiet && s.prepared.knows(s.exchange) && len(name) == 0
 	case 'E':
 		name, _, _ := cut(body)
 		p := s.portals[string(short(name))]

@@ -146,3 +146,27 @@ func TestUnjudged_FetchParsedBefore(t *testing.T) {
 		equal(t, "keys left", e.keys(), before)
 	}
 }
+
+// A Parse behind an error is discarded: the unnamed statement is still the one before.
+func TestUnjudged_DiscardedParse(t *testing.T) {
+	for _, discarded := range []string{"SHOW work_mem", "SELECT 1", "COMMIT", "DELETE FROM log"} {
+		for _, first := range []bool{true, false} {
+			e := newEnv(t, policy.Uniform(policy.Block, 10), purges, "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'")
+			r := dialRaw(t, e.url)
+			r.say(q("SELECT 1"))
+			r.say(parse("", "SELECT f()"), syncMsg)
+			fails := func() { r.say(parse("x", "SELECT nope"), parse("", discarded), syncMsg) }
+			if first {
+				fails()
+			}
+			mustExec(t, e.connect(pgx.QueryExecModeSimpleProtocol), "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM victim; RETURN 1; END'")
+			if !first {
+				fails()
+			}
+			got := r.say(bindTo("", ""), execute("", 0), syncMsg)
+			if left := len(e.victims()); left != 20 || !strings.Contains(got, `"RB001"`) {
+				t.Errorf("%s discarded first %v: %d rows are left of 20: %s", discarded, first, left, got)
+			}
+		}
+	}
+}
