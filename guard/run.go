@@ -171,8 +171,10 @@ func (r *run) readAfter(ctx context.Context) (err error) {
 }
 
 // setsNothing reports whether the statement leaves the session's settings as they
-// are: nothing of the database's runs with it.
-func (r *run) setsNothing() bool { return r.capturing() && r.plan.bare }
+// are: nothing of the database's runs with it, and it calls nothing itself.
+func (r *run) setsNothing() bool {
+	return r.capturing() && r.plan.bare && strings.IndexByte(r.st.Text, '(') < 0
+}
 
 // conclude judges, once all is read. The first of a batch says where that began.
 func (r *run) conclude(ctx context.Context, first *run) error {
