@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -315,9 +316,7 @@ func (r *run) verdict(ctx context.Context) error {
 		}
 		return r.refuse(ctx, verdict{rule: rule, limit: notRows, reason: why, what: "truncates, drops, detaches or rewrites " + strings.Join(names, ", ") + " on the way, and how many rows that takes cannot be counted"}, removed)
 	}
-	if tx.xid = r.after.xid; tx.xid == "" {
-		tx.xid = r.before.xid
-	}
+	tx.in(cmp.Or(r.after.xid, r.before.xid))
 	tx.server.Started = r.after.started
 	if len(removed) == 0 {
 		return nil
