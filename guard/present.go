@@ -3,6 +3,8 @@ package guard
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -88,6 +90,60 @@ func (r *run) hashed(qualifier string, t *catalog.Table) string {
 		return "0"
 	}
 	return "pg_catalog.hashtextextended(pg_catalog.concat_ws(',', " + strings.Join(exprs, ", ") + `) COLLATE pg_catalog."C", 0)`
+}
+
+// visible are all relations that the snapshot shows, and those that the transaction has
+// locked, before a statement takes some of them.
+func (r *run) visible(ctx context.Context) (err error) {
+	if r.s.tx.fixed {
+		r.shown, err = r.relations(ctx, "SELECT oid::pg_catalog.text FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.>=) '16384'::pg_catalog.oid UNION ALL SELECT l.relation::pg_catalog.text"+ownLocks)
+	}
+	return err
+}
+
+const ownLocks = " FROM pg_catalog.pg_locks l WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.locktype OPERATOR(pg_catalog.=) 'relation'" +
+	" AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock' AND l.granted AND l.relation OPERATOR(pg_catalog.>=) '16384'::pg_catalog.oid"
+
+// invisible notes what a statement has taken that was made since the snapshot, a
+// partition: the lock tells, and that its columns do not show. Of what is dropped only
+// where it was asked before.
+func (r *run) invisible(ctx context.Context) error {
+	if !r.s.tx.fixed || r.plan != nil {
+		return nil
+	}
+	still := " AND pg_catalog.pg_relation_size(l.relation) IS NOT NULL"
+	if r.shown != nil {
+		still = ""
+	}
+	locked, err := r.relations(ctx, "SELECT l.relation::pg_catalog.text"+ownLocks+" AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) l.relation)"+still)
+	if err != nil {
+		return err
+	}
+	for _, o := range slices.Sorted(maps.Keys(locked)) {
+		if _, known := r.before.tables[o]; known || r.shown[o] || r.taken[o] {
+			continue
+		}
+		r.vanished(o)
+		r.uncounted(o, r.toomany(o), "the table was made since this transaction's snapshot was taken; the number is a guess")
+		break // the rest are its indexes
+	}
+	return nil
+}
+
+func (r *run) relations(ctx context.Context, sql string) (map[uint32]bool, error) {
+	rows, err := lookup{w: r.w}.Query(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[uint32]bool, len(rows))
+	for _, row := range rows {
+		o, err := strconv.ParseUint(text(row[0]), 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		all[uint32(o)] = true
+	}
+	return all, nil
 }
 
 // mayCount refuses a statement that takes rows which cannot be counted, where a rule does.

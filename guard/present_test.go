@@ -77,6 +77,19 @@ func (e *env) committed() (rows int64, keys bool) {
 	return rows, keys
 }
 
+// What a transaction has dropped or made before is no surprise.
+func TestTake_SeveralInOneSnapshot(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Block, 20), purges, fiveAndFive, "CREATE INDEX ON victim ((id + 1)); CREATE TABLE more (id int PRIMARY KEY, v text UNIQUE)")
+	c := e.connect(pgx.QueryExecModeSimpleProtocol)
+	for _, sql := range []string{"BEGIN ISOLATION LEVEL SERIALIZABLE", "SELECT FROM log", "CREATE TEMP TABLE tt (id int)", "DROP TABLE tt", "CREATE TABLE made (id int PRIMARY KEY)", "INSERT INTO made VALUES (1)", "DROP TABLE more",
+		"TRUNCATE made", "DROP TABLE made", "TRUNCATE victim", "DROP TABLE victim", "TRUNCATE pp, other", "DO $$BEGIN CREATE TABLE x (id int PRIMARY KEY); DROP TABLE x; END$$", "DROP TABLE pp", "COMMIT"} {
+		passes(t, c, sql)
+	}
+	if rows, keys := e.committed(); rows != 11 || !keys {
+		t.Errorf("%d rows, keys captured: %v", rows, keys)
+	}
+}
+
 // Who may truncate a table, and does not own it, cannot count what the snapshot does not show.
 func TestTake_BehindASnapshotNotTheOwner(t *testing.T) {
 	const role = "truncates_only"
@@ -152,6 +165,30 @@ func TestTake_BehindASnapshotWholeRows(t *testing.T) {
 			tb := e.entries(journal.Filter{})[0].Tables[0]
 			if rows != 2 || keys != want || tb.RowsCaptured != want {
 				t.Errorf("%s, %s: %d rows, keys captured: %v, rows captured: %v", meanwhile, encoding, rows, keys, tb.RowsCaptured)
+			}
+		}
+	}
+}
+
+// A partition that was made since the snapshot goes with the rest, and no query shows it.
+func TestTake_PartitionMadeSinceTheSnapshot(t *testing.T) {
+	for _, sql := range []string{"TRUNCATE pp", "DROP TABLE pp", "SELECT trunc()"} {
+		for _, mode := range []policy.Mode{policy.Block, policy.Alert} {
+			e := newEnv(t, policy.Uniform(mode, 10), purges, fiveAndFive, "CREATE FUNCTION trunc() RETURNS int LANGUAGE plpgsql AS $$BEGIN TRUNCATE pp; RETURN 1; END$$")
+			c, other := e.connect(pgx.QueryExecModeSimpleProtocol), connect(t, e.direct, pgx.QueryExecModeExec)
+			mustExec(t, c, "DELETE FROM pp") // the catalog has been read
+			mustExec(t, c, "BEGIN ISOLATION LEVEL SERIALIZABLE")
+			mustExec(t, c, "SELECT FROM log")
+			mustExec(t, other, "CREATE TABLE pp2 PARTITION OF pp FOR VALUES FROM (1000) TO (2000)")
+			mustExec(t, other, "INSERT INTO pp SELECT generate_series(1001, 1100)")
+			if mode == policy.Block {
+				refused(t, c, sql)
+				continue
+			}
+			mustExec(t, c, sql)
+			mustExec(t, c, "COMMIT")
+			if rows, keys := e.committed(); rows < 6 || keys {
+				t.Errorf("%s: %d rows, keys captured: %v", sql, rows, keys)
 			}
 		}
 	}

@@ -52,6 +52,7 @@ type run struct {
 	kind      string
 	taken     map[uint32]bool // tables whose rows were noted beforehand (TRUNCATE, DROP)
 	encoding  string          // with taken: the session's client_encoding
+	shown     map[uint32]bool // see visible; nil: not asked
 
 	early   *counts // the first reading, if it was made before; see readEarly
 	batched bool    // others of its batch are captured with it
@@ -311,7 +312,9 @@ func (r *run) verdict(ctx context.Context) error {
 	}
 	if names, rule := r.unvouched(); len(names) > 0 {
 		why := uncountable
-		if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "oid ") }) {
+		if tx.fixed {
+			why = hiddenBySnapshot
+		} else if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "oid ") }) {
 			why = madePast
 		}
 		return r.refuse(ctx, verdict{rule: rule, limit: notRows, reason: why, what: "truncates, drops, detaches or rewrites " + strings.Join(names, ", ") + " on the way, and how many rows that takes cannot be counted"}, removed)

@@ -36,6 +36,9 @@ func (r *run) take(ctx context.Context) (bool, error) {
 	if r.encoding, err = r.s.encoding(ctx, r.w); err != nil {
 		return false, r.told(err)
 	}
+	if err := r.visible(ctx); err != nil {
+		return false, r.told(err)
+	}
 	tables, temporary, err := r.targets(ctx)
 	if err != nil {
 		return false, r.told(err)
