@@ -53,6 +53,8 @@ type run struct {
 	taken     map[uint32]bool // tables whose rows were noted beforehand (TRUNCATE, DROP)
 	encoding  string          // with taken: the session's client_encoding
 	shown     map[uint32]bool // see visible; nil: not asked
+	files     map[uint32]file // see rewritten
+	shielded  bool            // it runs behind a savepoint
 
 	early   *counts // the first reading, if it was made before; see readEarly
 	batched bool    // others of its batch are captured with it
@@ -83,6 +85,9 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	if err != nil {
 		return r.fault(err)
 	}
+	if err := r.rewritten(ctx); err != nil {
+		return r.fault(err)
+	}
 	q := r.countsQuery()
 	if ticket != "" {
 		sendQuery(r.w, "SELECT "+ticket)
@@ -93,6 +98,9 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	reads := r.early == nil && !r.exact()
 	if reads {
 		sendQuery(r.w, q)
+	}
+	if r.shielded {
+		sendQuery(r.w, "SAVEPOINT "+shield)
 	}
 	if r.bind != nil {
 		r.bind.send(r.w)
@@ -109,6 +117,11 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	}
 	if reads {
 		if r.before, err = receiveCounts(ctx, r.w); err != nil {
+			return r.fault(err)
+		}
+	}
+	if r.shielded {
+		if _, err = receiveQuery(ctx, r.w); err != nil {
 			return r.fault(err)
 		}
 	}
@@ -130,6 +143,11 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	if r.st.CopyIn {
 		r.sendAfter(q, ticket)
 		r.w.Send('H', nil)
+	}
+	if r.shielded {
+		if _, err = receiveQuery(ctx, r.w); err != nil {
+			return r.fault(err)
+		}
 	}
 	if err := r.readAfter(ctx); err != nil {
 		return err
@@ -192,6 +210,9 @@ func (r *run) conclude(ctx context.Context, first *run) error {
 
 // sendAfter sends the counters' second reading, and takes the ticket back.
 func (r *run) sendAfter(q, ticket string) {
+	if r.shielded {
+		sendQuery(r.w, "RELEASE SAVEPOINT "+shield)
+	}
 	sendQuery(r.w, q)
 	if ticket != "" {
 		sendQuery(r.w, "SELECT "+protect.SetTicket(""))
@@ -212,29 +233,6 @@ func (r *run) begin(ctx context.Context) error {
 	if err := r.s.isolation(ctx, r.w); err != nil {
 		return r.fault(err)
 	}
-	return nil
-}
-
-// isolation finds out how the open transaction sees the catalog. It is asked once
-// for a transaction block, and once in a session for those without.
-func (s *session) isolation(ctx context.Context, w proxy.Wire) error {
-	tx := s.open(w)
-	if tx.isolated {
-		return nil
-	}
-	if s.fixed == nil || s.inBlock(w) {
-		rows, err := lookup{w: w}.Query(ctx, "SHOW transaction_isolation")
-		if err != nil {
-			return err
-		}
-		fixed := len(rows) != 1 || fixes(text(rows[0][0]))
-		if tx.fixed = fixed; !s.inBlock(w) {
-			s.fixed = &fixed
-		}
-	} else {
-		tx.fixed = *s.fixed
-	}
-	tx.isolated = true
 	return nil
 }
 

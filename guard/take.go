@@ -65,6 +65,9 @@ func (r *run) take(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	for _, t := range tables {
+		if r.st.Verb == sqlparse.Truncate {
+			r.s.tx.empties(t.OID)
+		}
 		if rows[t] > 0 {
 			if err := r.keep(ctx, t); err != nil {
 				return false, r.told(err)
