@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -115,8 +116,7 @@ func TestTake_BehindASnapshotNotTheOwner(t *testing.T) {
 				t.Errorf("%d rows, keys captured: %v", rows, keys)
 			}
 		}
-		mustExec(t, connect(t, e.direct, pgx.QueryExecModeExec), "DROP OWNED BY "+role)
-		mustExec(t, connect(t, e.direct, pgx.QueryExecModeExec), "DROP ROLE "+role)
+		pgtest.Exec(t, e.direct, "DROP OWNED BY "+role+"; DROP ROLE "+role)
 	}
 }
 

@@ -55,6 +55,9 @@ type run struct {
 	shown     map[uint32]bool // see visible; nil: not asked
 	files     map[uint32]file // see rewritten
 	shielded  bool            // it runs behind a savepoint
+	// weighing: what is refused is refused once the statement has run; doomed is that.
+	weighing bool
+	doomed   *refusal
 
 	early   *counts // the first reading, if it was made before; see readEarly
 	batched bool    // others of its batch are captured with it
@@ -303,6 +306,9 @@ func (r *run) verdict(ctx context.Context) error {
 		return err
 	}
 	r.updates()
+	if x := r.doomed; x != nil {
+		return r.s.blocked(ctx, r.w, r.mark, *x)
+	}
 	removed := r.since()
 	tx.removals.rows = total(tx.removals.tables)
 	if rule := s.rules.strict(); !r.tracked() && !r.sees() && refuses(rule.Mode) {

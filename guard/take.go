@@ -15,8 +15,8 @@ import (
 )
 
 // take notes what a TRUNCATE or DROP TABLE is about to take away: it locks the
-// tables as the statement will, counts their rows, refuses at once if they are
-// too many, else reads their keys. false: only temporary tables are named, or the server
+// tables as the statement will, counts their rows and, unless they are too many,
+// reads their keys. false: only temporary tables are named, or the server
 // is in recovery and refuses it.
 func (r *run) take(ctx context.Context) (bool, error) {
 	if r.s.db.standby { // where it is one still, the transaction began as read-only, and stays that
@@ -60,7 +60,12 @@ func (r *run) take(ctx context.Context) (bool, error) {
 	if err := r.lock(ctx, tables); err != nil {
 		return false, r.told(err)
 	}
+	r.weighing = true
 	rows, err := r.weigh(ctx, tables)
+	r.weighing = false
+	if r.doomed != nil { // unless the server refuses it for reasons of its own
+		return true, nil
+	}
 	if err != nil {
 		return false, err
 	}
