@@ -15,6 +15,12 @@ func (r *run) account(ctx context.Context) error {
 	if err := r.newcomers(ctx); err != nil {
 		return r.told(err)
 	}
+	if err := r.invisible(ctx); err != nil {
+		return r.told(err)
+	}
+	if err := r.emptied(ctx); err != nil {
+		return r.told(err)
+	}
 	for _, o := range slices.Sorted(maps.Keys(r.after.tables)) {
 		after, before := r.after.tables[o], r.before.tables[o]
 		n := after.deleted - before.deleted

@@ -75,11 +75,14 @@ func (s *session) afterControl(ctx context.Context, st judged, tag string, e *jo
 		}
 	case sqlparse.PrepareTransaction:
 		s.endBlock(false)
-		if tag == "PREPARE TRANSACTION" && !failed {
+		switch {
+		case failed:
+			s.ended(ctx, e, journal.RolledBack)
+		case tag == "PREPARE TRANSACTION":
 			s.prepares = e
 			s.doubt() // until its transaction is finished by anyone
-		} else {
-			s.ended(ctx, e, journal.RolledBack)
+		default: // outside a block the server says ROLLBACK, and commits: it is asked
+			s.doubt()
 		}
 	case sqlparse.Savepoint:
 		if s.tx != nil && !failed {

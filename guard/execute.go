@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -153,19 +154,29 @@ func (p *portal) more(w proxy.Wire, max int) error {
 }
 
 // executePlain executes a portal that needs no judging now, and notes what it changed.
-func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) error {
+func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) (err error) {
+	asks := false
 	if !s.aborted(w) {
-		if err := s.vouch(ctx, w, p.st); err != nil {
+		if asks, err = s.vouch(ctx, w, p.st); err != nil {
 			return unlessFailed(err)
 		}
 	}
-	if !p.st.DDL && !p.st.ChangesNames && !p.st.Prepares && s.outside == nil {
-		w.Forward()
+	w.Forward()
+	if !p.st.DDL && !p.st.ChangesNames && !p.st.Prepares && s.outside == nil && !asks {
 		return nil
 	}
-	w.Forward()
 	w.Send('H', nil)
-	_, err := answers(ctx, w, judged{Statement: p.st.Statement}, w.Reply)
+	complete := w.Reply
+	if asks {
+		complete = func(typ byte, body []byte) error {
+			body = bytes.Clone(body)
+			if err := s.goesOn(ctx, w); err != nil {
+				return err
+			}
+			return w.Reply(typ, body)
+		}
+	}
+	_, err = answers(ctx, w, judged{Statement: p.st.Statement}, complete)
 	s.finished(ctx, err != nil)
 	if err != nil {
 		return unlessFailed(err)

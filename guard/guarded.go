@@ -21,6 +21,11 @@ func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe
 	if err := r.executes(ctx); err != nil {
 		return nil, err
 	}
+	if r.st.route == routeCount && r.st.CommitsItself && !s.inBlock(w) {
+		if passes, err := r.mayEnd(ctx, describe != nil); passes || err != nil {
+			return nil, err
+		}
+	}
 	switch st = r.st; st.route {
 	case routeRefuse:
 		if st.CommitsItself && s.inBlock(w) { // it may not commit there: the server will say so

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -51,6 +52,12 @@ type run struct {
 	kind      string
 	taken     map[uint32]bool // tables whose rows were noted beforehand (TRUNCATE, DROP)
 	encoding  string          // with taken: the session's client_encoding
+	shown     map[uint32]bool // see visible; nil: not asked
+	files     map[uint32]file // see rewritten
+	shielded  bool            // it runs behind a savepoint
+	// weighing: what is refused is refused once the statement has run; doomed is that.
+	weighing bool
+	doomed   *refusal
 
 	early   *counts // the first reading, if it was made before; see readEarly
 	batched bool    // others of its batch are captured with it
@@ -81,6 +88,9 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	if err != nil {
 		return r.fault(err)
 	}
+	if err := r.rewritten(ctx); err != nil {
+		return r.fault(err)
+	}
 	q := r.countsQuery()
 	if ticket != "" {
 		sendQuery(r.w, "SELECT "+ticket)
@@ -91,6 +101,9 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	reads := r.early == nil && !r.exact()
 	if reads {
 		sendQuery(r.w, q)
+	}
+	if r.shielded {
+		sendQuery(r.w, "SAVEPOINT "+shield)
 	}
 	if r.bind != nil {
 		r.bind.send(r.w)
@@ -107,6 +120,11 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	}
 	if reads {
 		if r.before, err = receiveCounts(ctx, r.w); err != nil {
+			return r.fault(err)
+		}
+	}
+	if r.shielded {
+		if _, err = receiveQuery(ctx, r.w); err != nil {
 			return r.fault(err)
 		}
 	}
@@ -128,6 +146,11 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	if r.st.CopyIn {
 		r.sendAfter(q, ticket)
 		r.w.Send('H', nil)
+	}
+	if r.shielded {
+		if _, err = receiveQuery(ctx, r.w); err != nil {
+			return r.fault(err)
+		}
 	}
 	if err := r.readAfter(ctx); err != nil {
 		return err
@@ -192,6 +215,9 @@ func (r *run) conclude(ctx context.Context, first *run) error {
 
 // sendAfter sends the counters' second reading, and takes the ticket back.
 func (r *run) sendAfter(q, ticket string) {
+	if r.shielded {
+		sendQuery(r.w, "RELEASE SAVEPOINT "+shield)
+	}
 	sendQuery(r.w, q)
 	if ticket != "" {
 		sendQuery(r.w, "SELECT "+protect.SetTicket(""))
@@ -212,29 +238,6 @@ func (r *run) begin(ctx context.Context) error {
 	if err := r.s.isolation(ctx, r.w); err != nil {
 		return r.fault(err)
 	}
-	return nil
-}
-
-// isolation finds out how the open transaction sees the catalog. It is asked once
-// for a transaction block, and once in a session for those without.
-func (s *session) isolation(ctx context.Context, w proxy.Wire) error {
-	tx := s.open(w)
-	if tx.isolated {
-		return nil
-	}
-	if s.fixed == nil || s.inBlock(w) {
-		rows, err := lookup{w: w}.Query(ctx, "SHOW transaction_isolation")
-		if err != nil {
-			return err
-		}
-		fixed := len(rows) != 1 || fixes(text(rows[0][0]))
-		if tx.fixed = fixed; !s.inBlock(w) {
-			s.fixed = &fixed
-		}
-	} else {
-		tx.fixed = *s.fixed
-	}
-	tx.isolated = true
 	return nil
 }
 
@@ -305,6 +308,9 @@ func (r *run) verdict(ctx context.Context) error {
 		return err
 	}
 	r.updates()
+	if x := r.doomed; x != nil {
+		return r.s.blocked(ctx, r.w, r.mark, *x)
+	}
 	removed := r.since()
 	tx.removals.rows = total(tx.removals.tables)
 	if rule := s.rules.strict(); !r.tracked() && !r.sees() && refuses(rule.Mode) {
@@ -312,14 +318,14 @@ func (r *run) verdict(ctx context.Context) error {
 	}
 	if names, rule := r.unvouched(); len(names) > 0 {
 		why := uncountable
-		if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "oid ") }) {
+		if tx.fixed {
+			why = hiddenBySnapshot
+		} else if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "oid ") }) {
 			why = madePast
 		}
 		return r.refuse(ctx, verdict{rule: rule, limit: notRows, reason: why, what: "truncates, drops, detaches or rewrites " + strings.Join(names, ", ") + " on the way, and how many rows that takes cannot be counted"}, removed)
 	}
-	if tx.xid = r.after.xid; tx.xid == "" {
-		tx.xid = r.before.xid
-	}
+	tx.in(cmp.Or(r.after.xid, r.before.xid))
 	tx.server.Started = r.after.started
 	if len(removed) == 0 {
 		return nil

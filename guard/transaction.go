@@ -29,6 +29,9 @@ type transaction struct {
 	// not take them back; see session.settleUses.
 	uses     map[string]use
 	counting counting // in windows that a fleet shares
+	// earlier is what it removed that has an entry already; see session.vouch.
+	earlier []journal.Table
+	emptied map[uint32]bool // tables that it has truncated by a statement that says so
 	// entry is its ID in the journal, once it is about to have one; replayed: windows
 	// that were begun anew have counted that. Both belong to windows.
 	entry    string

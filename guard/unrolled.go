@@ -176,9 +176,10 @@ func (u *unrolled) refused(ctx context.Context, st judged) error {
 var errEnded = errors.New("exchange has ended")
 
 // plain runs a statement that needs no judging.
-func (u *unrolled) plain(ctx context.Context, st judged) error {
+func (u *unrolled) plain(ctx context.Context, st judged) (err error) {
+	asks := false
 	if !u.aborted {
-		if err := u.s.vouch(ctx, u.w, st); err != nil {
+		if asks, err = u.s.vouch(ctx, u.w, st); err != nil {
 			return err
 		}
 	}
@@ -186,7 +187,7 @@ func (u *unrolled) plain(ctx context.Context, st judged) error {
 	u.w.Send('H', nil)
 	u.w.Mute(u.several) // SET LOCAL is of use: see lead
 	defer u.w.Mute(false)
-	_, err := answers(ctx, u.w, st, func(typ byte, body []byte) error {
+	_, err = answers(ctx, u.w, st, func(typ byte, body []byte) error {
 		u.complete(typ, body)
 		return nil
 	})
@@ -195,7 +196,10 @@ func (u *unrolled) plain(ctx context.Context, st judged) error {
 		return err
 	}
 	u.s.changed(st)
-	return u.cut(u.closed(ctx, st))
+	if err := u.cut(u.closed(ctx, st)); err != nil || !asks {
+		return err
+	}
+	return u.s.goesOn(ctx, u.w)
 }
 
 // cut is what closed has met: an error that a cancel request has caused is the client's.
