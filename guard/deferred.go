@@ -25,11 +25,14 @@ func (s *session) fireDeferred(ctx context.Context, w proxy.Wire) error {
 		return err
 	}
 	why := s.view.snap.Reach.Deferred
+	if why == "" && s.hazard() {
+		why = fetching
+	}
 	if s.tx == nil || why == "" {
 		return nil
 	}
 	r := &run{s: s, w: w, st: judged{Statement: sqlparse.Statement{Verb: sqlparse.Commit, Text: "COMMIT"}, route: routeCount, why: string(why)}}
-	r.deferred = true
+	r.deferred, r.portal = true, deferredPortal
 	sql := setConstraints
 	if !s.inBlock(w) { // where it would only warn, unless inside a function
 		sql = "DO $rowback$ BEGIN " + setConstraints + "; END $rowback$"

@@ -36,35 +36,8 @@ func (p *prepared) snapshotless() bool {
 	return p != nil && (p.st.route == routeControl || sqlparse.Snapshotless([]byte(p.st.Text)))
 }
 
-// portal is bound to a prepared statement, or, with a capturing plan, to its
-// captured form.
-type portal struct {
-	*prepared
-	formats []uint16
-	plan    *plan
-	// params are the values of its Bind with their formats, and statement the
-	// client's own it is bound to: for a probe; nil where there is none.
-	params    []byte
-	statement string
-	held      rowQueue // rows beyond the client's max_rows, already run
-	done      bool     // it has run; what is left is held
-	ran       bool     // it has run to its end: the server does not run it again
-	bound     int      // in which exchange
-	sets      int32    // session.sets then
-	early     *counts  // see readEarly
-}
-
 // maxProbed bounds the parameters kept for a probe, in bytes.
 const maxProbed = 1 << 20
-
-func (p *portal) close() { p.held.close() }
-
-// waits reports whether what may delete is still to run.
-func (p *portal) waits() bool {
-	return !p.done && !p.ran && (p.st.route == routeCapture || p.st.route == routeCount)
-}
-
-func (p *portal) capturing() bool { return p.plan != nil && p.plan.count == "" && !p.plan.pass }
 
 // parse handles Parse. It is forwarded as it is; whether it succeeded must be
 // known, or an old statement of that name could be mistaken for the new.
@@ -84,7 +57,7 @@ func (s *session) parse(ctx context.Context, w proxy.Wire, body []byte) error {
 	}
 	named := string(short(name))
 	known := s.stmts[named] != nil
-	if len(a.stmts) != 1 || a.plain {
+	if len(a.stmts) != 1 || a.plain && !s.hazard() {
 		if known {
 			return s.parseKnown(ctx, w, named, nil)
 		}
@@ -157,6 +130,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		delete(s.portals, short(name))
 	}
 	p := s.stmts[short(stmt)]
+	hazard := s.hazard() && !p.snapshotless() && !(s.quiet && stmt == "")
 	if !p.snapshotless() {
 		if err := s.relist(ctx, w); err != nil {
 			return unlessFailed(err)
@@ -165,7 +139,15 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	}
 	switch {
 	case p == nil && !ascii(stmt):
-		p = &prepared{st: judged{Statement: sqlparse.Statement{Text: "(prepared statement " + strconv.Quote(stmt) + ")"}, route: routeCount, why: "a prepared statement whose name is not ASCII"}}
+		p = unknownStatement("(prepared statement "+strconv.Quote(stmt)+")", "a prepared statement whose name is not ASCII")
+	case p == nil && hazard: // what it calls while it is planned may fetch
+		p = unknownStatement("(prepared statement "+strconv.Quote(stmt)+")", fetching)
+	case p != nil && hazard && p.st.route == routePlain:
+		counted := *p
+		counted.st = p.st.fetches()
+		p = &counted
+	case p != nil && p.st.inert():
+		p = nil
 	case p != nil && p.st.route == routeCapture && !ascii(name): // under another name the client would see what is captured
 		counted := *p
 		counted.st.route, counted.st.why = routeCount, "a portal whose name is not ASCII"
@@ -175,7 +157,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	po := &portal{prepared: p, formats: formats, statement: stmt, bound: s.exchange, sets: s.sets.before}
+	po := &portal{prepared: p, formats: formats, statement: stmt, bound: s.exchange, step: s.step, sets: s.sets.before}
 	if s.rules.holds && len(params) <= maxProbed {
 		po.params = append([]byte{}, params...)
 	}
@@ -193,6 +175,9 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
+	if s.alone(w) {
+		s.forgetPortals()
+	}
 	if commits {
 		s.portals.set(short(name), po)
 		if !s.hasBound {
@@ -205,7 +190,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	}
 	if p.st.route == routeCount {
 		s.portals.set(short(name), po)
-		return s.bindCounted(ctx, w, body, po)
+		return s.bindCounted(ctx, w, name, body, po)
 	}
 	p.plan, err = s.planFor(ctx, w, p.st, p.plan, func() ([]byte, error) { return describeStatement(ctx, w, p.st.Text, p.types) })
 	if err != nil {
@@ -222,13 +207,10 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	switch {
 	case po.capturing():
 	case p.st.why != "" && !p.plan.pass:
-		return s.bindCounted(ctx, w, body, po)
+		return s.bindCounted(ctx, w, name, body, po)
 	default:
 		w.Forward()
 		return nil
-	}
-	if name != "" { // what was parsed before may fetch from it
-		s.open(w).cursor = true
 	}
 	s.heldBind = &heldBind{db: s.db, portal: po, name: name, params: append([]byte(nil), params...)}
 	return nil

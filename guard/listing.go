@@ -94,10 +94,29 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 	return nil
 }
 
+// bindReleased is sendBind while a hazard is there: what is called while the statement is
+// planned may fetch.
+func (s *session) bindReleased(ctx context.Context, w proxy.Wire, h *heldBind) error {
+	r := &run{s: s, w: w, st: h.portal.st, binding: true, released: h, portal: h.name}
+	r.st.route, r.st.why = routeCount, fetching
+	r.closed = func(ctx context.Context) error {
+		if h.described {
+			if err := w.Reply('n', nil); err != nil {
+				return err
+			}
+		}
+		return receiveClosed(ctx, w)
+	}
+	s.litter = true
+	err := r.bracket(ctx, func() { h.send(w) })
+	s.litter = err != nil
+	return err
+}
+
 // bindCounted binds a statement whose planning may call what deletes: functions
 // that are declared IMMUTABLE or STABLE run then.
-func (s *session) bindCounted(ctx context.Context, w proxy.Wire, body []byte, p *portal) error {
-	r := &run{s: s, w: w, st: p.st, plan: p.plan, binding: true}
+func (s *session) bindCounted(ctx context.Context, w proxy.Wire, name string, body []byte, p *portal) error {
+	r := &run{s: s, w: w, st: p.st, plan: p.plan, binding: true, portal: name}
 	r.st.CopyIn = false
 	return unlessFailed(r.bracket(ctx, func() { w.Send('B', body) }))
 }

@@ -19,7 +19,7 @@ func (s *session) certain(p *prepared) bool { return p.taken == 0 || p.taken == 
 
 // passesBound is passes for a portal.
 func (s *session) passesBound(p *portal) bool {
-	return s.passes(p.st) && s.certain(p.prepared) && p.bound == s.exchange
+	return s.passes(p.st) && s.certain(p.prepared) && p.bound == s.exchange && s.fresh(p)
 }
 
 // passing is the lone statement of a text that is known to pass, nil if there is none.
@@ -77,7 +77,7 @@ func (s *session) passBind(name, statement []byte) bool {
 		delete(s.portals, string(name))
 	}
 	if p != nil {
-		s.portals.set(string(name), &portal{prepared: p, statement: string(statement), bound: s.exchange, sets: s.sets.before})
+		s.portals.set(string(name), &portal{prepared: p, statement: string(statement), bound: s.exchange, step: s.step, sets: s.sets.before})
 	}
 	return true
 }
