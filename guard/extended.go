@@ -295,7 +295,7 @@ func (s *session) closeNamed(w proxy.Wire, body []byte) error {
 		}
 	}
 	if p := s.stmts[string(name)]; body[0] == 'S' && p != nil {
-		p.closed = true
+		p.closed, p.plan = true, nil
 	}
 	// A statement is kept in mind, because after an error the server discards the
 	// Close; whether it is still there is asked at Bind.

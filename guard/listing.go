@@ -17,6 +17,7 @@ type listing struct {
 	view        *view // under which all named ones were judged
 	anonymous   bool  // there may be an unnamed one
 	unnamed     *view // under which it was
+	size        int   // of session.stmts, when they were listed last
 }
 
 // seen notes a Parse under a view.
@@ -38,11 +39,19 @@ func (l *listing) outdated(v *view) bool {
 	return l.text || l.named && l.view != v || l.anonymous && l.unnamed != v
 }
 
+// crowded reports whether so many statements are known that some may be gone: a Close that
+// was sent may have been discarded, and DEALLOCATE does not pass here.
+func (l *listing) crowded(known int) bool { return known > max(minListed, 2*l.size) }
+
+const minListed = 32
+
 // relist judges the session's prepared statements again where they may have
-// changed. The server does not list the unnamed one: it is counted.
+// changed, and forgets those that are gone. The server does not list the unnamed one: it
+// is counted.
 func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 	l := &s.prepared
-	if !l.outdated(s.view) {
+	crowded := l.crowded(len(s.stmts))
+	if !l.outdated(s.view) && !crowded {
 		return nil
 	}
 	failed, err := w.Quiesce(ctx)
@@ -56,7 +65,7 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 		}
 		l.unnamed = s.view
 	}
-	if !l.text && (!l.named || l.view == s.view) {
+	if !l.text && (!l.named || l.view == s.view) && !crowded {
 		return nil
 	}
 	rows, err := q.Query(ctx, "SELECT name, statement, from_sql::pg_catalog.text FROM pg_catalog.pg_prepared_statements")
@@ -71,8 +80,10 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 	if err != nil {
 		return err
 	}
+	there := make(map[string]bool, len(rows))
 	for _, r := range rows {
 		name, sql := text(r[0]), text(r[1])
+		there[name] = true
 		if text(r[2]) == "true" {
 			s.stmts.set(name, &prepared{st: judged{Statement: sqlparse.Statement{Verb: sqlparse.Execute, Text: sql}, route: routeCount, why: "EXECUTE of a prepared statement"}})
 			continue
@@ -90,7 +101,12 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 			s.stmts.set(name, &prepared{st: a.stmts[0], types: []byte{0, 0}})
 		}
 	}
-	l.named, l.text, l.view = true, false, s.view
+	for name := range s.stmts {
+		if name != "" && !there[name] {
+			delete(s.stmts, name)
+		}
+	}
+	l.named, l.text, l.view, l.size = true, false, s.view, len(s.stmts)
 	return nil
 }
 
