@@ -130,7 +130,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		delete(s.portals, short(name))
 	}
 	p := s.stmts[short(stmt)]
-	hazard := s.hazard() && !p.snapshotless() && !(s.quiet && stmt == "")
+	hazard := s.hazard() && !s.snapshotless('B', body)
 	if !p.snapshotless() {
 		if err := s.relist(ctx, w); err != nil {
 			return unlessFailed(err)
@@ -146,7 +146,8 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		counted := *p
 		counted.st = p.st.fetches()
 		p = &counted
-	case p != nil && p.st.inert():
+	case p != nil && p.st.inert(): // it was prepared while there was one
+		delete(s.stmts, short(stmt))
 		p = nil
 	case p != nil && p.st.route == routeCapture && !ascii(name): // under another name the client would see what is captured
 		counted := *p
