@@ -28,6 +28,9 @@ type Reach struct {
 	Deferred Why
 	// DDL is not empty when any DDL command may delete (an event trigger): why.
 	DDL Why
+	// Types: making a value of some type, a domain or what holds one, may delete. The server
+	// does that when it parses a constant of a composite type.
+	Types bool
 	// Everything is not empty when any statement at all may delete (an operator,
 	// cast or index support function of this database may): why.
 	Everything string

@@ -146,6 +146,9 @@ func (l *loader) conclude(deletes, unseen, commits map[node]Why) {
 		DDL:        deletes[node{kind: ddl}],
 		Everything: string(deletes[node{kind: everything}]),
 	}
+	for n := range deletes {
+		s.Reach.Types = s.Reach.Types || n.kind == typing
+	}
 	maps.Copy(s.Reach.Names, s.Reach.Reads)
 	maps.Copy(s.Reach.Unseen, named(unseen, mention))
 	l.unsafeTriggers()

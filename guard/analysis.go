@@ -167,6 +167,9 @@ func (v *view) route(st sqlparse.Statement) (route, string) {
 func (v *view) judge(j *judged) {
 	j.unseen = false
 	j.route, j.why = v.route(j.Statement)
+	if j.route == routeCapture && j.why != "" && v.snap.Reach.Types { // nor may it be parsed before it is counted
+		j.route = routeCount
+	}
 	if why := v.unseen(j.Statement); why != "" {
 		j.route, j.why, j.unseen = routeRefuse, why, true
 	}

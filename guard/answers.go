@@ -17,8 +17,8 @@ func (r *run) receive(ctx context.Context) error {
 			return err
 		}
 		switch typ {
-		case '2':
-			if r.binding {
+		case '1', '2', '3', 'n', 't':
+			if typ == r.until {
 				if err := r.w.Reply(typ, body); err != nil || r.closed == nil {
 					return err
 				}
@@ -27,7 +27,6 @@ func (r *run) receive(ctx context.Context) error {
 				}
 				return nil
 			}
-		case '1', '3', 'n', 't':
 		case 'T':
 			if r.fields, err = r.describe(body); err != nil {
 				return err

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/rowback/rowback/journal"
@@ -20,7 +21,7 @@ func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
 		return nil, tx.counting.err
 	}
 	e := s.entry(journal.InDoubt)
-	e.XID, e.Server, e.Prepared = tx.xid, tx.server, tx.gid
+	e.XID, e.Server, e.Prepared = tx.xid, tx.server, strings.ReplaceAll(tx.gid, "\x7f", "\uFFFD")
 	e.Server.SystemID = s.db.server.get()
 	e.Statements, e.Tables, e.Rows = tx.removals.statements, tx.removals.tables, tx.removals.rows
 	if tx.removals.judged {

@@ -216,7 +216,7 @@ func (s *session) executeControl(ctx context.Context, w proxy.Wire, name string,
 	if err != nil && !errors.Is(err, errFailed) {
 		return err
 	}
-	if (!s.certain(p.prepared) || !fresh || p.bound != s.exchange) && (err != nil || !controls[tag]) {
+	if (!fresh || p.bound != s.exchange) && (err != nil || !controls[tag]) {
 		if e != nil { // it was something else that ran: the server is asked what became of the rows
 			s.doubt()
 		}

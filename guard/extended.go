@@ -27,8 +27,6 @@ type prepared struct {
 	plan  *plan
 	// closed: a Close of it was sent on, which the server may have discarded.
 	closed bool
-	// taken: its Parse was taken to succeed, in that exchange; 0: it has succeeded.
-	taken int
 }
 
 // snapshotless: it ends or begins a transaction, or a part of one, or sets something.
@@ -49,35 +47,38 @@ func (s *session) parse(ctx context.Context, w proxy.Wire, body []byte) error {
 		return nil
 	}
 	if len(name) == 0 {
-		s.prepared.seen(name, s.view) // the view may be newer than Wants knew
+		s.prepared.seen(name, s.view, s.unlessFirst()) // the view may be newer than Wants knew
 	}
 	a, err := s.analyse(ctx, w, text)
 	if err != nil {
-		return err
+		return unlessFailed(err)
 	}
 	named := string(short(name))
 	known := s.stmts[named] != nil
 	if len(a.stmts) != 1 || a.plain && !s.hazard() {
 		if known {
-			return s.parseKnown(ctx, w, named, nil)
+			return s.parseKnown(ctx, w, named, nil, body)
 		}
 		w.Forward()
 		return nil
 	}
 	p := &prepared{st: a.stmts[0], types: append([]byte(nil), types...)}
-	if known || p.st.route != routeControl || named != "" {
-		return s.parseKnown(ctx, w, named, p)
+	if known || p.st.route != routeControl || named != "" || !s.wasClean {
+		return s.parseKnown(ctx, w, named, p, body)
 	}
-	p.taken = s.exchange
 	s.stmts.set(named, p)
 	w.Forward()
 	return nil
 }
 
-func (s *session) parseKnown(ctx context.Context, w proxy.Wire, name string, p *prepared) error {
+func (s *session) parseKnown(ctx context.Context, w proxy.Wire, name string, p *prepared, body []byte) error {
 	failed, err := w.Quiesce(ctx)
 	if err != nil {
 		return err
+	}
+	hazard := s.hazard() && !p.snapshotless()
+	if p != nil && (hazard || p.st.why != "" && s.view.snap.Reach.Types) && !failed && !s.aborted(w) {
+		return unlessFailed(s.parseCounted(ctx, w, name, p, body))
 	}
 	w.Forward()
 	if failed {
@@ -95,6 +96,22 @@ func (s *session) parseKnown(ctx context.Context, w proxy.Wire, name string, p *
 		delete(s.stmts, name)
 	}
 	return w.Reply(typ, body)
+}
+
+// parseCounted parses a statement that may delete when it is parsed, see Reach.Types, or
+// fetch from what does.
+func (s *session) parseCounted(ctx context.Context, w proxy.Wire, name string, p *prepared, body []byte) error {
+	r := &run{s: s, w: w, st: p.st, until: '1', portal: private}
+	if r.st.CopyIn = false; r.st.why == "" {
+		r.st.why = fetching
+	}
+	err := r.bracket(ctx, func() { w.Send('P', body) })
+	if r.end != 'E' { // also where it was refused then, a name outlives its transaction
+		s.stmts.set(name, p)
+	} else if name == "" {
+		delete(s.stmts, name)
+	}
+	return err
 }
 
 // judgedNow is a prepared statement that needs the guard, nil if it does not. A DELETE

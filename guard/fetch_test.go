@@ -21,6 +21,7 @@ const fetchers = opensCursor + `CREATE FUNCTION fetchit(name text) RETURNS int L
 	CREATE FUNCTION reopen(name text) RETURNS int LANGUAGE plpgsql AS $$DECLARE c refcursor := name; BEGIN CLOSE c; OPEN c FOR SELECT purge(); RETURN 1; END$$;
 	CREATE FUNCTION reopenplain(name text) RETURNS int LANGUAGE plpgsql AS $$DECLARE c refcursor := name; BEGIN CLOSE c; OPEN c FOR SELECT 1; RETURN 1; END$$;
 	CREATE FUNCTION reopenlike() RETURNS int LANGUAGE plpgsql AS $$DECLARE c refcursor := 'p'; BEGIN CLOSE c; OPEN c FOR SELECT 1, 'victim'::regclass::oid, '1' WHERE purge() > 0; RETURN 1; END$$;
+	CREATE DOMAIN checked AS int CHECK (fetchit('p') > 0); CREATE TABLE row_of (x checked);
 	CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1), (2);
 	CREATE CONSTRAINT TRIGGER late AFTER INSERT ON log DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fetchlate();`
 
@@ -38,6 +39,7 @@ var fetched = map[string][]messages{
 	"the unnamed portal, counted":            {cat(parse("f", "SELECT fetchit('')"), parse("d", "SELECT purge()"), bindTo("q", "f"), bindTo("", "d"), execute("q", 0), syncMsg)},
 	"the unnamed portal, parsed after":       {cat(parse("d", "DELETE FROM victim RETURNING id"), bindTo("", "d"), parse("f", "SELECT fetchit('')"), bindTo("q", "f"), execute("q", 0), syncMsg)},
 	"while it is planned":                    {cat(parse("f", "SELECT fetchearly('p')"), syncMsg), q("BEGIN"), cat(parse("d", "DELETE FROM victim"), bindTo("p", "d"), bindTo("", "f"), syncMsg), q("COMMIT")},
+	"while it is parsed":                     {cat(parse("d", "DELETE FROM victim"), bindTo("p", "d"), parse("f", "SELECT '(5)'::row_of"), syncMsg)},
 	"by a DELETE":                            {cat(parse("f", "DELETE FROM other WHERE id = fetchit('p')"), parse("d", "DELETE FROM victim"), bindTo("p", "d"), bindTo("", "f"), execute("", 0), syncMsg)},
 	"by a DELETE bound before":               {cat(parse("f", "DELETE FROM other WHERE id = fetchit('p')"), parse("d", "DELETE FROM victim"), bindTo("f", "f"), bindTo("p", "d"), execute("f", 0), syncMsg)},
 	"by a DELETE while it is planned":        {cat(parse("f", "DELETE FROM other WHERE id = fetchearly('p')"), parse("d", "DELETE FROM victim"), bindTo("p", "d"), bindTo("f", "f"), syncMsg)},

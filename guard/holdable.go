@@ -74,8 +74,7 @@ func (s *session) closeOthers(ctx context.Context, w proxy.Wire, cursors [][]*st
 
 // runs reports whether the text that a cursor was declared in says that it may delete.
 func (s *session) runs(w proxy.Wire, sql string) bool {
-	a := s.view.analyse(sql, w.Parameter("standard_conforming_strings") == "on", w.Parameter("client_encoding"))
-	for _, st := range s.withTemps(a).stmts {
+	for _, st := range s.withTemps(s.view.analysePrepared(w, sql)).stmts {
 		if st.route != routePlain && st.route != routeControl {
 			return true
 		}

@@ -17,13 +17,16 @@ type listing struct {
 	view        *view // under which all named ones were judged
 	anonymous   bool  // there may be an unnamed one
 	unnamed     *view // under which it was
-	size        int   // of session.stmts, when they were listed last
+	// only: … in that exchange, in which an error before its Parse may have had the server
+	// discard it, and keep another; 0: in any.
+	only int
+	size int // of session.stmts, when they were listed last
 }
 
-// seen notes a Parse under a view.
-func (l *listing) seen(name []byte, v *view) {
+// seen notes a Parse under a view; only: see there.
+func (l *listing) seen(name []byte, v *view, only int) {
 	if len(name) == 0 {
-		l.anonymous, l.unnamed = true, v
+		l.anonymous, l.unnamed, l.only = true, v, only
 		return
 	}
 	if !l.named {
@@ -34,10 +37,13 @@ func (l *listing) seen(name []byte, v *view) {
 // forget: there may be statements that were never judged as they are now to be.
 func (l *listing) forget() { *l = listing{named: true, text: true, anonymous: true} }
 
-// outdated reports whether a Bind is to be looked at first.
-func (l *listing) outdated(v *view) bool {
-	return l.text || l.named && l.view != v || l.anonymous && l.unnamed != v
+// outdated reports whether a Bind in an exchange is to be looked at first.
+func (l *listing) outdated(v *view, exchange int) bool {
+	return l.text || l.named && l.view != v || l.anonymous && (l.unnamed != v || !l.knows(exchange))
 }
+
+// knows reports whether the unnamed statement is the one seen last.
+func (l *listing) knows(exchange int) bool { return l.only == 0 || l.only == exchange }
 
 // crowded reports whether so many statements are known that some may be gone: a Close that
 // was sent may have been discarded, and DEALLOCATE does not pass here.
@@ -51,7 +57,7 @@ const minListed = 32
 func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 	l := &s.prepared
 	crowded := l.crowded(len(s.stmts))
-	if !l.outdated(s.view) && !crowded {
+	if !l.outdated(s.view, s.exchange) && !crowded {
 		return nil
 	}
 	failed, err := w.Quiesce(ctx)
@@ -59,11 +65,11 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 		return err
 	}
 	q := lookup{w: w, own: s.alone(w)}
-	if l.anonymous && l.unnamed != s.view {
+	if l.anonymous && (l.unnamed != s.view || !l.knows(s.exchange)) {
 		if s.stmts[""] == nil {
 			s.stmts.set("", &prepared{st: judged{Statement: sqlparse.Statement{Text: "(unnamed prepared statement)"}, route: routeCount, why: "a statement prepared before the catalog changed"}})
 		}
-		l.unnamed = s.view
+		l.unnamed, l.only = s.view, 0
 	}
 	if !l.text && (!l.named || l.view == s.view) && !crowded {
 		return nil
@@ -88,10 +94,7 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 			s.stmts.set(name, &prepared{st: judged{Statement: sqlparse.Statement{Verb: sqlparse.Execute, Text: sql}, route: routeCount, why: "EXECUTE of a prepared statement"}})
 			continue
 		}
-		a, err := s.analyse(ctx, w, []byte(sql))
-		if err != nil {
-			return err
-		}
+		a := s.withTemps(s.policed(s.view.analysePrepared(w, sql)))
 		switch old := s.stmts[name]; {
 		case len(a.stmts) != 1 || a.plain:
 			delete(s.stmts, name)
@@ -113,7 +116,7 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 // bindReleased is sendBind while a hazard is there: what is called while the statement is
 // planned may fetch.
 func (s *session) bindReleased(ctx context.Context, w proxy.Wire, h *heldBind) error {
-	r := &run{s: s, w: w, st: h.portal.st, binding: true, released: h, portal: h.name}
+	r := &run{s: s, w: w, st: h.portal.st, until: '2', released: h, portal: h.name}
 	r.st.route, r.st.why = routeCount, fetching
 	r.closed = func(ctx context.Context) error {
 		if h.described {
@@ -132,7 +135,7 @@ func (s *session) bindReleased(ctx context.Context, w proxy.Wire, h *heldBind) e
 // bindCounted binds a statement whose planning may call what deletes: functions
 // that are declared IMMUTABLE or STABLE run then.
 func (s *session) bindCounted(ctx context.Context, w proxy.Wire, name string, body []byte, p *portal) error {
-	r := &run{s: s, w: w, st: p.st, plan: p.plan, binding: true, portal: name}
+	r := &run{s: s, w: w, st: p.st, plan: p.plan, until: '2', portal: name}
 	r.st.CopyIn = false
 	return unlessFailed(r.bracket(ctx, func() { w.Send('B', body) }))
 }

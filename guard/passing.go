@@ -14,12 +14,9 @@ func (s *session) passes(st judged) bool {
 	return st.route == routeControl && s.tx == nil && !finishesPrepared(st.Verb)
 }
 
-// certain reports whether a statement is what the server has by that name, if it gets as far.
-func (s *session) certain(p *prepared) bool { return p.taken == 0 || p.taken == s.exchange }
-
 // passesBound is passes for a portal.
 func (s *session) passesBound(p *portal) bool {
-	return s.passes(p.st) && s.certain(p.prepared) && p.bound == s.exchange && s.fresh(p)
+	return s.passes(p.st) && p.bound == s.exchange && s.fresh(p)
 }
 
 // passing is the lone statement of a text that is known to pass, nil if there is none.
@@ -50,23 +47,24 @@ func (s *session) endOfQuery() {
 	s.lingers = false
 }
 
-// passParse notes a Parse of what passes: of the unnamed statement, which none can refuse.
+// passParse notes a Parse of what passes: of the unnamed statement, which none can refuse,
+// nor discard, as the first message of an exchange.
 func (s *session) passParse(name, text, types []byte) bool {
-	if len(name) > 0 || s.stmts[""] != nil {
+	if len(name) > 0 || s.stmts[""] != nil || !s.wasClean {
 		return false
 	}
 	st := s.passing(text)
 	if st == nil {
 		return false
 	}
-	s.stmts.set("", &prepared{st: *st, types: bytes.Clone(types), taken: s.exchange})
+	s.stmts.set("", &prepared{st: *st, types: bytes.Clone(types)})
 	return true
 }
 
 // passBind notes a Bind to what passes, or to what needs no guard in another's place.
 func (s *session) passBind(name, statement []byte) bool {
 	p := s.stmts[string(statement)]
-	if s.heldBind != nil || p != nil && !(s.passes(p.st) && s.certain(p)) {
+	if s.heldBind != nil || p != nil && !s.passes(p.st) {
 		return false
 	}
 	if old := s.portals[string(name)]; old != nil {

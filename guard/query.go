@@ -16,7 +16,9 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	sql, rest, whole := cut(body)
 	a, err := &analysis{plain: true}, error(nil)
 	if whole && len(rest) == 0 { // else the server refuses it, and runs nothing of it
-		if a, err = s.analyse(ctx, w, sql); err != nil {
+		if a, err = s.analyse(ctx, w, sql); errors.Is(err, errFailed) {
+			return s.syncFailed(ctx, w)
+		} else if err != nil {
 			return err
 		}
 		a = s.withCursors(a)

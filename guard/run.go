@@ -26,10 +26,10 @@ type run struct {
 
 	shift    int       // added to error positions
 	deferred bool      // it fires deferred triggers; see fireDeferred
-	binding  bool      // it is a Bind: what is called while the statement is planned
+	until    byte      // it is a Bind, or a Parse, which may call things too: the answer to that; 0: an Execute
 	portal   string    // the one that it runs in, or that is bound
 	fetches  bool      // a hazard is there, beside that
-	released *heldBind // with binding: the Bind, if it is one in captured form
+	released *heldBind // the Bind, if it is one in captured form
 	rowdesc  bool      // simple protocol: a RowDescription goes to the client
 	// closed reads what follows the statement's end; nil: nothing does.
 	closed func(context.Context) error

@@ -71,6 +71,7 @@ type session struct {
 	// the message under judgement, and with it.
 	sets    struct{ before, with int32 }
 	encoded *encoded
+	spelt   spelling // by which the text under judgement was parsed, if it has a backslash
 	targets targets
 
 	heldBind *heldBind
@@ -148,8 +149,8 @@ func (s *session) concerns(typ byte, body []byte) bool {
 		if len(name) == 0 {
 			s.quiet = sqlparse.Snapshotless(text)
 		}
-		s.prepared.seen(name, s.view)
-		return stale || s.wasClean && s.prepared.outdated(s.view) || s.stmts[string(short(name))] != nil || s.interesting(text) && !(whole && s.passParse(name, text, types))
+		s.prepared.seen(name, s.view, s.unlessFirst())
+		return stale || s.wasClean && s.prepared.outdated(s.view, s.exchange) || s.stmts[string(short(name))] != nil || s.interesting(text) && !(whole && s.passParse(name, text, types))
 	case 'B':
 		p, rest, _ := cut(body)
 		st, _, whole := cut(rest)
@@ -157,7 +158,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 			return true
 		}
 		p, st = short(p), short(st)
-		if quiet := s.quiet && len(st) == 0; !quiet && (s.redefined || s.hazard() || !s.private && s.stale() || s.prepared.outdated(s.view)) {
+		if quiet := s.quiet && s.prepared.knows(s.exchange) && len(st) == 0; !quiet && (s.redefined || s.hazard() || !s.private && s.stale() || s.prepared.outdated(s.view, s.exchange)) {
 			return true
 		}
 		if !ascii(st) || !ascii(p) {
@@ -192,6 +193,15 @@ func (s *session) concerns(typ byte, body []byte) bool {
 	return false
 }
 
+// unlessFirst is the exchange, unless the message under judgement is its first: nothing
+// can have failed before.
+func (s *session) unlessFirst() int {
+	if s.wasClean {
+		return 0
+	}
+	return s.exchange
+}
+
 func (s *session) interesting(text []byte) bool {
 	v := s.view
 	if s.hazard() || s.mentionsTemps(text) {
@@ -204,17 +214,21 @@ func (s *session) interesting(text []byte) bool {
 	return bytes.IndexByte(text, '\\') >= 0 || !v.cache.plain(text, s.rules.updates)
 }
 
-// analyse parses a query text as this session's server will. What a backslash
-// means there may hang on a SET that is still on its way.
+// analyse parses a query text as this session's server will. errFailed: the client has
+// been told that it cannot be.
 func (s *session) analyse(ctx context.Context, w proxy.Wire, text []byte) (*analysis, error) {
+	var a *analysis
 	if bytes.IndexByte(text, '\\') < 0 {
-		if a := s.view.cache.get(text); a != nil {
-			return s.withTemps(s.policed(a)), nil
+		if a = s.view.cache.get(text); a == nil {
+			a = s.view.analyse(string(text), true, "")
 		}
-	} else if _, err := w.Quiesce(ctx); err != nil {
-		return nil, err
+	} else {
+		var err error
+		if a, err = s.analyseEscaped(ctx, w, text); err != nil {
+			return nil, err
+		}
 	}
-	return s.withTemps(s.policed(s.view.analyse(string(text), w.Parameter("standard_conforming_strings") == "on", w.Parameter("client_encoding")))), nil
+	return s.withTemps(s.policed(a)), nil
 }
 
 // Message implements proxy.Session.
@@ -322,7 +336,7 @@ func (s *session) snapshotless(typ byte, body []byte) bool {
 	case 'B':
 		_, rest, _ := cut(body)
 		name, _, _ := cut(rest)
-		return s.stmts[string(short(name))].snapshotless() || s.quiet && len(name) == 0
+		return s.stmts[string(short(name))].snapshotless() || s.quiet && s.prepared.knows(s.exchange) && len(name) == 0
 	case 'E':
 		name, _, _ := cut(body)
 		p := s.portals[string(short(name))]

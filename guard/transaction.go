@@ -151,13 +151,26 @@ func (t *transaction) rewind(s savepoint) error {
 
 func (t *transaction) savepoint(name string) { t.marks = append(t.marks, t.mark(name)) }
 
+// find is the savepoint that a name stands for. Where two names may be the same it is the
+// one set last, behind which everything is taken back for sure. -1: none.
 func (t *transaction) find(name string) int {
 	for i := len(t.marks) - 1; i >= 0; i-- {
-		if t.marks[i].name == name {
+		if maySame(t.marks[i].name, name) {
 			return i
 		}
 	}
 	return -1
+}
+
+// maySame: names that are not ASCII are the client's, in whatever client_encoding it had
+// then; the server compares them in its own, in which they may be cut sooner.
+func maySame(a, b string) bool {
+	known := func(name string) bool { return strings.IndexFunc(name, func(c rune) bool { return c >= 0x7f }) < 0 }
+	if known(a) && known(b) {
+		return a == b
+	}
+	const cut = maxName - 3 // a character has up to four bytes
+	return !known(a) && !known(b) || len(a) >= cut && len(b) >= cut
 }
 
 func (t *transaction) release(name string) {

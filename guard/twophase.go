@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rowback/rowback/catalog"
@@ -37,8 +38,15 @@ func timeline(ctx context.Context, q catalog.Querier) (uint32, error) {
 // seePrepared records that an entry's transaction, which has not ended, is prepared,
 // if it is: on this timeline, in this run of the server.
 func (j settler) seePrepared(ctx context.Context, e *journal.Entry, xid uint32, now uint32, run time.Time) error {
-	is, err := one(ctx, j.q, fmt.Sprintf("SELECT true FROM pg_catalog.pg_prepared_xacts WHERE transaction OPERATOR(pg_catalog.=) '%d'::pg_catalog.xid AND gid OPERATOR(pg_catalog.=) %s AND database OPERATOR(pg_catalog.=) pg_catalog.current_database()",
-		xid, literal(e.Prepared)))
+	// The client may have written the name in an encoding of its own.
+	plain := strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return -1
+		}
+		return c
+	}, e.Prepared)
+	is, err := one(ctx, j.q, fmt.Sprintf("SELECT true FROM pg_catalog.pg_prepared_xacts WHERE transaction OPERATOR(pg_catalog.=) '%d'::pg_catalog.xid AND pg_catalog.regexp_replace(gid, '[^ -~]', '', 'g') OPERATOR(pg_catalog.=) %s AND database OPERATOR(pg_catalog.=) pg_catalog.current_database()",
+		xid, literal(plain)))
 	if err != nil || is != "t" {
 		return err
 	}

@@ -19,6 +19,12 @@ import (
 const opensCursor = `CREATE FUNCTION oc() RETURNS refcursor LANGUAGE plpgsql AS $$DECLARE c refcursor := 'c'; BEGIN OPEN c FOR SELECT purge(); RETURN c; END$$;
 	CREATE FUNCTION held() RETURNS int LANGUAGE plpgsql AS $$BEGIN EXECUTE 'DECLARE c CURSOR WITH HOLD FOR SELECT purge()'; RETURN 1; END$$;`
 
+// hiddenDelete deletes where standard_conforming_strings is off.
+const hiddenDelete = `WITH a AS (SELECT '\''), d AS (DELETE FROM victim) SELECT 1 --') SELECT 2`
+
+// domainInRowType: a value of type zz deletes when it is made.
+const domainInRowType = `CREATE DOMAIN dm AS int CHECK (purge() + VALUE > 0); CREATE TABLE zz (x dm);`
+
 // unjudgedSteps are deletions of 20 rows over a limit of 10 that come about in several
 // statements of one session, none of which says so.
 var unjudgedSteps = map[string]struct {
@@ -52,6 +58,16 @@ var unjudgedSteps = map[string]struct {
 		CREATE FUNCTION dr() RETURNS int LANGUAGE plpgsql AS $$BEGIN ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (0) TO (10); INSERT INTO p VALUES (1); RETURN 1; END$$`, []messages{q("SELECT dr()")}},
 	"a heir made in a function": {`CREATE TABLE p (v int); CREATE TABLE p1 (v int); INSERT INTO p1 VALUES (1); CREATE TRIGGER tr AFTER UPDATE ON p1 FOR EACH ROW EXECUTE FUNCTION purge_trigger();
 		CREATE FUNCTION dr() RETURNS int LANGUAGE plpgsql AS $$BEGIN ALTER TABLE p1 INHERIT p; UPDATE p SET v = 2; RETURN 1; END$$`, []messages{q("SELECT dr()")}},
+	"a constant, when parsed":                     {domainInRowType, []messages{cat(parse("", "SELECT '(5)'::zz"), syncMsg)}},
+	"a constant, when parsed under a name":        {domainInRowType, []messages{cat(parse("s", "SELECT '(5)'::zz"), syncMsg), cat(bindTo("", "s"), execute("", 0), syncMsg)}},
+	"a constant, when a DELETE is parsed":         {domainInRowType, []messages{cat(parse("", "DELETE FROM log WHERE v = ('(5)'::zz).x RETURNING '(5)'::zz"), syncMsg)}},
+	"a constant, when a DELETE is described":      {domainInRowType, []messages{q("DELETE FROM log WHERE v = 1 RETURNING '(5)'::zz")}},
+	"backslashes, set in the pipeline":            {"", []messages{cat(pbe("SET standard_conforming_strings = off"), pbe(hiddenDelete), syncMsg)}},
+	"backslashes, set by a function":              {"", []messages{cat(pbe("SELECT set_config('standard_conforming_strings', 'off', false)"), pbe(hiddenDelete), syncMsg)}},
+	"backslashes, a Query amid the pipeline":      {"", []messages{cat(pbe("SET standard_conforming_strings = off"), q(hiddenDelete))}},
+	"backslashes, set back by ROLLBACK":           {"", []messages{q("SET standard_conforming_strings = off"), q("BEGIN"), q("SET standard_conforming_strings = on"), cat(pbe("ROLLBACK"), pbe(hiddenDelete), syncMsg)}},
+	"backslashes of an encoding, in the pipeline": {"", []messages{cat(pbe("SET client_encoding = SJIS"), pbe("WITH a AS (SELECT E'\x95\x5c'), d AS (DELETE FROM victim) SELECT 1 --') SELECT 2"), syncMsg)}},
+	"backslashes of what was prepared when off":   {"", []messages{q("SET standard_conforming_strings = off"), cat(parse("s", hiddenDelete), syncMsg), q("SET standard_conforming_strings = on"), q("CREATE TABLE another (v int)"), cat(bindTo("", "s"), execute("", 0), syncMsg)}},
 	"a table's type dropped in a function": {`DROP TABLE victim; CREATE TYPE ty AS (id int); CREATE TABLE victim OF ty (PRIMARY KEY (id)); INSERT INTO victim SELECT generate_series(1, 20);
 		CREATE FUNCTION dr() RETURNS int LANGUAGE plpgsql AS $$BEGIN DROP TYPE ty CASCADE; RETURN 1; END$$`, []messages{q("SELECT dr()")}},
 }
@@ -68,6 +84,15 @@ func TestUnjudged_InSteps(t *testing.T) {
 				t.Errorf("%d rows are left of 20, and %d entries", left, len(e.entries(journal.Filter{})))
 			}
 		})
+	}
+}
+
+// A Query is parsed as a whole, before it changes what a backslash means.
+func TestUnjudged_BackslashBehindASet(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Block, 10), purges)
+	got := strings.Join(talkAll(t, e.url, []messages{q("SET standard_conforming_strings = off; DELETE FROM victim WHERE id = 1; " + hiddenDelete), q("SHOW standard_conforming_strings")}), "\n")
+	if left := len(e.victims()); left != 20 || !strings.Contains(got, `"0A000"`) {
+		t.Errorf("%d rows are left of 20: %s", left, got)
 	}
 }
 

@@ -36,6 +36,7 @@ func TestUnjudged(t *testing.T) {
 		"update trigger":            {`INSERT INTO log VALUES (1); CREATE TRIGGER tr AFTER UPDATE ON log FOR EACH ROW EXECUTE FUNCTION purge_trigger()`, []string{"UPDATE log SET v = 2"}},
 		"event trigger":             {`CREATE MATERIALIZED VIEW mv AS SELECT 1; CREATE EVENT TRIGGER unjudged ON ddl_command_end EXECUTE FUNCTION purge_event()`, []string{"COMMENT ON TABLE victim IS 'x'", "GRANT SELECT ON victim TO pg_monitor", "REVOKE SELECT ON victim FROM pg_monitor", "REFRESH MATERIALIZED VIEW mv", "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_monitor", "DO $$BEGIN COMMENT ON TABLE victim IS 'x'; END$$", "DO $$BEGIN GRANT SELECT ON victim TO pg_monitor; END$$", "CREATE TABLE x (y int)"}},
 		"a domain in a row type":    {`CREATE DOMAIN dm AS int CHECK (purge() + VALUE > 0); CREATE TABLE zz (x dm); CREATE VIEW zv AS SELECT x FROM zz`, []string{"SELECT 5::dm", "SELECT '(5)'::zz", "SELECT '{(5)}'::zz[]", "SELECT row(5)::zz", `SELECT jsonb_populate_record(null::zz, '{"x": 5}')`, "SELECT '(5)'::zv", "DO $$DECLARE z zz; BEGIN z.x := 5; END$$", "DO $$DECLARE z zz.x%TYPE := 5; BEGIN NULL; END$$"}},
+		"a range type's difference": {`CREATE FUNCTION sd(int, int) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM purge(); RETURN 1; END'; CREATE TYPE spans AS RANGE (subtype = int, subtype_diff = sd); CREATE TABLE rt (r spans); CREATE INDEX ON rt USING gist (r)`, []string{"INSERT INTO rt SELECT spans(i, i + 5) FROM generate_series(1, 1000) i"}},
 		"a built-in that runs text": {``, []string{"SELECT query_to_xml('select purge()', true, true, '')"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -143,5 +144,29 @@ func TestUnjudged_FetchParsedBefore(t *testing.T) {
 			t.Errorf("%s: %.300s", fetch, got)
 		}
 		equal(t, "keys left", e.keys(), before)
+	}
+}
+
+// A Parse behind an error is discarded: the unnamed statement is still the one before.
+func TestUnjudged_DiscardedParse(t *testing.T) {
+	for _, discarded := range []string{"SHOW work_mem", "SELECT 1", "COMMIT", "DELETE FROM log"} {
+		for _, first := range []bool{true, false} {
+			e := newEnv(t, policy.Uniform(policy.Block, 10), purges, "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'")
+			r := dialRaw(t, e.url)
+			r.say(q("SELECT 1"))
+			r.say(parse("", "SELECT f()"), syncMsg)
+			fails := func() { r.say(parse("x", "SELECT nope"), parse("", discarded), syncMsg) }
+			if first {
+				fails()
+			}
+			mustExec(t, e.connect(pgx.QueryExecModeSimpleProtocol), "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM victim; RETURN 1; END'")
+			if !first {
+				fails()
+			}
+			got := r.say(bindTo("", ""), execute("", 0), syncMsg)
+			if left := len(e.victims()); left != 20 || !strings.Contains(got, `"RB001"`) {
+				t.Errorf("%s discarded first %v: %d rows are left of 20: %s", discarded, first, left, got)
+			}
+		}
 	}
 }

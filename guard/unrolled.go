@@ -62,6 +62,9 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 		u.s.rules.police(&st)
 		u.s.temps.judge(&st)
 	}
+	if err := u.respelt(ctx, st); err != nil {
+		return err
+	}
 	if !u.aborted && u.s.hazard() { // it may be of an earlier statement
 		st = st.fetches()
 	}

@@ -30,6 +30,8 @@ type direction struct {
 	busy bool
 	// unseen: there is something in the read buffer that was left for a Session.
 	unseen bool
+	// over: nothing more comes this way; see departs.
+	over bool
 }
 
 // settle puts a session that is ready on a loop, if it can live there. The
@@ -89,7 +91,7 @@ func (r *relay) advance(s *sock, buf []byte) bool {
 	if s == r.toClient.from {
 		d = &r.toClient
 	}
-	mine := !d.busy && r.cause == nil && !(d == &r.toClient && r.held)
+	mine := !d.busy && !d.over && r.cause == nil && !(d == &r.toClient && r.held)
 	if mine {
 		d.busy = true
 	}
@@ -125,6 +127,10 @@ func (r *relay) leave(d *direction, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d.busy = false
+	if d == &r.toServer && r.departsLocked(err) {
+		d.over = true
+		return
+	}
 	r.stopLocked(err)
 	r.endLocked()
 }

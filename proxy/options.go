@@ -34,6 +34,9 @@ type Options struct {
 	// ConnectTimeout bounds each attempt to reach a server, where Upstream says
 	// nothing (connect_timeout). Default 10 seconds.
 	ConnectTimeout time.Duration
+	// DepartTimeout bounds how long a session goes on whose client sends no more, for what
+	// it sent before: who has gone for good looks the same. Default 30 seconds.
+	DepartTimeout time.Duration
 	// DrainTimeout bounds Drain. Default: none but its context.
 	DrainTimeout time.Duration
 	// MaxSessions at a time; more are refused with 53300, as are those for which the
@@ -58,6 +61,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = 10 * time.Second
+	}
+	if o.DepartTimeout <= 0 {
+		o.DepartTimeout = 30 * time.Second
 	}
 	if o.MaxMessage <= 0 {
 		o.MaxMessage = DefaultMaxMessage

@@ -71,9 +71,10 @@ type relay struct {
 	pausing, canceled bool
 	serverErr         error // why no more can be read from the server
 	draining          bool
-	ended             bool  // on a loop: nobody works on it, and nobody will
-	cause             error // why the session ends; the first reason stays
-	clientBad         bool  // a message to the client was cut short: nothing can be said any more
+	ended             bool        // on a loop: nobody works on it, and nobody will
+	cause             error       // why the session ends; the first reason stays
+	lingering         *time.Timer // ends it, if the client has departed; see departs
+	clientBad         bool        // a message to the client was cut short: nothing can be said any more
 }
 
 // serve runs a session whose client has sent its startup packet. It returns
@@ -119,6 +120,9 @@ func (r *relay) close() {
 	}
 	r.mu.Lock()
 	cause := r.cause
+	if r.lingering != nil {
+		r.lingering.Stop()
+	}
 	r.mu.Unlock()
 	r.srv.leave(r)
 	r.say(cause)
@@ -149,7 +153,9 @@ func (r *relay) run(ctx context.Context) error {
 		r.stop(r.relayServer())
 	}()
 	err := r.relayClient(ctx)
-	r.stop(err)
+	if !r.departs(err) {
+		r.stop(err)
+	}
 	<-done
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -264,7 +265,7 @@ func TestSession_ServerRestart(t *testing.T) {
 func TestSession_ClientGoneEndsTheServersSession(t *testing.T) {
 	for name, judge := range map[string]Judge{"relayed": nil, "judged": judgeFunc(quiesceAndForward)} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, Options{Judge: judge})
+			s := serve(t, Options{Judge: judge, DepartTimeout: time.Millisecond})
 			c := rawSession(t, s)
 			write(t, c, frame(&pgproto3.Query{String: "BEGIN"}))
 			readUntil(t, c, 'Z')

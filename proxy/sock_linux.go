@@ -138,6 +138,11 @@ func (s *sock) tryWriteRaw(b []byte) (int, error) {
 	}
 }
 
+// CloseWrite tells the peer that nothing more will come.
+func (s *sock) CloseWrite() error {
+	return os.NewSyscallError("shutdown", unix.Shutdown(s.fd, unix.SHUT_WR))
+}
+
 func (s *sock) mayRead() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

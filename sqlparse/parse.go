@@ -83,6 +83,8 @@ func parsePieces(sql, text string, opaque bool) []Statement {
 			if s = classify(tree.Stmts[0].Stmt); opaque {
 				s = s.certain()
 			}
+		} else if opaque {
+			s = savepointOr(s, sql[start:end])
 		}
 		s.Text, s.Offset = trim(sql, start, end)
 		pieces = append(pieces, s)
@@ -112,6 +114,27 @@ func parsePieces(sql, text string, opaque bool) []Statement {
 	return pieces
 }
 
+// savepointOr is the verdict on a text that is no UTF-8 if it is about a savepoint: what
+// follows from that hangs on the verb, of the name it is enough that it is not ASCII.
+func savepointOr(s Statement, sql string) Statement {
+	word := strings.Map(func(c rune) rune {
+		if c >= utf8.RuneSelf {
+			return '_'
+		}
+		return c
+	}, sql)
+	tree, err := pg.Parse(word)
+	if err != nil || len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetTransactionStmt() == nil {
+		return s
+	}
+	is := classify(tree.Stmts[0].Stmt)
+	if is.Savepoint == "" {
+		return s
+	}
+	is.Savepoint += string(placeholder)
+	return is
+}
+
 func unknownVerdict() Statement {
 	return Statement{Verb: Unknown, DDL: true, ChangesNames: true}
 }
@@ -138,7 +161,8 @@ func isSpace(c byte) bool {
 }
 
 // certain is the verdict on an opaque text: Unknown if a name in it may be
-// wrong. An UPDATE then stays Plain, without saying of what.
+// wrong. An UPDATE then stays Plain, without saying of what; the names of savepoints and
+// prepared transactions stay as they are, with a placeholder for each byte.
 func (s Statement) certain() Statement {
 	wrong := func(names ...string) bool { return strings.IndexByte(strings.Join(names, ""), placeholder) >= 0 }
 	if u := s.Update; u != nil {
@@ -151,7 +175,7 @@ func (s Statement) certain() Statement {
 		}
 		return s
 	}
-	all := append([]string{s.Target.Schema, s.Target.Name, s.Savepoint, s.GID}, s.qualifier...)
+	all := append([]string{s.Target.Schema, s.Target.Name}, s.qualifier...)
 	for _, t := range s.Targets {
 		all = append(all, t.Schema, t.Name)
 	}

@@ -74,7 +74,9 @@ type Statement struct {
 	DropsColumn bool
 	Detach      bool // DETACH PARTITION (Verb Drop; Targets has the partition)
 
-	Savepoint string // Savepoint, Release, RollbackTo: its name
+	// Savepoint, Release, RollbackTo: its name. As GID, in a text that is no UTF-8 it has a
+	// 0x7f for each byte that is not ASCII.
+	Savepoint string
 	Chain     bool   // Commit, Rollback: AND CHAIN
 	GID       string // PrepareTransaction, CommitPrepared, RollbackPrepared
 

@@ -1,0 +1,43 @@
+package proxy
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// A client may send all that it has to say, and that it ends, before it reads: the server
+// does that and the client has the answers, as without the proxy.
+func TestDepart_WhatWasSentIsAnswered(t *testing.T) {
+	const sql, count = "SELECT pg_sleep(0), repeat('y', 5000)", 100
+	for how, exchange := range map[string][]byte{"simple": query(sql), "extended": append(prepared(sql), syncFrame...)} {
+		for way, judge := range map[string]Judge{"unjudged": nil, "judged": judgeFunc(quiesceAndForward)} {
+			for end, leave := range map[string]func(*testing.T, net.Conn){
+				"Terminate": func(t *testing.T, c net.Conn) { write(t, c, frame(&pgproto3.Terminate{})) },
+				"half closed": func(t *testing.T, c net.Conn) {
+					if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+						t.Fatal(err)
+					}
+				},
+			} {
+				t.Run(fmt.Sprint(how, ", ", way, ", ", end), func(t *testing.T) {
+					s := serve(t, Options{Judge: judge})
+					c := rawSession(t, s)
+					for range count {
+						write(t, c, exchange)
+					}
+					leave(t, c)
+					for i := range count {
+						if got, _ := readUntil(t, c, 'Z'); !strings.HasSuffix(got, "DCZ") {
+							t.Fatalf("answer %d is %q", i, got)
+						}
+					}
+					wantClosed(t, c)
+				})
+			}
+		}
+	}
+}
