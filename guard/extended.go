@@ -303,11 +303,21 @@ func (s *session) describe(ctx context.Context, w proxy.Wire, body []byte) error
 }
 
 // closeNamed handles Close.
-func (s *session) closeNamed(w proxy.Wire, body []byte) error {
+func (s *session) closeNamed(ctx context.Context, w proxy.Wire, body []byte) error {
 	name, _, _ := cut(body[1:])
 	name = short(name)
 	if body[0] == 'P' {
 		if p := s.portals[string(name)]; p != nil {
+			if p.fetchable(string(name)) { // a savepoint may bring it back where the server discards this
+				failed, err := w.Quiesce(ctx)
+				if err != nil {
+					return err
+				}
+				if failed {
+					w.Forward()
+					return nil
+				}
+			}
 			p.close()
 			delete(s.portals, string(name))
 		}

@@ -52,6 +52,7 @@ var fetched = map[string][]messages{
 	"a DELETE's portal opened anew":          {q("BEGIN"), cat(parse("d", "DELETE FROM victim WHERE id < 0 RETURNING id"), bindTo("p", "d"), execute("p", 0), syncMsg), q("SELECT reopen('p')"), cat(execute("p", 0), syncMsg), q("COMMIT")},
 	"a DELETE's portal opened anew, in part": {q("BEGIN"), cat(parse("d", "DELETE FROM victim WHERE id < 0 RETURNING id"), bindTo("p", "d"), execute("p", 1), syncMsg), q("SELECT reopen('p')"), cat(execute("p", 1), syncMsg), q("COMMIT")},
 	"a DELETE's portal opened alike":         {q("BEGIN"), cat(parse("d", "DELETE FROM victim WHERE id < 0 RETURNING id"), bindTo("p", "d"), syncMsg), q("SELECT reopenlike()"), cat(execute("p", 0), syncMsg), q("COMMIT")},
+	"behind a Close that was discarded":      {cat(parse("f", "CALL fetchproc('p')"), syncMsg), q("BEGIN"), cat(parse("d", "DELETE FROM victim"), bindTo("p", "d"), syncMsg), q("SAVEPOINT a"), cat(parse("x", "nonsense"), closed('P', "p"), syncMsg), q("ROLLBACK TO a"), cat(bindTo("", "f"), execute("", 0), syncMsg), q("COMMIT")},
 	"behind a ROLLBACK that was none": {q("BEGIN"), q("DELETE FROM victim WHERE id <= 10"), cat(parse("d", "ROLLBACK"), parse("r", "SELECT reopenplain('p')"), bindTo("p", "d"), bindTo("", "r"), execute("", 0), execute("p", 0), syncMsg),
 		q("DELETE FROM victim"), q("COMMIT")},
 }

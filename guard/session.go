@@ -308,7 +308,7 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	case 'E':
 		return s.execute(ctx, w, body)
 	case 'C':
-		return s.closeNamed(w, body)
+		return s.closeNamed(ctx, w, body)
 	case 'F':
 		return s.functionCall(ctx, w, body)
 	case 'S':
