@@ -81,8 +81,8 @@ func countsQuery(target sqlparse.Name, signature string, tables, cuts []uint32, 
 }
 
 // openCursors tells cursors and portals apart by their names, when they were opened, and
-// whether they are WITH HOLD.
-var openCursors = "(SELECT pg_catalog.string_agg(pg_catalog.concat(" + nameInHex("name") + ", '=', pg_catalog.date_part('epoch', creation_time), '=', is_holdable), ';') FROM pg_catalog.pg_cursors)"
+// whether they are WITH HOLD. What reads them is in one itself.
+var openCursors = "(SELECT pg_catalog.string_agg(pg_catalog.concat(" + nameInHex("name") + ", '=', pg_catalog.date_part('epoch', creation_time), '=', is_holdable), ';') FROM pg_catalog.pg_cursors WHERE name OPERATOR(pg_catalog.<>) '" + private + "')"
 
 func changedQuery(oid string, updates bool) string {
 	updated := "pg_catalog.pg_stat_get_xact_tuples_updated(" + oid + ")"

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
@@ -87,6 +88,40 @@ func TestFetch_ByFunctionCall(t *testing.T) {
 			}
 			if left := len(e.victims()); left != 20 || !strings.Contains(answers, `"RB001"`) {
 				t.Errorf("%d rows are left of 20: %s", left, answers)
+			}
+		})
+	}
+}
+
+// What has run, and leaves nothing open, has nothing else counted behind it.
+func TestFetch_OnlyWhileSomethingIsOpen(t *testing.T) {
+	for name, x := range map[string]struct {
+		want uint64
+		run  []messages
+	}{
+		"a DELETE's portal":       {0, []messages{q("BEGIN"), cat(parse("d", "DELETE FROM other WHERE id = 1 RETURNING id"), bindTo("p", "d"), describe('P', "p"), execute("p", 0), syncMsg), q("SELECT 1"), cat(pbe("SELECT 1"), syncMsg), q("COMMIT")}},
+		"the unnamed portal":      {0, []messages{q("BEGIN"), cat(parse("d", "DELETE FROM other WHERE id = 1 RETURNING id"), bindTo("", "d"), describe('P', ""), execute("", 0), syncMsg), q("SELECT 1"), cat(pbe("SELECT 1"), syncMsg), q("COMMIT")}},
+		"what is counted":         {2, []messages{q("BEGIN"), cat(pbe("SELECT purge()"), syncMsg), cat(pbe("SELECT 1"), syncMsg), q("SELECT 1"), q("COMMIT")}}, // its Bind, and it
+		"what is counted, simple": {1, []messages{q("BEGIN"), q("SELECT purge()"), q("SELECT 1"), cat(pbe("SELECT 1"), syncMsg), q("COMMIT")}},
+		"a portal that has ended": {1, []messages{cat(parse("d", "DELETE FROM other WHERE id = 1"), bindTo("p", "d"), syncMsg), q("SELECT 1"), cat(pbe("SELECT 1"), syncMsg)}}, // as it ends a deferred trigger could have fetched
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, policy.Uniform(policy.Block, 100), purges, fetchers)
+			talkAll(t, e.url, x.run)
+			r := prometheus.NewRegistry()
+			if err := e.metrics.Register(r); err != nil {
+				t.Fatal(err)
+			}
+			families, err := r.Gather()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range families {
+				for _, s := range f.Metric {
+					if f.GetName() == "rowback_guarded_statement_seconds" && s.Label[0].GetValue() == "count" && s.GetHistogram().GetSampleCount() != x.want {
+						t.Errorf("%d were counted, want %d", s.GetHistogram().GetSampleCount(), x.want)
+					}
+				}
 			}
 		})
 	}
