@@ -63,14 +63,6 @@ func (r *run) account(ctx context.Context) error {
 	return nil
 }
 
-// opened: what a function has opened is fetched from by statements that do not say what
-// that runs.
-func (r *run) opened() {
-	if r.plan == nil && r.after.cursors > r.before.cursors {
-		r.s.tx.cursor = true
-	}
-}
-
 // estimate is how many rows the server thinks a table had. Where nobody knows it is
 // too many: unknown is never safe. Before PostgreSQL 14 that is said as 0.
 func (r *run) estimate(o uint32, before counter) int64 {

@@ -72,9 +72,10 @@
 // table and in that time, are not noticed, nor is a key that others change in it.
 //
 // Triggers that are deferred to COMMIT are made to run before it (SET CONSTRAINTS), where
-// they may delete. Cursors over what may delete are refused in block mode; in
-// alert mode all that runs while one is open is counted, but not what a cursor
-// WITH HOLD deletes at COMMIT itself. FETCH from a named portal that is bound
+// they may delete. Cursors over what may delete are refused in block mode. All that
+// runs while one is open, or a portal is bound that has not run, is counted, for it may
+// fetch from that; but not what a cursor WITH HOLD deletes at COMMIT itself: that is
+// refused in block mode. FETCH from a named portal that is bound
 // to a DELETE shows the captured columns too.
 //
 // The server's counters also hold what a subtransaction has taken back (an

@@ -6,21 +6,20 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/rowback/rowback/proxy"
-	"github.com/rowback/rowback/sqlparse"
 )
 
 // execute handles Execute of a portal that needs the guard.
 func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error {
 	name, rest, ok := cut(body)
 	p := s.portals[string(short(name))]
-	if ok && p == nil && s.tx != nil && s.tx.cursor { // bound before what it calls was changed
-		p = &portal{prepared: &prepared{st: judged{Statement: sqlparse.Statement{Text: "(portal " + strconv.Quote(string(name)) + ")"}, route: routeCount, why: "a portal while a cursor is open that may delete"}}}
-	}
-	if ok && p == nil && !ascii(name) {
-		p = &portal{prepared: &prepared{st: judged{Statement: sqlparse.Statement{Text: "(portal " + strconv.Quote(string(name)) + ")"}, route: routeCount, why: "a portal whose name is not ASCII"}}}
+	switch {
+	case !ok || p != nil:
+	case s.hazard(): // what it calls may fetch
+		p = unknown(string(name), "a portal while a cursor is open that may delete")
+	case !ascii(name):
+		p = unknown(string(name), "a portal whose name is not ASCII")
 	}
 	if !ok || len(rest) != 4 || p == nil {
 		w.Forward()
@@ -40,26 +39,46 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		return nil
 	}
 	max := int(binary.BigEndian.Uint32(rest))
-	switch {
-	case p.st.route == routeControl:
-		return s.executeControl(ctx, w, p)
-	case p.done:
-		return unlessFailed(s.again(ctx, w, string(name), p, max))
-	case s.aborted(w) || p.plan != nil && p.plan.pass || p.st.route == routePlain || s.misplaced(w, p.st):
+	fresh := s.fresh(p)
+	if p.step = s.step; !fresh && !s.aborted(w) && (p.st.route == routeControl || p.capturing()) {
+		if p, err = s.actual(ctx, w, string(name), p); err != nil {
+			return unlessFailed(err)
+		}
+	}
+	if p.st.route == routeControl {
+		return s.executeControl(ctx, w, string(name), body, p, fresh)
+	}
+	return s.executeJudged(ctx, w, string(name), body, p, max)
+}
+
+// executeJudged is execute of what does not control transactions. Only after Quiesce.
+func (s *session) executeJudged(ctx context.Context, w proxy.Wire, name string, body []byte, p *portal, max int) (err error) {
+	if p.done {
+		return unlessFailed(s.again(ctx, w, name, p, max))
+	}
+	st, plan, fetches := p.st, p.plan, s.hazardBeside(p)
+	if fetches && plan != nil && plan.pass {
+		st.route, plan = routePlain, nil
+	}
+	if fetches {
+		st = st.fetches()
+	}
+	if s.aborted(w) || plan != nil && plan.pass || st.route == routePlain || s.misplaced(w, st) {
 		return s.executePlain(ctx, w, p)
 	}
-	r := &run{s: s, w: w, st: p.st, plan: p.plan, bind: s.heldBind}
+	r := &run{s: s, w: w, st: st, plan: plan, bind: s.heldBind, portal: name, fetches: fetches}
 	if r.capturing() {
 		r.shift = -p.plan.captured.Shift
 	}
 	s.heldBind = nil
-	if p.st.route != routeCapture {
-		if r, err = s.guarded(ctx, w, p.st, nil); err != nil {
+	if st.route != routeCapture {
+		if r, err = s.guarded(ctx, w, st, nil); err != nil {
 			return unlessFailed(err)
 		}
 		if r == nil {
 			return s.executePlain(ctx, w, p)
 		}
+		r.portal = name
 	} else {
 		if p.plan.count != "" {
 			r.st.why = p.plan.count
@@ -96,7 +115,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		return unlessFailed(r.batch(ctx, more))
 	}
 	if r.capturing() {
-		send = func() { w.Send('E', executeBody(string(name))) } // it runs to its end whatever max_rows is
+		send = func() { w.Send('E', executeBody(name)) } // it runs to its end whatever max_rows is
 		if max > 0 && p.st.Returning {
 			r.rows = p.held.add
 		}
@@ -104,7 +123,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 	if err := r.bracket(ctx, send); err != nil {
 		return unlessFailed(err)
 	}
-	s.changed(p.st)
+	s.changed(st)
 	p.ran = r.end == 'C'
 	p.done = r.capturing() && (max > 0 || !p.st.Returning)
 	if p.done && p.st.Returning {
@@ -185,8 +204,20 @@ func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) (er
 	return nil
 }
 
-func (s *session) executeControl(ctx context.Context, w proxy.Wire, p *portal) error {
+func (s *session) executeControl(ctx context.Context, w proxy.Wire, name string, body []byte, p *portal, fresh bool) error {
 	e, err := s.beforeControl(ctx, w, p.st, s.aborted(w))
+	if err == nil && e != nil && s.hazard() { // a deferred trigger may have opened another in its place
+		is, err := s.actual(ctx, w, name, p)
+		if err != nil || is != p {
+			s.doubt()
+		}
+		if err == nil && is != p {
+			return s.executeJudged(ctx, w, name, body, is, 0)
+		}
+		if err != nil {
+			return unlessFailed(err)
+		}
+	}
 	if err != nil {
 		return unlessFailed(err)
 	}
@@ -196,7 +227,7 @@ func (s *session) executeControl(ctx context.Context, w proxy.Wire, p *portal) e
 	if err != nil && !errors.Is(err, errFailed) {
 		return err
 	}
-	if p.bound != s.exchange && (err != nil || !controls[tag]) {
+	if (!fresh || p.bound != s.exchange) && (err != nil || !controls[tag]) {
 		if e != nil { // it was something else that ran: the server is asked what became of the rows
 			s.doubt()
 		}

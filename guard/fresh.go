@@ -17,8 +17,9 @@ func (s *session) stale() bool {
 		return s.redefined || s.readIn != s.exchange
 	}
 	old := s.view
-	if s.view = s.db.view.Load(); old != nil && s.view != nil && s.view.reachesMore(old) {
-		s.moreReach = true
+	if s.view = s.db.view.Load(); old != nil && s.view != nil {
+		g := s.view.growth(old)
+		s.moreReach = growth{s.moreReach.any || g.any, s.moreReach.called || g.called}
 	}
 	stale, _ := s.db.stale(s.view)
 	return stale || s.redefined

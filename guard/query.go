@@ -21,6 +21,7 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 		} else if err != nil {
 			return err
 		}
+		a = s.withCursors(a)
 	}
 	if a.plain && !s.amid() || len(a.stmts) == 1 && s.passes(a.stmts[0]) {
 		s.endOfQuery()

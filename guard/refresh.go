@@ -105,8 +105,10 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		s.view = s.fallback()
 		return s.unread(ctx, w, q, err)
 	}
-	if was := s.view; was != nil && (s.inBlock(w) || !q.own) && view.reachesMore(was) {
-		s.open(w).cursor = true // one opened, or a portal bound, before may call what is new
+	if was := s.view; was != nil && (s.inBlock(w) || !q.own) {
+		if g := view.growth(was); g.any { // one opened, or a portal bound, before may call what is new
+			s.open(w).reaches(g)
+		}
 	}
 	s.view = view
 	if shared := s.db.view.Load(); (s.inBlock(w) || !q.own) && shared != nil && shared != view {
@@ -155,25 +157,6 @@ func (s *session) side(ctx context.Context, q lookup) error {
 		s.db, s.private = s.db.other, false
 	}
 	return nil
-}
-
-// reachesMore reports whether something that may delete now may not have before.
-func (v *view) reachesMore(old *view) bool {
-	if v == old {
-		return false
-	}
-	more := func(now, before map[string]catalog.Why) bool {
-		for name := range now {
-			if _, ok := before[name]; !ok {
-				return true
-			}
-		}
-		return false
-	}
-	if more(v.snap.Reach.Names, old.snap.Reach.Names) || more(v.snap.Reach.Reads, old.snap.Reach.Reads) {
-		return true
-	}
-	return v.snap.Reach.Everything != "" && v.snap.Reach.Everything != old.snap.Reach.Everything
 }
 
 // loadSettings: the session's own limits are for its own statements.

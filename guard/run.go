@@ -25,10 +25,13 @@ type run struct {
 	target *catalog.Table
 	far    uint32 // the foreign table whose rows the tag of an EXECUTE counts, 0 if none
 
-	shift    int  // added to error positions
-	deferred bool // it fires deferred triggers; see fireDeferred
-	until    byte // it is a Bind, or a Parse, which may call things too: the answer to that; 0: an Execute
-	rowdesc  bool // simple protocol: a RowDescription goes to the client
+	shift    int       // added to error positions
+	deferred bool      // it fires deferred triggers; see fireDeferred
+	until    byte      // it is a Bind, or a Parse, which may call things too: the answer to that; 0: an Execute
+	portal   string    // the one that it runs in, or that is bound
+	fetches  bool      // a hazard is there, beside that
+	released *heldBind // the Bind, if it is one in captured form
+	rowdesc  bool      // simple protocol: a RowDescription goes to the client
 	// closed reads what follows the statement's end; nil: nothing does.
 	closed func(context.Context) error
 	fields []byte             // the RowDescription, until the first row
@@ -255,7 +258,7 @@ func (r *run) countsQuery() string {
 	case r.exact():
 		return uncountedQuery(r.st.Target, signature, r.s.started)
 	}
-	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.cuts, r.plan.all || r.s.tx.fixed, false, r.plan.loose || len(r.plan.cuts) > 0)
+	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.cuts, r.plan.all || r.s.tx.fixed || r.fetches, false, r.plan.loose || len(r.plan.cuts) > 0)
 }
 
 // fault reports a failed query of rowback's own, and forgets what the statement did.
@@ -283,7 +286,7 @@ func (r *run) exact() bool {
 
 // sees: what the statement removes is known without the server's counters.
 func (r *run) sees() bool {
-	return r.capturing() && !r.plan.all && len(r.plan.blind) == 0 && !r.s.tx.fixed
+	return r.capturing() && !r.plan.all && len(r.plan.blind) == 0 && !r.s.tx.fixed && !r.fetches
 }
 
 // tracked: the server counted, before the statement and after it.

@@ -55,7 +55,7 @@ type session struct {
 	readIn    int  // the exchange in which a private view was read, for a statement in it
 	redefined bool // the catalog was changed since it was looked at
 	// moreReach: what was opened, bound or deferred before in the open transaction may delete now.
-	moreReach bool
+	moreReach growth
 	announces bool // … by this session, and others may not see that yet
 	// renamed: names were changed, in that exchange, in a transaction whose end
 	// may take that back; see renamesEnd.
@@ -65,7 +65,8 @@ type session struct {
 	// ran is the exchange in which a statement ran last: what it changed of the
 	// session's parameters the server tells at its end only.
 	ran   int
-	bound int // and a Bind came last
+	bound int    // and a Bind came last
+	step  uint32 // counts what may run something of the client's; see fresh
 	// sets counts what was executed in the exchange and may have changed that, before
 	// the message under judgement, and with it.
 	sets    struct{ before, with int32 }
@@ -106,6 +107,10 @@ func (s *session) Wants(typ byte, body []byte) bool {
 		s.ran = s.exchange
 		s.sets.with++
 	}
+	switch typ {
+	case 'P', 'B', 'E', 'Q', 'F':
+		s.step++
+	}
 	s.renew()
 	held := s.heldBind != nil // whatever comes, it goes first
 	if s.rules.off && s.tx == nil && !held && !s.owes() {
@@ -115,7 +120,7 @@ func (s *session) Wants(typ byte, body []byte) bool {
 	if s.asleep {
 		return true
 	}
-	return s.concerns(typ, body) || held || s.moreReach
+	return s.concerns(typ, body) || held || s.moreReach.any
 }
 
 // owes reports whether a portal is open whose answers are not the client's as they are.
@@ -153,7 +158,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 			return true
 		}
 		p, st = short(p), short(st)
-		if quiet := s.quiet && s.prepared.knows(s.exchange) && len(st) == 0; !quiet && (s.redefined || !s.private && s.stale() || s.prepared.outdated(s.view, s.exchange)) {
+		if quiet := s.quiet && s.prepared.knows(s.exchange) && len(st) == 0; !quiet && (s.redefined || s.hazard() || !s.private && s.stale() || s.prepared.outdated(s.view, s.exchange)) {
 			return true
 		}
 		if !ascii(st) || !ascii(p) {
@@ -163,7 +168,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 	case 'E':
 		p, _, _ := cut(body)
 		p = short(p)
-		if s.tx != nil && s.tx.cursor || s.redefined || s.firstLook() || !ascii(p) {
+		if s.redefined || s.hazard() || s.firstLook() || !ascii(p) {
 			return true
 		}
 		return s.portals[string(p)] != nil && !s.passExecute(p)
@@ -223,7 +228,7 @@ func (s *session) analyse(ctx context.Context, w proxy.Wire, text []byte) (*anal
 			return nil, err
 		}
 	}
-	return s.withCursors(ctx, w, s.withTemps(s.policed(a)))
+	return s.withTemps(s.policed(a)), nil
 }
 
 // Message implements proxy.Session.
@@ -259,11 +264,14 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 		w.Forward()
 		return nil
 	}
-	if s.moreReach {
+	if err := s.endPortals(ctx, w); err != nil {
+		return err
+	}
+	if g := s.moreReach; g.any {
 		if failed, err := w.Quiesce(ctx); err != nil {
 			return err
-		} else if s.moreReach = false; !failed && !s.aborted(w) && !s.alone(w) {
-			s.open(w).cursor = true
+		} else if s.moreReach = (growth{}); !failed && !s.aborted(w) && !s.alone(w) {
+			s.open(w).reaches(g)
 		}
 	}
 	if s.asleep {
@@ -300,7 +308,7 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	case 'E':
 		return s.execute(ctx, w, body)
 	case 'C':
-		return s.closeNamed(w, body)
+		return s.closeNamed(ctx, w, body)
 	case 'F':
 		return s.functionCall(ctx, w, body)
 	case 'S':
@@ -348,9 +356,7 @@ func (s *session) Close() {
 	s.leave()
 	s.drop()
 	s.settled()
-	for _, p := range s.portals {
-		p.close()
-	}
+	s.forgetPortals()
 }
 
 // open returns the open transaction's record, made on first use. Only after Quiesce.

@@ -65,8 +65,8 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if err := u.respelt(ctx, st); err != nil {
 		return err
 	}
-	if st.route == routePlain && u.s.tx != nil && u.s.tx.cursor && !u.aborted && !st.OutsideTransaction { // opened by an earlier statement
-		st.route, st.why = routeCount, fetching
+	if !u.aborted && u.s.hazard() { // it may be of an earlier statement
+		st = st.fetches()
 	}
 	switch {
 	case st.Params: // there are none in a simple Query
