@@ -59,9 +59,6 @@ const fetching = "a statement while a cursor is open that may delete"
 func (st judged) fetches() judged {
 	if st.route == routePlain && !st.OutsideTransaction {
 		st.route, st.why = routeCount, fetching
-		if st.CommitsItself {
-			st.route = routeRefuse
-		}
 	}
 	return st
 }

@@ -68,7 +68,7 @@ func (v *view) mayCommit(st judged) bool {
 func (t *transaction) rest(keys *journal.Keys) *transaction {
 	r := newTransaction(keys, t.implicit)
 	r.xid, r.server = t.xid, t.server
-	r.cursor, r.isolated, r.fixed, r.emptied = t.cursor, t.isolated, t.fixed, t.emptied
+	r.fetchable, r.holding, r.isolated, r.fixed, r.emptied = t.fetchable, t.holding, t.isolated, t.fixed, t.emptied
 	r.earlier, r.removals.pardoned = slices.Clone(t.gone()), t.removals.pardoned
 	r.start = r.mark("")
 	return r
