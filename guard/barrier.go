@@ -99,6 +99,9 @@ func (s *session) doubt() {
 // in it that may commit it by itself, a procedure. How it ended the server is
 // asked later. errFailed: it cannot be kept, and the client has been told.
 func (s *session) vouch(ctx context.Context, w proxy.Wire, st judged) error {
+	if st.CommitsItself {
+		s.viewEnds()
+	}
 	if !st.CommitsItself || !s.endsWith(w) {
 		return nil
 	}

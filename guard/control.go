@@ -54,6 +54,10 @@ func (s *session) beforeControl(ctx context.Context, w proxy.Wire, st judged, ab
 func (s *session) afterControl(ctx context.Context, st judged, tag string, e *journal.Entry, failed bool) error {
 	s.renamesEnd()
 	switch st.Verb {
+	case sqlparse.Commit, sqlparse.Rollback, sqlparse.RollbackTo, sqlparse.PrepareTransaction:
+		s.viewEnds()
+	}
+	switch st.Verb {
 	case sqlparse.Begin:
 		if !failed {
 			s.block = 1

@@ -31,9 +31,14 @@ type prepared struct {
 	taken int
 }
 
-// snapshotless: it ends or begins a transaction, or a part of one, or sets something.
+// snapshotless: it ends or begins a transaction, or a part of one, or sets something; but
+// before what commits the catalog is looked at, for the triggers that are deferred until then.
 func (p *prepared) snapshotless() bool {
-	return p != nil && (p.st.route == routeControl || sqlparse.Snapshotless([]byte(p.st.Text)))
+	switch {
+	case p == nil, p.st.Verb == sqlparse.Commit, p.st.Verb == sqlparse.PrepareTransaction:
+		return false
+	}
+	return p.st.route == routeControl || sqlparse.Snapshotless([]byte(p.st.Text))
 }
 
 // portal is bound to a prepared statement, or, with a capturing plan, to its

@@ -41,6 +41,7 @@ func (s *session) passQuery(text []byte) bool {
 		return false
 	}
 	s.endOfQuery()
+	s.viewEnds()
 	return true
 }
 

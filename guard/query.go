@@ -20,8 +20,10 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 			return err
 		}
 	}
-	if a.plain && !s.amid() || len(a.stmts) == 1 && s.passes(a.stmts[0]) {
-		s.endOfQuery()
+	if passes := len(a.stmts) == 1 && s.passes(a.stmts[0]); passes || a.plain && !s.amid() {
+		if s.endOfQuery(); passes {
+			s.viewEnds()
+		}
 		w.Forward()
 		return nil
 	}

@@ -21,7 +21,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		return nil
 	}
 	if s.private && !s.inBlock(w) {
-		s.private = false
+		s.private, s.implied = false, false
 		s.db.announce()
 	}
 	q := lookup{w: w, own: s.alone(w)}
@@ -73,7 +73,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 			return err
 		}
 		if fixed = fixes(isolation); fixed && !s.redefined {
-			if s.view = s.fallback(); changed {
+			if s.view = s.fallback(); changed || s.private {
 				s.view = s.view.doubt()
 			}
 			return nil
@@ -108,13 +108,19 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	if was := s.view; was != nil && (s.inBlock(w) || !q.own) && view.reachesMore(was) {
 		s.open(w).cursor = true // one opened, or a portal bound, before may call what is new
 	}
-	s.view = view
-	if shared := s.db.view.Load(); (s.inBlock(w) || !q.own) && shared != nil && shared != view {
-		s.private = true // it may show what this transaction alone has changed
-		return nil
-	}
-	if !fixed {
+	if s.view = view; !fixed {
 		view.good(at)
+	}
+	private := false // it may show what this transaction alone has changed
+	if now := s.db.view.Load(); s.inBlock(w) || !q.own {
+		private = now != nil && now != view
+	}
+	if fixed && (changed || private) { // nor does it show what others have
+		s.view = view.doubt()
+	}
+	if private {
+		s.private, s.implied = true, !s.inBlock(w)
+		return nil
 	}
 	if shared := s.db.view.Load(); shared == nil || shared.changes.Load() <= view.changes.Load() { // none that was begun later
 		s.db.view.Store(view)

@@ -54,6 +54,8 @@ type session struct {
 	epoch     int  // counts what may change how names resolve
 	readIn    int  // the exchange in which a private view was read, for a statement in it
 	redefined bool // the catalog was changed since it was looked at
+	implied   bool // the private view is of an implicit transaction
+	overtaken int  // the exchange in which the catalog was changed after something else ran
 	// moreReach: what was opened, bound or deferred before in the open transaction may delete now.
 	moreReach bool
 	announces bool // … by this session, and others may not see that yet
@@ -94,6 +96,10 @@ func (s *session) Wants(typ byte, body []byte) bool {
 		s.exchange++
 		s.block = 0
 		s.sets.with = 0
+		if s.implied { // it has ended
+			s.implied = false
+			s.viewEnds()
+		}
 	}
 	s.sets.before = s.sets.with
 	s.hasRun = s.ran == s.exchange
@@ -152,7 +158,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 			return true
 		}
 		p, st = short(p), short(st)
-		if quiet := s.quiet && len(st) == 0; !quiet && (s.redefined || !s.private && s.stale() || s.prepared.outdated(s.view)) {
+		if quiet := s.quiet && len(st) == 0; !quiet && (s.redefined || s.staleBound() || s.prepared.outdated(s.view)) {
 			return true
 		}
 		if !ascii(st) || !ascii(p) {
@@ -182,7 +188,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 	case 'F':
 		return s.amid() || s.stale() || len(body) >= 4 && !largeObjects[oid(body)]
 	case 'S':
-		return s.tx != nil || s.prepares != nil || s.litter || s.lingers
+		return s.tx != nil || s.prepares != nil || s.litter || s.lingers || s.redefined && s.overtaken == s.exchange
 	}
 	return false
 }
@@ -291,6 +297,9 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 		return s.functionCall(ctx, w, body)
 	case 'S':
 		defer func() { s.lingers = false }()
+		if err := s.lookAtEnd(ctx, w); unlessFailed(err) != nil {
+			return err
+		}
 		if s.litter {
 			if swept, err := s.sweep(ctx, w); swept || err != nil {
 				return err
