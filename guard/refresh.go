@@ -35,9 +35,11 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	old := s.db.old(shared)
 	mine, now := false, s.j.o.Now().UnixNano()
 	switch stuck := s.db.isStuck(now); {
-	case shared == nil: // nobody can judge without one
-		mine, err = s.awaitFirst(ctx, w)
 	case (changed || old) && stuck && !s.redefined:
+	case shared == nil: // without one all is counted
+		if mine, err = s.awaitTurn(ctx, w, firstWait); !mine && err == nil {
+			s.db.stick(s.j.o.Now().UnixNano())
+		}
 	case (changed || old) && q.own && !s.redefined:
 		if mine, err = s.awaitTurn(ctx, w, changeWait); !mine && err == nil {
 			s.db.stick(now)
@@ -93,10 +95,10 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		err = s.lookAtTemps(ctx, q, view)
 	}
 	switch e := (*serverError)(nil); {
-	case q.own && shared != nil && errors.As(err, &e) && e.code == "55P03": // what somebody has locked, for how long nobody knows
+	case q.own && errors.As(err, &e) && e.code == "55P03": // what somebody has locked, for how long nobody knows
 		s.db.stick(s.j.o.Now().UnixNano())
 		s.redefined = redefined
-		s.view = shared.doubt()
+		s.view = s.fallback().doubt()
 		return nil
 	case errors.Is(err, errServer) && q.own && !isClients(err):
 		s.j.o.Logger.Error("catalog cannot be read; every statement is counted", "database", s.db.name, "error", err)
@@ -182,8 +184,9 @@ func (v *view) reachesMore(old *view) bool {
 	return v.snap.Reach.Everything != "" && v.snap.Reach.Everything != old.snap.Reach.Everything
 }
 
-// loadSettings: the session's own limits are for its own statements.
-const loadSettings = "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '0', true)"
+// loadSettings: the session's own limits are for its own statements. As long as firstWait
+// others wait for it.
+const loadSettings = "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '5s', true)"
 
 // lookSettings are for a look where there is a view already.
 const lookSettings = "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '1s', true)"
@@ -224,5 +227,7 @@ func (s *session) fallback() *view {
 	if v := s.db.view.Load(); v != nil {
 		return v
 	}
-	return newView(&catalog.Snapshot{Database: s.db.name, Reach: catalog.Reach{Everything: "the catalog has not been read yet"}})
+	v := newView(&catalog.Snapshot{Database: s.db.name, Reach: catalog.Reach{Everything: notLooked}})
+	v.uncertain = true
+	return v
 }
