@@ -93,6 +93,9 @@ func (s *session) parse(ctx context.Context, w proxy.Wire, body []byte) error {
 		if known {
 			return s.parseKnown(ctx, w, named, nil)
 		}
+		if named != "" && sqlparse.Snapshotless(text) {
+			return s.parseQuiet(ctx, w, named)
+		}
 		w.Forward()
 		return nil
 	}

@@ -17,6 +17,7 @@ type listing struct {
 	view        *view // under which all named ones were judged
 	anonymous   bool  // there may be an unnamed one
 	unnamed     *view // under which it was
+	quiet       quiet
 }
 
 // seen notes a Parse under a view.
@@ -71,6 +72,7 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 	if err != nil {
 		return err
 	}
+	clear(l.quiet.named)
 	for _, r := range rows {
 		name, sql := text(r[0]), text(r[1])
 		if text(r[2]) == "true" {
@@ -83,7 +85,9 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 		}
 		switch old := s.stmts[name]; {
 		case len(a.stmts) != 1 || a.plain:
-			delete(s.stmts, name)
+			if delete(s.stmts, name); sqlparse.Snapshotless([]byte(sql)) {
+				l.quiet.succeeded(name)
+			}
 		case old != nil && old.st.Text == a.stmts[0].Text:
 			old.st = a.stmts[0]
 		default:

@@ -42,7 +42,6 @@ type session struct {
 	// prepares is one whose PREPARE TRANSACTION has succeeded; see sawPrepared.
 	prepares *journal.Entry
 
-	quiet    bool // the unnamed statement is one that needs no look at the catalog; see quiet
 	clean    bool // nothing was sent since the last Sync
 	hasRun   bool // something was executed since it, before the message under judgement
 	hasBound bool // or bound
@@ -146,11 +145,10 @@ func (s *session) concerns(typ byte, body []byte) bool {
 		name, rest, _ := cut(body)
 		text, types, whole := cut(rest)
 		stale := s.staleFor(text)
-		if len(name) == 0 {
-			s.quiet = sqlparse.Snapshotless(text)
-		}
+		quiet := sqlparse.Snapshotless(text)
+		s.prepared.quiet.parsed(name, quiet, s.wasClean, s.exchange)
 		s.prepared.seen(name, s.view)
-		return stale || s.wasClean && s.prepared.outdated(s.view) || s.stmts[string(short(name))] != nil || s.interesting(text) && !(whole && s.passParse(name, text, types))
+		return stale || quiet && len(name) > 0 || s.wasClean && s.prepared.outdated(s.view) || s.stmts[string(short(name))] != nil || s.interesting(text) && !(whole && s.passParse(name, text, types))
 	case 'B':
 		p, rest, _ := cut(body)
 		st, _, whole := cut(rest)
@@ -158,7 +156,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 			return true
 		}
 		p, st = short(p), short(st)
-		if quiet := s.quiet && len(st) == 0; !quiet && (s.redefined || s.staleBound() || s.prepared.outdated(s.view)) {
+		if !s.isQuiet(st) && (s.redefined || s.staleBound() || s.prepared.outdated(s.view)) {
 			return true
 		}
 		if !ascii(st) || !ascii(p) {
@@ -279,7 +277,7 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 		return s.query(ctx, w, body)
 	case 'P':
 		// Here a query of our own disturbs none of the client's, such as VACUUM; else bind does it.
-		if s.wasClean {
+		if s.wasClean && !s.snapshotless(typ, body) {
 			if err := s.relist(ctx, w); err != nil {
 				return unlessFailed(err)
 			}
@@ -314,28 +312,6 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	}
 	w.Forward()
 	return nil
-}
-
-// snapshotless: a message of what needs no look at the catalog, and must not have one
-// before it in its transaction: SET TRANSACTION, COMMIT PREPARED.
-func (s *session) snapshotless(typ byte, body []byte) bool {
-	switch typ {
-	case 'B':
-		_, rest, _ := cut(body)
-		name, _, _ := cut(rest)
-		return s.stmts[string(short(name))].snapshotless() || s.quiet && len(name) == 0
-	case 'E':
-		name, _, _ := cut(body)
-		p := s.portals[string(short(name))]
-		return p != nil && p.prepared.snapshotless()
-	case 'Q':
-		return sqlparse.Snapshotless(body)
-	case 'P':
-		_, rest, _ := cut(body)
-		text, _, _ := cut(rest)
-		return sqlparse.Snapshotless(text)
-	}
-	return false
 }
 
 // Close implements proxy.Session.

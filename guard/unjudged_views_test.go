@@ -101,3 +101,32 @@ func TestUnjudged_ChangedByAnotherMeanwhile(t *testing.T) {
 		})
 	}
 }
+
+// A statement that was to be one which needs no look at the catalog, and is another.
+func TestUnjudged_NotWhatItWasParsedAs(t *testing.T) {
+	for name, run := range map[string][]messages{
+		"the name is taken":  {cat(parse("s", logged1), syncMsg), cat(parse("s", "SHOW work_mem"), syncMsg)},
+		"discarded":          {cat(parse("", logged1), syncMsg), cat(parse("x", "SELECT nope"), parse("", "SHOW work_mem"), syncMsg)},
+		"discarded, a name":  {cat(parse("s", logged1), syncMsg), cat(parse("x", "SELECT nope"), closed('S', "s"), parse("s", "SHOW work_mem"), syncMsg)},
+		"parsed anew":        {cat(parse("s", "SHOW work_mem"), syncMsg), cat(closed('S', "s"), parse("s", logged1), syncMsg)},
+		"prepared anew":      {cat(parse("s", "SHOW work_mem"), syncMsg), q("DEALLOCATE s"), q("PREPARE s AS " + logged1)},
+		"prepared, and used": {cat(parse("s", "SHOW work_mem"), syncMsg), q("DEALLOCATE s"), q("PREPARE s AS " + logged1), cat(bindRun("s"), syncMsg)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, policy.Uniform(policy.Block, 10), purges)
+			r := dialRaw(t, e.url)
+			for _, m := range append([]messages{q("SELECT 1")}, run...) {
+				r.say(m)
+			}
+			mustExec(t, e.connect(pgx.QueryExecModeSimpleProtocol), triggered)
+			s := "s"
+			if name == "discarded" {
+				s = ""
+			}
+			answers := r.say(bindRun(s), syncMsg)
+			if left := len(e.victims()); left != 20 || !strings.Contains(answers, `"RB001"`) {
+				t.Errorf("%d rows are left of 20: %s", left, answers)
+			}
+		})
+	}
+}
