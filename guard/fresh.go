@@ -47,7 +47,7 @@ func (s *session) changed(st judged) {
 	s.defines(st)
 	if st.DDL {
 		s.redefined = true
-		if s.hasRun || st.route == routeCount { // something may have been deferred before
+		if s.hasRun && st.Verb != sqlparse.Do && st.Verb != sqlparse.Call { // of these conclude knows
 			s.overtaken = s.exchange
 		}
 		s.announces = s.announces || !st.Temporary

@@ -41,6 +41,12 @@ func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe
 		if st.OutsideTransaction {
 			return nil, s.vouchForNothing(ctx, w, st)
 		}
+	case routeCount:
+		if st.why == notLooked { // a CALL may commit by itself
+			if err := s.vouch(ctx, w, st); err != nil {
+				return nil, err
+			}
+		}
 	case routeTake:
 		ok, err := r.take(ctx)
 		if err != nil || !ok {

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/proxy"
@@ -67,15 +68,17 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	}
 	fixed := false // what this transaction sees of the catalog is of when it began
 	if !q.own {
-		isolation, err := one(ctx, q, "SELECT pg_catalog.current_setting('transaction_isolation')")
+		mode, err := one(ctx, q, "SELECT pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.||) '/' OPERATOR(pg_catalog.||) pg_catalog.current_setting('transaction_read_only')")
 		if errors.Is(err, errServer) {
 			s.view = s.fallback()
 			return s.fault(w, err)
 		} else if err != nil {
 			return err
 		}
+		isolation, reads, _ := strings.Cut(mode, "/")
 		if fixed = fixes(isolation); fixed && !s.redefined {
-			if s.view = s.fallback(); changed || s.private {
+			// In a READ ONLY one, as pg_dump has, nothing can be removed, and it stays that.
+			if s.view = s.fallback(); (changed || s.private) && reads != "on" {
 				s.view = s.view.doubt()
 			}
 			return nil
