@@ -63,10 +63,10 @@ func (s *session) awaitTurn(ctx context.Context, w proxy.Wire, d time.Duration) 
 		return mine
 	})
 	switch {
-	case late.Err() != nil && ctx.Err() == nil && !mine:
-		return false, nil
 	case errors.Is(err, proxy.ErrCanceled):
 		return false, s.refuse(ctx, w, canceledError())
+	case late.Err() != nil && ctx.Err() == nil && !mine:
+		return false, nil
 	case errors.Is(err, proxy.ErrDraining):
 		return false, nil
 	}
