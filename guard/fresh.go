@@ -15,7 +15,7 @@ func (s *session) firstLook() bool { return s.wasClean && s.view == nil && s.sta
 
 // stale reports whether the catalog is to be looked at first.
 func (s *session) stale() bool {
-	if s.private { // others change it as well
+	if s.private {
 		return s.redefined || s.readIn != s.exchange
 	}
 	old := s.view

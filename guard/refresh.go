@@ -32,8 +32,12 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	}
 	at := s.db.now()
 	shared := s.db.view.Load()
-	_, changed := s.db.stale(shared)
-	old := s.db.old(shared)
+	known := shared
+	if s.private { // that has none of what others have changed since
+		known = s.view
+	}
+	_, changed := s.db.stale(known)
+	old := s.db.old(known)
 	mine, now := false, s.j.o.Now().UnixNano()
 	switch stuck := s.db.isStuck(now); {
 	case (changed || old) && stuck && !s.redefined:
