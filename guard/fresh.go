@@ -64,6 +64,14 @@ func (s *session) changed(st judged) {
 	}
 }
 
+// viewEndsBy is viewEnds where a statement is what ends it.
+func (s *session) viewEndsBy(v sqlparse.Verb) {
+	switch v {
+	case sqlparse.Commit, sqlparse.Rollback, sqlparse.RollbackTo, sqlparse.PrepareTransaction:
+		s.viewEnds()
+	}
+}
+
 // viewEnds: the transaction, or a part of it, may end here, and what it changed of the
 // catalog is gone, or there for all.
 func (s *session) viewEnds() {

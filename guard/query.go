@@ -22,7 +22,7 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	}
 	if passes := len(a.stmts) == 1 && s.passes(a.stmts[0]); passes || a.plain && !s.amid() {
 		if s.endOfQuery(); passes {
-			s.viewEnds()
+			s.viewEndsBy(a.stmts[0].Verb)
 		}
 		w.Forward()
 		return nil

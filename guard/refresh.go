@@ -127,8 +127,9 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	if fixed && (changed || private) { // nor does it show what others have
 		s.view = view.doubt()
 	}
+	s.implied = !s.inBlock(w) && (private || !q.own && s.temps != nil)
 	if private {
-		s.private, s.implied = true, !s.inBlock(w)
+		s.private = true
 		return nil
 	}
 	if shared := s.db.view.Load(); shared == nil || shared.changes.Load() <= view.changes.Load() { // none that was begun later

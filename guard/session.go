@@ -53,7 +53,7 @@ type session struct {
 	epoch     int  // counts what may change how names resolve
 	readIn    int  // the exchange in which a private view was read, for a statement in it
 	redefined bool // the catalog was changed since it was looked at
-	implied   bool // the private view is of an implicit transaction
+	implied   bool // the private view, or temps, are of an implicit transaction
 	overtaken int  // the exchange in which the catalog was changed after something else ran
 	// moreReach: what was opened, bound or deferred before in the open transaction may delete now.
 	moreReach bool
