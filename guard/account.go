@@ -26,6 +26,11 @@ func (r *run) account(ctx context.Context) error {
 		n := after.deleted - before.deleted
 		// A TRUNCATE takes back what was counted before it, and counts nothing itself.
 		if n < 0 || before.filenode != "" && before.filenode != after.filenode && before.filenode+"p" != after.filenode {
+			if ok, err := r.alters(ctx, o); err != nil {
+				return r.told(err)
+			} else if ok {
+				continue
+			}
 			n = r.estimate(o, before)
 			if !r.taken[o] {
 				r.vanished(o)

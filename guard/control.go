@@ -53,6 +53,7 @@ func (s *session) beforeControl(ctx context.Context, w proxy.Wire, st judged, ab
 // afterControl notes what a transaction-control statement did, by its tag.
 func (s *session) afterControl(ctx context.Context, st judged, tag string, e *journal.Entry, failed bool) error {
 	s.renamesEnd()
+	s.viewEndsBy(st.Verb)
 	switch st.Verb {
 	case sqlparse.Begin:
 		if !failed {

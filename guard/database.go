@@ -97,7 +97,7 @@ func (v *view) doubt() *view {
 }
 
 // notLooked is why a statement may delete something by a view that is not sure.
-const notLooked = "the catalog has changed, and could not be looked at yet"
+const notLooked = "what the catalog is now could not be looked at yet"
 
 func newView(snap *catalog.Snapshot) *view {
 	first := maps.Clone(snap.Reach.Reads)

@@ -29,9 +29,14 @@ type prepared struct {
 	closed bool
 }
 
-// snapshotless: it ends or begins a transaction, or a part of one, or sets something.
+// snapshotless: it ends or begins a transaction, or a part of one, or sets something; but
+// before what commits the catalog is looked at, for the triggers that are deferred until then.
 func (p *prepared) snapshotless() bool {
-	return p != nil && (p.st.route == routeControl || sqlparse.Snapshotless([]byte(p.st.Text)))
+	switch {
+	case p == nil, p.st.Verb == sqlparse.Commit, p.st.Verb == sqlparse.PrepareTransaction:
+		return false
+	}
+	return p.st.route == routeControl || sqlparse.Snapshotless([]byte(p.st.Text))
 }
 
 // maxProbed bounds the parameters kept for a probe, in bytes.
@@ -58,6 +63,9 @@ func (s *session) parse(ctx context.Context, w proxy.Wire, body []byte) error {
 	if len(a.stmts) != 1 || a.plain && !s.hazard() {
 		if known {
 			return s.parseKnown(ctx, w, named, nil, body)
+		}
+		if named != "" && sqlparse.Snapshotless(text) {
+			return s.parseQuiet(ctx, w, named)
 		}
 		w.Forward()
 		return nil

@@ -1,6 +1,8 @@
 package guard
 
 import (
+	"context"
+
 	"github.com/rowback/rowback/proxy"
 	"github.com/rowback/rowback/sqlparse"
 )
@@ -31,11 +33,24 @@ func (s *session) staleFor(text []byte) bool {
 	return s.stale() && (s.view == nil || !sqlparse.Snapshotless(text))
 }
 
+// staleBound is stale for what is bound: in a transaction that has changed the catalog
+// itself that comes in numbers, and is looked at where something may be new.
+func (s *session) staleBound() bool {
+	if !s.private {
+		return s.stale()
+	}
+	stale, _ := s.db.stale(s.view)
+	return stale || s.redefined
+}
+
 // changed notes what a statement that succeeded may have changed for later ones.
 func (s *session) changed(st judged) {
 	s.defines(st)
 	if st.DDL {
 		s.redefined = true
+		if s.hasRun && st.Verb != sqlparse.Do && st.Verb != sqlparse.Call { // of these conclude knows
+			s.overtaken = s.exchange
+		}
 		s.announces = s.announces || !st.Temporary
 		s.epoch++
 	}
@@ -48,6 +63,45 @@ func (s *session) changed(st judged) {
 	if st.DDL || st.ChangesNames {
 		s.renamed, s.renamedIn = true, s.exchange
 	}
+}
+
+// viewEndsBy is viewEnds where a statement is what ends it.
+func (s *session) viewEndsBy(v sqlparse.Verb) {
+	switch v {
+	case sqlparse.Commit, sqlparse.Rollback, sqlparse.RollbackTo, sqlparse.PrepareTransaction:
+		s.viewEnds()
+	}
+}
+
+// viewEnds: the transaction, or a part of it, may end here, and what it changed of the
+// catalog is gone, or there for all.
+func (s *session) viewEnds() {
+	if s.private {
+		s.redefined = true
+	}
+	if s.temps != nil && s.temps.within {
+		s.temps.due, s.redefined = true, true
+	}
+}
+
+// lookAtEnd looks at the catalog before an implicit transaction ends that has changed it,
+// after something else ran: what that deferred runs as it is now. errFailed: the client
+// has been told.
+func (s *session) lookAtEnd(ctx context.Context, w proxy.Wire) error {
+	if !s.redefined || s.overtaken != s.exchange {
+		return nil
+	}
+	failed, err := w.Quiesce(ctx)
+	if err != nil || failed || s.inBlock(w) {
+		return err
+	}
+	if err := s.refresh(ctx, w); err != nil {
+		return err
+	}
+	if s.view.snap.Reach.Deferred != "" {
+		s.open(w)
+	}
+	return nil
 }
 
 // renamesEnd: a transaction may end here, and with it what it changed of names.

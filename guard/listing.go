@@ -19,8 +19,9 @@ type listing struct {
 	unnamed     *view // under which it was
 	// only: … in that exchange, in which an error before its Parse may have had the server
 	// discard it, and keep another; 0: in any.
-	only int
-	size int // of session.stmts, when they were listed last
+	only  int
+	size  int // of session.stmts, when they were listed last
+	quiet quiet
 }
 
 // seen notes a Parse under a view; only: see there.
@@ -87,6 +88,7 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 		return err
 	}
 	there := make(map[string]bool, len(rows))
+	clear(l.quiet.named)
 	for _, r := range rows {
 		name, sql := text(r[0]), text(r[1])
 		there[name] = true
@@ -97,7 +99,9 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 		a := s.withTemps(s.policed(s.view.analysePrepared(w, sql)))
 		switch old := s.stmts[name]; {
 		case len(a.stmts) != 1 || a.plain:
-			delete(s.stmts, name)
+			if delete(s.stmts, name); sqlparse.Snapshotless([]byte(sql)) {
+				l.quiet.succeeded(name)
+			}
 		case old != nil && old.st.Text == a.stmts[0].Text:
 			old.st = a.stmts[0]
 		default:

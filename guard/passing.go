@@ -34,10 +34,12 @@ func (s *session) passing(text []byte) *judged {
 
 // passQuery notes a Query that passes.
 func (s *session) passQuery(text []byte) bool {
-	if s.passing(text) == nil {
+	st := s.passing(text)
+	if st == nil {
 		return false
 	}
 	s.endOfQuery()
+	s.viewEndsBy(st.Verb)
 	return true
 }
 

@@ -23,8 +23,10 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 		}
 		a = s.withCursors(a)
 	}
-	if a.plain && !s.amid() || len(a.stmts) == 1 && s.passes(a.stmts[0]) {
-		s.endOfQuery()
+	if passes := len(a.stmts) == 1 && s.passes(a.stmts[0]); passes || a.plain && !s.amid() {
+		if s.endOfQuery(); passes {
+			s.viewEndsBy(a.stmts[0].Verb)
+		}
 		w.Forward()
 		return nil
 	}

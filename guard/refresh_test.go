@@ -113,3 +113,50 @@ func TestRefresh_WaitsBeyondTheSessionsTimeLimit(t *testing.T) {
 	}
 	equal(t, "journalled", e.journalled(), []string{"plain 2"})
 }
+
+// What keeps the first session of a database from reading the catalog, or from what it
+// sends itself, is no matter of the others.
+func TestRefresh_TheFirstLookKeepsNobodyWaiting(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), pollTime)
+	defer cancel()
+	for name, hinder := range map[string]func(*env) (await func(), release func()){
+		"it waits for a safe snapshot": func(e *env) (func(), func()) {
+			writer := connect(t, e.direct, pgx.QueryExecModeSimpleProtocol)
+			mustExec(t, writer, "BEGIN ISOLATION LEVEL SERIALIZABLE; UPDATE plain SET a = 'x' WHERE id = 1")
+			asks := connect(t, e.direct, pgx.QueryExecModeSimpleProtocol)
+			return func() {
+				for waits := false; !waits && ctx.Err() == nil; {
+					if err := asks.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'SafeSnapshot')").Scan(&waits); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}, func() { mustExec(t, writer, "ROLLBACK") }
+		},
+		"a lock": func(e *env) (func(), func()) {
+			awaited, release := e.blockCatalog()
+			return func() { awaited(0) }, release
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, blockPolicy(), shop)
+			await, release := hinder(e)
+			first := connect(t, e.url+"&options=-c%20default_transaction_isolation%3Dserializable%20-c%20default_transaction_read_only%3Don%20-c%20default_transaction_deferrable%3Don", pgx.QueryExecModeSimpleProtocol)
+			done := make(chan error, 1)
+			go func() {
+				_, err := first.Exec(ctx, "SELECT count(*) FROM plain")
+				done <- err
+			}()
+			await()
+			c := e.connect(pgx.QueryExecModeSimpleProtocol)
+			for _, sql := range []string{"BEGIN", "DECLARE c CURSOR FOR SELECT 1", "FETCH c", "COMMIT"} {
+				if _, err := c.Exec(ctx, sql); err != nil {
+					t.Errorf("%s: %v", sql, err)
+				}
+			}
+			release()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

@@ -206,6 +206,7 @@ func (r *run) setsNothing() bool {
 func (r *run) conclude(ctx context.Context, first *run) error {
 	if r.before.catalog != r.after.catalog { // what it calls does what the text does not say
 		r.s.changed(judged{Statement: sqlparse.Statement{DDL: true, ChangesNames: true}, route: routeCount})
+		r.s.overtaken = r.s.exchange
 	}
 	if r.renamed() || r.outdated() {
 		return first.outOfDate(ctx)
@@ -232,8 +233,10 @@ func (r *run) begin(ctx context.Context) error {
 	if r.captured != nil {
 		return nil
 	}
-	if err := r.s.evidenceReady(ctx); err != nil {
-		return r.s.refuse(ctx, r.w, noEvidenceError(err.Error()))
+	if !r.unlikely() {
+		if err := r.s.evidenceReady(ctx); err != nil {
+			return r.s.refuse(ctx, r.w, noEvidenceError(err.Error()))
+		}
 	}
 	r.s.adapt()
 	r.mark = r.s.open(r.w).mark("")
@@ -332,6 +335,14 @@ func (r *run) verdict(ctx context.Context) error {
 	tx.server.Started = r.after.started
 	if len(removed) == 0 {
 		return nil
+	}
+	if r.unlikely() {
+		if err := s.evidenceReady(ctx); err != nil {
+			if rerr := tx.rewind(r.mark); rerr != nil {
+				return rerr
+			}
+			return s.refuse(ctx, r.w, noEvidenceError(err.Error()))
+		}
 	}
 	tx.removals.add(r.st.Text, r.commandTag())
 	if v := s.uncaptured(removed); v.rule != nil {

@@ -42,7 +42,6 @@ type session struct {
 	// prepares is one whose PREPARE TRANSACTION has succeeded; see sawPrepared.
 	prepares *journal.Entry
 
-	quiet    bool // the unnamed statement is one that needs no look at the catalog; see quiet
 	clean    bool // nothing was sent since the last Sync
 	hasRun   bool // something was executed since it, before the message under judgement
 	hasBound bool // or bound
@@ -54,6 +53,8 @@ type session struct {
 	epoch     int  // counts what may change how names resolve
 	readIn    int  // the exchange in which a private view was read, for a statement in it
 	redefined bool // the catalog was changed since it was looked at
+	implied   bool // the private view, or temps, are of an implicit transaction
+	overtaken int  // the exchange in which the catalog was changed after something else ran
 	// moreReach: what was opened, bound or deferred before in the open transaction may delete now.
 	moreReach growth
 	announces bool // … by this session, and others may not see that yet
@@ -96,6 +97,10 @@ func (s *session) Wants(typ byte, body []byte) bool {
 		s.exchange++
 		s.block = 0
 		s.sets.with = 0
+		if s.implied { // it has ended
+			s.implied = false
+			s.viewEnds()
+		}
 	}
 	s.sets.before = s.sets.with
 	s.hasRun = s.ran == s.exchange
@@ -146,11 +151,10 @@ func (s *session) concerns(typ byte, body []byte) bool {
 		name, rest, _ := cut(body)
 		text, types, whole := cut(rest)
 		stale := s.staleFor(text)
-		if len(name) == 0 {
-			s.quiet = sqlparse.Snapshotless(text)
-		}
+		quiet := sqlparse.Snapshotless(text)
+		s.prepared.quiet.parsed(name, quiet, s.wasClean, s.exchange)
 		s.prepared.seen(name, s.view, s.unlessFirst())
-		return stale || s.wasClean && s.prepared.outdated(s.view, s.exchange) || s.stmts[string(short(name))] != nil || s.interesting(text) && !(whole && s.passParse(name, text, types))
+		return stale || quiet && len(name) > 0 || s.wasClean && s.prepared.outdated(s.view, s.exchange) || s.stmts[string(short(name))] != nil || s.interesting(text) && !(whole && s.passParse(name, text, types))
 	case 'B':
 		p, rest, _ := cut(body)
 		st, _, whole := cut(rest)
@@ -158,7 +162,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 			return true
 		}
 		p, st = short(p), short(st)
-		if quiet := s.quiet && s.prepared.knows(s.exchange) && len(st) == 0; !quiet && (s.redefined || s.hazard() || !s.private && s.stale() || s.prepared.outdated(s.view, s.exchange)) {
+		if !s.isQuiet(st) && (s.redefined || s.hazard() || s.staleBound() || s.prepared.outdated(s.view, s.exchange)) {
 			return true
 		}
 		if !ascii(st) || !ascii(p) {
@@ -188,7 +192,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 	case 'F':
 		return s.amid() || s.stale() || len(body) >= 4 && !largeObjects[oid(body)]
 	case 'S':
-		return s.tx != nil || s.prepares != nil || s.litter || s.lingers
+		return s.tx != nil || s.prepares != nil || s.litter || s.lingers || s.redefined && s.overtaken == s.exchange
 	}
 	return false
 }
@@ -295,7 +299,7 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 		return s.query(ctx, w, body)
 	case 'P':
 		// Here a query of our own disturbs none of the client's, such as VACUUM; else bind does it.
-		if s.wasClean {
+		if s.wasClean && !s.snapshotless(typ, body) {
 			if err := s.relist(ctx, w); err != nil {
 				return unlessFailed(err)
 			}
@@ -313,6 +317,9 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 		return s.functionCall(ctx, w, body)
 	case 'S':
 		defer func() { s.lingers = false }()
+		if err := s.lookAtEnd(ctx, w); unlessFailed(err) != nil {
+			return err
+		}
 		if s.litter {
 			if swept, err := s.sweep(ctx, w); swept || err != nil {
 				return err
@@ -327,28 +334,6 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	}
 	w.Forward()
 	return nil
-}
-
-// snapshotless: a message of what needs no look at the catalog, and must not have one
-// before it in its transaction: SET TRANSACTION, COMMIT PREPARED.
-func (s *session) snapshotless(typ byte, body []byte) bool {
-	switch typ {
-	case 'B':
-		_, rest, _ := cut(body)
-		name, _, _ := cut(rest)
-		return s.stmts[string(short(name))].snapshotless() || s.quiet && s.prepared.knows(s.exchange) && len(name) == 0
-	case 'E':
-		name, _, _ := cut(body)
-		p := s.portals[string(short(name))]
-		return p != nil && p.prepared.snapshotless()
-	case 'Q':
-		return sqlparse.Snapshotless(body)
-	case 'P':
-		_, rest, _ := cut(body)
-		text, _, _ := cut(rest)
-		return sqlparse.Snapshotless(text)
-	}
-	return false
 }
 
 // Close implements proxy.Session.

@@ -39,6 +39,8 @@ var unjudgedSteps = map[string]struct {
 	"a function's cursor WITH HOLD":   {opensCursor, []messages{q("SELECT held()")}},
 	"a cursor WITH HOLD over what is replaced": {"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
 		[]messages{q("BEGIN"), q("DECLARE c CURSOR WITH HOLD FOR SELECT f()"), q("CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$"), q("COMMIT")}},
+	"… in one Query": {"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+		[]messages{q("DECLARE c CURSOR WITH HOLD FOR SELECT f(); CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$")}},
 	"a portal bound before that, a pipeline": {"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
 		[]messages{cat(parse("s", "SELECT f()"), bindTo("p", "s"), pbe("CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$"), execute("p", 0), syncMsg)}},
 	"prepared in a function":          {`CREATE FUNCTION pp() RETURNS int LANGUAGE plpgsql AS $$BEGIN EXECUTE 'PREPARE s AS SELECT purge()'; RETURN 1; END$$`, []messages{q("SELECT pp()"), cat(bindTo("", "s"), execute("", 0), syncMsg)}},
@@ -74,16 +76,20 @@ var unjudgedSteps = map[string]struct {
 
 func TestUnjudged_InSteps(t *testing.T) {
 	for name, x := range unjudgedSteps {
-		t.Run(name, func(t *testing.T) {
-			e := newEnv(t, policy.Uniform(policy.Block, 10), purges, x.setup)
-			answers := strings.Join(talkAll(t, e.url, x.run), "\n")
-			if !strings.Contains(answers, `"RB001"`) {
-				t.Errorf("not refused: %s", answers)
-			}
-			if left := len(e.victims()); left != 20 {
-				t.Errorf("%d rows are left of 20, and %d entries", left, len(e.entries(journal.Filter{})))
-			}
-		})
+		t.Run(name, func(t *testing.T) { refusedInSteps(t, x.setup, x.run) })
+	}
+}
+
+// refusedInSteps runs exchanges, one of which is to be refused.
+func refusedInSteps(t *testing.T, setup string, run []messages) {
+	t.Helper()
+	e := newEnv(t, policy.Uniform(policy.Block, 10), purges, setup)
+	answers := strings.Join(talkAll(t, e.url, run), "\n")
+	if !strings.Contains(answers, `"RB001"`) {
+		t.Errorf("not refused: %s", answers)
+	}
+	if left := len(e.victims()); left != 20 {
+		t.Errorf("%d rows are left of 20, and %d entries", left, len(e.entries(journal.Filter{})))
 	}
 }
 

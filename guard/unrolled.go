@@ -298,6 +298,12 @@ func (u *unrolled) end(ctx context.Context, failed bool) error {
 	if s.block = -1; u.block {
 		s.block = 1
 	}
+	if !failed && !u.block {
+		err := s.lookAtEnd(ctx, u.w)
+		if failed = errors.Is(err, errFailed); err != nil && !failed {
+			return err
+		}
+	}
 	if s.tx != nil && !u.block {
 		if !failed {
 			return s.commitImplicit(ctx, u.w, 'S', nil, u.release)

@@ -16,6 +16,9 @@ import (
 // later; whether it goes on, by goesOn, if asks. errFailed: it cannot be kept, or what
 // would be removed by then is refused, and the client has been told.
 func (s *session) vouch(ctx context.Context, w proxy.Wire, st judged) (asks bool, err error) {
+	if st.CommitsItself {
+		s.viewEnds()
+	}
 	if !st.CommitsItself || !s.endsWith(w) {
 		return false, nil
 	}
