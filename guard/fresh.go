@@ -16,7 +16,7 @@ func (s *session) firstLook() bool { return s.wasClean && s.view == nil && s.sta
 // stale reports whether the catalog is to be looked at first.
 func (s *session) stale() bool {
 	if s.private {
-		return s.redefined || s.readIn != s.exchange
+		return s.redefined || s.reshaped || s.readIn != s.exchange
 	}
 	old := s.view
 	if s.view = s.db.view.Load(); old != nil && s.view != nil {
@@ -24,29 +24,29 @@ func (s *session) stale() bool {
 		s.moreReach = growth{s.moreReach.any || g.any, s.moreReach.called || g.called}
 	}
 	stale, _ := s.db.stale(s.view)
-	return stale || s.redefined
+	return stale || s.redefined || s.reshaped
 }
 
 // staleFor is stale, for a query text. In the middle of a transaction a look at the
 // catalog takes a snapshot, before which SET TRANSACTION and LOCK have to come.
 func (s *session) staleFor(text []byte) bool {
-	return s.stale() && (s.view == nil || !sqlparse.Snapshotless(text))
+	return s.stale() && (s.view == nil || !sqlparse.Snapshotless(text) && !s.unaffected(text))
 }
 
 // staleBound is stale for what is bound: in a transaction that has changed the catalog
 // itself that comes in numbers, and is looked at where something may be new.
 func (s *session) staleBound() bool {
-	if !s.private {
-		return s.stale()
-	}
-	stale, _ := s.db.stale(s.view)
-	return stale || s.redefined
+	s.stale() // takes the view in force
+	return s.redefined || !s.db.reaches(s.view)
 }
 
 // changed notes what a statement that succeeded may have changed for later ones.
 func (s *session) changed(st judged) {
 	s.defines(st)
-	if st.DDL {
+	if st.DDL && st.Shapes && st.route == routePlain {
+		s.reshaped, s.reshapes = true, true
+		s.epoch++
+	} else if st.DDL {
 		s.redefined = true
 		if s.hasRun && st.Verb != sqlparse.Do && st.Verb != sqlparse.Call { // of these conclude knows
 			s.overtaken = s.exchange

@@ -30,6 +30,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		s.view = s.fallback()
 		return s.unread(ctx, w, q, err)
 	}
+	s.redefined, s.reshaped = s.redefined || s.reshaped, false
 	at := s.db.now()
 	shared := s.db.view.Load()
 	known := shared

@@ -53,11 +53,13 @@ type session struct {
 	epoch     int  // counts what may change how names resolve
 	readIn    int  // the exchange in which a private view was read, for a statement in it
 	redefined bool // the catalog was changed since it was looked at
+	reshaped  bool // … as far as tables go, and not what may delete
 	implied   bool // the private view, or temps, are of an implicit transaction
 	overtaken int  // the exchange in which the catalog was changed after something else ran
 	// moreReach: what was opened, bound or deferred before in the open transaction may delete now.
 	moreReach growth
 	announces bool // … by this session, and others may not see that yet
+	reshapes  bool // likewise
 	// renamed: names were changed, in that exchange, in a transaction whose end
 	// may take that back; see renamesEnd.
 	renamed   bool
@@ -162,7 +164,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 			return true
 		}
 		p, st = short(p), short(st)
-		if !s.isQuiet(st) && (s.redefined || s.hazard() || s.staleBound() || s.prepared.outdated(s.view, s.exchange)) {
+		if !s.isQuiet(st) && (s.hazard() || s.staleBound() || s.stale() && !s.unaffectedBy(typ, body) || s.prepared.outdated(s.view, s.exchange)) {
 			return true
 		}
 		if !ascii(st) || !ascii(p) {
@@ -243,11 +245,15 @@ func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []by
 		s.Wants(typ, nil)
 		err = s.message(ctx, w, typ, nil)
 	}
-	if s.announces && err == nil {
-		s.announces = false
-		s.db.announce()
+	if (s.announces || s.reshapes) && err == nil {
+		tell := s.db.reshape
+		if s.announces {
+			tell = s.db.announce
+		}
+		s.announces, s.reshapes = false, false
+		tell()
 		if typ != 'Q' || w.TxStatus() != 'I' { // else it has committed by now
-			w.OnIdle(s.db.announce)
+			w.OnIdle(tell)
 		}
 	}
 	if errors.Is(err, proxy.ErrCopyIn) && typ == 'S' {
@@ -283,7 +289,7 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 			return err
 		}
 	}
-	if typ != 'S' && s.stale() && !(s.view != nil && s.snapshotless(typ, body)) {
+	if typ != 'S' && s.stale() && !(s.view != nil && (s.snapshotless(typ, body) || s.unaffectedBy(typ, body))) {
 		switch err := s.refresh(ctx, w); {
 		case errors.Is(err, errFailed): // the client has been told
 			if typ == 'Q' || typ == 'F' {
