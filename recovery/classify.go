@@ -120,9 +120,9 @@ func (r *restore) prune(ctx context.Context) error {
 		n := int64(0)
 		for _, why := range []string{r.orphaned(e.ref.values("c"), e.ref), r.stayed(e.ref.values("c"), e.ref)} {
 			out, err := r.production.affect(ctx, fmt.Sprintf(`
-				WITH d AS (DELETE FROM %[1]s c WHERE %[2]s AND %[3]s RETURNING *)
-				INSERT INTO %[4]s (%[5]s, rowback_class, rowback_reason) SELECT %[5]s, '%[6]s', %[7]s FROM d c`,
-				e.child.in, e.ref.applies("c"), why, e.child.left, list("", e.child.columns), classParent, r.orphanReason(e.ref)))
+				WITH RECURSIVE %[1]s
+				INSERT INTO %[2]s (%[3]s, rowback_class, rowback_reason) SELECT %[3]s, '%[4]s', %[5]s FROM d c`,
+				e.child.prunes(e.ref, why), e.child.left, list("", e.child.columns), classParent, r.orphanReason(e.ref)))
 			if err != nil {
 				return err
 			}
@@ -138,6 +138,21 @@ func (r *restore) prune(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// prunes is the part d of a query: the rows that it takes out of staging. Of a table
+// that refers to itself, what hangs on them goes at once: by levels, a chain of rows
+// would take a pass over all of them each.
+func (t *table) prunes(ref reference, why string) string {
+	if ref.Parent.Root() != t.live || ref.within != "" || !t.hasAll(ref.ParentColumns) {
+		return fmt.Sprintf("d AS (DELETE FROM %s c WHERE %s AND %s RETURNING *)", t.in, ref.applies("c"), why)
+	}
+	columns := list("c.", ref.ParentColumns)
+	return fmt.Sprintf(`
+		o AS (SELECT c.ctid AS rowback_at, %[2]s FROM %[1]s c WHERE %[3]s AND %[4]s
+		      UNION SELECT c.ctid, %[2]s FROM o JOIN %[1]s c ON %[3]s AND %[5]s),
+		d AS (DELETE FROM %[1]s WHERE ctid IN (SELECT rowback_at FROM o) RETURNING *)`,
+		t.in, columns, ref.applies("c"), why, ref.refers("o", ref.values("c")))
 }
 
 func (r *restore) orphanReason(ref reference) string {

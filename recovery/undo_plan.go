@@ -92,16 +92,15 @@ func (u *undo) classify(ctx context.Context, lock bool) error {
 }
 
 // keep takes out the rows that a row refers to that stays, then the parents of
-// these, until none is found any more.
+// these, until none is found any more. In a table that refers to itself these are
+// found at once: by levels, a chain of rows would take a pass over all of them each.
 func (u *undo) keep(ctx context.Context) error {
 	for found := true; found; {
 		found = false
 		for _, t := range u.tables {
 			for _, ref := range u.referring(t) {
-				n, err := u.production.affect(ctx, fmt.Sprintf(`UPDATE %s s SET rowback_class = '%s' FROM %s p WHERE s.rowback_class = '%s' AND %s
-					AND EXISTS (SELECT FROM %s c WHERE %s AND %s AND %s)`,
-					t.in, undoKept, only(ref.Parent), undoRemove, t.undone("p", "s"),
-					only(ref.Child), ref.applies("c"), ref.refers("p", ref.values("c")), u.stays("c", ref)))
+				n, err := u.production.affect(ctx, fmt.Sprintf(`WITH RECURSIVE %s UPDATE %s SET rowback_class = '%s' WHERE ctid IN (SELECT rowback_at FROM o)`,
+					u.keeps(t, ref), t.in, undoKept))
 				if err != nil {
 					return err
 				}
@@ -110,6 +109,22 @@ func (u *undo) keep(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// keeps is the part o of a query: which staged rows of t stay for what refers to
+// them by ref.
+func (u *undo) keeps(t *table, ref reference) string {
+	chain := ref.Child.Root() == t.live && ref.within == ""
+	columns, more := "", ""
+	if chain {
+		columns = ", " + list("p.", ref.reads())
+		more = fmt.Sprintf(" UNION SELECT s.ctid%s FROM o JOIN %s p ON %s AND %s JOIN %s s ON s.rowback_class = '%s' AND %s",
+			columns, only(ref.Parent), ref.applies("o"), ref.refers("p", ref.values("o")), t.in, undoRemove, t.undone("p", "s"))
+	}
+	return fmt.Sprintf(`o AS (SELECT s.ctid AS rowback_at%s FROM %s s JOIN %s p ON %s WHERE s.rowback_class = '%s'
+		AND EXISTS (SELECT FROM %s c WHERE %s AND %s AND %s)%s)`,
+		columns, t.in, only(ref.Parent), t.undone("p", "s"), undoRemove,
+		only(ref.Child), ref.applies("c"), ref.refers("p", ref.values("c")), u.stays("c", ref), more)
 }
 
 // stays is the condition that the row of alias c still refers by ref when all is done.
