@@ -38,10 +38,14 @@ func (r *restore) classify(ctx context.Context) (err error) {
 	if err := r.prune(ctx); err != nil {
 		return err
 	}
+	r.changes = nil
 	for i, l := range r.links {
 		if err := r.classifyLink(ctx, l, r.links[:i]); err != nil {
 			return err
 		}
+	}
+	if err := r.judgeMarks(ctx); err != nil {
+		return err
 	}
 	return r.tally(ctx)
 }
@@ -168,9 +172,9 @@ func (r *restore) orphanReason(ref reference) string {
 func (r *restore) tally(ctx context.Context) error {
 	for _, t := range r.tables {
 		n, err := r.production.numbers(ctx, fmt.Sprintf(`
-			SELECT (SELECT count(*) FROM %[1]s), (SELECT count(*) FROM %[1]s WHERE rowback_kind > 0), count(*) FILTER (WHERE rowback_class = '%[2]s' AND rowback_marked IS NULL), count(*) FILTER (WHERE rowback_class = '%[3]s'),
+			SELECT (SELECT count(*) FROM %[1]s), (SELECT count(*) FROM %[1]s WHERE rowback_kind > 0), count(*) FILTER (WHERE rowback_class = '%[2]s' AND rowback_marked IS NULL), count(*) FILTER (WHERE rowback_class IN ('%[3]s', '%[8]s')),
 			       count(*) FILTER (WHERE rowback_class = '%[4]s'), count(*) FILTER (WHERE rowback_class = '%[5]s'), count(*) FILTER (WHERE rowback_class = '%[6]s'), count(rowback_marked) FROM %[7]s`,
-			t.in, classDifferent, classConflict, classMissing, classParent, classFiltered, t.left))
+			t.in, classDifferent, classConflict, classMissing, classParent, classFiltered, t.left, classHeld))
 		if err != nil {
 			return err
 		}
@@ -183,6 +187,11 @@ func (r *restore) tally(ctx context.Context) error {
 func (r *restore) unrestored(ctx context.Context) ([]Unrestored, error) {
 	out := slices.Clone(r.lost)
 	for _, t := range r.tables {
+		blind, err := r.blind(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, blind...)
 		if t.count.Different+t.count.Conflicts+t.count.Missing+t.count.ParentGone == 0 {
 			continue
 		}
@@ -194,7 +203,7 @@ func (r *restore) unrestored(ctx context.Context) ([]Unrestored, error) {
 			out = append(out, rows...)
 			continue
 		}
-		err := r.production.each(ctx, fmt.Sprintf("SELECT %s, rowback_reason, rowback_class FROM %s x WHERE %s ORDER BY %s", texts("x", t.key), t.left, r.listedClasses(), list("x.", t.key)),
+		err = r.production.each(ctx, fmt.Sprintf("SELECT %s, rowback_reason, rowback_class FROM %s x WHERE %s ORDER BY %s", texts("x", t.key), t.left, r.listedClasses(), list("x.", t.key)),
 			func(row []*string) error {
 				u, err := newUnrestored(t.live, t.key, row)
 				if *row[len(t.key)+1] == classParent {

@@ -15,6 +15,7 @@ const (
 	undoChanged = "changed"
 	undoAgain   = "undone already"
 	undoKept    = "kept" // rows that stay refer to it
+	undoHeld    = "held" // a change that production would not take, with the reason; see change
 )
 
 var undoReasons = map[string]string{
@@ -78,7 +79,7 @@ func (u *undo) classify(ctx context.Context, lock bool) error {
 		err := u.production.exec(ctx, fmt.Sprintf(`
 			UPDATE %[1]s x SET rowback_class = CASE WHEN l.%[2]s IS NULL THEN '%[3]s' WHEN %[4]s THEN '%[5]s' WHEN %[6]s THEN '%[7]s' ELSE '%[8]s' END
 			FROM %[1]s y LEFT JOIN %[9]s l ON %[10]s WHERE x.ctid = y.ctid`,
-			l.staged, quote(l.key[0]), undoGone, l.isWhole("y"), undoRemove, l.stillCut("y", u.production.detail[l.live.OID]), undoAgain, undoChanged, only(l.live), equal("l", l.key, "y", l.keys())))
+			l.staged, quote(l.key[0]), undoGone, l.isWhole("l", "y"), undoRemove, u.isCut(l), undoAgain, undoChanged, only(l.live), equal("l", l.key, "y", l.keys())))
 		if err != nil {
 			return err
 		}
@@ -87,6 +88,9 @@ func (u *undo) classify(ctx context.Context, lock bool) error {
 		if err := u.classifyRemark(ctx, m, lock); err != nil {
 			return err
 		}
+	}
+	if err := u.judgeChanges(ctx); err != nil {
+		return err
 	}
 	return u.keep(ctx)
 }
@@ -153,21 +157,15 @@ func (u *undo) remove(ctx context.Context) error {
 		if l.relinked == 0 {
 			continue
 		}
-		var set []string
-		for _, c := range l.cut {
-			set = append(set, quote(c)+" = "+l.leftAs(c, u.production.detail[l.live.OID]))
-		}
-		n, err := u.production.affect(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE x.rowback_class = '%s' AND %s AND %s",
-			only(l.live), strings.Join(set, ", "), l.staged, undoRemove, equal("l", l.key, "x", l.keys()), l.isWhole("x")))
-		if err != nil {
-			return fmt.Errorf("cutting links of %s: %w", display(l.live), err)
-		}
-		if n != l.relinked {
-			return &errRace{fmt.Sprintf("%s: %d links were to be cut, %d were; another session changed the rows", display(l.live), l.relinked, n)}
+		if err := u.apply(ctx, l.change, l.relinked); err != nil {
+			return err
 		}
 	}
-	for _, m := range u.remarks {
-		if err := u.markAgain(ctx, m); err != nil {
+	for _, m := range u.remarked() {
+		if m.marked == 0 {
+			continue
+		}
+		if err := u.apply(ctx, m.change, m.marked); err != nil {
 			return err
 		}
 	}
@@ -251,6 +249,11 @@ func (u *undo) verify(ctx context.Context) error {
 				return err
 			}
 		}
+	}
+	checks, err := u.verifyChanges(ctx)
+	u.report.Checks = append(u.report.Checks, checks...)
+	if err != nil {
+		return err
 	}
 	for _, m := range u.remarks {
 		if m.marked == 0 {
