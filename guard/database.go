@@ -261,9 +261,12 @@ func (d *database) stale(v *view) (is, changed bool) {
 	if v == nil {
 		return true, true
 	}
-	changed = v.changes.Load() < d.changes.Load() || v.shapes.Load() < d.shapes.Load()
+	changed = v.changes.Load() < d.changes.Load() || d.reshaped(v)
 	return changed || v.ticks.Load() < d.ticks.Load(), changed
 }
+
+// reshaped reports whether tables may have other shapes than a view says.
+func (d *database) reshaped(v *view) bool { return v.shapes.Load() < d.shapes.Load() }
 
 // reaches reports whether a view says of what deletes nothing itself that it does not
 // delete, though tables may have other shapes by now.

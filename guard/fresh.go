@@ -33,11 +33,17 @@ func (s *session) staleFor(text []byte) bool {
 	return s.stale() && (s.view == nil || !sqlparse.Snapshotless(text) && !s.unaffected(text))
 }
 
-// staleBound is stale for what is bound: in a transaction that has changed the catalog
-// itself that comes in numbers, and is looked at where something may be new.
-func (s *session) staleBound() bool {
-	s.stale() // takes the view in force
-	return s.redefined || !s.db.reaches(s.view)
+// staleBound is stale for a Bind: in a transaction that has changed the catalog itself
+// these come in numbers, and are looked at where something may be new.
+func (s *session) staleBound(body []byte) bool {
+	stale := s.stale() // takes the view in force
+	if s.redefined || !s.db.reaches(s.view) {
+		return true
+	}
+	if !stale || !s.reshaped && !s.db.reshaped(s.view) {
+		return false
+	}
+	return !s.unaffectedBy('B', body)
 }
 
 // changed notes what a statement that succeeded may have changed for later ones.

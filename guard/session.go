@@ -164,7 +164,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 			return true
 		}
 		p, st = short(p), short(st)
-		if !s.isQuiet(st) && (s.hazard() || s.staleBound() || s.stale() && !s.unaffectedBy(typ, body) || s.prepared.outdated(s.view, s.exchange)) {
+		if !s.isQuiet(st) && (s.hazard() || s.staleBound(body) || s.prepared.outdated(s.view, s.exchange)) {
 			return true
 		}
 		if !ascii(st) || !ascii(p) {
