@@ -18,7 +18,7 @@ func (s *session) hazard() bool { return s.hazardBeside(nil) }
 
 // hazardBeside is hazard for what runs in a portal of its own.
 func (s *session) hazardBeside(own *portal) bool {
-	if s.tx != nil && s.tx.fetchable {
+	if s.tx != nil && s.tx.fetchable || s.beside() {
 		return true
 	}
 	for name, p := range s.portals {

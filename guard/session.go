@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -60,6 +61,8 @@ type session struct {
 	moreReach growth
 	announces bool // … by this session, and others may not see that yet
 	reshapes  bool // likewise
+	// migrating is where migrates has noted it; nil: nowhere.
+	migrating atomic.Pointer[database]
 	// renamed: names were changed, in that exchange, in a transaction whose end
 	// may take that back; see renamesEnd.
 	renamed   bool
@@ -253,7 +256,10 @@ func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []by
 		s.announces, s.reshapes = false, false
 		tell()
 		if typ != 'Q' || w.TxStatus() != 'I' { // else it has committed by now
-			w.OnIdle(tell)
+			w.OnIdle(func() {
+				tell()
+				s.migrated()
+			})
 		}
 	}
 	if errors.Is(err, proxy.ErrCopyIn) && typ == 'S' {
@@ -344,6 +350,7 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 
 // Close implements proxy.Session.
 func (s *session) Close() {
+	s.migrated()
 	s.leave()
 	s.drop()
 	s.settled()
