@@ -145,15 +145,6 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	if old := s.portals[short(name)]; old != nil {
-		if old.waits() {
-			if replaced, err := s.rebind(ctx, w, name, body); err != nil || !replaced {
-				return unlessFailed(err)
-			}
-		}
-		old.close()
-		delete(s.portals, short(name))
-	}
 	p := s.stmts[short(stmt)]
 	hazard := s.hazard() && !s.snapshotless('B', body)
 	if !p.snapshotless() {
@@ -178,6 +169,15 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		counted := *p
 		counted.st.route, counted.st.why = routeCount, "a portal whose name is not ASCII"
 		p = &counted
+	}
+	if old := s.portals[short(name)]; old != nil {
+		if old.waits() && (name != "" || p == nil || p.st.why == "") { // else what is called on the way is counted, and then what is there
+			if replaced, err := s.rebind(ctx, w, name, body); err != nil || !replaced {
+				return unlessFailed(err)
+			}
+		}
+		old.close()
+		delete(s.portals, short(name))
 	}
 	if p == nil {
 		w.Forward()
