@@ -90,3 +90,28 @@ func TestGenerated_OtherwiseInAPartition(t *testing.T) {
 	l.restore(l.options(id)) // as u makes it, 2 would be 4's
 	l.is(l.state(l.production), before)
 }
+
+// Rows are found by a generated key as by any other.
+func TestGenerated_Key(t *testing.T) {
+	for _, images := range []bool{false, true} {
+		l := newLab(t, `CREATE TABLE u (x int, id int GENERATED ALWAYS AS (x * 2) STORED PRIMARY KEY, v text); INSERT INTO u (x, v) VALUES (1, 'a'), (2, 'b'), (3, 'c')`).backup()
+		before := l.state(l.production)
+		remove := l.incident
+		if images {
+			remove = func(sql ...string) string { return l.imaged(nil, sql...) }
+		}
+		o := l.options(remove("DELETE FROM u WHERE x > 1"))
+		l.exec("INSERT INTO u (x, v) VALUES (2, 'b')")
+		report := l.restore(o)
+		if n := l.count(report, "u"); n.Restored != 1 || n.AlreadyPresent != 1 || !report.Complete() {
+			t.Errorf("images %v: %+v", images, n)
+		}
+		l.is(l.state(l.production), before)
+		l.undo(UndoOptions{}, report.Entry)
+		if got := l.content("u"); len(got) != 2 {
+			t.Errorf("images %v: %v", images, got)
+		}
+		l.restore(o)
+		l.is(l.state(l.production), before)
+	}
+}

@@ -3,6 +3,8 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
 // rivals takes out, table by table, the rows that another row to be restored keeps
@@ -12,7 +14,7 @@ func (r *restore) rivals(ctx context.Context) error {
 	for _, group := range components(r.tables) { // parents first: a row whose parent stays out is nobody's rival
 		lost := int64(0)
 		for _, t := range group {
-			for _, a := range t.detail.arbiters {
+			for _, a := range t.arbiters {
 				n, err := r.rivalsBy(ctx, t, a)
 				if err != nil {
 					return err
@@ -31,9 +33,6 @@ func (r *restore) rivals(ctx context.Context) error {
 }
 
 func (r *restore) rivalsBy(ctx context.Context, t *table, a arbiter) (lost int64, err error) {
-	if !t.seen(a) {
-		return 0, nil
-	}
 	rows, reason := t.staged(a, "rowback_feed, rowback_no, "), "another row of this restore holds its value in "+a.name
 	if !a.overlaps {
 		names := positions("u", len(a.expressions))
@@ -89,4 +88,30 @@ func (t *table) staged(a arbiter, columns string) string {
 		conditions = append(conditions, "("+a.within+")")
 	}
 	return a.values(t.in, columns+"ctid AS rowback_at, ", conditions...)
+}
+
+// arbitrate settles which arbiters staged rows may fall under: the table's, and
+// those of partitions that take some of them.
+func (r *restore) arbitrate(ctx context.Context, t *table) error {
+	t.arbiters = nil
+	var taken []string
+	for i, a := range t.detail.arbiters {
+		switch {
+		case !t.seen(a):
+		case a.within == "":
+			t.arbiters = append(t.arbiters, a)
+		default:
+			taken = append(taken, fmt.Sprintf("CASE WHEN bool_or(%s) THEN %d END", a.within, i))
+		}
+	}
+	if len(taken) == 0 {
+		return nil
+	}
+	return r.production.each(ctx, fmt.Sprintf("SELECT i FROM (SELECT ARRAY[%s] AS a FROM %s) x, unnest(a) i WHERE i IS NOT NULL", strings.Join(taken, ", "), t.in), func(row []*string) error {
+		i, err := strconv.Atoi(*row[0])
+		if err == nil {
+			t.arbiters = append(t.arbiters, t.detail.arbiters[i])
+		}
+		return err
+	})
 }
