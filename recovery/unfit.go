@@ -73,7 +73,7 @@ func (r *restore) refuseUnfit(ctx context.Context) error {
 		}
 		problems = append(problems, unknown...)
 		mend := func(column string) string {
-			return fmt.Sprintf("give them a value in the configuration: restore: {tables: {%s: {columns: {%s: SQL}}}}", t.name(), column)
+			return fmt.Sprintf("give them a value in the configuration: restore: {tables: {%s: {columns: {%s: SQL}}}}", t.name(), t.source(column))
 		}
 		for _, c := range t.live.Columns {
 			if !c.NotNull || !t.hasAll([]string{c.Name}) {
