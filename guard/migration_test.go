@@ -40,9 +40,9 @@ func TestMigration_StatementsThatWaitForOne(t *testing.T) {
 				if left := len(e.victims()); left != 20 {
 					t.Errorf("%d rows are left of 20", left)
 				}
-				if before := e.guardedStatements(); before == 0 {
+				if before := e.routed(t, "count"); before == 0 {
 					t.Error("nothing was counted")
-				} else if mustExec(t, c, "SELECT 1"); e.guardedStatements() != before {
+				} else if mustExec(t, c, "SELECT 1"); e.routed(t, "count") != before {
 					t.Error("it is counted still when the migration has ended")
 				}
 			})
@@ -59,7 +59,7 @@ func TestMigration_OfNoConsequence(t *testing.T) {
 		mustExec(t, maker, "BEGIN")
 		mustExec(t, maker, change)
 		mustExec(t, c, "SELECT count(*) FROM victim")
-		if n := e.guardedStatements(); n != 0 {
+		if n := e.routed(t, "count"); n != 0 {
 			t.Errorf("%s: %d statements of another session were counted", change, n)
 		}
 	}

@@ -38,6 +38,7 @@ func TestWants_TransactionControl(t *testing.T) {
 	check('Q', "BEGIN\x00", false, 0) // ReadyForQuery will tell
 	check('Q', "COMMIT PREPARED 'x'\x00", true, 0)
 	check('P', "c\x00COMMIT\x00\x00\x00", true, 0) // a name may be taken
+	check('S', "", false, 0)
 	s.stmts.set("c", &prepared{st: v.cache.get([]byte("COMMIT")).stmts[0]})
 	for _, m := range []struct {
 		typ   byte

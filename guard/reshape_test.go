@@ -6,32 +6,9 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rowback/rowback/journal"
 )
-
-// guardedStatements is how many statements were guarded.
-func (e *env) guardedStatements() (n uint64) {
-	e.t.Helper()
-	r := prometheus.NewRegistry()
-	if err := e.metrics.Register(r); err != nil {
-		e.t.Fatal(err)
-	}
-	families, err := r.Gather()
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != "rowback_guarded_statement_seconds" {
-			continue
-		}
-		for _, s := range f.Metric {
-			n += s.GetHistogram().GetSampleCount()
-		}
-	}
-	return n
-}
 
 // While tables are made and altered the catalog is not looked at for each statement, nor
 // are statements counted because it could not be: here it cannot. A DELETE knows of them.
@@ -46,7 +23,7 @@ func TestReshape_ALookWhenItMatters(t *testing.T) {
 					mustExec(t, other, "DELETE FROM plain WHERE id < 0")
 				}
 				_, lock := e.blockReading("pg_policy")
-				before := e.guardedStatements()
+				before := e.routed(t, "count")
 				if block {
 					mustExec(t, c, "BEGIN")
 				}
@@ -60,8 +37,8 @@ func TestReshape_ALookWhenItMatters(t *testing.T) {
 					mustExec(t, c, "COMMIT")
 				}
 				mustExec(t, other, "INSERT INTO made0 VALUES (2, 8)")
-				if n := e.guardedStatements() - before; n > 0 {
-					t.Errorf("%d statements were guarded", n)
+				if n := e.routed(t, "count") - before; n > 0 {
+					t.Errorf("%d statements were counted", n)
 				}
 				if err := lock.Close(t.Context()); err != nil {
 					t.Fatal(err)
