@@ -53,7 +53,7 @@ func (r *restore) present(ctx context.Context, t *table) error {
 		     x AS (INSERT INTO %[5]s (%[6]s, rowback_class, rowback_reason)
 		           SELECT %[6]s, '%[7]s', 'in production with other values in ' || rowback_differs || '; left as it is' FROM d WHERE NOT rowback_same)
 		SELECT count(*) FROM d WHERE rowback_same`,
-		t.in, only(t.live), equal("l", t.key, "s", t.key), t.same("l", "s"), t.left, list("", t.columns), classDifferent,
+		t.in, only(t.live), t.equal("l", "s"), t.same("l", "s"), t.left, list("", t.columns), classDifferent,
 		t.differs("l", "s")))
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (r *restore) present(ctx context.Context, t *table) error {
 	t.unknown, err = r.production.affect(ctx, fmt.Sprintf(`
 		UPDATE %s x SET rowback_class = '%s', rowback_reason = %s
 		FROM %s l WHERE x.rowback_class = '%s' AND %s`,
-		t.left, classDifferent, literal(why), only(t.live), classMissing, equal("l", t.key, "x", t.key)))
+		t.left, classDifferent, literal(why), only(t.live), classMissing, t.equal("l", "x")))
 	return err
 }
 
@@ -83,7 +83,7 @@ func (r *restore) conflicts(ctx context.Context, t *table, a arbiter) error {
 		exprs = append(exprs, fmt.Sprintf("%s AS %s", e, names[i]))
 		cond := fmt.Sprintf("l.%s %s s.%s", names[i], a.operators[i], names[i])
 		if a.nullsEqual {
-			cond = fmt.Sprintf("l.%[1]s IS NOT DISTINCT FROM s.%[1]s", names[i])
+			cond = notDistinct("l."+names[i], a.operators[i], "s."+names[i])
 		}
 		match = append(match, cond)
 	}

@@ -105,7 +105,7 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 	}
 	out := fmt.Sprintf("COPY (SELECT %s %s%s) TO STDOUT (FORMAT %s)", strings.Join(t.items, ", "), found, filter, format)
 	in := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT %s)", target, list("", t.fetched), format)
-	n, err := pipe(ctx, r.recovery, out, r.production, in)
+	n, err := r.pipeRows(ctx, t, out, in)
 	if err != nil {
 		err = fmt.Errorf("collecting rows of %s: %w", t.name(), err)
 		if code := sqlState(err); r.o.Source.fromFile() && (strings.HasPrefix(code, "22") || code == "08P01") { // data exception; a zero byte
@@ -124,7 +124,7 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 	noted := fmt.Sprintf("COPY %s (%s, rowback_class, rowback_reason) FROM STDIN", t.left, list("", columns))
 	if left != "" {
 		filtered := fmt.Sprintf("COPY (SELECT %s, '%s', 'left out by the configuration' %s%s) TO STDOUT", strings.Join(k, ", "), classFiltered, found, left)
-		if _, err = pipe(ctx, r.recovery, filtered, r.production, noted); err != nil {
+		if _, err = r.pipeRows(ctx, t, filtered, noted); err != nil {
 			return err
 		}
 	}
@@ -143,6 +143,21 @@ func (r *restore) noteMissing(ctx context.Context, t *table, columns []string) e
 	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_class, rowback_reason) SELECT %s, '%s', %s FROM %s",
 		t.left, list("", columns), strings.Join(values, ", "), classMissing, literal("no image of it in the journal, and "+t.noBackup), t.pending.sql("k")))
 }
+
+// pipeRows is pipe for what is read of t by the configuration's expressions, too.
+func (r *restore) pipeRows(ctx context.Context, t *table, out, in string) (n int64, err error) {
+	if !t.configured() {
+		return pipe(ctx, r.recovery, out, r.production, in)
+	}
+	err = r.recovery.own(ctx, func() error {
+		n, err = pipe(ctx, r.recovery, out, r.production, in)
+		return err
+	})
+	return n, err
+}
+
+// configured: the configuration has SQL over t's rows.
+func (t *table) configured() bool { return t.config.Where != "" || len(t.config.Columns) > 0 }
 
 // computed adds x to a FROM item b of the recovery database: the values of the
 // configuration's expressions over b's row. These know the row's columns alone,
@@ -172,15 +187,16 @@ func (t *table) computedOver(alias, name string, columns []string) string {
 // another row's value of it: by a length or precision that was smaller then, or
 // a type that was coarser.
 func (r *restore) isKey(t *table, c, k string) string {
-	live, backup := t.detail.columns[c], r.recovery.detail[t.backup.OID].columns[t.was(c)]
+	there := r.recovery.detail[t.backup.OID]
+	live, backup, same := t.detail.columns[c], there.columns[t.was(c)], there.equal(t.was(c))
 	b := "b." + quote(t.was(c))
 	switch {
 	case backup.enum: // may lack the label
 		return b + "::text = " + k
 	case live.bare != backup.bare:
-		return fmt.Sprintf("%s = %s::%s AND %[1]s::text::%[4]s = %[2]s::%[4]s", b, k, backup.bare, live.bare)
+		return fmt.Sprintf("%s %[5]s %[2]s::%[3]s AND %[1]s::text::%[4]s %[6]s %[2]s::%[4]s", b, k, backup.bare, live.bare, same, plainEqual)
 	}
-	return b + " = " + k + "::" + backup.bare
+	return b + " " + same + " " + k + "::" + backup.bare
 }
 
 // pipe runs COPY … TO STDOUT on one side into COPY … FROM STDIN on the other;

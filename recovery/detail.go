@@ -19,6 +19,7 @@ type detail struct {
 	insertRules bool              // rules rewrite INSERT: ON CONFLICT is not possible
 	rowSecurity bool              // policies hide rows from this role
 	sequences   []sequence
+	equality    map[string]string // operators of columns that pg_catalog's does not compare; see equality.go
 }
 
 type columnDetail struct {
@@ -75,6 +76,7 @@ func (s *side) describe(ctx context.Context, tables ...*catalog.Table) error {
 		{sequencesSQL, (*detail).addSequence},
 		{checksSQL, (*detail).addCheck},
 		{partitionsSQL, (*detail).addPartition},
+		{equalitySQL, (*detail).addEquality},
 	} {
 		err := s.each(ctx, strings.ReplaceAll(load.sql, "$tables", in), func(row []*string) error {
 			values := make([]string, len(row))
@@ -143,7 +145,7 @@ func (d *detail) addArbiter(v []string) {
 	if v[2] != "" {
 		a.operators = strings.Split(v[2], "\x1f")
 	} else {
-		a.operators = slices.Repeat([]string{"="}, len(a.expressions))
+		a.operators = slices.Repeat([]string{plainEqual}, len(a.expressions))
 	}
 	d.arbiters = append(d.arbiters, a)
 }

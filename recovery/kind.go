@@ -85,7 +85,7 @@ func (t *table) differs(l, s string) string {
 // are the same row: by key, or without one by all that is known.
 func (t *table) is(a, s string) string {
 	if len(t.key) > 0 {
-		return equal(a, t.key, s, t.key)
+		return t.equal(a, s)
 	}
 	hash := func(alias string) func([]string) string {
 		return func(columns []string) string {

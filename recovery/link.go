@@ -19,6 +19,7 @@ type link struct {
 	key, old []string // columns; old are those whose old values are known
 	cut      []string // columns that the deletion changed, among old
 	staged   string   // temporary table: k01… (key), o01… (old), rowback_class
+	same     []string // operators that compare the key's columns, then those of old
 	pending  batch
 	relinked int64
 	stayed   int64 // listed as not re-linked
@@ -85,6 +86,7 @@ func (r *restore) addLink(ctx context.Context, i int, st *journal.Table) error {
 	if !d.uniqueOn(l.key) {
 		return fmt.Errorf("no unique index of %s in production is on its key (%s); rows cannot be told apart", display(live), strings.Join(l.key, ", "))
 	}
+	l.same = d.equals(slices.Concat(l.key, l.old))
 	r.links = append(r.links, l)
 	r.byFeed[i] = l
 	return nil
@@ -164,12 +166,21 @@ func (l *link) stillCut(x string, d *detail) string {
 		if !slices.Contains(l.cut, c) {
 			left = x + "." + l.olds()[i]
 		}
-		out = append(out, fmt.Sprintf("l.%s IS NOT DISTINCT FROM %s", quote(c), left))
+		out = append(out, notDistinct("l."+quote(c), d.equal(c), left))
 	}
 	return strings.Join(out, " AND ")
 }
 
 // isWhole is the condition that live row l has its old link, staged as alias x.
 func (l *link) isWhole(x string) string {
-	return "ROW(" + list("l.", l.old) + ") IS NOT DISTINCT FROM ROW(" + list(x+".", l.olds()) + ")"
+	out := make([]string, len(l.old))
+	for i, c := range l.old {
+		out[i] = notDistinct("l."+quote(c), l.same[len(l.key)+i], x+"."+l.olds()[i])
+	}
+	return strings.Join(out, " AND ")
+}
+
+// equal is the condition that a row of the live table has the key that was staged as alias x.
+func (l *link) equal(row, x string) string {
+	return equal(row, l.key, x, l.keys(), l.same...)
 }

@@ -254,15 +254,20 @@ func (r *restore) proveSQL(ctx context.Context, t *table) error {
 		}
 		return nil
 	}
-	if t.config.Where != "" {
-		if err := try("where", "("+t.config.Where+") IS TRUE"); err != nil {
-			return err
-		}
+	if !t.configured() {
+		return nil
 	}
-	for c, sql := range t.config.Columns {
-		if err := try("columns."+c, sql); err != nil {
-			return err
+	return r.recovery.own(ctx, func() error {
+		if t.config.Where != "" {
+			if err := try("where", "("+t.config.Where+") IS TRUE"); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		for c, sql := range t.config.Columns {
+			if err := try("columns."+c, sql); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

@@ -99,7 +99,7 @@ func (r *restore) marked(ctx context.Context, t *table) error {
 		return nil
 	}
 	return r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET rowback_marked = true FROM %s l WHERE x.rowback_class = '%s' AND %s AND %s",
-		t.left, only(t.live), classDifferent, equal("l", t.key, "x", t.key), t.asLeft()))
+		t.left, only(t.live), classDifferent, t.equal("l", "x"), t.asLeft()))
 }
 
 // asLeft is the condition that live row l is as the soft delete left it; x is
@@ -107,7 +107,7 @@ func (r *restore) marked(ctx context.Context, t *table) error {
 func (t *table) asLeft() string {
 	others := slices.DeleteFunc(slices.Clone(t.always), func(c string) bool { return slices.Contains(t.mark.columns, c) })
 	return fmt.Sprintf("NOT %s AND EXISTS (SELECT FROM %s m WHERE %s AND (m.rowback_xmin = l.xmin::text OR %s))",
-		sameImage("l", "x", t.mark.columns), t.mark.staged, equal("m", t.key, "l", t.key), sameImage("l", "x", others))
+		sameImage("l", "x", t.mark.columns), t.mark.staged, t.equal("m", "l"), sameImage("l", "x", others))
 }
 
 // unmark gives the marked rows the recovery database's values of these columns.
@@ -118,7 +118,7 @@ func (r *restore) unmark(ctx context.Context) error {
 		}
 		m := t.mark
 		err := r.production.exec(ctx, fmt.Sprintf("DROP TABLE IF EXISTS %[1]s; CREATE TEMP TABLE %[2]s AS SELECT %[3]s FROM %[4]s l JOIN %[5]s x ON %[6]s WHERE x.rowback_marked AND %[7]s FOR UPDATE OF l",
-			m.was, local(m.was), list("l.", slices.Concat(t.key, m.columns)), only(t.live), t.left, equal("l", t.key, "x", t.key), t.asLeft()))
+			m.was, local(m.was), list("l.", slices.Concat(t.key, m.columns)), only(t.live), t.left, t.equal("l", "x"), t.asLeft()))
 		if err != nil {
 			return err
 		}
@@ -126,8 +126,8 @@ func (r *restore) unmark(ctx context.Context) error {
 		for _, c := range m.columns {
 			set = append(set, quote(c)+" = x."+quote(c))
 		}
-		n, err := r.production.affect(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x JOIN %s w ON %s WHERE x.rowback_marked AND %s",
-			only(t.live), strings.Join(set, ", "), t.left, m.was, equal("w", t.key, "x", t.key), equal("l", t.key, "x", t.key)))
+		n, err := r.production.change(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x JOIN %s w ON %s WHERE x.rowback_marked AND %s",
+			only(t.live), strings.Join(set, ", "), t.left, m.was, t.equal("w", "x"), t.equal("l", "x")))
 		if err != nil {
 			return fmt.Errorf("setting soft deletes of %s back: %w", t.name(), err)
 		}
@@ -145,7 +145,7 @@ func (r *restore) verifyMarks(ctx context.Context) (out []Check, err error) {
 			continue
 		}
 		n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s x JOIN %s l ON %s WHERE x.rowback_marked AND %s",
-			t.left, only(t.live), equal("l", t.key, "x", t.key), sameImage("l", "x", t.mark.columns)))
+			t.left, only(t.live), t.equal("l", "x"), sameImage("l", "x", t.mark.columns)))
 		if err != nil {
 			return out, err
 		}

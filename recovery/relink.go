@@ -13,11 +13,11 @@ func (r *restore) classifyLink(ctx context.Context, l *link, newer []*link) erro
 	restored, superseded := "false", "false"
 	if t := r.byOID[l.live.OID]; t != nil && t.hasAll(l.key) {
 		restored = fmt.Sprintf("(EXISTS (SELECT FROM %s s WHERE %s) OR EXISTS (SELECT FROM %s s WHERE %[2]s AND s.rowback_class <> '%[4]s'))",
-			t.in, equal("s", l.key, "y", l.keys()), t.left, classDifferent)
+			t.in, l.equal("s", "y"), t.left, classDifferent)
 	}
 	for _, n := range newer {
 		if n.live == l.live && n.ref.ForeignKey == l.ref.ForeignKey && slices.Equal(n.key, l.key) {
-			superseded += fmt.Sprintf(" OR EXISTS (SELECT FROM %s n WHERE %s)", n.staged, equal("n", n.keys(), "y", l.keys()))
+			superseded += fmt.Sprintf(" OR EXISTS (SELECT FROM %s n WHERE %s)", n.staged, equal("n", n.keys(), "y", l.keys(), l.same...))
 		}
 	}
 	d := r.production.detail[l.live.OID]
@@ -27,7 +27,7 @@ func (r *restore) classifyLink(ctx context.Context, l *link, newer []*link) erro
 		FROM %[1]s y LEFT JOIN %[15]s l ON %[16]s WHERE x.ctid = y.ctid`,
 		l.staged, restored, linkRow, superseded, linkNewer, quote(l.key[0]), linkGone,
 		l.isWhole("y"), linkWhole, l.stillCut("y", d), linkMoved, fmt.Sprintf("%s AND (%s OR %s)", allNotNull(l.targets("y")), r.orphaned(l.targets("y"), l.ref), r.stayed(l.targets("y"), l.ref)), linkAlone, linkCut,
-		only(l.live), equal("l", l.key, "y", l.keys())))
+		only(l.live), l.equal("l", "y")))
 }
 
 // unlinked lists the links that stay as they are, and counts all of them.
@@ -66,8 +66,8 @@ func (r *restore) relink(ctx context.Context) error {
 				set = append(set, quote(c)+" = x."+l.olds()[i])
 			}
 		}
-		n, err := r.production.affect(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE x.rowback_class = '%s' AND %s AND %s",
-			only(l.live), strings.Join(set, ", "), l.staged, linkCut, equal("l", l.key, "x", l.keys()), l.stillCut("x", r.production.detail[l.live.OID])))
+		n, err := r.production.change(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE x.rowback_class = '%s' AND %s AND %s",
+			only(l.live), strings.Join(set, ", "), l.staged, linkCut, l.equal("l", "x"), l.stillCut("x", r.production.detail[l.live.OID])))
 		if err != nil {
 			return fmt.Errorf("re-linking %s: %w", display(l.live), err)
 		}
@@ -88,7 +88,7 @@ func (r *restore) relink(ctx context.Context) error {
 
 // relinkedRows is a FROM item: l the live rows that were re-linked, x their staged links.
 func (l *link) relinkedRows() string {
-	return fmt.Sprintf("%s l JOIN %s x ON x.rowback_class = '%s' AND %s", only(l.live), l.staged, linkCut, equal("l", l.key, "x", l.keys()))
+	return fmt.Sprintf("%s l JOIN %s x ON x.rowback_class = '%s' AND %s", only(l.live), l.staged, linkCut, l.equal("l", "x"))
 }
 
 // verifyLinks proves that every re-linked row refers to a parent that is there.

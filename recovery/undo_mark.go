@@ -18,6 +18,7 @@ type remark struct {
 	columns []string // that mark a row
 	staged  string   // temporary table: key, columns as they were, rowback_xmin, rowback_class
 	xid     uint64
+	same    []string // operators that compare the key's columns
 	pending batch
 	marked  int64 // to be marked again
 }
@@ -47,6 +48,7 @@ func (u *undo) addRemark(ctx context.Context, i int, st *journal.Table) error {
 	if !u.production.detail[m.live.OID].uniqueOn(m.key) {
 		return fmt.Errorf("no unique index of %s is on its key any more; rows cannot be told apart", display(m.live))
 	}
+	m.same = u.production.detail[m.live.OID].equals(m.key)
 	u.remarks[i] = m
 	return nil
 }
@@ -76,7 +78,7 @@ func (u *undo) stageRemark(ctx context.Context, m *remark) error {
 
 // classifyRemark sorts the rows of m; those to be marked again are locked first.
 func (u *undo) classifyRemark(ctx context.Context, m *remark, lock bool) error {
-	same := equal("l", m.key, "s", m.key)
+	same := equal("l", m.key, "s", m.key, m.same...)
 	if lock {
 		if err := u.production.exec(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s l JOIN %s s ON %s AND l.xmin::text = s.rowback_xmin FOR UPDATE OF l) x", only(m.live), m.staged, same)); err != nil {
 			return err
@@ -105,8 +107,8 @@ func (u *undo) markAgain(ctx context.Context, m *remark) error {
 	for _, c := range m.columns {
 		set = append(set, quote(c)+" = s."+quote(c))
 	}
-	n, err := u.production.affect(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s s WHERE s.rowback_class = '%s' AND %s AND l.xmin::text = s.rowback_xmin",
-		only(m.live), strings.Join(set, ", "), m.staged, undoRemove, equal("l", m.key, "s", m.key)))
+	n, err := u.production.change(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s s WHERE s.rowback_class = '%s' AND %s AND l.xmin::text = s.rowback_xmin",
+		only(m.live), strings.Join(set, ", "), m.staged, undoRemove, equal("l", m.key, "s", m.key, m.same...)))
 	if err != nil {
 		return fmt.Errorf("marking rows of %s as deleted again: %w", display(m.live), err)
 	}
@@ -119,7 +121,7 @@ func (u *undo) markAgain(ctx context.Context, m *remark) error {
 // unlike is a query for how many rows do not bear the marks that they are to have.
 func (m *remark) unlike() string {
 	return fmt.Sprintf("SELECT count(*) FROM %s s LEFT JOIN %s l ON %s WHERE s.rowback_class = '%s' AND (l.ctid IS NULL OR NOT %s)",
-		m.staged, only(m.live), equal("l", m.key, "s", m.key), undoRemove, sameImage("l", "s", m.columns))
+		m.staged, only(m.live), equal("l", m.key, "s", m.key, m.same...), undoRemove, sameImage("l", "s", m.columns))
 }
 
 // recordRemarks puts them on record as soft deletes.

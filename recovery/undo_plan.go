@@ -78,7 +78,7 @@ func (u *undo) classify(ctx context.Context, lock bool) error {
 		err := u.production.exec(ctx, fmt.Sprintf(`
 			UPDATE %[1]s x SET rowback_class = CASE WHEN l.%[2]s IS NULL THEN '%[3]s' WHEN %[4]s THEN '%[5]s' WHEN %[6]s THEN '%[7]s' ELSE '%[8]s' END
 			FROM %[1]s y LEFT JOIN %[9]s l ON %[10]s WHERE x.ctid = y.ctid`,
-			l.staged, quote(l.key[0]), undoGone, l.isWhole("y"), undoRemove, l.stillCut("y", u.production.detail[l.live.OID]), undoAgain, undoChanged, only(l.live), equal("l", l.key, "y", l.keys())))
+			l.staged, quote(l.key[0]), undoGone, l.isWhole("y"), undoRemove, l.stillCut("y", u.production.detail[l.live.OID]), undoAgain, undoChanged, only(l.live), l.equal("l", "y")))
 		if err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func (u *undo) stays(c string, ref reference) string {
 	}
 	for _, l := range u.links {
 		if l.ref.ForeignKey == ref.ForeignKey {
-			out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", l.staged, undoRemove, equal("o", l.keys(), c, l.key)))
+			out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", l.staged, undoRemove, l.equal(c, "o")))
 		}
 	}
 	return strings.Join(out, " AND ")
@@ -142,8 +142,8 @@ func (u *undo) remove(ctx context.Context) error {
 		for _, c := range l.cut {
 			set = append(set, quote(c)+" = "+l.leftAs(c, u.production.detail[l.live.OID]))
 		}
-		n, err := u.production.affect(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE x.rowback_class = '%s' AND %s AND %s",
-			only(l.live), strings.Join(set, ", "), l.staged, undoRemove, equal("l", l.key, "x", l.keys()), l.isWhole("x")))
+		n, err := u.production.change(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE x.rowback_class = '%s' AND %s AND %s",
+			only(l.live), strings.Join(set, ", "), l.staged, undoRemove, l.equal("l", "x"), l.isWhole("x")))
 		if err != nil {
 			return fmt.Errorf("cutting links of %s: %w", display(l.live), err)
 		}
@@ -193,7 +193,7 @@ func (u *undo) removeGroup(ctx context.Context, group []*table) error {
 			i, only(t.live), t.in, undoRemove, t.undone("l", "s")))
 		counts = append(counts, fmt.Sprintf("(SELECT count(*) FROM d%d)", i))
 	}
-	removed, err := u.production.numbers(ctx, "WITH "+strings.Join(ctes, ", ")+" SELECT "+strings.Join(counts, ", "))
+	removed, err := u.production.numbers(ctx, u.production.openly("WITH "+strings.Join(ctes, ", ")+" SELECT "+strings.Join(counts, ", ")))
 	if err != nil {
 		return insertError(group, err)
 	}
@@ -209,7 +209,7 @@ func (u *undo) removeGroup(ctx context.Context, group []*table) error {
 // verify proves, before the commit, that what was to go has gone, and that
 // nothing refers to it.
 func (u *undo) verify(ctx context.Context) error {
-	if err := u.production.exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
+	if _, err := u.production.change(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
 		return err
 	}
 	u.o.Progress.Start("verifying", 0)
@@ -250,7 +250,7 @@ func (u *undo) verify(ctx context.Context) error {
 			continue
 		}
 		broken := fmt.Sprintf("SELECT count(*) FROM %s l JOIN %s x ON x.rowback_class = '%s' AND %s WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)",
-			only(l.live), l.staged, undoRemove, equal("l", l.key, "x", l.keys()), l.ref.applies("l"), only(l.ref.Parent), l.ref.refers("p", l.ref.values("l")))
+			only(l.live), l.staged, undoRemove, l.equal("l", "x"), l.ref.applies("l"), only(l.ref.Parent), l.ref.refers("p", l.ref.values("l")))
 		if err := add("links cut: "+display(l.live), broken, "%d lead to a row that is not there"); err != nil {
 			return err
 		}
