@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // classify sorts every staged row. What is left in a table's staging is to be
@@ -36,6 +35,9 @@ func (r *restore) classify(ctx context.Context) (err error) {
 		}
 	}
 	if err := r.prune(ctx); err != nil {
+		return err
+	}
+	if err := r.rivals(ctx); err != nil {
 		return err
 	}
 	for i, l := range r.links {
@@ -71,32 +73,14 @@ func (r *restore) present(ctx context.Context, t *table) error {
 }
 
 // conflicts takes out the rows that another live row keeps out by a unique or
-// exclusion constraint. Expressions and predicates are the index's own, over
-// unqualified column names, so each is evaluated in a query over one table.
+// exclusion constraint.
 func (r *restore) conflicts(ctx context.Context, t *table, a arbiter) error {
-	if a.plain && !a.overlaps && a.on(t.key) || !t.hasAll(a.columns) {
-		return nil // what cannot be seen here is seen by ON CONFLICT and by the count after it
+	if !t.seen(a) {
+		return nil
 	}
-	names := positions("u", len(a.expressions))
-	var exprs, match []string
-	for i, e := range a.expressions {
-		exprs = append(exprs, fmt.Sprintf("%s AS %s", e, names[i]))
-		cond := fmt.Sprintf("l.%s %s s.%s", names[i], a.operators[i], names[i])
-		if a.nullsEqual {
-			cond = notDistinct("l."+names[i], a.operators[i], "s."+names[i])
-		}
-		match = append(match, cond)
-	}
-	where := ""
-	if a.predicate != "" {
-		where = " WHERE " + a.predicate
-	}
-	return r.production.exec(ctx, fmt.Sprintf(`
-		WITH c AS (SELECT s.rowback_at FROM (SELECT ctid AS rowback_at, %[1]s FROM %[2]s%[3]s) s JOIN (SELECT %[1]s FROM %[4]s%[3]s) l ON %[5]s),
-		     d AS (DELETE FROM %[2]s WHERE ctid IN (SELECT rowback_at FROM c) RETURNING *)
-		INSERT INTO %[6]s (%[7]s, rowback_class, rowback_reason) SELECT %[7]s, '%[8]s', %[9]s FROM d`,
-		strings.Join(exprs, ", "), t.in, where, only(t.live), strings.Join(match, " AND "),
-		t.left, list("", t.columns), classConflict, literal("another live row holds its value in "+a.name)))
+	_, err := r.keepOut(ctx, t, fmt.Sprintf("SELECT s.rowback_at FROM %s s JOIN %s l ON %s", t.staged(a, ""), a.values(a.of(t.live), ""), a.exclude("l", "s")),
+		"another live row holds its value in "+a.name)
+	return err
 }
 
 // prune takes out what hangs on parents that are gone or stay out, level by level.
@@ -108,7 +92,7 @@ func (r *restore) prune(ctx context.Context) error {
 	var all []*edge
 	for _, t := range r.tables {
 		for _, ref := range t.references() {
-			if t.hasAll(ref.reads()) {
+			if t.hasSome(ref.reads()) {
 				all = append(all, &edge{t, ref})
 			}
 		}

@@ -3,7 +3,6 @@ package recovery
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -30,19 +29,9 @@ type columnDetail struct {
 	collate string // COLLATE clause if it is not the type's own
 	bare    string // the type without its modifier, domains resolved: casts to it cut nothing off
 	enum    bool   // bare is an enum
-}
 
-// arbiter is a unique or exclusion constraint, or a unique index.
-type arbiter struct {
-	name        string
-	expressions []string // one a key column, over unqualified column names
-	operators   []string // one a key column: equality, or the exclusion operator
-	predicate   string   // of a partial index, "" for none
-	columns     []string // all columns that expressions and predicate read
-	plain       bool     // a unique index on plain columns, not partial
-	overlaps    bool     // an exclusion constraint, or WITHOUT OVERLAPS: more than equal values exclude each other
-	deferrable  bool
-	nullsEqual  bool // NULLS NOT DISTINCT
+	made  bool     // generated, by an expression that makes the same of a staged row
+	reads []string // the columns that it is made of
 }
 
 // sequence feeds a column's default or identity.
@@ -104,7 +93,7 @@ const columnsSQL = `
 	       pg_get_expr(d.adbin, d.adrelid), (d.oid IS NOT NULL OR a.attidentity <> '' OR t.typdefault IS NOT NULL)::text,
 	       CASE WHEN a.attcollation <> t.typcollation THEN (SELECT ' COLLATE ' || quote_ident(n.nspname) || '.' || quote_ident(c.collname)
 	            FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = a.attcollation) END,
-	       format_type(b.oid, -1), (b.typtype = 'e')::text
+	       format_type(b.oid, -1), (b.typtype = 'e')::text, ` + madeSQL + `
 	FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 	CROSS JOIN LATERAL (
 		WITH RECURSIVE d AS (SELECT t.oid, t.typtype, t.typbasetype
@@ -115,39 +104,8 @@ const columnsSQL = `
 
 func (d *detail) addColumn(v []string) {
 	oid, _ := strconv.ParseUint(v[1], 10, 32)
-	d.columns[v[0]] = columnDetail{typeOID: uint32(oid), kind: v[2], defs: v[3], hasDef: v[4] == "true", collate: v[5], bare: v[6], enum: v[7] == "true"}
-}
-
-// Lists are joined with the unit separator, which no sensible name holds.
-const arbitersSQL = `
-	SELECT i.indrelid, c.relname,
-	       (SELECT string_agg(pg_get_indexdef(i.indexrelid, k, false), e'\x1f' ORDER BY k) FROM generate_series(1, i.indnkeyatts) k),
-	       CASE WHEN i.indisexclusion THEN (SELECT string_agg('OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')', e'\x1f' ORDER BY x.ord)
-	            FROM unnest(con.conexclop) WITH ORDINALITY x(op, ord) JOIN pg_operator o ON o.oid = x.op JOIN pg_namespace n ON n.oid = o.oprnamespace) END,
-	       pg_get_expr(i.indpred, i.indrelid),
-	       CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN (SELECT string_agg(a.attname, e'\x1f') FROM pg_attribute a
-	            WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((string_to_array(i.indkey::text, ' ')::int2[])[1:i.indnkeyatts]))
-	       ELSE (SELECT string_agg(DISTINCT a.attname, e'\x1f') FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-	        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0
-	        AND (d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid OR d.classid = 'pg_constraint'::regclass AND d.objid = con.oid)) END,
-	       (i.indexprs IS NULL AND i.indpred IS NULL AND i.indisunique)::text, coalesce(con.condeferrable, false)::text,
-	       coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false'), i.indisexclusion::text
-	FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-	LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u', 'x')
-	WHERE i.indrelid IN $tables AND i.indislive AND i.indisready AND (i.indisunique OR i.indisexclusion)
-	ORDER BY i.indrelid, i.indexrelid`
-
-func (d *detail) addArbiter(v []string) {
-	a := arbiter{
-		name: v[0], expressions: strings.Split(v[1], "\x1f"), predicate: v[3], columns: strings.Split(v[4], "\x1f"),
-		plain: v[5] == "true", deferrable: v[6] == "true", nullsEqual: v[7] == "true", overlaps: v[8] == "true",
-	}
-	if v[2] != "" {
-		a.operators = strings.Split(v[2], "\x1f")
-	} else {
-		a.operators = slices.Repeat([]string{plainEqual}, len(a.expressions))
-	}
-	d.arbiters = append(d.arbiters, a)
+	d.columns[v[0]] = columnDetail{typeOID: uint32(oid), kind: v[2], defs: v[3], hasDef: v[4] == "true", collate: v[5], bare: v[6], enum: v[7] == "true",
+		made: v[8] == "true", reads: strings.FieldsFunc(v[9], func(r rune) bool { return r == '\x1f' })}
 }
 
 const tableSQL = `
@@ -176,16 +134,4 @@ const sequencesSQL = `
 func (d *detail) addSequence(v []string) {
 	n := func(s string) int64 { i, _ := strconv.ParseInt(s, 10, 64); return i }
 	d.sequences = append(d.sequences, sequence{name: v[0], column: v[1], increment: n(v[2]), lowest: n(v[3]), highest: n(v[4]), oid: n(v[5])})
-}
-
-// uniqueOn: these columns, and no others, are together unique, always and at once.
-func (d *detail) uniqueOn(columns []string) bool {
-	return slices.ContainsFunc(d.arbiters, func(a arbiter) bool { return a.plain && a.on(columns) })
-}
-
-// on: the arbiter is over just these columns, in any order.
-func (a arbiter) on(columns []string) bool {
-	return len(a.expressions) == len(columns) && len(a.columns) == len(columns) &&
-		!slices.ContainsFunc(columns, func(c string) bool { return !slices.Contains(a.columns, c) }) &&
-		!slices.ContainsFunc(a.columns, func(c string) bool { return !slices.Contains(columns, c) }) // columns may have one twice
 }

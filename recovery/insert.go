@@ -62,7 +62,7 @@ func (r *restore) insert(ctx context.Context, plan *Plan) error {
 // insert. PostgreSQL does not offer it for tables with deferrable constraints;
 // there such a row raises an error.
 func (t *table) onConflict() string {
-	if slices.ContainsFunc(t.detail.arbiters, func(a arbiter) bool { return a.deferrable }) {
+	if slices.ContainsFunc(t.detail.arbiters, func(a arbiter) bool { return a.deferrable }) { // also of a partition alone
 		return ""
 	}
 	return " ON CONFLICT DO NOTHING"
@@ -85,7 +85,7 @@ func (r *restore) lockDeferrable(ctx context.Context) error {
 	for _, t := range r.tables {
 		for _, a := range t.detail.arbiters {
 			if r.replica && a.deferrable && t.count.Restored > 0 {
-				if err := r.production.exec(ctx, "LOCK TABLE "+only(t.live)+" IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+				if err := r.production.exec(ctx, "LOCK TABLE "+a.of(t.live)+" IN SHARE ROW EXCLUSIVE MODE"); err != nil {
 					return err
 				}
 			}
@@ -121,10 +121,11 @@ func (r *restore) lockParents(ctx context.Context) error {
 }
 
 // inserted is a FROM item of the inserted rows that ref may apply to: the
-// staged rows, or, where the backup lacks a column or only a partition has the
-// foreign key, the live ones.
+// staged rows, or, where the backup lacks a column, it is a generated one, or only
+// a partition has the foreign key, the live ones.
 func (t *table) inserted(alias string, ref reference) string {
-	if t.hasAll(ref.reads()) && ref.Child == t.live {
+	made := slices.ContainsFunc(ref.reads(), func(c string) bool { return t.derived[c] != nil })
+	if t.hasAll(ref.reads()) && !made && ref.Child == t.live {
 		return t.in + " " + alias
 	}
 	return fmt.Sprintf("%s %s JOIN %s rowback_s ON %s", only(ref.Child), alias, t.in, t.is(alias, "rowback_s"))

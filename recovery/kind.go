@@ -38,9 +38,10 @@ func (t *table) unite(backup bool) {
 			t.used = append(t.used, k)
 		}
 	}
+	t.derive()
 	t.columns, t.always = nil, nil
 	for _, c := range t.live.Columns {
-		some, all := slices.Contains(t.key, c.Name), true
+		some, all := slices.Contains(t.key, c.Name) || t.derived[c.Name] != nil, true
 		for _, k := range t.used {
 			has := slices.Contains(t.kinds[k], c.Name)
 			some, all = some || has, all && has

@@ -177,6 +177,9 @@ func (r *restore) adopt(t *table) error {
 		if d.child == t.live {
 			t.declared = append(t.declared, d.ref)
 		}
+		if d.ref.Parent == t.live {
+			t.referred = append(t.referred, d.ref.ParentColumns...)
+		}
 	}
 	bad := func(format string, args ...any) error {
 		return refuse(Usage, fmt.Sprintf("configuration, restore.tables.%s (line %d): ", t.config.Name, t.config.line)+fmt.Sprintf(format, args...))

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
@@ -29,7 +30,7 @@ func (r *restore) collectParents(ctx context.Context) error {
 }
 
 func (r *restore) collectParent(ctx context.Context, child *table, ref reference) (int64, error) {
-	if !child.hasAll(ref.reads()) {
+	if !child.hasSome(ref.reads()) {
 		return 0, nil
 	}
 	// Rows that are in production already need no parents of ours.
@@ -42,7 +43,7 @@ func (r *restore) collectParent(ctx context.Context, child *table, ref reference
 	if err != nil {
 		return 0, refuse(Unfit, fmt.Sprintf("parents of %s: %v", child.name(), err))
 	}
-	if !parent.hasAll(ref.ParentColumns) {
+	if !r.foundBy(parent, ref.ParentColumns) {
 		return 0, nil
 	}
 	before, err := r.production.number(ctx, "SELECT count(*) FROM "+parent.in)
@@ -81,6 +82,15 @@ func (r *restore) collectParent(ctx context.Context, child *table, ref reference
 	parent.count.Requested += added
 	parent.count.Parents += added
 	return added, err
+}
+
+// foundBy: the recovery database finds the rows of t that have values in these
+// columns, which are generated, if at all, as in production.
+func (r *restore) foundBy(t *table, columns []string) bool {
+	return t.backup != nil && slices.Contains(t.knowing(columns), 0) && !slices.ContainsFunc(columns, func(c string) bool {
+		live, backup := t.live.Column(c), t.backup.Column(t.was(c))
+		return backup == nil || live.Generated && (!backup.Generated || t.detail.columns[c].defs != r.recovery.detail[t.backup.OID].columns[t.was(c)].defs)
+	})
 }
 
 // parentTable is the work on a table that joins as a parent.
@@ -123,7 +133,7 @@ func (r *restore) stayed(values []string, ref reference) string {
 
 // staged is the parent table of ref, if it takes part; else nil.
 func (r *restore) staged(ref reference) *table {
-	if parent := r.byOID[ref.Parent.Root().OID]; parent != nil && parent.hasAll(ref.ParentColumns) {
+	if parent := r.byOID[ref.Parent.Root().OID]; parent != nil && parent.hasSome(ref.ParentColumns) {
 		return parent
 	}
 	return nil

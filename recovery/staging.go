@@ -13,7 +13,8 @@ func (r *restore) makeStaging(ctx context.Context, t *table) error {
 	// Made by a query, columns keep their exact types and collations, and none
 	// of the table's constraints.
 	sql := fmt.Sprintf("CREATE TEMP TABLE %[1]s AS SELECT %[2]s%[3]s FROM %[4]s WITH NO DATA; ALTER TABLE %[5]s ALTER rowback_kind SET DEFAULT 0, ALTER rowback_feed SET DEFAULT %[6]d, ALTER rowback_no SET DEFAULT 0",
-		local(t.in), prefixComma(list("", t.columns)), kindColumns, t.live.QuotedName(), t.in, lastFeed) +
+		local(t.in), prefixComma(list("", t.plainColumns())), kindColumns, t.live.QuotedName(), t.in, lastFeed) +
+		t.generatedColumns() +
 		fmt.Sprintf("; CREATE TEMP TABLE %s AS SELECT %sNULL::text AS rowback_class, NULL::text AS rowback_reason, NULL::bool AS rowback_marked FROM %s WITH NO DATA",
 			local(t.left), prefixComma(list("", t.columns)), t.live.QuotedName())
 	if t.land != "" {

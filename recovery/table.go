@@ -31,6 +31,9 @@ type table struct {
 	columns []string   // known of a row of some kind, in live's order
 	always  []string   // of them, those known of every row
 
+	referred []string         // columns that polymorphic references of other tables lead to
+	derived  map[string][]int // generated columns that staging makes: of rows of which kinds; see generated.go
+
 	in   string // temporary table: rows to insert; columns, and those of kind.go
 	left string // temporary table: rows that stay out, with class and reason
 	land string // temporary table: rows as text before their casts; "" without casts
@@ -58,8 +61,14 @@ func (t *table) name() string { return display(t.live) }
 
 // hasAll: the columns are known of every staged row.
 func (t *table) hasAll(columns []string) bool {
-	return !slices.ContainsFunc(columns, func(c string) bool { return !slices.Contains(t.always, c) })
+	return !slices.ContainsFunc(columns, func(c string) bool {
+		return !slices.Contains(t.always, c) && (t.derived[c] == nil || len(t.derived[c]) < len(t.used))
+	})
 }
+
+// hasSome: they are of some rows. In the others one of them is NULL, so that these
+// refer to nothing, and nothing to them.
+func (t *table) hasSome(columns []string) bool { return len(t.knowing(columns)) > 0 }
 
 // find looks a table up by name; schema "" means the one table of that name,
 // of several the one in schema public.

@@ -72,7 +72,7 @@ func (r *restore) refuseUnfit(ctx context.Context) error {
 		}
 		problems = append(problems, unknown...)
 		mend := func(column string) string {
-			return fmt.Sprintf("give them a value in the configuration: restore: {tables: {%s: {columns: {%s: SQL}}}}", t.name(), column)
+			return fmt.Sprintf("give them a value in the configuration: restore: {tables: {%s: {columns: {%s: SQL}}}}", t.name(), t.source(column))
 		}
 		for _, c := range t.live.Columns {
 			if !c.NotNull || !t.hasAll([]string{c.Name}) {
@@ -103,19 +103,31 @@ func (r *restore) refuseUnfit(ctx context.Context) error {
 }
 
 // broken counts the rows that break a check. One that cannot be asked of the
-// staged rows (it speaks of the whole row) is left to the insert. The savepoint
-// must be gone afterwards: rows written under it would bear its id, not the
-// transaction's, by which an undo knows them.
-func (r *restore) broken(ctx context.Context, t *table, c check) (int64, error) {
-	if err := r.production.exec(ctx, "SAVEPOINT rowback_check"); err != nil {
-		return 0, err
+// staged rows (it speaks of the whole row) is left to the insert.
+func (r *restore) broken(ctx context.Context, t *table, c check) (n int64, err error) {
+	refused, err := r.attempt(ctx, func() (err error) {
+		n, err = r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE (%s) IS FALSE", t.in, c.expression))
+		return err
+	})
+	if refused {
+		n = 0
 	}
-	n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE (%s) IS FALSE", t.in, c.expression))
+	return n, err
+}
+
+// attempt does what the server may refuse without an end of the transaction. The
+// savepoint must be gone afterwards: rows written under it would bear its id, not
+// the transaction's, by which an undo knows them.
+func (r *restore) attempt(ctx context.Context, do func() error) (refused bool, err error) {
+	if err := r.production.exec(ctx, "SAVEPOINT rowback_attempt"); err != nil {
+		return false, err
+	}
+	err = do()
 	if err != nil && sqlState(err) != "" {
-		return 0, r.production.exec(ctx, "ROLLBACK TO rowback_check; RELEASE rowback_check")
+		return true, r.production.exec(ctx, "ROLLBACK TO rowback_attempt; RELEASE rowback_attempt")
 	}
 	if err != nil {
-		return 0, err
+		return false, err
 	}
-	return n, r.production.exec(ctx, "RELEASE rowback_check")
+	return false, r.production.exec(ctx, "RELEASE rowback_attempt")
 }

@@ -3,7 +3,6 @@ package recovery
 import (
 	"context"
 	"fmt"
-	"strings"
 )
 
 // listed is how many offending rows a check names; the count is always whole.
@@ -114,24 +113,14 @@ func (r *restore) verifyUnique(ctx context.Context, t *table) ([]Check, error) {
 		if !a.deferrable {
 			continue
 		}
-		names := positions("u", len(a.expressions))
-		var exprs, match []string
-		for i, e := range a.expressions {
-			exprs = append(exprs, e+" AS "+names[i])
-			match = append(match, fmt.Sprintf("a.%s %s b.%s", names[i], a.operators[i], names[i]))
-		}
-		where := ""
-		if a.predicate != "" {
-			where = " WHERE " + a.predicate
-		}
-		rows := fmt.Sprintf("(SELECT tableoid AS rowback_table, ctid AS rowback_at, %s%s FROM %s%s)", prefixComma(list("", t.key)), strings.Join(exprs, ", "), only(t.live), where)
+		rows := a.values(a.of(t.live), prefixComma(list("", t.key))+"tableoid AS rowback_table, ctid AS rowback_at, ")
 		inserted := ""
 		if len(t.key) > 0 { // else all rows are looked at
 			inserted = fmt.Sprintf("JOIN %s s ON %s ", t.in, t.equal("a", "s"))
 		}
 		twice, err := r.production.number(ctx, fmt.Sprintf(
 			"SELECT count(*) FROM %[1]s a %[2]sJOIN %[1]s b ON %[3]s AND (a.rowback_table, a.rowback_at) <> (b.rowback_table, b.rowback_at)",
-			rows, inserted, strings.Join(match, " AND ")))
+			rows, inserted, a.exclude("a", "b")))
 		if err != nil {
 			return nil, err
 		}
