@@ -17,6 +17,8 @@ type imageFeed struct {
 	t      *table
 	staged string // temporary table with the types that the rows had
 	kind   int
+	before bool     // it has its columns' names of before they were renamed
+	after  bool     // or of after; neither: some so, some so
 	filled int      // the kind of rows whose excluded columns the recovery database had; 0: not asked
 	fill   []string // those columns
 
@@ -34,6 +36,9 @@ type imageCast struct{ column, there, back, was, is string }
 // do not have is said.
 func (r *restore) addImages(ctx context.Context, i int, st *journal.Table, t *table) error {
 	f := &imageFeed{n: i, st: st, t: t, staged: fmt.Sprintf("pg_temp.rowback_image_%d", i+1)}
+	if err := f.settleNames(t); err != nil {
+		return err
+	}
 	if err := r.makeImageStaging(ctx, f); err != nil {
 		return err
 	}
@@ -161,7 +166,7 @@ func (r *restore) stagedTypes(ctx context.Context, f *imageFeed) (map[string]col
 
 // column is the image's column for the live column c, under its old name perhaps.
 func (f *imageFeed) column(c string) *journal.ImageColumn {
-	for _, name := range []string{c, f.t.was(c)} {
+	for _, name := range f.names(c) {
 		for i := range f.st.Columns {
 			if f.st.Columns[i].Name == name {
 				return &f.st.Columns[i]
@@ -191,7 +196,7 @@ func (r *restore) lackingImage(f *imageFeed, c catalog.Column) (problem string) 
 }
 
 func (f *imageFeed) excluded(c string) bool {
-	return slices.Contains(f.st.Excluded, c) || slices.Contains(f.st.Excluded, f.t.was(c))
+	return slices.ContainsFunc(f.names(c), func(name string) bool { return slices.Contains(f.st.Excluded, name) })
 }
 
 // backupHas: the recovery database gives values for the column.

@@ -122,6 +122,9 @@ func (r *restore) addRequested(ctx context.Context, i int, st *journal.Table) er
 	case len(key) == 0:
 		return fmt.Errorf("table %s has no identity key (primary key, or unique columns that are NOT NULL); its rows cannot be told apart", display(live))
 	}
+	if err := r.refuseEither(live.Root(), st); err != nil {
+		return err
+	}
 	key = r.renamed(live.Root(), key)
 	if err := r.keyOf(ctx, live.Root(), key); err != nil {
 		return err
