@@ -118,6 +118,12 @@ func (r *restore) matchImages(ctx context.Context, f *imageFeed) (problems []str
 		if had.Name != c.Name {
 			r.warn(fmt.Sprintf("%s.%s takes the values that %s had, as the configuration says", t.name(), c.Name, had.Name))
 		}
+		if reshaped, err := r.reshaped(ctx, had, c); err != nil {
+			return nil, err
+		} else if reshaped {
+			problems = append(problems, t.reshaped(c, "for certain as when the rows went"))
+			continue
+		}
 		value, there := "i."+quote(had.Name), ""
 		if had.Text || had.Type != c.Type {
 			there = fmt.Sprintf("%s::%s", value, c.Type)
@@ -150,6 +156,20 @@ func (r *restore) matchImages(ctx context.Context, f *imageFeed) (problems []str
 		}
 	}
 	return problems, nil
+}
+
+// reshaped: the attributes of the column's composite type are not what they were when
+// the rows went. Of images that do not say what they were, it is so if any has been dropped.
+func (r *restore) reshaped(ctx context.Context, had *journal.ImageColumn, c catalog.Column) (bool, error) {
+	if c.Shape == "" || had.Shape != "" {
+		return had.Shape != c.Shape && c.Shape != "", nil
+	}
+	n, err := r.production.number(ctx, `WITH RECURSIVE s (typ) AS (SELECT to_regtype(`+literal(c.Type)+`)::oid UNION
+		SELECT m.typ FROM s JOIN pg_type p ON p.oid = s.typ CROSS JOIN LATERAL (
+			SELECT p.typbasetype UNION ALL SELECT p.typelem UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = p.oid
+			UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = p.typrelid AND a.attnum > 0) m (typ))
+		SELECT count(*) FROM s JOIN pg_type p ON p.oid = s.typ JOIN pg_attribute a ON a.attrelid = p.typrelid WHERE a.attisdropped`)
+	return n > 0, err
 }
 
 // stagedTypes are the types of the loaded images' columns.
