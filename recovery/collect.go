@@ -185,7 +185,7 @@ func (t *table) computedOver(alias, name string, columns []string) string {
 // isKey is the condition that column c of row b in the recovery database has
 // the value that production printed as the text k. The cast must not make
 // another row's value of it: by a length or precision that was smaller then, or
-// a type that was coarser.
+// a type or collation that was coarser.
 func (r *restore) isKey(t *table, c, k string) string {
 	there := r.recovery.detail[t.backup.OID]
 	live, backup, same := t.detail.columns[c], there.columns[t.was(c)], there.equal(t.was(c))
@@ -195,6 +195,8 @@ func (r *restore) isKey(t *table, c, k string) string {
 		return b + "::text = " + k
 	case live.bare != backup.bare:
 		return fmt.Sprintf("%s %[5]s %[2]s::%[3]s AND %[1]s::text::%[4]s %[6]s %[2]s::%[4]s", b, k, backup.bare, live.bare, same, plainEqual)
+	case live.collate != backup.collate: // the backup's may take more for equal
+		return fmt.Sprintf(`%s %s %s::%s AND %[1]s COLLATE pg_catalog."C" %[2]s %[3]s::%[4]s COLLATE pg_catalog."C"`, b, same, k, backup.bare)
 	}
 	return b + " " + same + " " + k + "::" + backup.bare
 }
