@@ -23,6 +23,16 @@ func (r *restore) collect(ctx context.Context) error {
 		if b == nil {
 			continue
 		}
+		if t := r.feeds[row.Table]; t != nil && r.byFeed[row.Table] == nil {
+			if len(t.images) > 0 && t.feed != row.Table && b.n > 0 { // whose keys they are decides between sources
+				_, earlier := r.feed(t.feed)
+				held -= b.bytes
+				if err := earlier(ctx); err != nil {
+					return err
+				}
+			}
+			t.feed = row.Table
+		}
 		before := b.bytes
 		b.add(row.Values)
 		if err := r.collectMark(ctx, row); err != nil {
@@ -70,21 +80,32 @@ func (r *restore) feed(i int) (*batch, func(context.Context) error) {
 	return &t.pending, func(ctx context.Context) error {
 		defer t.pending.reset()
 		n := t.pending.n
-		err := r.fetch(ctx, t, r.order[i], true)
+		err := r.fetch(ctx, t, r.order[i], i)
 		r.o.Progress.Add(int64(n))
 		return err
 	}
 }
 
 // fetch copies the rows of t whose columns equal a key of the pending batch
-// from the recovery database into t's staging. With note, keys that the
-// recovery database does not have are kept as missing.
-func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bool) error {
+// from the recovery database into t's staging. Keys that the recovery database does
+// not have are kept as missing, but for those of parents (lastFeed), and of rows that
+// have images.
+func (r *restore) fetch(ctx context.Context, t *table, columns []string, feed int) error {
+	note := feed != lastFeed && r.images[feed] == nil
 	if t.backup == nil {
 		if !note {
 			return nil
 		}
-		return r.noteMissing(ctx, t, columns)
+		return r.noteMissing(ctx, t, columns, feed)
+	}
+	if len(t.images) > 0 {
+		of := lastFeed
+		if note {
+			of = feed
+		}
+		if err := r.production.exec(ctx, fmt.Sprintf("ALTER TABLE %s ALTER rowback_feed SET DEFAULT %d", t.in, of)); err != nil {
+			return err
+		}
 	}
 	var on []string
 	k := positions("k", len(columns))
@@ -121,27 +142,27 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 	if !note || n >= int64(t.pending.n) {
 		return nil
 	}
-	noted := fmt.Sprintf("COPY %s (%s, rowback_class, rowback_reason) FROM STDIN", t.left, list("", columns))
+	noted := fmt.Sprintf("COPY %s (%s, rowback_class, rowback_reason, rowback_feed) FROM STDIN", t.left, list("", columns))
 	if left != "" {
-		filtered := fmt.Sprintf("COPY (SELECT %s, '%s', 'left out by the configuration' %s%s) TO STDOUT", strings.Join(k, ", "), classFiltered, found, left)
+		filtered := fmt.Sprintf("COPY (SELECT %s, '%s', 'left out by the configuration', %d %s%s) TO STDOUT", strings.Join(k, ", "), classFiltered, feed, found, left)
 		if _, err = r.pipeRows(ctx, t, filtered, noted); err != nil {
 			return err
 		}
 	}
-	absent := fmt.Sprintf("COPY (SELECT %s, '%s', 'not in the recovery database' FROM %s WHERE NOT EXISTS (SELECT FROM %s b WHERE %s)) TO STDOUT",
-		strings.Join(k, ", "), classMissing, keys, only(t.backup), where)
+	absent := fmt.Sprintf("COPY (SELECT %s, '%s', 'not in the recovery database', %d FROM %s WHERE NOT EXISTS (SELECT FROM %s b WHERE %s)) TO STDOUT",
+		strings.Join(k, ", "), classMissing, feed, keys, only(t.backup), where)
 	_, err = pipe(ctx, r.recovery, absent, r.production, noted)
 	return err
 }
 
 // noteMissing keeps the pending keys as missing: there is nowhere to look for their rows.
-func (r *restore) noteMissing(ctx context.Context, t *table, columns []string) error {
+func (r *restore) noteMissing(ctx context.Context, t *table, columns []string, feed int) error {
 	var values []string
 	for i, k := range positions("k", len(columns)) {
 		values = append(values, "k."+k+"::"+t.detail.columns[columns[i]].bare)
 	}
-	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_class, rowback_reason) SELECT %s, '%s', %s FROM %s",
-		t.left, list("", columns), strings.Join(values, ", "), classMissing, literal("no image of it in the journal, and "+t.noBackup), t.pending.sql("k")))
+	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_class, rowback_reason, rowback_feed) SELECT %s, '%s', %s, %d FROM %s",
+		t.left, list("", columns), strings.Join(values, ", "), classMissing, literal("no image of it in the journal, and "+t.noBackup), feed, t.pending.sql("k")))
 }
 
 // pipeRows is pipe for what is read of t by the configuration's expressions, too.

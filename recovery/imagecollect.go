@@ -215,8 +215,13 @@ func (r *restore) merge(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := r.production.exec(ctx, fmt.Sprintf("DELETE FROM %s x USING %s s WHERE x.rowback_class = '%s' AND %s", t.left, t.in, classMissing, t.equal("s", "x"))); err != nil {
+		n, err := r.production.number(ctx, fmt.Sprintf("WITH d AS (DELETE FROM %s x USING %s s WHERE x.rowback_class = '%s' AND %s RETURNING %s, x.rowback_feed < s.rowback_feed AS older) SELECT count(*) FROM (SELECT FROM d GROUP BY %s HAVING bool_and(older)) x",
+			t.left, t.in, classMissing, t.equal("s", "x"), list("x.", t.key), list("", t.key)))
+		if err != nil {
 			return err
+		}
+		if n > 0 {
+			r.warn(fmt.Sprintf("%s of %s: the latest of these deletions kept no image, and the recovery database does not have them; they get what they had at an earlier deletion", plural(n, "row"), t.name()))
 		}
 	}
 	return nil
