@@ -55,3 +55,8 @@ func (o Options) lockTimeout() time.Duration {
 	}
 	return 5 * time.Second
 }
+
+// milliseconds are those of d, at least one: 0 is no limit at all to the server.
+func milliseconds(d time.Duration) int64 {
+	return max((d + time.Millisecond - 1).Milliseconds(), 1)
+}

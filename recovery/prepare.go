@@ -25,6 +25,8 @@ func (r *restore) prepare(ctx context.Context) error {
 				r.lost = append(r.lost, Unrestored{Schema: st.Schema, Table: st.Name,
 					Reason: fmt.Sprintf("links of %d rows not restored, they stay cut: %v", st.Rows, linkErr)})
 			}
+		case st.Via == journal.Update:
+			r.warn(fmt.Sprintf("%s of %s were changed by the transaction, not removed; they stay as they are", plural(st.Rows, "row"), sourceName(st)))
 		case st.Rows == 0 && st.KeysCaptured:
 			// Nothing of this table.
 		case r.skipped(st) != nil:
