@@ -17,6 +17,9 @@ func (t *table) match(backup *detail, castable map[string]bool) (problems, warni
 		was := t.was(c.Name)
 		if c.Generated { // computed from the others, whatever the backup has
 			used[was] = true
+			if b := t.backup.Column(was); b != nil && (!b.Generated || backup.columns[was].defs != t.detail.columns[c.Name].defs) {
+				warnings = append(warnings, fmt.Sprintf("%s.%s is a generated column in production, and is not, or by another expression, in the recovery database: restored rows get what production makes of them", t.name(), c.Name))
+			}
 			continue
 		}
 		b := t.backup.Column(was)

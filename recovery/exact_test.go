@@ -113,3 +113,9 @@ func TestRestore_WhereTransactionsAreReadOnlyByDefault(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// Another object's number means another one in another database.
+func TestRestore_KeysThatAreNumbersOfObjects(t *testing.T) {
+	l := newLab(t, "CREATE TABLE x (c regclass PRIMARY KEY); INSERT INTO x VALUES ('x')").backup()
+	l.refused(l.options(l.incident("DELETE FROM x")), Unfit, "its key column c is of type regclass", "--from-diff")
+}

@@ -18,6 +18,7 @@ type Options struct {
 	NoImages    bool        // take every row from the recovery database
 	WithParents bool        // also bring back parents that are gone and were not part of the deletion
 	OnDifferent OnDifferent // "": ReportDifferent
+	Partial     bool        // rows whose keys were not captured are listed; without, an entry that has such is refused
 	DryRun      bool        // stop before the first write
 	// Batch: 0 restores in one transaction. Else a transaction for each step of
 	// the plan's order, and for a table of more rows than this several.

@@ -59,13 +59,3 @@ func TestServer_DeletionsOfAnother(t *testing.T) {
 		t.Errorf("%+v", report)
 	}
 }
-
-// Rows that a transaction changed beside those that it removed are there.
-func TestRestore_RowsThatWereChangedBesideThoseRemoved(t *testing.T) {
-	l := newLab(t, "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE q (id int PRIMARY KEY); INSERT INTO p VALUES (1); INSERT INTO q VALUES (1)").backup()
-	l.exec("DELETE FROM p")
-	report := l.restore(l.options(l.recorded("", "1", journal.Table{Schema: "public", Name: "q", Rows: 1, Via: journal.Update, Why: "changed"})))
-	if report.Restored != 1 || !report.Complete() || !strings.Contains(strings.Join(report.Warnings, "\n"), "1 row of public.q") {
-		t.Errorf("%+v", report)
-	}
-}
