@@ -96,11 +96,14 @@ func (a arbiter) of(live *catalog.Table) string {
 
 // values is a FROM item without its alias: of the rows of table that it is about
 // and for which the conditions hold, what it compares, as u01, u02, …, and the
-// columns given, each with a comma. Expressions and predicates are the index's own, over unqualified
+// columns given. Expressions and predicates are the index's own, over unqualified
 // column names, so this is a query over one table.
 func (a arbiter) values(table, columns string, conditions ...string) string {
 	if a.predicate != "" {
 		conditions = append(conditions, "("+a.predicate+")")
+	}
+	if a.within != "" && table != a.partition {
+		conditions = append(conditions, "("+a.within+")")
 	}
 	where := ""
 	if len(conditions) > 0 {
@@ -110,13 +113,13 @@ func (a arbiter) values(table, columns string, conditions ...string) string {
 	for i, name := range positions("u", len(exprs)) {
 		exprs[i] = a.expressions[i] + " AS " + name
 	}
-	return fmt.Sprintf("(SELECT %s%s FROM %s%s)", columns, strings.Join(exprs, ", "), table, where)
+	return fmt.Sprintf("(SELECT %s, %s FROM %s%s)", columns, strings.Join(exprs, ", "), table, where)
 }
 
 // exclude is the condition that rows of values, of aliases x and y, exclude each other.
 func (a arbiter) exclude(x, y string) string {
 	names := positions("u", len(a.expressions))
-	if a.nullsEqual { // as are those of records; unlike IS NOT DISTINCT FROM they can be sorted
+	if a.nullsEqual && !a.overlaps { // as are those of records; unlike IS NOT DISTINCT FROM they can be sorted
 		return fmt.Sprintf("ROW(%s)::record OPERATOR(pg_catalog.=) ROW(%s)::record", list(x+".", names), list(y+".", names))
 	}
 	out := make([]string, len(names))

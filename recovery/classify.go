@@ -28,14 +28,14 @@ func (r *restore) classify(ctx context.Context) (err error) {
 		if err := r.housed(ctx, t); err != nil {
 			return err
 		}
-		for _, a := range t.detail.arbiters {
+		if err := r.arbitrate(ctx, t); err != nil {
+			return err
+		}
+		for _, a := range t.arbiters {
 			if err := r.conflicts(ctx, t, a); err != nil {
 				return err
 			}
 		}
-	}
-	if err := r.prune(ctx); err != nil {
-		return err
 	}
 	if err := r.rivals(ctx); err != nil {
 		return err
@@ -75,10 +75,7 @@ func (r *restore) present(ctx context.Context, t *table) error {
 // conflicts takes out the rows that another live row keeps out by a unique or
 // exclusion constraint.
 func (r *restore) conflicts(ctx context.Context, t *table, a arbiter) error {
-	if !t.seen(a) {
-		return nil
-	}
-	_, err := r.keepOut(ctx, t, fmt.Sprintf("SELECT s.rowback_at FROM %s s JOIN %s l ON %s", t.staged(a, ""), a.values(a.of(t.live), ""), a.exclude("l", "s")),
+	_, err := r.keepOut(ctx, t, fmt.Sprintf("SELECT s.rowback_at FROM %s s JOIN %s l ON %s", t.staged(a), a.values(a.of(t.live), "ctid"), a.exclude("l", "s")),
 		"another live row holds its value in "+a.name)
 	return err
 }

@@ -10,7 +10,7 @@
 //
 // Each requested key is one of: absent and in the backup (restored), there and
 // identical (already present), there and different, in conflict with another
-// live row over a unique value or with no partition to go to, hanging on a
+// live row, or restored one, over a unique value or with no partition to go to, hanging on a
 // parent that is gone, left out by the configuration, or missing in the backup.
 // Only the first is written. Live rows are never overwritten
 // and never deleted; the one thing changed in a live row is a link that the
@@ -48,6 +48,10 @@
 //
 // A foreign key with PERIOD holds if live and restored parents cover the row's
 // range together; brought back on request is only a parent of just that range.
+//
+// Of rows of one restore that exclude each other those of the latest deletion come
+// back. Generated columns are made by production; where rows are looked up by one it
+// is made in staging, too.
 //
 // A table with inheritance children is itself alone (ONLY): its rows, its keys,
 // its foreign keys. Children are tables of their own.

@@ -59,6 +59,12 @@ func (t *table) knowing(columns []string) (out []int) {
 	return out
 }
 
+// makes: column c is generated, of these columns alone.
+func (t *table) makes(c string, of []string) bool {
+	d := t.detail.columns[c]
+	return d.made && !slices.ContainsFunc(d.reads, func(c string) bool { return !slices.Contains(of, c) })
+}
+
 // ofKinds is the condition that a staged row is of one of the kinds.
 func (t *table) ofKinds(kinds []int) string {
 	if len(kinds) == len(t.used) {

@@ -47,7 +47,7 @@ func (r *restore) addImages(ctx context.Context, i int, st *journal.Table, t *ta
 		return err
 	}
 	for _, k := range t.key {
-		if !slices.Contains(f.columns, k) {
+		if !slices.Contains(f.columns, k) && !t.makes(k, f.columns) {
 			problems = append(problems, fmt.Sprintf("key column %s.%s is not in the journal's images of its rows", t.name(), k))
 		}
 	}

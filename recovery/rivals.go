@@ -3,16 +3,21 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
-// rivals takes out, table by table, the rows that another row to be restored keeps
-// out by a unique or exclusion constraint, and what hangs on them. Of two the one
-// of the later deletion stays.
+// rivals takes out what hangs on parents that are gone and then, table by table,
+// the rows that another row to be restored keeps out by a unique or exclusion
+// constraint, with what hangs on them. Of two the one of the later deletion stays.
 func (r *restore) rivals(ctx context.Context) error {
+	if err := r.prune(ctx); err != nil {
+		return err
+	}
 	for _, group := range components(r.tables) { // parents first: a row whose parent stays out is nobody's rival
 		lost := int64(0)
 		for _, t := range group {
-			for _, a := range t.detail.arbiters {
+			for _, a := range t.arbiters {
 				n, err := r.rivalsBy(ctx, t, a)
 				if err != nil {
 					return err
@@ -31,10 +36,7 @@ func (r *restore) rivals(ctx context.Context) error {
 }
 
 func (r *restore) rivalsBy(ctx context.Context, t *table, a arbiter) (lost int64, err error) {
-	if !t.seen(a) {
-		return 0, nil
-	}
-	rows, reason := t.staged(a, "rowback_feed, rowback_no, "), "another row of this restore holds its value in "+a.name
+	rows, reason := t.staged(a, "rowback_feed, rowback_no"), "another row of this restore holds its value in "+a.name
 	if !a.overlaps {
 		names := positions("u", len(a.expressions))
 		where := ""
@@ -63,8 +65,7 @@ func (r *restore) rivalsBy(ctx context.Context, t *table, a arbiter) (lost int64
 // indexRivals makes an index as the constraint's own on staging, without which
 // each row would be compared with every other. If it cannot be made, so be it.
 func (r *restore) indexRivals(ctx context.Context, t *table, a arbiter) error {
-	_, err := r.attempt(ctx, func() error { return r.production.exec(ctx, "CREATE INDEX ON "+t.in+a.using) })
-	return err
+	return r.asking(ctx, func() error { return r.production.exec(ctx, "CREATE INDEX ON "+t.in+a.using) })
 }
 
 // keepOut takes out the rows at the places that the query finds, for they are in
@@ -82,11 +83,33 @@ func (r *restore) keepOut(ctx context.Context, t *table, found, reason string) (
 func (t *table) seen(a arbiter) bool { return !a.isKey(t.key) && len(t.knowing(a.columns)) > 0 }
 
 // staged is the FROM item, without its alias, of the staged rows that an arbiter
-// is about, with the columns given, each with a comma, and their place, rowback_at.
-func (t *table) staged(a arbiter, columns string) string {
-	conditions := []string{t.ofKinds(t.knowing(a.columns))}
-	if a.within != "" {
-		conditions = append(conditions, "("+a.within+")")
+// is about, with their place, rowback_at, and the columns given.
+func (t *table) staged(a arbiter, columns ...string) string {
+	return a.values(t.in, strings.Join(append(columns, "ctid AS rowback_at"), ", "), t.ofKinds(t.knowing(a.columns)))
+}
+
+// arbitrate settles which arbiters staged rows may fall under: the table's, and
+// those of partitions that take some of them.
+func (r *restore) arbitrate(ctx context.Context, t *table) error {
+	t.arbiters = nil
+	var taken []string
+	for i, a := range t.detail.arbiters {
+		switch {
+		case !t.seen(a):
+		case a.within == "":
+			t.arbiters = append(t.arbiters, a)
+		default:
+			taken = append(taken, fmt.Sprintf("CASE WHEN bool_or(%s) THEN %d END", a.within, i))
+		}
 	}
-	return a.values(t.in, columns+"ctid AS rowback_at, ", conditions...)
+	if len(taken) == 0 {
+		return nil
+	}
+	return r.production.each(ctx, fmt.Sprintf("SELECT i FROM (SELECT ARRAY[%s] AS a FROM %s) x, unnest(a) i WHERE i IS NOT NULL", strings.Join(taken, ", "), t.in), func(row []*string) error {
+		i, err := strconv.Atoi(*row[0])
+		if err == nil {
+			t.arbiters = append(t.arbiters, t.detail.arbiters[i])
+		}
+		return err
+	})
 }

@@ -34,6 +34,8 @@ type table struct {
 	referred []string         // columns that polymorphic references of other tables lead to
 	derived  map[string][]int // generated columns that staging makes: of rows of which kinds; see generated.go
 
+	arbiters []arbiter // see arbitrate
+
 	in   string // temporary table: rows to insert; columns, and those of kind.go
 	left string // temporary table: rows that stay out, with class and reason
 	land string // temporary table: rows as text before their casts; "" without casts

@@ -102,32 +102,29 @@ func (r *restore) refuseUnfit(ctx context.Context) error {
 	return refuse(Unfit, problems...)
 }
 
-// broken counts the rows that break a check. One that cannot be asked of the
-// staged rows (it speaks of the whole row) is left to the insert.
+// broken counts the rows that break a check.
 func (r *restore) broken(ctx context.Context, t *table, c check) (n int64, err error) {
-	refused, err := r.attempt(ctx, func() (err error) {
+	err = r.asking(ctx, func() (err error) {
 		n, err = r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE (%s) IS FALSE", t.in, c.expression))
 		return err
 	})
-	if refused {
-		n = 0
-	}
 	return n, err
 }
 
-// attempt does what the server may refuse without an end of the transaction. The
-// savepoint must be gone afterwards: rows written under it would bear its id, not
-// the transaction's, by which an undo knows them.
-func (r *restore) attempt(ctx context.Context, do func() error) (refused bool, err error) {
-	if err := r.production.exec(ctx, "SAVEPOINT rowback_attempt"); err != nil {
-		return false, err
+// asking asks a check of staged rows. One that cannot be asked of them (it speaks
+// of the whole row) is left to the insert or the update. The savepoint must be gone
+// afterwards: rows written under it would bear its id, not the transaction's, by
+// which an undo knows them.
+func (r *restore) asking(ctx context.Context, do func() error) error {
+	if err := r.production.exec(ctx, "SAVEPOINT rowback_check"); err != nil {
+		return err
 	}
-	err = do()
+	err := do()
 	if err != nil && sqlState(err) != "" {
-		return true, r.production.exec(ctx, "ROLLBACK TO rowback_attempt; RELEASE rowback_attempt")
+		return r.production.exec(ctx, "ROLLBACK TO rowback_check; RELEASE rowback_check")
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
-	return false, r.production.exec(ctx, "RELEASE rowback_attempt")
+	return r.production.exec(ctx, "RELEASE rowback_check")
 }

@@ -113,7 +113,7 @@ func (r *restore) verifyUnique(ctx context.Context, t *table) ([]Check, error) {
 		if !a.deferrable {
 			continue
 		}
-		rows := a.values(a.of(t.live), prefixComma(list("", t.key))+"tableoid AS rowback_table, ctid AS rowback_at, ")
+		rows := a.values(a.of(t.live), prefixComma(list("", t.key))+"tableoid AS rowback_table, ctid AS rowback_at")
 		inserted := ""
 		if len(t.key) > 0 { // else all rows are looked at
 			inserted = fmt.Sprintf("JOIN %s s ON %s ", t.in, t.equal("a", "s"))
