@@ -215,6 +215,9 @@ func (r *restore) merge(ctx context.Context) error {
 				return err
 			}
 		}
+		if err := r.mergeMarks(ctx, t); err != nil {
+			return err
+		}
 		n, err := r.production.number(ctx, fmt.Sprintf("WITH d AS (DELETE FROM %s x USING %s s WHERE x.rowback_class = '%s' AND %s RETURNING %s, x.rowback_feed < s.rowback_feed AS older) SELECT count(*) FROM (SELECT FROM d GROUP BY %s HAVING bool_and(older)) x",
 			t.left, t.in, classMissing, t.equal("s", "x"), list("x.", t.key), list("", t.key)))
 		if err != nil {

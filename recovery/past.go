@@ -133,7 +133,7 @@ func (r *restore) restoredBefore(ctx context.Context) (map[string]map[string]bac
 			if t.KeysCaptured || rows <= 0 {
 				continue
 			}
-			asked, err := r.asked(ctx, e, name)
+			asked, err := r.askedFor(ctx, e, name)
 			if err != nil {
 				return nil, err
 			}
@@ -165,8 +165,8 @@ func (r *restore) isNow(t journal.Table) string {
 	return journal.QuoteName(t.Schema, t.Name)
 }
 
-// asked is how many rows of a table a restore was asked for.
-func (r *restore) asked(ctx context.Context, e *journal.Entry, name string) (n int64, err error) {
+// askedFor is how many rows of a table a restore was asked for.
+func (r *restore) askedFor(ctx context.Context, e *journal.Entry, name string) (n int64, err error) {
 	for _, id := range e.Restores {
 		from, err := r.o.Source.past.journal.Entry(ctx, id)
 		if errors.Is(err, journal.ErrNotFound) { // removed since: who knows how many it had

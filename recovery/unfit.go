@@ -13,16 +13,17 @@ import (
 type check struct {
 	name, expression string // over unqualified column names
 	columns          []string
+	unproved         bool // NOT VALID: rows from before it may break it
 }
 
 // A row whose check is unknown passes. One that is NOT ENFORCED (PG 18) is nobody's.
 const checksSQL = `
 	SELECT c.conrelid, c.conname, pg_get_expr(c.conbin, c.conrelid),
-	       (SELECT string_agg(a.attname, e'\x1f') FROM pg_attribute a WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey))
+	       (SELECT string_agg(a.attname, e'\x1f') FROM pg_attribute a WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)), (NOT c.convalidated)::text
 	FROM pg_constraint c WHERE c.conrelid IN $tables AND c.contype = 'c' AND coalesce(to_jsonb(c) ->> 'conenforced', 'true') = 'true' ORDER BY c.conrelid, c.conname`
 
 func (d *detail) addCheck(v []string) {
-	d.checks = append(d.checks, check{v[0], v[1], strings.Split(v[2], "\x1f")})
+	d.checks = append(d.checks, check{v[0], v[1], strings.Split(v[2], "\x1f"), v[3] == "true"})
 }
 
 // The constraint of a leaf includes those of the partitions above it; a
