@@ -31,6 +31,7 @@ type loader struct {
 type dataType struct {
 	name, base string
 	textual    bool
+	shape      string
 }
 
 func newLoader(database, fingerprint string) *loader {
@@ -64,7 +65,7 @@ func (l *loader) document(kind, text string) error {
 	case "relation":
 		l.relation(d)
 	case "type":
-		l.types[[2]string{strconv.Itoa(int(d.number(0))), strconv.Itoa(int(d.number(1)))}] = dataType{d.text(2), d.text(3), d.flag(4)}
+		l.types[[2]string{strconv.Itoa(int(d.number(0))), strconv.Itoa(int(d.number(1)))}] = dataType{d.text(2), d.text(3), d.flag(4), d.text(5)}
 	case "sequence":
 		l.sequence(d)
 	case "key":
@@ -122,7 +123,7 @@ func (l *loader) column(text string) error {
 		return nil // made between two queries: the next fingerprint differs
 	}
 	typ := l.types[[2]string{f[2], f[3]}]
-	c := Column{Name: l.intern(f[7]), Type: typ.name, BaseType: typ.base, Textual: typ.textual, NotNull: f[4] != "f", Unproved: f[4] == "u", Generated: f[5] != "-"}
+	c := Column{Name: l.intern(f[7]), Type: typ.name, BaseType: typ.base, Textual: typ.textual, Shape: typ.shape, NotNull: f[4] != "f", Unproved: f[4] == "u", Generated: f[5] != "-"}
 	if f[5] == "v" {
 		l.virtual[t] = true
 	}

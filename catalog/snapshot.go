@@ -71,7 +71,10 @@ type Column struct {
 	Generated bool // GENERATED ALWAYS AS … STORED (or virtual)
 	Identity  byte // 'a' always, 'd' by default, 0 none
 	// Textual: the type has no binary form, or holds one that has none: only its text says what it is.
-	Textual  bool
+	Textual bool
+	// Shape is what a composite type, or an array, domain or range of one, is made of: its
+	// attributes' places, names and types, and those within them. "" of other types.
+	Shape    string
 	Sequence string // quoted schema.name of the sequence it owns (serial, identity), "" if none
 }
 

@@ -89,7 +89,7 @@ SELECT 'type', pg_catalog.json_build_array(k.atttypid::pg_catalog.int8, k.atttyp
 	CASE WHEN n.nspname <> 'pg_catalog' AND pg_catalog.pg_type_is_visible(e.oid)
 		THEN pg_catalog.quote_ident(n.nspname) || '.' ELSE '' END || pg_catalog.format_type(
 		k.atttypid, k.atttypmod),
-	b.base, x.oid IS NOT NULL)::pg_catalog.text
+	b.base, x.oid IS NOT NULL, ` + shapeSQL + `)::pg_catalog.text
 FROM (SELECT DISTINCT a.atttypid, a.atttypmod
 	FROM pg_catalog.pg_attribute a
 	JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
@@ -147,6 +147,21 @@ WHERE s.relkind = 'S' AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regcl
 AND d.refobjsubid >= 1 AND d.deptype = ANY ('{a,i}'::pg_catalog."char"[])`
 
 // Unique indexes that can identify a row: whole (not partial), on columns only.
+// shapeSQL is what the type k.atttypid, of base b.base, is made of; see Column.Shape.
+const shapeSQL = `CASE WHEN b.base ~ '(record|range)$' THEN (WITH RECURSIVE d (path, attribute, typ) AS (
+		SELECT '', NULL::pg_catalog.text, k.atttypid
+		UNION ALL
+		SELECT m.path, m.attribute, m.typ FROM d JOIN pg_catalog.pg_type p ON p.oid = d.typ CROSS JOIN LATERAL (
+			SELECT d.path, NULL::pg_catalog.text, CASE WHEN p.typtype = 'd' THEN p.typbasetype ELSE p.typelem END WHERE p.typtype = 'd' OR p.typcategory = 'A' AND p.typelem <> 0
+			UNION ALL
+			SELECT d.path, NULL::pg_catalog.text, r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = p.oid
+			UNION ALL
+			SELECT pg_catalog.concat(d.path, '.', pg_catalog.lpad((pg_catalog.row_number() OVER (ORDER BY a.attnum))::pg_catalog.text, 4, '0')),
+				pg_catalog.concat_ws(' ', a.attname, tn.nspname, y.typname, a.atttypmod) COLLATE pg_catalog."default", a.atttypid
+			FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid JOIN pg_catalog.pg_namespace tn ON tn.oid = y.typnamespace
+			WHERE a.attrelid = p.typrelid AND p.typtype = 'c' AND a.attnum >= 1 AND NOT a.attisdropped) m (path, attribute, typ))
+		SELECT pg_catalog.string_agg(pg_catalog.concat(path, ' ', attribute), '; ' ORDER BY path COLLATE pg_catalog."C") FROM d WHERE attribute IS NOT NULL) END`
+
 const keysSQL = `
 SELECT 'key', pg_catalog.json_build_array(i.indrelid::pg_catalog.int8, i.indisprimary, i.indisreplident, i.indimmediate,
 	i.indnkeyatts, i.indkey::pg_catalog.text, c.relname)::pg_catalog.text

@@ -94,7 +94,7 @@ func (s *session) imageOf(w proxy.Wire, t *catalog.Table, encoding string) image
 			}
 			text = true
 		}
-		m.columns = append(m.columns, journal.ImageColumn{Name: c.Name, Type: c.Type, Text: text})
+		m.columns = append(m.columns, journal.ImageColumn{Name: c.Name, Type: c.Type, Text: text, Shape: c.Shape})
 	}
 	if len(m.columns) == 0 {
 		return image{why: "all of its columns are excluded"}

@@ -109,6 +109,9 @@ type ImageColumn struct {
 	Name string `json:"name"`
 	Type string `json:"type"`           // as Column's
 	Text bool   `json:"text,omitempty"` // kept as text, not in its type's binary form
+	// Shape is what a composite type was made of, as catalog.Column's: its values go by
+	// place. "" of other types, and in entries of before it was kept.
+	Shape string `json:"shape,omitempty"`
 }
 
 // Column names a column and its type as PostgreSQL prints it (format_type).

@@ -38,7 +38,7 @@ const arbitersSQL = `
 	       ELSE (SELECT string_agg(coalesce((SELECT 'OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')'
 	            FROM pg_opclass oc JOIN pg_amop x ON x.amopfamily = oc.opcfamily AND x.amoplefttype = oc.opcintype AND x.amoprighttype = oc.opcintype AND x.amopstrategy = 3
 	            JOIN pg_am m ON m.oid = oc.opcmethod AND m.amname = 'btree' JOIN pg_operator o ON o.oid = x.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace
-	            WHERE oc.oid = i.indclass[k - 1]), '='), e'\x1f' ORDER BY k) FROM generate_series(1, i.indnkeyatts) k) END,
+	            WHERE oc.oid = i.indclass[k - 1]), 'OPERATOR(pg_catalog.=)'), e'\x1f' ORDER BY k) FROM generate_series(1, i.indnkeyatts) k) END,
 	       pg_get_expr(i.indpred, i.indrelid),
 	       CASE WHEN concat(i.indexprs::text, i.indpred::text) ~ ':varattno 0 ' THEN ''
 	       WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN (SELECT string_agg(a.attname, e'\x1f') FROM pg_attribute a

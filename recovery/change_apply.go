@@ -24,8 +24,8 @@ func (r *restore) apply(ctx context.Context, c *change, want int64) error {
 	for i, col := range c.columns {
 		set[i] = quote(col) + " = " + c.values[i]
 	}
-	n, err := r.production.affect(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE %s AND %s AND %s",
-		only(c.live), strings.Join(set, ", "), c.staged, c.chosen, equal("l", c.key, "x", c.keys), c.still))
+	n, err := r.production.change(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE %s AND %s AND %s",
+		only(c.live), strings.Join(set, ", "), c.staged, c.chosen, equal("l", c.key, "x", c.keys, c.same...), c.still))
 	switch sqlState(err) {
 	case "":
 	case "23503", "23505", "23P01", "23514": // judged before: another session was there since
@@ -60,7 +60,7 @@ func (r *restore) apply(ctx context.Context, c *change, want int64) error {
 
 // rows is a FROM item: the changed rows of a table, and x, what they were asked for by.
 func (c *change) rows(alias, table string) string {
-	return fmt.Sprintf("%s %s JOIN %s x ON %s AND %s", table, alias, c.staged, c.chosen, equal(alias, c.key, "x", c.keys))
+	return fmt.Sprintf("%s %s JOIN %s x ON %s AND %s", table, alias, c.staged, c.chosen, equal(alias, c.key, "x", c.keys, c.same...))
 }
 
 // unreferred locks rows whose referred columns change, so that they get no more
@@ -75,7 +75,7 @@ func (r *restore) unreferred(ctx context.Context, c *change) error {
 	for _, ref := range c.referring {
 		changes := make([]string, 0, len(c.columns))
 		for i, col := range c.columns {
-			changes = append(changes, fmt.Sprintf("l.%s IS DISTINCT FROM %s", quote(col), c.values[i]))
+			changes = append(changes, "NOT "+notDistinct("l."+quote(col), r.production.detail[c.live.OID].equal(col), c.values[i]))
 		}
 		n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE (%s) AND %s", c.rows("l", only(c.live)), strings.Join(changes, " OR "), ref.children("l")))
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 // changes are made: each sees what those before it leave.
 func (r *restore) judge(ctx context.Context, c *change) error {
 	c.asks, c.done = r.asked(c), 0
+	c.same = r.production.detail[c.live.OID].equals(c.key)
 	r.changes = append(r.changes, c)
 	c.turn = len(r.changes)
 	if n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s x WHERE %s LIMIT 1) y", c.staged, c.chosen)); err != nil || n == 0 {
@@ -42,7 +43,7 @@ func (r *restore) judge(ctx context.Context, c *change) error {
 		UPDATE %[1]s x SET %[2]s FROM %[3]s c WHERE c.rowback_turn = %[4]d AND c.rowback_why IS NOT NULL AND %[5]s AND %[6]s;
 		DELETE FROM %[3]s WHERE rowback_turn = %[4]d AND rowback_why IS NOT NULL;
 		DELETE FROM %[3]s o USING %[3]s c WHERE c.rowback_turn = %[4]d AND o.rowback_turn < %[4]d AND %[7]s`,
-		c.staged, c.hold("c.rowback_why"), c.after(), c.turn, equal("c", c.key, "x", c.keys), c.chosen, equal("o", c.key, "c", c.key)))
+		c.staged, c.hold("c.rowback_why"), c.after(), c.turn, equal("c", c.key, "x", c.keys, c.same...), c.chosen, equal("o", c.key, "c", c.key, c.same...)))
 }
 
 // after is a temporary table: the rows of c's table as they will be once this
@@ -94,10 +95,10 @@ func (r *restore) project(ctx context.Context, c *change) error {
 	}
 	join := ""
 	if len(earlier) > 0 {
-		join = fmt.Sprintf(" LEFT JOIN %s f ON %s", c.after(), equal("f", c.key, "l", c.key))
+		join = fmt.Sprintf(" LEFT JOIN %s f ON %s", c.after(), equal("f", c.key, "l", c.key, c.same...))
 	}
 	return r.production.exec(ctx, fmt.Sprintf("%sINSERT INTO %s (%s, rowback_turn) SELECT %s, %d FROM %s l JOIN %s x ON %s%s WHERE %s; ANALYZE %[2]s",
-		sql, c.after(), list("", columns), strings.Join(values, ", "), c.turn, base, c.staged, equal("l", c.key, "x", c.keys), join, c.chosen))
+		sql, c.after(), list("", columns), strings.Join(values, ", "), c.turn, base, c.staged, equal("l", c.key, "x", c.keys, c.same...), join, c.chosen))
 }
 
 // object says why, an SQL expression, of the rows c for which the condition holds.
@@ -136,8 +137,8 @@ func (r *restore) objectReferences(ctx context.Context, c *change) error {
 		}
 	}
 	for _, ref := range c.referring {
-		leaves := fmt.Sprintf("EXISTS (SELECT FROM %s l WHERE %s AND ROW(%s) IS DISTINCT FROM ROW(%s) AND %s)",
-			only(c.live), equal("l", c.key, "c", c.key), list("l.", ref.ParentColumns), list("c.", ref.ParentColumns), ref.children("l"))
+		leaves := fmt.Sprintf("EXISTS (SELECT FROM %s l WHERE %s AND ROW(%s)::record OPERATOR(pg_catalog.<>) ROW(%s)::record AND %s)",
+			only(c.live), equal("l", c.key, "c", c.key, c.same...), list("l.", ref.ParentColumns), list("c.", ref.ParentColumns), ref.children("l"))
 		if err := r.object(ctx, c, literal("rows of "+display(ref.Child)+" refer to what it holds now"), leaves); err != nil {
 			return err
 		}
@@ -159,7 +160,7 @@ func (r *restore) objectArbiters(ctx context.Context, c *change) error {
 		keys, mine = append(keys, quote(c.key[i])+" AS "+k), append(mine, k)
 	}
 	key := strings.Join(keys, ", ")
-	other := fmt.Sprintf("ROW(%s) IS DISTINCT FROM ROW(%s)", list("o.", mine), list("s.", mine))
+	other := fmt.Sprintf("ROW(%s)::record OPERATOR(pg_catalog.<>) ROW(%s)::record", list("o.", mine), list("s.", mine))
 	for _, a := range c.arbiters {
 		from := []string{
 			a.values(a.of(c.live), key) + " o ON " + other,

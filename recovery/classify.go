@@ -59,7 +59,7 @@ func (r *restore) present(ctx context.Context, t *table) error {
 		     x AS (INSERT INTO %[5]s (%[6]s, rowback_class, rowback_reason)
 		           SELECT %[6]s, '%[7]s', 'in production with other values in ' || rowback_differs || '; left as it is' FROM d WHERE NOT rowback_same)
 		SELECT count(*) FROM d WHERE rowback_same`,
-		t.in, only(t.live), equal("l", t.key, "s", t.key), t.same("l", "s"), t.left, list("", t.columns), classDifferent,
+		t.in, only(t.live), t.equal("l", "s"), t.same("l", "s"), t.left, list("", t.columns), classDifferent,
 		t.differs("l", "s")))
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (r *restore) present(ctx context.Context, t *table) error {
 	t.unknown, err = r.production.affect(ctx, fmt.Sprintf(`
 		UPDATE %s x SET rowback_class = '%s', rowback_reason = %s
 		FROM %s l WHERE x.rowback_class = '%s' AND %s`,
-		t.left, classDifferent, literal(why), only(t.live), classMissing, equal("l", t.key, "x", t.key)))
+		t.left, classDifferent, literal(why), only(t.live), classMissing, t.equal("l", "x")))
 	return err
 }
 
@@ -127,17 +127,17 @@ func (r *restore) prune(ctx context.Context) error {
 
 // prunes is the part d of a query: the rows that it takes out of staging. Of a table
 // that refers to itself, what hangs on them goes at once: by levels, a chain of rows
-// would take a pass over all of them each.
+// would take a pass over all of them each. Rows are told apart by their place, as text:
+// not every type that a key may have can be hashed.
 func (t *table) prunes(ref reference, why string) string {
 	if ref.Parent.Root() != t.live || ref.within != "" || !t.hasAll(ref.ParentColumns) {
 		return fmt.Sprintf("d AS (DELETE FROM %s c WHERE %s AND %s RETURNING *)", t.in, ref.applies("c"), why)
 	}
-	columns := list("c.", ref.ParentColumns)
 	return fmt.Sprintf(`
-		o AS (SELECT c.ctid AS rowback_at, %[2]s FROM %[1]s c WHERE %[3]s AND %[4]s
-		      UNION SELECT c.ctid, %[2]s FROM o JOIN %[1]s c ON %[3]s AND %[5]s),
-		d AS (DELETE FROM %[1]s WHERE ctid IN (SELECT rowback_at FROM o) RETURNING *)`,
-		t.in, columns, ref.applies("c"), why, ref.refers("o", ref.values("c")))
+		o AS (SELECT c.ctid::text AS rowback_at FROM %[1]s c WHERE %[2]s AND %[3]s
+		      UNION SELECT c.ctid::text FROM o JOIN %[1]s p ON p.ctid = rowback_at::tid JOIN %[1]s c ON %[2]s AND %[4]s),
+		d AS (DELETE FROM %[1]s WHERE ctid IN (SELECT rowback_at::tid FROM o) RETURNING *)`,
+		t.in, ref.applies("c"), why, ref.refers("p", ref.values("c")))
 }
 
 func (r *restore) orphanReason(ref reference) string {

@@ -23,6 +23,16 @@ func (r *restore) collect(ctx context.Context) error {
 		if b == nil {
 			continue
 		}
+		if t := r.feeds[row.Table]; t != nil && r.byFeed[row.Table] == nil {
+			if len(t.images) > 0 && t.feed != row.Table && b.n > 0 { // whose keys they are decides between sources
+				_, earlier := r.feed(t.feed)
+				held -= b.bytes
+				if err := earlier(ctx); err != nil {
+					return err
+				}
+			}
+			t.feed = row.Table
+		}
 		before := b.bytes
 		b.add(row.Values)
 		if err := r.collectMark(ctx, row); err != nil {
@@ -70,21 +80,32 @@ func (r *restore) feed(i int) (*batch, func(context.Context) error) {
 	return &t.pending, func(ctx context.Context) error {
 		defer t.pending.reset()
 		n := t.pending.n
-		err := r.fetch(ctx, t, r.order[i], true)
+		err := r.fetch(ctx, t, r.order[i], i)
 		r.o.Progress.Add(int64(n))
 		return err
 	}
 }
 
 // fetch copies the rows of t whose columns equal a key of the pending batch
-// from the recovery database into t's staging. With note, keys that the
-// recovery database does not have are kept as missing.
-func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bool) error {
+// from the recovery database into t's staging. Keys that the recovery database does
+// not have are kept as missing, but for those of parents (lastFeed), and of rows that
+// have images.
+func (r *restore) fetch(ctx context.Context, t *table, columns []string, feed int) error {
+	note := feed != lastFeed && r.images[feed] == nil
 	if t.backup == nil {
 		if !note {
 			return nil
 		}
-		return r.noteMissing(ctx, t, columns)
+		return r.noteMissing(ctx, t, columns, feed)
+	}
+	if len(t.images) > 0 {
+		of := lastFeed
+		if note {
+			of = feed
+		}
+		if err := r.production.exec(ctx, fmt.Sprintf("ALTER TABLE %s ALTER rowback_feed SET DEFAULT %d", t.in, of)); err != nil {
+			return err
+		}
 	}
 	var on []string
 	k := positions("k", len(columns))
@@ -105,7 +126,7 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 	}
 	out := fmt.Sprintf("COPY (SELECT %s %s%s) TO STDOUT (FORMAT %s)", strings.Join(t.items, ", "), found, filter, format)
 	in := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT %s)", target, list("", t.fetched), format)
-	n, err := pipe(ctx, r.recovery, out, r.production, in)
+	n, err := r.pipeRows(ctx, t, out, in)
 	if err != nil {
 		err = fmt.Errorf("collecting rows of %s: %w", t.name(), err)
 		if code := sqlState(err); r.o.Source.fromFile() && (strings.HasPrefix(code, "22") || code == "08P01") { // data exception; a zero byte
@@ -121,28 +142,43 @@ func (r *restore) fetch(ctx context.Context, t *table, columns []string, note bo
 	if !note || n >= int64(t.pending.n) {
 		return nil
 	}
-	noted := fmt.Sprintf("COPY %s (%s, rowback_class, rowback_reason) FROM STDIN", t.left, list("", columns))
+	noted := fmt.Sprintf("COPY %s (%s, rowback_class, rowback_reason, rowback_feed) FROM STDIN", t.left, list("", columns))
 	if left != "" {
-		filtered := fmt.Sprintf("COPY (SELECT %s, '%s', 'left out by the configuration' %s%s) TO STDOUT", strings.Join(k, ", "), classFiltered, found, left)
-		if _, err = pipe(ctx, r.recovery, filtered, r.production, noted); err != nil {
+		filtered := fmt.Sprintf("COPY (SELECT %s, '%s', 'left out by the configuration', %d %s%s) TO STDOUT", strings.Join(k, ", "), classFiltered, feed, found, left)
+		if _, err = r.pipeRows(ctx, t, filtered, noted); err != nil {
 			return err
 		}
 	}
-	absent := fmt.Sprintf("COPY (SELECT %s, '%s', 'not in the recovery database' FROM %s WHERE NOT EXISTS (SELECT FROM %s b WHERE %s)) TO STDOUT",
-		strings.Join(k, ", "), classMissing, keys, only(t.backup), where)
+	absent := fmt.Sprintf("COPY (SELECT %s, '%s', 'not in the recovery database', %d FROM %s WHERE NOT EXISTS (SELECT FROM %s b WHERE %s)) TO STDOUT",
+		strings.Join(k, ", "), classMissing, feed, keys, only(t.backup), where)
 	_, err = pipe(ctx, r.recovery, absent, r.production, noted)
 	return err
 }
 
 // noteMissing keeps the pending keys as missing: there is nowhere to look for their rows.
-func (r *restore) noteMissing(ctx context.Context, t *table, columns []string) error {
+func (r *restore) noteMissing(ctx context.Context, t *table, columns []string, feed int) error {
 	var values []string
 	for i, k := range positions("k", len(columns)) {
 		values = append(values, "k."+k+"::"+t.detail.columns[columns[i]].bare)
 	}
-	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_class, rowback_reason) SELECT %s, '%s', %s FROM %s",
-		t.left, list("", columns), strings.Join(values, ", "), classMissing, literal("no image of it in the journal, and "+t.noBackup), t.pending.sql("k")))
+	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_class, rowback_reason, rowback_feed) SELECT %s, '%s', %s, %d FROM %s",
+		t.left, list("", columns), strings.Join(values, ", "), classMissing, literal("no image of it in the journal, and "+t.noBackup), feed, t.pending.sql("k")))
 }
+
+// pipeRows is pipe for what is read of t by the configuration's expressions, too.
+func (r *restore) pipeRows(ctx context.Context, t *table, out, in string) (n int64, err error) {
+	if !t.configured() {
+		return pipe(ctx, r.recovery, out, r.production, in)
+	}
+	err = r.recovery.own(ctx, func() error {
+		n, err = pipe(ctx, r.recovery, out, r.production, in)
+		return err
+	})
+	return n, err
+}
+
+// configured: the configuration has SQL over t's rows.
+func (t *table) configured() bool { return t.config.Where != "" || len(t.config.Columns) > 0 }
 
 // computed adds x to a FROM item b of the recovery database: the values of the
 // configuration's expressions over b's row. These know the row's columns alone,
@@ -170,17 +206,20 @@ func (t *table) computedOver(alias, name string, columns []string) string {
 // isKey is the condition that column c of row b in the recovery database has
 // the value that production printed as the text k. The cast must not make
 // another row's value of it: by a length or precision that was smaller then, or
-// a type that was coarser.
+// a type or collation that was coarser.
 func (r *restore) isKey(t *table, c, k string) string {
-	live, backup := t.detail.columns[c], r.recovery.detail[t.backup.OID].columns[t.was(c)]
+	there := r.recovery.detail[t.backup.OID]
+	live, backup, same := t.detail.columns[c], there.columns[t.was(c)], there.equal(t.was(c))
 	b := "b." + quote(t.was(c))
 	switch {
 	case backup.enum: // may lack the label
 		return b + "::text = " + k
 	case live.bare != backup.bare:
-		return fmt.Sprintf("%s = %s::%s AND %[1]s::text::%[4]s = %[2]s::%[4]s", b, k, backup.bare, live.bare)
+		return fmt.Sprintf("%s %[5]s %[2]s::%[3]s AND %[1]s::text::%[4]s %[6]s %[2]s::%[4]s", b, k, backup.bare, live.bare, same, plainEqual)
+	case live.collate != backup.collate: // the backup's may take more for equal
+		return fmt.Sprintf(`%s %s %s::%s AND %[1]s COLLATE pg_catalog."C" %[2]s %[3]s::%[4]s COLLATE pg_catalog."C"`, b, same, k, backup.bare)
 	}
-	return b + " = " + k + "::" + backup.bare
+	return b + " " + same + " " + k + "::" + backup.bare
 }
 
 // pipe runs COPY … TO STDOUT on one side into COPY … FROM STDIN on the other;

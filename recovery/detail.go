@@ -18,6 +18,7 @@ type detail struct {
 	insertRules bool              // rules rewrite INSERT: ON CONFLICT is not possible
 	rowSecurity bool              // policies hide rows from this role
 	sequences   []sequence
+	equality    map[string]string // operators of columns that pg_catalog's does not compare; see equality.go
 }
 
 type columnDetail struct {
@@ -64,6 +65,7 @@ func (s *side) describe(ctx context.Context, tables ...*catalog.Table) error {
 		{sequencesSQL, (*detail).addSequence},
 		{checksSQL, (*detail).addCheck},
 		{partitionsSQL, (*detail).addPartition},
+		{equalitySQL, (*detail).addEquality},
 	} {
 		err := s.each(ctx, strings.ReplaceAll(load.sql, "$tables", in), func(row []*string) error {
 			values := make([]string, len(row))
@@ -126,7 +128,11 @@ const sequencesSQL = `
 	      WHERE p.refclassid = 'pg_class'::regclass) x
 	JOIN pg_sequence s ON s.seqrelid = x.seq JOIN pg_class c ON c.oid = x.seq JOIN pg_namespace n ON n.oid = c.relnamespace
 	JOIN pg_attribute a ON a.attrelid = x.rel AND a.attnum = x.att
-	WHERE x.rel IN $tables AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+	CROSS JOIN LATERAL (
+		WITH RECURSIVE d AS (SELECT t.oid, t.typtype, t.typbasetype FROM pg_type t WHERE t.oid = a.atttypid
+			UNION ALL SELECT t.oid, t.typtype, t.typbasetype FROM d JOIN pg_type t ON t.oid = d.typbasetype WHERE d.typtype = 'd')
+		SELECT oid FROM d WHERE typtype <> 'd') b
+	WHERE x.rel IN $tables AND b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
 	ORDER BY 2, 3`
 
 func (d *detail) addSequence(v []string) {

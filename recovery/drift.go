@@ -17,6 +17,9 @@ func (t *table) match(backup *detail, castable map[string]bool) (problems, warni
 		was := t.was(c.Name)
 		if c.Generated { // computed from the others, whatever the backup has
 			used[was] = true
+			if b := t.backup.Column(was); b != nil && (!b.Generated || backup.columns[was].defs != t.detail.columns[c.Name].defs) {
+				warnings = append(warnings, fmt.Sprintf("%s.%s is a generated column in production, and is not, or by another expression, in the recovery database: restored rows get what production makes of them", t.name(), c.Name))
+			}
 			continue
 		}
 		b := t.backup.Column(was)
@@ -40,6 +43,10 @@ func (t *table) match(backup *detail, castable map[string]bool) (problems, warni
 		if was != c.Name {
 			warnings = append(warnings, fmt.Sprintf("%s.%s takes the values of %s in the recovery database, as the configuration says", t.name(), c.Name, was))
 		}
+		if c.Shape != b.Shape && c.Shape != "" && b.Shape != "" {
+			problems = append(problems, t.reshaped(c, "as in the recovery database"))
+			continue
+		}
 		if c.Type == b.Type {
 			continue
 		}
@@ -56,6 +63,11 @@ func (t *table) match(backup *detail, castable map[string]bool) (problems, warni
 		}
 	}
 	return problems, warnings
+}
+
+// reshaped is about a column whose values would change places: those of a composite type go by place.
+func (t *table) reshaped(c catalog.Column, as string) string {
+	return fmt.Sprintf("%s.%s: the attributes of %s are not %s, and values within it would change places. Say how to convert them in the configuration: restore: {tables: {%[1]s: {columns: {%[2]s: SQL}}}}; for one that was merely renamed that is the column's own name", t.name(), c.Name, c.Type, as)
 }
 
 // lacking is about a live column that the backup has no values for.

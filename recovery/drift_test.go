@@ -164,3 +164,20 @@ func TestForeignKeys_AcrossCollationsAndTypes(t *testing.T) {
 		t.Errorf("%+v", report)
 	}
 }
+
+// What production makes of a generated column may not be what the row had: that is said.
+func TestDrift_GeneratedColumns(t *testing.T) {
+	for change, warned := range map[string]bool{
+		"ALTER TABLE o DROP gross, ADD gross int GENERATED ALWAYS AS (net * 2) STORED": true,
+		"ALTER TABLE o DROP made, ADD made int GENERATED ALWAYS AS (net * 2) STORED":   true,
+		"ALTER TABLE o ADD more int": false,
+	} {
+		l := newLab(t, "CREATE TABLE o (id int PRIMARY KEY, net int, gross int, made int GENERATED ALWAYS AS (net + 1) STORED); INSERT INTO o VALUES (1, 100, 119)").backup()
+		id := l.incident("DELETE FROM o")
+		l.exec(change)
+		report := l.restore(l.options(id))
+		if said := strings.Contains(strings.Join(report.Warnings, "\n"), "is a generated column in production"); said != warned || report.Restored != 1 {
+			t.Errorf("%s: %+v", change, report)
+		}
+	}
+}

@@ -33,6 +33,31 @@ func TestRestore_KeysTooLongForTheBackupNameNoOtherRow(t *testing.T) {
 	}
 }
 
+// So would a key that the backup's collation takes for equal to another.
+func TestRestore_KeysThatTheBackupTellsNotApart(t *testing.T) {
+	for name, c := range map[string][2]string{
+		"collation": {"CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE TABLE x (name text COLLATE folded PRIMARY KEY, v int)", `ALTER TABLE x ALTER name TYPE text COLLATE "C"`},
+		"type":      {"CREATE EXTENSION citext; CREATE TABLE x (name citext PRIMARY KEY, v int)", "ALTER TABLE x ALTER name TYPE text"},
+	} {
+		for _, live := range []bool{false, true} {
+			t.Run(name+map[bool]string{true: ", the other is there"}[live], func(t *testing.T) {
+				l := newLab(t, c[0], "INSERT INTO x VALUES ('bob', 1), ('Ann', 2)").backup()
+				l.exec(c[1], "INSERT INTO x VALUES ('Bob', 3)")
+				if !live {
+					l.exec("DELETE FROM x WHERE v = 1")
+				}
+				before := l.state(l.production)
+				r := l.restore(l.options(l.incident("DELETE FROM x WHERE v > 1")))
+				if n := l.count(r, "x"); n.Missing != 1 || n.Restored != 1 {
+					t.Errorf("%+v", n)
+				}
+				delete(before["public.x"], "Bob")
+				l.is(l.state(l.production), before)
+			})
+		}
+	}
+}
+
 func TestRestore_EnumLabelThatTheBackupLacks(t *testing.T) {
 	l := newLab(t, "CREATE TYPE mood AS ENUM ('a'); CREATE TABLE x (m mood PRIMARY KEY); INSERT INTO x VALUES ('a')").backup()
 	l.exec("ALTER TYPE mood ADD VALUE 'b'", "INSERT INTO x VALUES ('b')")
@@ -87,4 +112,10 @@ func TestRestore_WhereTransactionsAreReadOnlyByDefault(t *testing.T) {
 	if r := l.restore(l.options(id)); r.Restored != 1 {
 		t.Errorf("%+v", r)
 	}
+}
+
+// Another object's number means another one in another database.
+func TestRestore_KeysThatAreNumbersOfObjects(t *testing.T) {
+	l := newLab(t, "CREATE TABLE x (c regclass PRIMARY KEY); INSERT INTO x VALUES ('x')").backup()
+	l.refused(l.options(l.incident("DELETE FROM x")), Unfit, "its key column c is of type regclass", "--from-diff")
 }

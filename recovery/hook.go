@@ -27,7 +27,7 @@ func (r *restore) hooks(ctx context.Context, when string, statements []string) e
 	}
 	for i, sql := range statements {
 		r.o.Progress.Start(fmt.Sprintf("running %s %d", when, i+1), 0)
-		if err := r.production.exec(ctx, sql); err != nil {
+		if err := r.production.own(ctx, func() error { return r.production.exec(ctx, sql) }); err != nil {
 			return fmt.Errorf("configuration, restore.%s, statement %d: %w", when, i+1, err)
 		}
 	}

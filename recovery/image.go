@@ -17,6 +17,8 @@ type imageFeed struct {
 	t      *table
 	staged string // temporary table with the types that the rows had
 	kind   int
+	before bool     // it has its columns' names of before they were renamed
+	after  bool     // or of after; neither: some so, some so
 	filled int      // the kind of rows whose excluded columns the recovery database had; 0: not asked
 	fill   []string // those columns
 
@@ -34,6 +36,9 @@ type imageCast struct{ column, there, back, was, is string }
 // do not have is said.
 func (r *restore) addImages(ctx context.Context, i int, st *journal.Table, t *table) error {
 	f := &imageFeed{n: i, st: st, t: t, staged: fmt.Sprintf("pg_temp.rowback_image_%d", i+1)}
+	if err := f.settleNames(t); err != nil {
+		return err
+	}
 	if err := r.makeImageStaging(ctx, f); err != nil {
 		return err
 	}
@@ -113,6 +118,12 @@ func (r *restore) matchImages(ctx context.Context, f *imageFeed) (problems []str
 		if had.Name != c.Name {
 			r.warn(fmt.Sprintf("%s.%s takes the values that %s had, as the configuration says", t.name(), c.Name, had.Name))
 		}
+		if reshaped, err := r.reshaped(ctx, had, c); err != nil {
+			return nil, err
+		} else if reshaped {
+			problems = append(problems, t.reshaped(c, "for certain as when the rows went"))
+			continue
+		}
 		value, there := "i."+quote(had.Name), ""
 		if had.Text || had.Type != c.Type {
 			there = fmt.Sprintf("%s::%s", value, c.Type)
@@ -147,6 +158,20 @@ func (r *restore) matchImages(ctx context.Context, f *imageFeed) (problems []str
 	return problems, nil
 }
 
+// reshaped: the attributes of the column's composite type are not what they were when
+// the rows went. Of images that do not say what they were, it is so if any has been dropped.
+func (r *restore) reshaped(ctx context.Context, had *journal.ImageColumn, c catalog.Column) (bool, error) {
+	if c.Shape == "" || had.Shape != "" {
+		return had.Shape != c.Shape && c.Shape != "", nil
+	}
+	n, err := r.production.number(ctx, `WITH RECURSIVE s (typ) AS (SELECT to_regtype(`+literal(c.Type)+`)::oid UNION
+		SELECT m.typ FROM s JOIN pg_type p ON p.oid = s.typ CROSS JOIN LATERAL (
+			SELECT p.typbasetype UNION ALL SELECT p.typelem UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = p.oid
+			UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = p.typrelid AND a.attnum > 0) m (typ))
+		SELECT count(*) FROM s JOIN pg_type p ON p.oid = s.typ JOIN pg_attribute a ON a.attrelid = p.typrelid WHERE a.attisdropped`)
+	return n > 0, err
+}
+
 // stagedTypes are the types of the loaded images' columns.
 func (r *restore) stagedTypes(ctx context.Context, f *imageFeed) (map[string]columnDetail, error) {
 	oid, err := r.production.number(ctx, "SELECT "+literal(f.staged)+"::regclass::oid::int8")
@@ -161,7 +186,7 @@ func (r *restore) stagedTypes(ctx context.Context, f *imageFeed) (map[string]col
 
 // column is the image's column for the live column c, under its old name perhaps.
 func (f *imageFeed) column(c string) *journal.ImageColumn {
-	for _, name := range []string{c, f.t.was(c)} {
+	for _, name := range f.names(c) {
 		for i := range f.st.Columns {
 			if f.st.Columns[i].Name == name {
 				return &f.st.Columns[i]
@@ -191,7 +216,7 @@ func (r *restore) lackingImage(f *imageFeed, c catalog.Column) (problem string) 
 }
 
 func (f *imageFeed) excluded(c string) bool {
-	return slices.Contains(f.st.Excluded, c) || slices.Contains(f.st.Excluded, f.t.was(c))
+	return slices.ContainsFunc(f.names(c), func(name string) bool { return slices.Contains(f.st.Excluded, name) })
 }
 
 // backupHas: the recovery database gives values for the column.

@@ -28,7 +28,7 @@ func (l *lab) photo(keep func(table, column string) bool) (rows map[string][][2]
 			case keep != nil && !keep(t.Name, c.Name):
 				excluded[display(t)] = append(excluded[display(t)], c.Name)
 			default:
-				columns[display(t)] = append(columns[display(t)], journal.ImageColumn{Name: c.Name, Type: c.Type, Text: text})
+				columns[display(t)] = append(columns[display(t)], journal.ImageColumn{Name: c.Name, Type: c.Type, Text: text, Shape: c.Shape})
 				exprs = append(exprs, "t."+quote(c.Name)+map[bool]string{true: "::text"}[text])
 			}
 		}

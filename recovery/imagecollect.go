@@ -125,8 +125,20 @@ func (p *pendingReader) Read(b []byte) (int, error) {
 }
 
 // settleImages moves freshly loaded images on, once every value that is converted
-// is proved to survive the way there and back.
+// is proved to survive the way there and back. What the configuration says of them
+// has the role's own path.
 func (r *restore) settleImages(ctx context.Context, f *imageFeed) error {
+	if err := r.survives(ctx, f); err != nil {
+		return err
+	}
+	if !f.t.configured() {
+		return r.moveImages(ctx, f)
+	}
+	return r.production.own(ctx, func() error { return r.moveImages(ctx, f) })
+}
+
+// survives proves of every value that is converted that it comes through.
+func (r *restore) survives(ctx context.Context, f *imageFeed) error {
 	t := f.t
 	for _, c := range f.casts {
 		lost, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s i WHERE %s", f.staged, c.back))
@@ -140,6 +152,11 @@ func (r *restore) settleImages(ctx context.Context, f *imageFeed) error {
 			return refuse(Unfit, fmt.Sprintf("%s: %d values would change", problem, lost))
 		}
 	}
+	return nil
+}
+
+func (r *restore) moveImages(ctx context.Context, f *imageFeed) error {
+	t := f.t
 	rows := fmt.Sprintf("FROM %s i%s", f.staged, t.computedOver("i", f.st.Name, f.columns))
 	where := ""
 	if t.config.Where != "" {
@@ -193,7 +210,7 @@ func (r *restore) merge(ctx context.Context) error {
 				set = append(set, fmt.Sprintf("%s = b.%[1]s", quote(c)))
 			}
 			err := r.production.exec(ctx, fmt.Sprintf("ANALYZE %[1]s; UPDATE %[1]s s SET %[2]s, rowback_kind = %[3]d FROM %[1]s b WHERE b.rowback_kind = 0 AND s.rowback_feed = %[4]d AND s.rowback_kind = %[5]d AND %[6]s",
-				t.in, strings.Join(set, ", "), f.filled, f.n, f.kind, equal("b", t.key, "s", t.key)))
+				t.in, strings.Join(set, ", "), f.filled, f.n, f.kind, t.equal("b", "s")))
 			if err != nil {
 				return err
 			}
@@ -201,8 +218,13 @@ func (r *restore) merge(ctx context.Context) error {
 		if err := r.mergeMarks(ctx, t); err != nil {
 			return err
 		}
-		if err := r.production.exec(ctx, fmt.Sprintf("DELETE FROM %s x USING %s s WHERE x.rowback_class = '%s' AND %s", t.left, t.in, classMissing, equal("s", t.key, "x", t.key))); err != nil {
+		n, err := r.production.number(ctx, fmt.Sprintf("WITH d AS (DELETE FROM %s x USING %s s WHERE x.rowback_class = '%s' AND %s RETURNING %s, x.rowback_feed < s.rowback_feed AS older) SELECT count(*) FROM (SELECT FROM d GROUP BY %s HAVING bool_and(older)) x",
+			t.left, t.in, classMissing, t.equal("s", "x"), list("x.", t.key), list("", t.key)))
+		if err != nil {
 			return err
+		}
+		if n > 0 {
+			r.warn(fmt.Sprintf("%s of %s: the latest of these deletions kept no image, and the recovery database does not have them; they get what they had at an earlier deletion", plural(n, "row"), t.name()))
 		}
 	}
 	return nil

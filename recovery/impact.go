@@ -34,7 +34,7 @@ func (r ImpactRow) PercentLost() float64 {
 // which is dropped. The connections stay the caller's; neither may be in a
 // transaction.
 func Impact(ctx context.Context, production, recovery *pgx.Conn, tables []string) ([]ImpactRow, error) {
-	live, backup := &side{name: "production", conn: production}, &side{name: "recovery", conn: recovery}
+	live, backup := &side{name: "production", conn: production, detail: map[uint32]*detail{}}, &side{name: "recovery", conn: recovery}
 	for _, s := range []*side{live, backup} {
 		if err := s.load(ctx); err != nil {
 			return nil, err
@@ -68,6 +68,9 @@ func Impact(ctx context.Context, production, recovery *pgx.Conn, tables []string
 
 func impactOf(ctx context.Context, live, backup *side, l, b *catalog.Table) (row ImpactRow, err error) {
 	row.Table = display(l)
+	if err := live.describe(ctx, l); err != nil {
+		return row, err
+	}
 	err = live.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE rowback_impact AS SELECT %s FROM %s WITH NO DATA", list("", l.Key), l.QuotedName()))
 	if err != nil {
 		return row, err
@@ -81,7 +84,7 @@ func impactOf(ctx context.Context, live, backup *side, l, b *catalog.Table) (row
 		return row, err
 	}
 	n, err := live.numbers(ctx, fmt.Sprintf("SELECT (SELECT count(*) FROM pg_temp.rowback_impact b WHERE NOT EXISTS (SELECT FROM %[1]s l WHERE %[2]s)), (SELECT count(*) FROM %[1]s)",
-		l.QuotedName(), equal("l", l.Key, "b", l.Key)))
+		l.QuotedName(), equal("l", l.Key, "b", l.Key, live.detail[l.OID].equals(l.Key)...)))
 	if err != nil {
 		return row, err
 	}

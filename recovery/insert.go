@@ -37,7 +37,7 @@ func (r *restore) insert(ctx context.Context, plan *Plan) error {
 		if len(ctes) == 0 {
 			continue
 		}
-		inserted, err := r.production.numbers(ctx, "WITH "+strings.Join(ctes, ", ")+" SELECT "+strings.Join(counts, ", "))
+		inserted, err := r.production.numbers(ctx, r.production.openly("WITH "+strings.Join(ctes, ", ")+" SELECT "+strings.Join(counts, ", ")))
 		if err != nil {
 			return insertError(group, err)
 		}
@@ -108,7 +108,7 @@ func (r *restore) lockParents(ctx context.Context) error {
 			}
 			own := ""
 			if p := r.byOID[ref.Parent.Root().OID]; p != nil && len(p.key) > 0 {
-				own = fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s o WHERE %s)", p.in, equal("o", p.key, "p", p.key))
+				own = fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s o WHERE %s)", p.in, p.equal("o", "p"))
 			}
 			err := r.production.exec(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s p WHERE EXISTS (SELECT FROM %s WHERE %s AND %s)%s FOR KEY SHARE OF p) x",
 				only(ref.Parent), t.inserted("c", ref), ref.applies("c"), ref.refers("p", ref.values("c")), own))

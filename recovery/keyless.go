@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-
-	"github.com/rowback/rowback/journal"
 )
 
 const noKey = "the table has no primary key or unique not-null key"
@@ -48,7 +46,7 @@ func (r *restore) presentKeyless(ctx context.Context, t *table) error {
 
 // broughtBack: restores of the same deletion have brought rows of this table back.
 func (r *restore) broughtBack(f *imageFeed) (b back, some bool) {
-	b, some = r.back[r.o.Source.of[f.n].ID][journal.QuoteName(f.t.live.Schema, f.t.live.Name)]
+	b, some = r.back[r.o.Source.of[f.n].ID][f.t.name()]
 	return b, some
 }
 

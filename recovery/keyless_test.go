@@ -192,3 +192,25 @@ func TestKeyless_LockTimeout(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// The table was renamed after a restore: what it brought back is known all the same.
+func TestKeyless_RenamedSinceItsRestore(t *testing.T) {
+	for _, between := range []bool{false, true} {
+		l := newLab(t, keylessTable)
+		id := l.imaged(nil, "DELETE FROM k")
+		o := l.alone(id)
+		o.Config = &Config{Tables: []TableConfig{{Name: "kk", From: "k"}}}
+		if between {
+			l.exec("ALTER TABLE k RENAME TO kk")
+			l.restore(o)
+			l.exec("UPDATE kk SET v = 'changed' WHERE a = 1")
+		} else {
+			l.restore(l.alone(id))
+			l.exec("UPDATE k SET v = 'changed' WHERE a = 1", "ALTER TABLE k RENAME TO kk")
+		}
+		o.Source = l.alone(id).Source
+		if report := l.restore(o); report.Restored != 0 || len(l.content("kk")) != 5 {
+			t.Errorf("%+v, %v", report.Tables, l.content("kk"))
+		}
+	}
+}

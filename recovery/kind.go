@@ -12,8 +12,8 @@ import (
 // from it: the row is inserted and compared without.
 
 // kindColumns follow the columns of a staging table: the kind, and what decides
-// between rows of one key: the lowest feed (the latest deletion; the recovery
-// database comes last), then the highest number.
+// between rows of one key: the lowest feed (the latest deletion that had its key or
+// image; parents, and what only fills columns, come last), then the lowest number.
 const kindColumns = "0::int2 AS rowback_kind, 0::int4 AS rowback_feed, 0::int8 AS rowback_no"
 
 const lastFeed = 1<<31 - 1
@@ -86,7 +86,7 @@ func (t *table) differs(l, s string) string {
 // are the same row: by key, or without one by all that is known.
 func (t *table) is(a, s string) string {
 	if len(t.key) > 0 {
-		return equal(a, t.key, s, t.key)
+		return t.equal(a, s)
 	}
 	hash := func(alias string) func([]string) string {
 		return func(columns []string) string {

@@ -82,6 +82,9 @@ func (l *lab) side(url string) *side {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { s.conn.Close(context.Background()) })
+	if err := s.exec(context.Background(), "SET search_path = "+s.path); err != nil {
+		l.t.Fatal(err)
+	}
 	if err := s.load(context.Background()); err != nil {
 		l.t.Fatal(err)
 	}

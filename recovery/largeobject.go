@@ -57,7 +57,10 @@ func (r *restore) collectLarge(ctx context.Context) error {
 			return err
 		}
 		if some.n == 0 {
-			return r.production.exec(ctx, "CLOSE rowback_large")
+			if err := r.production.exec(ctx, "CLOSE rowback_large"); err != nil {
+				return err
+			}
+			return r.compareLarge(ctx, numbers)
 		}
 		_, err = pipe(ctx, r.recovery, fmt.Sprintf(`COPY (WITH RECURSIVE piece AS (
 			SELECT m.oid AS loid, 0::int8 AS n, lo_get(m.oid, 0, %[1]d) AS data FROM %[2]s JOIN pg_catalog.pg_largeobject_metadata m ON m.oid = k01::oid

@@ -20,6 +20,7 @@ type link struct {
 	cut      []string // columns that the deletion changed, among old
 	unknown  string   // of cut, one whose default is volatile: what the deletion set it to is not known
 	staged   string   // temporary table: k01… (key), o01… (old), rowback_class, rowback_reason
+	same     []string // operators that compare the key's columns, then those of old
 	change   *change  // how it is given back, or cut again
 	pending  batch
 	relinked int64
@@ -98,6 +99,7 @@ func (r *restore) addLink(ctx context.Context, i int, st *journal.Table) error {
 	if !d.uniqueOn(l.key) {
 		return fmt.Errorf("no unique index of %s in production is on its key (%s); rows cannot be told apart", display(live), strings.Join(l.key, ", "))
 	}
+	l.same = d.equals(slices.Concat(l.key, l.old))
 	r.links = append(r.links, l)
 	r.byFeed[i] = l
 	return nil
@@ -198,12 +200,21 @@ func (l *link) stillCut(row, x string, d *detail) string {
 		if !slices.Contains(l.cut, c) {
 			left = x + "." + l.olds()[i]
 		}
-		out = append(out, fmt.Sprintf("%s.%s IS NOT DISTINCT FROM %s", row, quote(c), left))
+		out = append(out, notDistinct(row+"."+quote(c), d.equal(c), left))
 	}
 	return strings.Join(out, " AND ")
 }
 
 // isWhole is the condition that a row has its old link, staged as alias x.
 func (l *link) isWhole(row, x string) string {
-	return "ROW(" + list(row+".", l.old) + ") IS NOT DISTINCT FROM ROW(" + list(x+".", l.olds()) + ")"
+	out := make([]string, len(l.old))
+	for i, c := range l.old {
+		out[i] = notDistinct(row+"."+quote(c), l.same[len(l.key)+i], x+"."+l.olds()[i])
+	}
+	return strings.Join(out, " AND ")
+}
+
+// equal is the condition that a row of the live table has the key that was staged as alias x.
+func (l *link) equal(row, x string) string {
+	return equal(row, l.key, x, l.keys(), l.same...)
 }

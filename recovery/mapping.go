@@ -206,40 +206,6 @@ func (r *restore) adopt(t *table) error {
 	return nil
 }
 
-// was is the name in the recovery database of t's column c.
-func (t *table) was(c string) string {
-	for old, now := range t.config.Rename {
-		if now == c {
-			return old
-		}
-	}
-	return c
-}
-
-func (t *table) were(columns []string) []string {
-	out := make([]string, len(columns))
-	for i, c := range columns {
-		out[i] = t.was(c)
-	}
-	return out
-}
-
-// renamed is a key as a journal entry from before a column was renamed gives
-// it, in the names that production has now.
-func (r *restore) renamed(live *catalog.Table, key []string) []string {
-	c := r.mapping.byOID[live.OID]
-	if c == nil {
-		return key
-	}
-	out := slices.Clone(key)
-	for i, k := range key {
-		if now := c.Rename[k]; now != "" && live.Column(k) == nil {
-			out[i] = now
-		}
-	}
-	return out
-}
-
 // proveSQL has the recovery database parse the configuration's expressions for
 // t, so that a mistake in one is known by its name before rows are read.
 func (r *restore) proveSQL(ctx context.Context, t *table) error {
@@ -257,15 +223,20 @@ func (r *restore) proveSQL(ctx context.Context, t *table) error {
 		}
 		return nil
 	}
-	if t.config.Where != "" {
-		if err := try("where", "("+t.config.Where+") IS TRUE"); err != nil {
-			return err
-		}
+	if !t.configured() {
+		return nil
 	}
-	for c, sql := range t.config.Columns {
-		if err := try("columns."+c, sql); err != nil {
-			return err
+	return r.recovery.own(ctx, func() error {
+		if t.config.Where != "" {
+			if err := try("where", "("+t.config.Where+") IS TRUE"); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		for c, sql := range t.config.Columns {
+			if err := try("columns."+c, sql); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

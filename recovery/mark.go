@@ -101,7 +101,7 @@ func (r *restore) marked(ctx context.Context, t *table) error {
 		return nil
 	}
 	return r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET rowback_marked = true FROM %s l WHERE x.rowback_class = '%s' AND %s AND %s",
-		t.left, only(t.live), classDifferent, equal("l", t.key, "x", t.key), t.asLeft()))
+		t.left, only(t.live), classDifferent, t.equal("l", "x"), t.asLeft()))
 }
 
 // mergeMarks gives images of rows that were soft-deleted before they were removed
@@ -111,7 +111,7 @@ func (r *restore) mergeMarks(ctx context.Context, t *table) error {
 	if t.mark == nil {
 		return nil
 	}
-	marked := fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE %s)", t.mark.staged, equal("m", t.key, "s", t.key))
+	marked := fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE %s)", t.mark.staged, t.equal("m", "s"))
 	for k := 1; k < len(t.kinds); k++ {
 		var set []string
 		for _, c := range t.mark.columns {
@@ -123,13 +123,13 @@ func (r *restore) mergeMarks(ctx context.Context, t *table) error {
 			continue
 		}
 		err := r.production.exec(ctx, fmt.Sprintf("ANALYZE %[1]s; UPDATE %[1]s s SET %[2]s FROM %[1]s b WHERE b.rowback_kind = 0 AND s.rowback_kind = %[3]d AND %[4]s AND %[5]s",
-			t.in, strings.Join(set, ", "), k, equal("b", t.key, "s", t.key), marked))
+			t.in, strings.Join(set, ", "), k, t.equal("b", "s"), marked))
 		if err != nil {
 			return err
 		}
 	}
 	return r.production.exec(ctx, fmt.Sprintf("UPDATE %[1]s m SET rowback_blind = true FROM %[2]s s WHERE s.rowback_kind > 0 AND %[3]s AND NOT EXISTS (SELECT FROM %[2]s b WHERE b.rowback_kind = 0 AND %[4]s)",
-		t.mark.staged, t.in, equal("s", t.key, "m", t.key), equal("b", t.key, "m", t.key)))
+		t.mark.staged, t.in, t.equal("s", "m"), t.equal("b", "m")))
 }
 
 // blind lists the rows that come back as they were when they were removed, and so
@@ -140,7 +140,7 @@ func (r *restore) blind(ctx context.Context, t *table) (out []Unrestored, err er
 	}
 	err = r.production.each(ctx, fmt.Sprintf("SELECT %s, %s FROM %s s WHERE EXISTS (SELECT FROM %s m WHERE m.rowback_blind AND %s) ORDER BY %s", texts("s", t.key),
 		literal("soft delete not set back: the row comes back as it was when it was removed later, and the recovery database has no such row to tell how it was before"),
-		t.in, t.mark.staged, equal("m", t.key, "s", t.key), list("s.", t.key)), func(row []*string) error {
+		t.in, t.mark.staged, t.equal("m", "s"), list("s.", t.key)), func(row []*string) error {
 		u, err := newUnrestored(t.live, t.key, row)
 		out = append(out, u)
 		return err
@@ -153,7 +153,7 @@ func (r *restore) blind(ctx context.Context, t *table) (out []Unrestored, err er
 func (t *table) asLeft() string {
 	others := slices.DeleteFunc(slices.Clone(t.always), func(c string) bool { return slices.Contains(t.mark.columns, c) })
 	return fmt.Sprintf("NOT %s AND EXISTS (SELECT FROM %s m WHERE %s AND (m.rowback_xmin = l.xmin::text OR %s))",
-		sameImage("l", "x", t.mark.columns), t.mark.staged, equal("m", t.key, "l", t.key), sameImage("l", "x", others))
+		sameImage("l", "x", t.mark.columns), t.mark.staged, t.equal("m", "l"), sameImage("l", "x", others))
 }
 
 // judgeMarks holds back those that production would not take without the mark.
@@ -164,7 +164,7 @@ func (r *restore) judgeMarks(ctx context.Context) error {
 		}
 		t.mark.change = &change{what: "setting soft deletes of " + t.name() + " back", live: t.live, key: t.key, staged: t.left, keys: t.key,
 			columns: t.mark.columns, values: prefixed("x", t.mark.columns), chosen: "x.rowback_marked", gone: r.parentless, blame: r.blame,
-			still: fmt.Sprintf("EXISTS (SELECT FROM %s w WHERE %s)", t.mark.was, equal("w", t.key, "x", t.key)),
+			still: fmt.Sprintf("EXISTS (SELECT FROM %s w WHERE %s)", t.mark.was, t.equal("w", "x")),
 			hold: func(why string) string {
 				return fmt.Sprintf("rowback_marked = NULL, rowback_class = '%s', rowback_reason = 'soft delete not set back: ' || %s", classHeld, why)
 			}}
@@ -184,7 +184,7 @@ func (r *restore) unmark(ctx context.Context) error {
 		m := t.mark
 		// Locked, and kept as they were, for the evidence.
 		err := r.production.exec(ctx, fmt.Sprintf("DROP TABLE IF EXISTS %[1]s; CREATE TEMP TABLE %[2]s AS SELECT %[3]s FROM %[4]s l JOIN %[5]s x ON %[6]s WHERE x.rowback_marked AND %[7]s FOR UPDATE OF l",
-			m.was, local(m.was), list("l.", slices.Concat(t.key, m.columns)), only(t.live), t.left, equal("l", t.key, "x", t.key), t.asLeft()))
+			m.was, local(m.was), list("l.", slices.Concat(t.key, m.columns)), only(t.live), t.left, t.equal("l", "x"), t.asLeft()))
 		if err != nil {
 			return err
 		}
@@ -202,7 +202,7 @@ func (r *restore) verifyMarks(ctx context.Context) (out []Check, err error) {
 			continue
 		}
 		n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s x JOIN %s l ON %s WHERE x.rowback_marked AND %s",
-			t.left, only(t.live), equal("l", t.key, "x", t.key), sameImage("l", "x", t.mark.columns)))
+			t.left, only(t.live), t.equal("l", "x"), sameImage("l", "x", t.mark.columns)))
 		if err != nil {
 			return out, err
 		}

@@ -18,6 +18,7 @@ type Options struct {
 	NoImages    bool        // take every row from the recovery database
 	WithParents bool        // also bring back parents that are gone and were not part of the deletion
 	OnDifferent OnDifferent // "": ReportDifferent
+	Partial     bool        // rows whose keys were not captured are listed; without, an entry that has such is refused
 	DryRun      bool        // stop before the first write
 	// Batch: 0 restores in one transaction. Else a transaction for each step of
 	// the plan's order, and for a table of more rows than this several.
@@ -54,4 +55,9 @@ func (o Options) lockTimeout() time.Duration {
 		return o.LockTimeout
 	}
 	return 5 * time.Second
+}
+
+// milliseconds are those of d, at least one: 0 is no limit at all to the server.
+func milliseconds(d time.Duration) int64 {
+	return max((d + time.Millisecond - 1).Milliseconds(), 1)
 }

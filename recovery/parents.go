@@ -65,7 +65,7 @@ func (r *restore) collectParent(ctx context.Context, child *table, ref reference
 		if parent.pending.n == 0 {
 			break
 		}
-		err = r.fetch(ctx, parent, ref.ParentColumns, false)
+		err = r.fetch(ctx, parent, ref.ParentColumns, lastFeed)
 		parent.pending.reset()
 		if err != nil {
 			return 0, err

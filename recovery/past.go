@@ -81,7 +81,7 @@ func (b back) reason() string {
 }
 
 // restoredBefore says of tables without a key what restores of the entries have
-// brought back of their rows, by the entry's ID and the table's name. Where the
+// brought back of their rows, by the entry's ID and the name that the table has now. Where the
 // journal does not know yet how one ended, the server does.
 func (r *restore) restoredBefore(ctx context.Context) (map[string]map[string]back, error) {
 	p := r.o.Source.past
@@ -116,7 +116,7 @@ func (r *restore) restoredBefore(ctx context.Context) (map[string]map[string]bac
 					undone[restore] = map[string]int64{}
 				}
 				for _, t := range e.Tables {
-					undone[restore][journal.QuoteName(t.Schema, t.Name)] += t.Rows
+					undone[restore][r.isNow(t)] += t.Rows
 				}
 			}
 		}
@@ -128,12 +128,12 @@ func (r *restore) restoredBefore(ctx context.Context) (map[string]map[string]bac
 			doubt = e.ID
 		}
 		for _, t := range e.Tables {
-			name := journal.QuoteName(t.Schema, t.Name)
+			name := r.isNow(t)
 			rows := t.Rows - undone[e.ID][name]
 			if t.KeysCaptured || rows <= 0 {
 				continue
 			}
-			asked, err := p.asked(ctx, e, t)
+			asked, err := r.askedFor(ctx, e, name)
 			if err != nil {
 				return nil, err
 			}
@@ -154,10 +154,21 @@ func (r *restore) restoredBefore(ctx context.Context) (map[string]map[string]bac
 	return out, nil
 }
 
-// asked is how many rows of a table a restore was asked for.
-func (p *past) asked(ctx context.Context, e *journal.Entry, t journal.Table) (n int64, err error) {
+// isNow is the name in production of an entry's table: it may have been renamed since.
+func (r *restore) isNow(t journal.Table) string {
+	if live, err := r.liveTable(&t); err == nil {
+		return display(live.Root())
+	}
+	if live := r.production.catalog.Tables[t.OID]; live != nil && t.OID != 0 {
+		return display(live.Root())
+	}
+	return journal.QuoteName(t.Schema, t.Name)
+}
+
+// askedFor is how many rows of a table a restore was asked for.
+func (r *restore) askedFor(ctx context.Context, e *journal.Entry, name string) (n int64, err error) {
 	for _, id := range e.Restores {
-		from, err := p.journal.Entry(ctx, id)
+		from, err := r.o.Source.past.journal.Entry(ctx, id)
 		if errors.Is(err, journal.ErrNotFound) { // removed since: who knows how many it had
 			return math.MaxInt64, nil
 		}
@@ -165,7 +176,7 @@ func (p *past) asked(ctx context.Context, e *journal.Entry, t journal.Table) (n 
 			return 0, err
 		}
 		for _, o := range from.Tables {
-			if o.Schema == t.Schema && o.Name == t.Name && o.RowsCaptured {
+			if o.RowsCaptured && r.isNow(o) == name {
 				n += o.Rows
 			}
 		}

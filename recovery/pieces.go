@@ -97,7 +97,7 @@ func (r *restore) group(ctx context.Context, total *Report, group []*table) erro
 			err = r.production.exec(ctx, fmt.Sprintf(`
 				INSERT INTO %[1]s SELECT * FROM %[2]s;
 				DELETE FROM %[3]s s WHERE ctid >= '(%[4]d,0)' AND ctid < '(%[5]d,0)' AND NOT EXISTS (SELECT FROM %[6]s p WHERE %[7]s)`,
-				left, t.left, in, i*pages/pieces, (i+1)*pages/pieces, t.in, equal("p", t.key, "s", t.key)))
+				left, t.left, in, i*pages/pieces, (i+1)*pages/pieces, t.in, t.equal("p", "s")))
 		}
 		if err != nil {
 			return err

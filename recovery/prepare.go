@@ -25,12 +25,14 @@ func (r *restore) prepare(ctx context.Context) error {
 				r.lost = append(r.lost, Unrestored{Schema: st.Schema, Table: st.Name,
 					Reason: fmt.Sprintf("links of %d rows not restored, they stay cut: %v", st.Rows, linkErr)})
 			}
+		case st.Via == journal.Update:
+			r.warn(fmt.Sprintf("%s of %s were changed by the transaction, not removed; they stay as they are", plural(st.Rows, "row"), sourceName(st)))
 		case st.Rows == 0 && st.KeysCaptured:
 			// Nothing of this table.
 		case r.skipped(st) != nil:
 			r.leaveOut(st)
 		case !st.KeysCaptured && !r.whole(st):
-			if why := r.withoutKeys(i, st); r.o.Source.partial {
+			if why := r.withoutKeys(i, st); r.partial() {
 				r.lost = append(r.lost, Unrestored{Schema: st.Schema, Table: st.Name, Reason: why})
 			} else {
 				err = errors.New(why)
@@ -86,11 +88,14 @@ func (r *restore) withoutKeys(i int, st *journal.Table) string {
 		return why + "the table has no key, so that its rows cannot be told apart: copy them from the recovery database by hand"
 	}
 	why += fmt.Sprintf("find them with `rowback diff %s --out FILE` and restore with `rowback restore --from-diff FILE`", sourceName(st))
-	if !r.o.Source.partial {
-		why += fmt.Sprintf("; to restore the rest of the entry leave the table out: restore: {tables: {%s: {skip: true}}}", sourceName(st))
+	if !r.partial() {
+		why += "; to restore the rest of the entry, and have these rows listed: --partial"
 	}
 	return why
 }
+
+// partial: what is not on record by key does not keep the rest away.
+func (r *restore) partial() bool { return r.o.Source.partial || r.o.Partial }
 
 // uncaptured says why the keys of st's rows are not known.
 func uncaptured(st *journal.Table) string {
@@ -122,6 +127,9 @@ func (r *restore) addRequested(ctx context.Context, i int, st *journal.Table) er
 	case len(key) == 0:
 		return fmt.Errorf("table %s has no identity key (primary key, or unique columns that are NOT NULL); its rows cannot be told apart", display(live))
 	}
+	if err := r.refuseEither(live.Root(), st); err != nil {
+		return err
+	}
 	key = r.renamed(live.Root(), key)
 	if err := r.keyOf(ctx, live.Root(), key); err != nil {
 		return err
@@ -129,6 +137,11 @@ func (r *restore) addRequested(ctx context.Context, i int, st *journal.Table) er
 	t, err := r.table(ctx, live, key, !whole)
 	if err != nil {
 		return err
+	}
+	for _, c := range key {
+		if kind := t.detail.columns[c].bare; numbered(kind) && !whole && !r.o.Source.fromFile() {
+			return fmt.Errorf("table %s: its key column %s is of type %s, whose values are on record as numbers that mean other things in another database; find the rows with `rowback diff %[1]s --out FILE` and restore with `rowback restore --from-diff FILE`", t.name(), c, kind)
+		}
 	}
 	for _, c := range slices.Concat(key, t.key) {
 		if !slices.Contains(t.key, c) || len(key) != len(t.key) {
@@ -146,6 +159,11 @@ func (r *restore) addRequested(ctx context.Context, i int, st *journal.Table) er
 	r.feeds[i] = t
 	r.order[i] = key
 	return r.addMark(ctx, i, st, t)
+}
+
+// numbered: values of the type are another object's number.
+func numbered(kind string) bool {
+	return slices.Contains([]string{"regclass", "regcollation", "regconfig", "regdictionary", "regnamespace", "regoper", "regoperator", "regproc", "regprocedure", "regrole", "regtype"}, kind)
 }
 
 // table returns the work on a live table, found or new. key nil: its identity.

@@ -14,7 +14,7 @@ func (r *restore) classifyLink(ctx context.Context, l *link, newer []*link) erro
 	superseded := "false"
 	for _, n := range newer {
 		if n.live == l.live && n.ref.ForeignKey == l.ref.ForeignKey && slices.Equal(n.key, l.key) {
-			superseded += fmt.Sprintf(" OR EXISTS (SELECT FROM %s n WHERE %s)", n.staged, equal("n", n.keys(), "y", l.keys()))
+			superseded += fmt.Sprintf(" OR EXISTS (SELECT FROM %s n WHERE %s)", n.staged, equal("n", n.keys(), "y", l.keys(), l.same...))
 		}
 	}
 	var cases strings.Builder
@@ -23,14 +23,14 @@ func (r *restore) classifyLink(ctx context.Context, l *link, newer []*link) erro
 		targets := l.targets("y", row)
 		return fmt.Sprintf("%s AND (%s OR %s)", allNotNull(targets), r.orphaned(targets, l.ref), r.stayed(targets, l.ref))
 	}
-	from := fmt.Sprintf("%s y LEFT JOIN %s l ON %s", l.staged, only(l.live), equal("l", l.key, "y", l.keys()))
+	from := fmt.Sprintf("%s y LEFT JOIN %s l ON %s", l.staged, only(l.live), l.equal("l", "y"))
 	t := r.byOID[l.live.OID]
 	if t != nil && t.hasAll(l.key) {
-		when(linkRow, fmt.Sprintf("EXISTS (SELECT FROM %s s WHERE %s AND s.rowback_class NOT IN ('%s', '%s'))", t.left, equal("s", l.key, "y", l.keys()), classDifferent, classHeld))
+		when(linkRow, fmt.Sprintf("EXISTS (SELECT FROM %s s WHERE %s AND s.rowback_class NOT IN ('%s', '%s'))", t.left, l.equal("s", "y"), classDifferent, classHeld))
 	}
 	when(linkNewer, superseded)
 	if t != nil && t.hasAll(l.key) {
-		from += fmt.Sprintf(" LEFT JOIN %s s ON %s", t.in, equal("s", l.key, "y", l.keys()))
+		from += fmt.Sprintf(" LEFT JOIN %s s ON %s", t.in, l.equal("s", "y"))
 		staged, known := "s."+quote(l.key[0])+" IS NOT NULL", l.knownOf(t)
 		came := "s.rowback_kind = 0"
 		if l.unknown == "" && known != "false" {
@@ -88,7 +88,7 @@ func (r *restore) unlinkStaged(ctx context.Context) error {
 		for i, c := range l.cut {
 			set[i] = quote(c) + " = " + l.leftAs(c, r.production.detail[l.live.OID])
 		}
-		err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s s SET %s FROM %s x WHERE s.rowback_kind = 0 AND %s", t.in, strings.Join(set, ", "), l.staged, equal("s", l.key, "x", l.keys())))
+		err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s s SET %s FROM %s x WHERE s.rowback_kind = 0 AND %s", t.in, strings.Join(set, ", "), l.staged, l.equal("s", "x")))
 		if err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func (r *restore) linkStaged(ctx context.Context, l *link, t *table) error {
 		set[i] = quote(col) + " = " + c.values[i]
 	}
 	return r.production.exec(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE %s AND %s; UPDATE %[3]s x SET rowback_class = '%[6]s' WHERE %[4]s",
-		t.in, strings.Join(set, ", "), l.staged, c.chosen, equal("l", l.key, "x", l.keys()), linkRow))
+		t.in, strings.Join(set, ", "), l.staged, c.chosen, l.equal("l", "x"), linkRow))
 }
 
 // unlinked lists the links that stay as they are, and counts all of them.
@@ -189,7 +189,7 @@ func (r *restore) relink(ctx context.Context) error {
 
 // relinkedRows is a FROM item: l the live rows that were re-linked, x their staged links.
 func (l *link) relinkedRows() string {
-	return fmt.Sprintf("%s l JOIN %s x ON x.rowback_class = '%s' AND %s", only(l.live), l.staged, linkCut, equal("l", l.key, "x", l.keys()))
+	return fmt.Sprintf("%s l JOIN %s x ON x.rowback_class = '%s' AND %s", only(l.live), l.staged, linkCut, l.equal("l", "x"))
 }
 
 // verifyLinks proves that every re-linked row refers to a parent that is there.

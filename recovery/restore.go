@@ -98,7 +98,7 @@ func (r *restore) open(ctx context.Context) (err error) {
 	}
 	// Reading the definition of a table takes a lock on it too.
 	for _, s := range r.sides() {
-		if err := s.exec(ctx, fmt.Sprintf("SET lock_timeout = %d", r.o.lockTimeout().Milliseconds())); err != nil {
+		if err := s.exec(ctx, fmt.Sprintf("SET lock_timeout = %d", milliseconds(r.o.lockTimeout()))); err != nil {
 			return err
 		}
 	}
@@ -126,6 +126,9 @@ func (r *restore) open(ctx context.Context) (err error) {
 		return err
 	}
 	r.warn(r.o.Source.Warnings...)
+	if err := r.leaveOthers(ctx); err != nil {
+		return err
+	}
 	if was, is := r.o.Source.Database, r.production.catalog.Database; was != "" && was != is {
 		r.warn(fmt.Sprintf("the deletion was in database %s; production here is %s", was, is))
 	}

@@ -58,6 +58,10 @@ func (s *Session) Catalog(ctx context.Context) (*catalog.Snapshot, error) {
 	return s.side.catalog, nil
 }
 
+// Own does, with the search_path that the role has, what is SQL of people's own.
+// Elsewhere the path is pg_catalog's alone, and names of others need their schema.
+func (s *Session) Own(ctx context.Context, do func() error) error { return s.side.own(ctx, do) }
+
 // Exec runs statements whose results do not matter.
 func (s *Session) Exec(ctx context.Context, sql string) error { return s.side.exec(ctx, sql) }
 

@@ -19,6 +19,7 @@ type side struct {
 	conn    *pgx.Conn
 	catalog *catalog.Snapshot
 	detail  map[uint32]*detail // of the tables that take part
+	path    string             // the role's own search_path; see path.go
 }
 
 // sessionSettings make values travel as text unharmed, whatever the defaults
@@ -31,8 +32,6 @@ const sessionSettings = `
 	SELECT set_config('random_page_cost', least(current_setting('random_page_cost')::float8, 1.1)::text, false); -- rows are looked up by their keys: at 4 whole tables would be read
 	SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
 	SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout'); -- from 14, 17 on
-	SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), string_agg(DISTINCT quote_ident(nspname), ', ')), false) -- extensions bring their operators
-		FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE nspname NOT IN ('pg_catalog', 'public');
 	SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'`
 
 // connect opens a session, in the given database where the address names none.
@@ -58,6 +57,9 @@ func connect(ctx context.Context, name, url, database string) (*side, error) {
 		return nil, ConnectError(name, err)
 	}
 	s := &side{name: name, conn: conn, detail: map[uint32]*detail{}}
+	if err := s.guardPath(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
+	}
 	if err := s.exec(ctx, sessionSettings); err != nil {
 		return nil, errors.Join(err, conn.Close(ctx))
 	}
@@ -93,6 +95,9 @@ func (s *side) rows(ctx context.Context, sql string) ([][]*string, error) {
 		return nil, s.explain(err)
 	}
 	last := results[len(results)-1]
+	for i := len(results) - 1; i > 0 && len(last.FieldDescriptions) == 0; i-- { // see openly
+		last = results[i-1]
+	}
 	out := make([][]*string, len(last.Rows))
 	for i, r := range last.Rows {
 		out[i] = textRow(r)

@@ -15,7 +15,7 @@ func (r *restore) makeStaging(ctx context.Context, t *table) error {
 	sql := fmt.Sprintf("CREATE TEMP TABLE %[1]s AS SELECT %[2]s%[3]s FROM %[4]s WITH NO DATA; ALTER TABLE %[5]s ALTER rowback_kind SET DEFAULT 0, ALTER rowback_feed SET DEFAULT %[6]d, ALTER rowback_no SET DEFAULT 0",
 		local(t.in), prefixComma(list("", t.plainColumns())), kindColumns, t.live.QuotedName(), t.in, lastFeed) +
 		t.generatedColumns() +
-		fmt.Sprintf("; CREATE TEMP TABLE %s AS SELECT %sNULL::text AS rowback_class, NULL::text AS rowback_reason, NULL::bool AS rowback_marked FROM %s WITH NO DATA",
+		fmt.Sprintf("; CREATE TEMP TABLE %s AS SELECT %sNULL::text AS rowback_class, NULL::text AS rowback_reason, NULL::bool AS rowback_marked, NULL::int4 AS rowback_feed FROM %s WITH NO DATA",
 			local(t.left), prefixComma(list("", t.columns)), t.live.QuotedName())
 	if t.land != "" {
 		text := make([]string, len(t.fetched))
@@ -151,8 +151,9 @@ func (r *restore) dedupe(ctx context.Context, name string, key []string, order s
 		name, list("", key), order))
 }
 
-// dedupeTable is dedupe for a table's staging. Rows without a key may be there
-// several times.
+// dedupeTable is dedupe for a table's staging: the latest deletion counts, and of a row
+// that it removed several times what there was before it. Rows without a key may be
+// there several times.
 func (r *restore) dedupeTable(ctx context.Context, t *table) error {
 	if len(t.key) == 0 {
 		return nil
@@ -160,6 +161,6 @@ func (r *restore) dedupeTable(ctx context.Context, t *table) error {
 	if _, err := r.dedupe(ctx, t.left, t.key, "ctid DESC"); err != nil {
 		return err
 	}
-	_, err := r.dedupe(ctx, t.in, t.key, "rowback_feed, rowback_no DESC, ctid DESC")
+	_, err := r.dedupe(ctx, t.in, t.key, "rowback_feed, rowback_no, ctid DESC")
 	return err
 }

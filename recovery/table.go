@@ -43,6 +43,7 @@ type table struct {
 	mark    *mark // soft deletes of its rows; nil: none
 	done    bool  // restored by an earlier transaction of this restore
 	pending batch // keys not yet asked for
+	feed    int   // whose the last one is
 	count   Count
 	unknown int64 // rows that production has and the recovery database has not
 }

@@ -170,3 +170,14 @@ func TestLargeObjects_ComeBackWithTheirRows(t *testing.T) {
 		t.Errorf("%s, want %s", now, was)
 	}
 }
+
+// The number of a row's large object is another's by now: that is said.
+func TestLargeObjects_OfTheSameNumber(t *testing.T) {
+	l := newLab(t, `CREATE TABLE d (id int PRIMARY KEY, doc oid); SELECT lo_from_bytea(777001, 'the contract'), lo_from_bytea(777002, 'as it was'); INSERT INTO d VALUES (1, 777001), (2, 777002), (3, 777003)`).backup()
+	id := l.incident("DELETE FROM d", "SELECT lo_unlink(777001)")
+	l.exec("SELECT lo_from_bytea(777001, 'another')")
+	report := l.restore(l.options(id))
+	if said := strings.Join(report.Warnings, "\n"); !strings.Contains(said, "1 large object that rows name (777001): other bytes") {
+		t.Error(said)
+	}
+}

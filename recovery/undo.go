@@ -217,7 +217,7 @@ func (u *undo) open(ctx context.Context) (err error) {
 	if u.production, err = connect(ctx, "production", u.o.Production, u.entries[0].Database); err != nil {
 		return err
 	}
-	if err := u.production.exec(ctx, fmt.Sprintf("SET lock_timeout = %d", u.restore.o.lockTimeout().Milliseconds())); err != nil {
+	if err := u.production.exec(ctx, fmt.Sprintf("SET lock_timeout = %d", milliseconds(u.restore.o.lockTimeout()))); err != nil {
 		return err
 	}
 	rows, err := u.production.rows(ctx, "SELECT system_identifier::text FROM pg_control_system()")

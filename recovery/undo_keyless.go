@@ -13,7 +13,7 @@ func (t *table) undone(live, staged string) string {
 	if len(t.key) == 0 {
 		return fmt.Sprintf("%[1]s.tableoid = %[2]s.rowback_table AND %[1]s.ctid = %[2]s.rowback_at", live, staged)
 	}
-	return equal(live, t.key, staged, t.key)
+	return t.equal(live, staged)
 }
 
 // wroteOnly, in a restore's evidence: the rows of the table that bear its

@@ -19,6 +19,7 @@ type remark struct {
 	staged  string   // temporary table: key, columns as they were, rowback_xmin, rowback_class, rowback_reason
 	change  *change
 	xid     uint64
+	same    []string // operators that compare the key's columns
 	pending batch
 	marked  int64 // to be marked again
 }
@@ -48,6 +49,7 @@ func (u *undo) addRemark(ctx context.Context, i int, st *journal.Table) error {
 	if !u.production.detail[m.live.OID].uniqueOn(m.key) {
 		return fmt.Errorf("no unique index of %s is on its key any more; rows cannot be told apart", display(m.live))
 	}
+	m.same = u.production.detail[m.live.OID].equals(m.key)
 	u.remarks[i] = m
 	return nil
 }
@@ -77,7 +79,7 @@ func (u *undo) stageRemark(ctx context.Context, m *remark) error {
 
 // classifyRemark sorts the rows of m; those to be marked again are locked first.
 func (u *undo) classifyRemark(ctx context.Context, m *remark, lock bool) error {
-	same := equal("l", m.key, "s", m.key)
+	same := equal("l", m.key, "s", m.key, m.same...)
 	if lock {
 		if err := u.production.exec(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s l JOIN %s s ON %s AND l.xmin::text = s.rowback_xmin FOR UPDATE OF l) x", only(m.live), m.staged, same)); err != nil {
 			return err
@@ -103,7 +105,7 @@ func (u *undo) planRemark(ctx context.Context, m *remark) (err error) {
 // unlike is a query for how many rows do not bear the marks that they are to have.
 func (m *remark) unlike() string {
 	return fmt.Sprintf("SELECT count(*) FROM %s s LEFT JOIN %s l ON %s WHERE s.rowback_class = '%s' AND (l.ctid IS NULL OR NOT %s)",
-		m.staged, only(m.live), equal("l", m.key, "s", m.key), undoRemove, sameImage("l", "s", m.columns))
+		m.staged, only(m.live), equal("l", m.key, "s", m.key, m.same...), undoRemove, sameImage("l", "s", m.columns))
 }
 
 // recordRemarks puts them on record as soft deletes.

@@ -79,7 +79,7 @@ func (u *undo) classify(ctx context.Context, lock bool) error {
 		err := u.production.exec(ctx, fmt.Sprintf(`
 			UPDATE %[1]s x SET rowback_class = CASE WHEN l.%[2]s IS NULL THEN '%[3]s' WHEN %[4]s THEN '%[5]s' WHEN %[6]s THEN '%[7]s' ELSE '%[8]s' END
 			FROM %[1]s y LEFT JOIN %[9]s l ON %[10]s WHERE x.ctid = y.ctid`,
-			l.staged, quote(l.key[0]), undoGone, l.isWhole("l", "y"), undoRemove, u.isCut(l), undoAgain, undoChanged, only(l.live), equal("l", l.key, "y", l.keys())))
+			l.staged, quote(l.key[0]), undoGone, l.isWhole("l", "y"), undoRemove, u.isCut(l), undoAgain, undoChanged, only(l.live), l.equal("l", "y")))
 		if err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func (u *undo) keep(ctx context.Context) error {
 		found = false
 		for _, t := range u.tables {
 			for _, ref := range u.referring(t) {
-				n, err := u.production.affect(ctx, fmt.Sprintf(`WITH RECURSIVE %s UPDATE %s SET rowback_class = '%s' WHERE ctid IN (SELECT rowback_at FROM o)`,
+				n, err := u.production.affect(ctx, fmt.Sprintf(`WITH RECURSIVE %s UPDATE %s SET rowback_class = '%s' WHERE ctid IN (SELECT rowback_at::tid FROM o)`,
 					u.keeps(t, ref), t.in, undoKept))
 				if err != nil {
 					return err
@@ -119,15 +119,14 @@ func (u *undo) keep(ctx context.Context) error {
 // them by ref.
 func (u *undo) keeps(t *table, ref reference) string {
 	chain := ref.Child.Root() == t.live && ref.within == ""
-	columns, more := "", ""
+	more := ""
 	if chain {
-		columns = ", " + list("p.", ref.reads())
-		more = fmt.Sprintf(" UNION SELECT s.ctid%s FROM o JOIN %s p ON %s AND %s JOIN %s s ON s.rowback_class = '%s' AND %s",
-			columns, only(ref.Parent), ref.applies("o"), ref.refers("p", ref.values("o")), t.in, undoRemove, t.undone("p", "s"))
+		more = fmt.Sprintf(" UNION SELECT s.ctid::text FROM o JOIN %[1]s e ON e.ctid = rowback_at::tid JOIN %[2]s c ON %[3]s JOIN %[2]s p ON %[4]s AND %[5]s JOIN %[1]s s ON s.rowback_class = '%[6]s' AND %[7]s",
+			t.in, only(ref.Parent), t.undone("c", "e"), ref.applies("c"), ref.refers("p", ref.values("c")), undoRemove, t.undone("p", "s"))
 	}
-	return fmt.Sprintf(`o AS (SELECT s.ctid AS rowback_at%s FROM %s s JOIN %s p ON %s WHERE s.rowback_class = '%s'
+	return fmt.Sprintf(`o AS (SELECT s.ctid::text AS rowback_at FROM %s s JOIN %s p ON %s WHERE s.rowback_class = '%s'
 		AND EXISTS (SELECT FROM %s c WHERE %s AND %s AND %s)%s)`,
-		columns, t.in, only(ref.Parent), t.undone("p", "s"), undoRemove,
+		t.in, only(ref.Parent), t.undone("p", "s"), undoRemove,
 		only(ref.Child), ref.applies("c"), ref.refers("p", ref.values("c")), u.stays("c", ref), more)
 }
 
@@ -139,7 +138,7 @@ func (u *undo) stays(c string, ref reference) string {
 	}
 	for _, l := range u.links {
 		if l.ref.ForeignKey == ref.ForeignKey {
-			out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", l.staged, undoRemove, equal("o", l.keys(), c, l.key)))
+			out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", l.staged, undoRemove, l.equal(c, "o")))
 		}
 	}
 	return strings.Join(out, " AND ")
@@ -206,7 +205,7 @@ func (u *undo) removeGroup(ctx context.Context, group []*table) error {
 			i, only(t.live), t.in, undoRemove, t.undone("l", "s")))
 		counts = append(counts, fmt.Sprintf("(SELECT count(*) FROM d%d)", i))
 	}
-	removed, err := u.production.numbers(ctx, "WITH "+strings.Join(ctes, ", ")+" SELECT "+strings.Join(counts, ", "))
+	removed, err := u.production.numbers(ctx, u.production.openly("WITH "+strings.Join(ctes, ", ")+" SELECT "+strings.Join(counts, ", ")))
 	if err != nil {
 		return insertError(group, err)
 	}
@@ -222,7 +221,7 @@ func (u *undo) removeGroup(ctx context.Context, group []*table) error {
 // verify proves, before the commit, that what was to go has gone, and that
 // nothing refers to it.
 func (u *undo) verify(ctx context.Context) error {
-	if err := u.production.exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
+	if _, err := u.production.change(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
 		return err
 	}
 	u.o.Progress.Start("verifying", 0)
@@ -268,7 +267,7 @@ func (u *undo) verify(ctx context.Context) error {
 			continue
 		}
 		broken := fmt.Sprintf("SELECT count(*) FROM %s l JOIN %s x ON x.rowback_class = '%s' AND %s WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)",
-			only(l.live), l.staged, undoRemove, equal("l", l.key, "x", l.keys()), l.ref.applies("l"), only(l.ref.Parent), l.ref.refers("p", l.ref.values("l")))
+			only(l.live), l.staged, undoRemove, l.equal("l", "x"), l.ref.applies("l"), only(l.ref.Parent), l.ref.refers("p", l.ref.values("l")))
 		if err := add("links cut: "+display(l.live), broken, "%d lead to a row that is not there"); err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ const listed = 5
 // one of them failed.
 func (r *restore) verify(ctx context.Context) ([]Check, error) {
 	// Deferred constraints speak now, where their error still has a place.
-	if err := r.production.exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
+	if _, err := r.production.change(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
 		return nil, err
 	}
 	r.o.Progress.Start("verifying", 0)
@@ -68,7 +68,7 @@ func (r *restore) verifyRows(ctx context.Context, t *table) ([]Check, error) {
 		return r.verifyKeyless(ctx, t)
 	}
 	same, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s s JOIN %s l ON %s WHERE %s",
-		t.in, only(t.live), equal("l", t.key, "s", t.key), t.same("l", "s")))
+		t.in, only(t.live), t.equal("l", "s"), t.same("l", "s")))
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (r *restore) verifyRows(ctx context.Context, t *table) ([]Check, error) {
 			SELECT %s || CASE WHEN %s THEN ' is not there' ELSE ' differs in ' || %s END
 			FROM %s s LEFT JOIN %s l ON %s WHERE NOT (%s) OR %s ORDER BY %s LIMIT %d`,
 			shown(t.key, "s", t.key), "l."+quote(t.key[0])+" IS NULL", t.differs("l", "s"),
-			t.in, only(t.live), equal("l", t.key, "s", t.key), t.same("l", "s"), "l."+quote(t.key[0])+" IS NULL", list("s.", t.key), listed))
+			t.in, only(t.live), t.equal("l", "s"), t.same("l", "s"), "l."+quote(t.key[0])+" IS NULL", list("s.", t.key), listed))
 		if err != nil {
 			return nil, err
 		}
@@ -121,7 +121,7 @@ func (r *restore) verifyUnique(ctx context.Context, t *table) ([]Check, error) {
 		rows := a.values(a.of(t.live), prefixComma(list("", t.key))+"tableoid AS rowback_table, ctid AS rowback_at")
 		inserted := ""
 		if len(t.key) > 0 { // else all rows are looked at
-			inserted = fmt.Sprintf("JOIN %s s ON %s ", t.in, equal("a", t.key, "s", t.key))
+			inserted = fmt.Sprintf("JOIN %s s ON %s ", t.in, t.equal("a", "s"))
 		}
 		twice, err := r.production.number(ctx, fmt.Sprintf(
 			"SELECT count(*) FROM %[1]s a %[2]sJOIN %[1]s b ON %[3]s AND (a.rowback_table, a.rowback_at) <> (b.rowback_table, b.rowback_at)",

@@ -25,6 +25,7 @@ type restoreOptions struct {
 	fromDiff    string
 	withParents bool
 	noImages    bool
+	partial     bool
 	onDifferent string
 	undo        bool
 	dryRun, yes bool
@@ -88,6 +89,7 @@ back already.`,
 	f.StringVar(&o.fromDiff, "from-diff", "", "restore the lost rows in `FILE`, made by rowback diff --out")
 	f.BoolVar(&o.withParents, "with-parents", false, "bring back parents that are gone too, though these deletions did not remove them")
 	f.BoolVar(&o.noImages, "no-images", false, "take every row from the recovery database, also where the journal has its image")
+	f.BoolVar(&o.partial, "partial", false, "restore what of an entry is on record by key, and list the rest; without, an entry that has rows without keys is refused")
 	f.BoolVar(&o.undo, "undo", false, "take restores back: the IDs are those of the restores' own entries")
 	f.StringVar(&o.onDifferent, "on-different", "report", "rows that are in production with other values now: `report|skip|fail`: list them, only count them, or write nothing at all if there is one")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
@@ -118,7 +120,7 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 	}
 	options := recovery.Options{
 		Production: connString(s.Production), Recovery: connString(s.Recovery),
-		Config: config, OnDifferent: recovery.OnDifferent(o.onDifferent), WithParents: o.withParents, NoImages: o.noImages, DryRun: o.dryRun, LockTimeout: o.lockTimeout, Batch: o.batch,
+		Config: config, OnDifferent: recovery.OnDifferent(o.onDifferent), WithParents: o.withParents, NoImages: o.noImages, Partial: o.partial, DryRun: o.dryRun, LockTimeout: o.lockTimeout, Batch: o.batch,
 		Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
 	}
 	// A file of keys needs the journal only to put the restore on record.
@@ -201,7 +203,7 @@ func (o restoreOptions) check(f journal.Filter, ids []string) error {
 		return errors.New("--keys needs --table: the keys of which table?")
 	case o.keys != "" && (len(ids) > 0 || f != (journal.Filter{Table: f.Table})):
 		return errors.New("--keys goes with --table alone, without IDs or other filters")
-	case o.undo && (len(ids) == 0 || filtered || o.keys != "" || o.fromDiff != "" || o.withParents || o.noImages || o.batch != 0 || o.onDifferent != "report"):
+	case o.undo && (len(ids) == 0 || filtered || o.keys != "" || o.fromDiff != "" || o.withParents || o.noImages || o.partial || o.batch != 0 || o.onDifferent != "report"):
 		return errors.New("--undo takes the IDs of restores (`rowback log` lists them), and nothing else but --dry-run, --yes and --lock-timeout")
 	case len(ids) > 0 && filtered:
 		return errors.New("give IDs or a filter, not both")

@@ -89,3 +89,14 @@ func fileWith(t *testing.T, dir, text string) (found string) {
 	}
 	return found
 }
+
+// Of a row that a transaction removed, made again and removed again, what there was
+// before it comes back.
+func TestImages_RowRemovedTwiceByATransaction(t *testing.T) {
+	s := newShopWith(t, "defaults:\n  capture: rows\n", nil, `CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b')`)
+	was := s.content()
+	id := s.run("BEGIN", "DELETE FROM t WHERE id = 1", "INSERT INTO t VALUES (1, 'wrong')", "DELETE FROM t", "COMMIT")
+	s.backup = ""
+	s.restore(0, id)
+	s.is(was)
+}

@@ -139,6 +139,10 @@ func (v *verification) present(ctx context.Context, share journal.Table, b *reco
 	if t == nil {
 		return 0, nil
 	}
+	equal, err := v.session.Equality(ctx, t)
+	if err != nil {
+		return 0, err
+	}
 	var same []string
 	columns := b.Columns(len(share.Key))
 	for i, k := range share.Key {
@@ -146,7 +150,7 @@ func (v *verification) present(ctx context.Context, share journal.Table, b *reco
 		if c == nil {
 			return 0, nil
 		}
-		same = append(same, fmt.Sprintf("l.%s = k.%s::%s", pgx.Identifier{k.Name}.Sanitize(), columns[i], c.Type))
+		same = append(same, fmt.Sprintf("l.%s %s k.%s::%s", pgx.Identifier{k.Name}.Sanitize(), equal(k.Name), columns[i], c.Type))
 	}
 	return v.session.Number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE EXISTS (SELECT FROM %s l WHERE %s)", b.SQL("k"), t.QuotedName(), strings.Join(same, " AND ")))
 }

@@ -38,7 +38,7 @@ func loadPlain(ctx context.Context, o LoadOptions, d dump, r *Receipt) (_ *datab
 	defer s.Close()
 	l := &loader{session: s, script: newScript(text), receipt: r, progress: o.Progress}
 	r.counts = map[string]int64{}
-	if err := l.all(ctx); err != nil {
+	if err := s.Own(ctx, func() error { return l.all(ctx) }); err != nil {
 		if !l.tables {
 			err = dataAlone(err)
 		}

@@ -16,6 +16,10 @@ func (r *run) queries(ctx context.Context) error {
 	if err := r.session.Exec(ctx, strings.ReplaceAll(tableScans, "off", "on")); err != nil {
 		return err
 	}
+	return r.session.Own(ctx, func() error { return r.each(ctx) })
+}
+
+func (r *run) each(ctx context.Context) error {
 	for _, q := range r.o.Queries {
 		r.o.Progress.Start("checking "+q.Name, 0)
 		err := r.one(ctx, Result{Kind: kindQuery, Name: q.Name}, func(x *Result) error { return r.query(ctx, q, x) })

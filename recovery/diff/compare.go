@@ -29,6 +29,25 @@ func (w *worker) compare(ctx context.Context, p *pair) error {
 	if err := w.prepare(ctx, p); err != nil {
 		return err
 	}
+	stream := func() error { return w.stream(ctx, p) }
+	if p.where != "" {
+		stream = func() error {
+			return w.backup.Own(ctx, func() error { return w.live.Own(ctx, func() error { return w.stream(ctx, p) }) })
+		}
+	}
+	if err := stream(); err != nil {
+		return err
+	}
+	if w.recorded != nil { // it may have more than the backup
+		if _, err := w.recorded.result.Close(); err != nil {
+			return w.probe.Explain(err)
+		}
+	}
+	return w.lookUp(ctx, p)
+}
+
+// stream reads both sides.
+func (w *worker) stream(ctx context.Context, p *pair) error {
 	var more []string
 	if w.o.Rows {
 		more = append(more, p.contents())
@@ -39,12 +58,7 @@ func (w *worker) compare(ctx context.Context, p *pair) error {
 		return err
 	}
 	p.count.Backup, p.count.Live = backup.n, live.n
-	if w.recorded != nil { // it may have more than the backup
-		if _, err := w.recorded.result.Close(); err != nil {
-			return w.probe.Explain(err)
-		}
-	}
-	return w.lookUp(ctx, p)
+	return nil
 }
 
 func (w *worker) merge(ctx context.Context, p *pair, backup, live *stream) error {
@@ -142,12 +156,16 @@ func (w *worker) lookUp(ctx context.Context, p *pair) error {
 	if w.candidates.Len() == 0 {
 		return nil
 	}
+	same, err := w.probe.Equality(ctx, p.live)
+	if err != nil {
+		return err
+	}
 	var there, recorded []string
 	columns := w.candidates.Columns(len(p.key))
 	for i, c := range p.key {
 		quoted := pgx.Identifier{c.name}.Sanitize()
-		there = append(there, fmt.Sprintf("l.%s = k.%s::%s", quoted, columns[i], c.typ))
-		recorded = append(recorded, fmt.Sprintf("r.%s = k.%s::%s", quoted, columns[i], c.typ))
+		there = append(there, fmt.Sprintf("l.%s %s k.%s::%s", quoted, same(c.name), columns[i], c.typ))
+		recorded = append(recorded, fmt.Sprintf("r.%s %s k.%s::%s", quoted, same(c.name), columns[i], c.typ))
 	}
 	known := "false"
 	if len(w.run.recorded[p]) > 0 {

@@ -329,3 +329,22 @@ func TestDiff_LeavesEvidenceAlone(t *testing.T) {
 	}
 	l.is(l.diff(Options{Tables: []string{"rowback.entries"}}), "entries", "1 0 1 0 0 0 0")
 }
+
+// A deletion on record of another server explains no loss here, and that is said.
+func TestDiff_DeletionsOfAnotherServer(t *testing.T) {
+	l := newLab(t, "CREATE TABLE t (n int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 9)")
+	l.exec("DELETE FROM t WHERE n = 1")
+	j := l.journal()
+	e := &journal.Entry{ID: journal.NewID(time.Now()), Time: time.Now().UTC(), Kind: journal.Deletion, Outcome: journal.Committed, Database: l.name, Rows: 1,
+		Server: journal.Server{SystemID: "7300000000000000001", Started: time.Now()}, XID: "900",
+		Tables: []journal.Table{{Schema: "public", Name: "t", Rows: 1, Via: journal.Direct, KeysCaptured: true, Key: []journal.Column{{Name: "n", Type: "integer"}}}}}
+	k := journal.NewKeys(t.TempDir())
+	defer k.Close()
+	key := "1"
+	if err := errors.Join(k.Add(journal.Row{Values: []*string{&key}}), j.Append(t.Context(), e, k)); err != nil {
+		t.Fatal(err)
+	}
+	if r := l.diff(Options{Journal: j}); r.Lost != 1 || !strings.Contains(strings.Join(r.Notes, "\n"), "1 entries of the journal are of another server") {
+		t.Errorf("%+v", r)
+	}
+}

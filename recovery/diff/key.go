@@ -42,9 +42,9 @@ func (r *run) keyColumns(p *pair) []column {
 		case both("uuid"), both("bytea"): // both print as their bytes sort
 			c.native, c.value = true, quoted
 		case both("int2", "int4", "int8", "numeric"): // 1.0 and 1.00 are one key
-			c.value = "trim_scale(" + quoted + "::numeric)::text"
+			c.value = "pg_catalog.trim_scale(" + quoted + "::numeric)::text"
 		case both("float4", "float8"): // so are 0 and -0
-			c.value = "(" + quoted + " + 0)::text"
+			c.value = "(" + quoted + " OPERATOR(pg_catalog.+) 0)::text"
 		}
 		out = append(out, c)
 	}
@@ -93,7 +93,7 @@ func (p *pair) query(t *catalog.Table, utf8 bool, more ...string) string {
 		case utf8:
 			order = append(order, "("+c.value+`) COLLATE "C"`)
 		default: // by the bytes that we are sent
-			order = append(order, "convert_to("+c.value+", 'UTF8')")
+			order = append(order, "pg_catalog.convert_to("+c.value+", 'UTF8')")
 		}
 	}
 	where := ""
@@ -112,7 +112,7 @@ func (p *pair) contents() string {
 			columns = append(columns, pgx.Identifier{"t", c.Name}.Sanitize()+"::text")
 		}
 	}
-	return "encode(sha256(convert_to(ROW(" + strings.Join(columns, ", ") + ")::text, 'UTF8')), 'hex')"
+	return "pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(ROW(" + strings.Join(columns, ", ") + ")::text, 'UTF8')), 'hex')"
 }
 
 // compare orders two keys as query does.

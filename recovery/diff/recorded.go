@@ -29,10 +29,18 @@ func (r *run) readJournal(ctx context.Context) error {
 	for _, p := range r.pairs {
 		pairs[display(p.live)] = p
 	}
-	doubtful, told := 0, map[string]bool{}
+	here, err := r.production.System(ctx)
+	if err != nil {
+		return err
+	}
+	doubtful, elsewhere, told := 0, 0, map[string]bool{}
 	for e, err := range r.o.Journal.Entries(ctx, journal.Filter{Database: r.production.catalog.Database}) {
 		if err != nil {
 			return err
+		}
+		if e.Server.SystemID != "" && e.Server.SystemID != here {
+			elsewhere++
+			continue
 		}
 		if e.Kind == journal.Deletion && e.Outcome == journal.InDoubt {
 			doubtful++
@@ -52,6 +60,9 @@ func (r *run) readJournal(ctx context.Context) error {
 		if !told[id] {
 			r.notes = append(r.notes, fmt.Sprintf("--incident %s changes nothing: it is no committed deletion, by key, from the tables that are compared", id))
 		}
+	}
+	if elsewhere > 0 {
+		r.notes = append(r.notes, fmt.Sprintf("%d entries of the journal are of another server (another one, or production was upgraded or made anew since): what they removed counts as lost here, not as on record", elsewhere))
 	}
 	if doubtful > 0 {
 		r.notes = append(r.notes, fmt.Sprintf("%d entries of the journal are in doubt: what they removed counts as lost, not as on record", doubtful))
