@@ -241,32 +241,6 @@ func TestAppend_DiskFull(t *testing.T) {
 	}
 }
 
-func TestAppend_LockedByAnother(t *testing.T) {
-	j := openAt(t, t.TempDir(), Options{})
-	s := j.store.Load()
-	other, err := sql.Open("sqlite3", s.dsn("mode=rw"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	other.SetMaxOpenConns(1)
-	if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.write.ExecContext(t.Context(), "PRAGMA busy_timeout = 1"); err != nil {
-		t.Fatal(err)
-	}
-	if err := j.Append(t.Context(), plainEntry(), nil); err == nil || !strings.Contains(err.Error(), "locked by another process") {
-		t.Errorf("locked: %v", err)
-	}
-	if _, err := other.Exec("ROLLBACK"); err != nil {
-		t.Fatal(err)
-	}
-	if err := j.Append(t.Context(), plainEntry(), nil); err != nil {
-		t.Errorf("free again: %v", err)
-	}
-}
-
 // What is written to a removed file is evidence of nothing.
 func TestAppend_JournalRemoved(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
