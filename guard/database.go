@@ -47,7 +47,8 @@ type database struct {
 	why    map[string]string // why a doubt stays, as logged last
 	rested time.Time         // when the journal kept a session that settles waiting
 
-	settling sync.Mutex // held by who settles
+	settling sync.Mutex          // held by who settles
+	readings map[string]*reading // belongs to who does, by the IDs of entries in doubt
 
 	misnamed misnamed // see checkNames
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -28,6 +29,11 @@ type faulty struct {
 	deaf atomic.Bool
 	// faults: whoever stores one meets a fault.
 	faults atomic.Bool
+	// stuck: outcomes are not stored as long as their caller waits.
+	stuck atomic.Bool
+	// after is called for each entry that is read to tell how an earlier one ended, with
+	// how many were before it; false: the others take longer than the caller waits.
+	after atomic.Pointer[func(n int) bool]
 }
 
 var errDown = errors.New("no room for it")
@@ -46,6 +52,10 @@ func (j *faulty) Settle(ctx context.Context, id string, o journal.Outcome) error
 	if j.faults.Load() {
 		panic("a fault")
 	}
+	if j.stuck.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	if j.down.Load() || j.forgetful.Load() {
 		return errDown
 	}
@@ -53,6 +63,26 @@ func (j *faulty) Settle(ctx context.Context, id string, o journal.Outcome) error
 		return err
 	}
 	return errDown
+}
+
+func (j *faulty) Entries(ctx context.Context, f journal.Filter) iter.Seq2[*journal.Entry, error] {
+	all, after := j.Journal.Entries(ctx, f), j.after.Load()
+	if f.Until.IsZero() || after == nil {
+		return all
+	}
+	return func(yield func(*journal.Entry, error) bool) {
+		n := 0
+		for e, err := range all {
+			if !(*after)(n) {
+				<-ctx.Done()
+				yield(nil, ctx.Err())
+				return
+			}
+			if n++; !yield(e, err) {
+				return
+			}
+		}
+	}
 }
 
 func (j *faulty) Prepared(ctx context.Context, id string, s journal.Server) error {
