@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -40,4 +42,22 @@ func TestDepart_WhatWasSentIsAnswered(t *testing.T) {
 			}
 		}
 	}
+}
+
+// It is the server that is gone, amid what a judge asks it: the client is told at once.
+func TestDepart_ServerGone(t *testing.T) {
+	s := serve(t, Options{DepartTimeout: time.Hour, Judge: judgeFunc(func(ctx context.Context, w Wire, typ byte, body []byte) error {
+		w.Send('Q', []byte("SELECT pg_terminate_backend(pg_backend_pid())\x00"))
+		for {
+			if _, _, err := w.Receive(ctx); err != nil {
+				return err
+			}
+		}
+	})})
+	c := rawSession(t, s)
+	write(t, c, query("SELECT 1"))
+	if got, _ := readUntil(t, c, 'E'); got != "E" {
+		t.Errorf("got %q", got)
+	}
+	wantClosed(t, c)
 }
