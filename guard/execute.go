@@ -166,7 +166,7 @@ func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) err
 	w.Forward()
 	w.Send('H', nil)
 	_, err := answers(ctx, w, judged{Statement: p.st.Statement}, w.Reply)
-	s.finished(ctx, err != nil)
+	s.finished(ctx, err)
 	if err != nil {
 		return unlessFailed(err)
 	}

@@ -148,6 +148,9 @@ func (j settler) ended(ctx context.Context, e *journal.Entry, r *reading, server
 	if e.Server.SystemID != "" && server != "" && e.Server.SystemID != server {
 		return "", errElsewhere
 	}
+	if e.Dropped != "" {
+		return j.dropped(ctx, e.Dropped)
+	}
 	xid, err := strconv.ParseUint(e.XID, 10, 64)
 	if err != nil {
 		return "", fmt.Errorf("its transaction id is not known: %w", err)
@@ -211,6 +214,19 @@ func (j settler) ended(ctx context.Context, e *journal.Entry, r *reading, server
 		return journal.RolledBack, nil
 	}
 	return "", fmt.Errorf("the server was restarted since: of %d rows of transaction %d, %d are as they were and %d are gone", p.asked, xid, p.untouched, p.absent)
+}
+
+// dropped is the outcome of DROP DATABASE, as far as that can be seen. While the database
+// is there the statement may be under way yet.
+func (j settler) dropped(ctx context.Context, name string) (journal.Outcome, error) {
+	gone, err := one(ctx, j.q, "SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname::pg_catalog.text OPERATOR(pg_catalog.=) "+literal(name)+")")
+	switch {
+	case err != nil:
+		return "", err
+	case gone == "t":
+		return journal.Committed, nil
+	}
+	return "", fmt.Errorf("database %q is there, or there again: whether it was dropped cannot be told", name)
 }
 
 // restored is the outcome of a restore by its rows: those that it inserted are
