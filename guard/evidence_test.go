@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -63,26 +62,6 @@ func (j *faulty) Settle(ctx context.Context, id string, o journal.Outcome) error
 		return err
 	}
 	return errDown
-}
-
-func (j *faulty) Entries(ctx context.Context, f journal.Filter) iter.Seq2[*journal.Entry, error] {
-	all, after := j.Journal.Entries(ctx, f), j.after.Load()
-	if f.Until.IsZero() || after == nil {
-		return all
-	}
-	return func(yield func(*journal.Entry, error) bool) {
-		n := 0
-		for e, err := range all {
-			if !(*after)(n) {
-				<-ctx.Done()
-				yield(nil, ctx.Err())
-				return
-			}
-			if n++; !yield(e, err) {
-				return
-			}
-		}
-	}
 }
 
 func (j *faulty) Prepared(ctx context.Context, id string, s journal.Server) error {

@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"context"
+	"iter"
 	"testing"
 	"time"
 
@@ -95,5 +96,25 @@ func TestSettle_ReadOnce(t *testing.T) {
 				t.Errorf("%d entries were read, there are %d", read, later+1)
 			}
 		})
+	}
+}
+
+func (j *faulty) Entries(ctx context.Context, f journal.Filter) iter.Seq2[*journal.Entry, error] {
+	all, after := j.Journal.Entries(ctx, f), j.after.Load()
+	if f.Until.IsZero() || after == nil {
+		return all
+	}
+	return func(yield func(*journal.Entry, error) bool) {
+		n := 0
+		for e, err := range all {
+			if !(*after)(n) {
+				<-ctx.Done()
+				yield(nil, ctx.Err())
+				return
+			}
+			if n++; !yield(e, err) {
+				return
+			}
+		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/internal/pgtest"
 )
 
 // A client may send all that it has to say, and that it ends, before it reads: the server
@@ -46,18 +48,25 @@ func TestDepart_WhatWasSentIsAnswered(t *testing.T) {
 
 // It is the server that is gone, amid what a judge asks it: the client is told at once.
 func TestDepart_ServerGone(t *testing.T) {
-	s := serve(t, Options{DepartTimeout: time.Hour, Judge: judgeFunc(func(ctx context.Context, w Wire, typ byte, body []byte) error {
-		w.Send('Q', []byte("SELECT pg_terminate_backend(pg_backend_pid())\x00"))
-		for {
-			if _, _, err := w.Receive(ctx); err != nil {
-				return err
-			}
+	c := pgtest.Shared(t)
+	relay := pgtest.NewRelay(t, c)
+	asked := make(chan struct{})
+	s := serve(t, Options{DepartTimeout: time.Hour, Upstream: relay.Through(c.URL("postgres")), Judge: judgeFunc(func(ctx context.Context, w Wire, _ byte, _ []byte) error {
+		if _, err := w.Quiesce(ctx); err != nil {
+			return err
 		}
+		w.Send('Q', []byte("SELECT pg_sleep(60)\x00"))
+		w.Push()
+		close(asked)
+		_, _, err := w.Receive(ctx)
+		return err
 	})})
-	c := rawSession(t, s)
-	write(t, c, query("SELECT 1"))
-	if got, _ := readUntil(t, c, 'E'); got != "E" {
+	client := rawSession(t, s)
+	write(t, client, query("SELECT 1"))
+	<-asked
+	relay.Cut()
+	if got, _ := readUntil(t, client, 'E'); got != "E" {
 		t.Errorf("got %q", got)
 	}
-	wantClosed(t, c)
+	wantClosed(t, client)
 }
