@@ -40,6 +40,8 @@ type database struct {
 	recounted atomic.Int64
 	// collected belongs to Judge.Run.
 	collected time.Time
+	// presence of sessions in the primary's or a standby's database; that of the primary has it.
+	presence presence
 
 	// mu guards what is below.
 	mu     sync.Mutex

@@ -351,6 +351,7 @@ func (s *session) Close() {
 	for _, p := range s.portals {
 		p.close()
 	}
+	s.j.exit(s.db)
 }
 
 // open returns the open transaction's record, made on first use. Only after Quiesce.
