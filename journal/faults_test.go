@@ -285,6 +285,42 @@ func TestAppend_JournalRemoved(t *testing.T) {
 	}
 }
 
+// One key and one image: what is small has its check sum, too.
+func TestRows_ChangedByteIsAnError(t *testing.T) {
+	for table, read := range map[string]func(*embedded, string) error{
+		"block": func(j *embedded, id string) (last error) {
+			for _, last = range j.Rows(t.Context(), id) {
+			}
+			return last
+		},
+		"image": func(j *embedded, id string) (last error) {
+			for _, last = range j.Images(t.Context(), id) {
+			}
+			return last
+		},
+	} {
+		t.Run(table, func(t *testing.T) {
+			j := openAt(t, t.TempDir(), Options{})
+			e := plainEntry()
+			e.Tables[0].KeysCaptured, e.Tables[0].RowsCaptured = true, true
+			k := j.Gather("")
+			defer k.Close()
+			if err := errors.Join(k.Add(Row{Values: []*string{text("42")}}), k.AddImage(Image{Data: []byte("a row that costs 1000")}), j.Append(t.Context(), e, k)); err != nil {
+				t.Fatal(err)
+			}
+			if err := read(j, e.ID); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := j.store.Load().write.ExecContext(t.Context(), "UPDATE "+table+" SET data = CAST(substr(data, 1, length(data) - 1) || '3' AS BLOB)"); err != nil {
+				t.Fatal(err)
+			}
+			if err := read(j, e.ID); !IsDamage(err) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
 func TestRows_DamageIsAnError(t *testing.T) {
 	for name, damage := range map[string]string{
 		"block missing":  "DELETE FROM block WHERE no = 1",
