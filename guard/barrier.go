@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
@@ -190,6 +191,8 @@ type health struct {
 	// mu guards the rest.
 	mu  sync.Mutex
 	err error
+	// tried is when the journal was tried last.
+	tried time.Time
 	// owed is what could not be read from a journal that was away at the start, and
 	// must be before anything is judged; nil: nothing.
 	owed func(context.Context) error
@@ -203,14 +206,16 @@ func (h *health) failed(err error) {
 
 // evidenceReady returns an error while the journal cannot be written: then a
 // deleting statement is refused before it runs. It tries the journal again
-// each time, so that deletes work as soon as it does.
+// each time, so that deletes work as soon as it does; once for all that ask meanwhile,
+// which may take long.
 func (s *session) evidenceReady(ctx context.Context) error {
-	h := &s.j.health
+	h, asked := &s.j.health, time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.err == nil {
-		return nil
+	if h.err == nil || h.tried.After(asked) {
+		return h.err
 	}
+	h.tried = time.Now()
 	if h.err = s.j.o.Journal.Ping(ctx); h.err == nil && h.owed != nil {
 		if h.err = h.owed(ctx); h.err == nil {
 			h.owed = nil

@@ -22,6 +22,12 @@ func (s *session) beforeControl(ctx context.Context, w proxy.Wire, st judged, ab
 	} else if err != nil {
 		return nil, err
 	}
+	closing := 2
+	if s.evident(s.tx.removals) { // a session that has sent something is not idle in its transaction, however long this takes
+		closing++
+		w.Send('C', target('S', private))
+		w.Push()
+	}
 	e, err := s.barrier(ctx)
 	if err == nil {
 		return e, nil
@@ -35,7 +41,7 @@ func (s *session) beforeControl(ctx context.Context, w proxy.Wire, st judged, ab
 	w.Send('E', executeBody(private))
 	w.Send('C', target('S', private))
 	w.Send('H', nil)
-	for closed := 0; closed < 2; {
+	for closed := 0; closed < closing; {
 		typ, body, err := w.Receive(ctx)
 		if err != nil {
 			return nil, err

@@ -45,6 +45,8 @@ type database struct {
 	recounted atomic.Int64
 	// collected belongs to Judge.Run.
 	collected time.Time
+	// presence of sessions in the primary's or a standby's database; that of the primary has it.
+	presence presence
 
 	// mu guards what is below.
 	mu     sync.Mutex
@@ -52,7 +54,8 @@ type database struct {
 	why    map[string]string // why a doubt stays, as logged last
 	rested time.Time         // when the journal kept a session that settles waiting
 
-	settling sync.Mutex // held by who settles
+	settling sync.Mutex          // held by who settles
+	readings map[string]*reading // belongs to who does, by the IDs of entries in doubt
 
 	misnamed misnamed // see checkNames
 }

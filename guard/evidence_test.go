@@ -28,6 +28,11 @@ type faulty struct {
 	deaf atomic.Bool
 	// faults: whoever stores one meets a fault.
 	faults atomic.Bool
+	// stuck: outcomes are not stored as long as their caller waits.
+	stuck atomic.Bool
+	// after is called for each entry that is read to tell how an earlier one ended, with
+	// how many were before it; false: the others take longer than the caller waits.
+	after atomic.Pointer[func(n int) bool]
 }
 
 var errDown = errors.New("no room for it")
@@ -45,6 +50,10 @@ func (j *faulty) Append(ctx context.Context, e *journal.Entry, k *journal.Keys) 
 func (j *faulty) Settle(ctx context.Context, id string, o journal.Outcome) error {
 	if j.faults.Load() {
 		panic("a fault")
+	}
+	if j.stuck.Load() {
+		<-ctx.Done()
+		return ctx.Err()
 	}
 	if j.down.Load() || j.forgetful.Load() {
 		return errDown

@@ -197,7 +197,7 @@ func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) (er
 		}
 	}
 	_, err = answers(ctx, w, judged{Statement: p.st.Statement}, complete)
-	s.finished(ctx, err != nil)
+	s.finished(ctx, err)
 	if err != nil {
 		return unlessFailed(err)
 	}

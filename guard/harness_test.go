@@ -41,6 +41,7 @@ type env struct {
 	alerts   *guard.Alerts // nil: none
 	tls      *tls.Config   // of proxies to be started, for clients; nil: none
 	logs     logged
+	relay    *pgtest.Relay // of proxies to be started, to the server; nil: none
 }
 
 // newEnv starts a proxy with the given policy in front of a fresh database.
@@ -77,7 +78,11 @@ func (e *env) start(p policy.Policy, j journal.Journal) (stop func()) {
 		t.Fatal(err)
 	}
 	e.judge = judge
-	addr, stop := startProxyUnder(t, e.tls, pgtest.Shared(t).Addr(), judge, logger)
+	server := pgtest.Shared(t).Addr()
+	if e.relay != nil {
+		server = e.relay.Addr()
+	}
+	addr, stop := startProxyUnder(t, e.tls, server, judge, logger)
 	e.url = fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", addr, e.database)
 	if e.tls != nil {
 		e.url = strings.Replace(e.url, "sslmode=disable", "sslmode=require", 1)

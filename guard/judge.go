@@ -107,7 +107,7 @@ func (j *Judge) doubt(ctx context.Context, kind journal.Kind) error {
 // Session implements proxy.Judge.
 func (j *Judge) Session(_ context.Context, info proxy.Info) proxy.Session {
 	s := &session{
-		j: j, db: j.database(info.Database), info: info,
+		j: j, db: j.enter(info.Database), info: info,
 		clean: true,
 	}
 	s.rules.set(j.rules.Load(), subjectOf(info))
@@ -129,6 +129,7 @@ func (j *Judge) Run(ctx context.Context) {
 			for _, d := range j.all() {
 				d.tick()
 			}
+			j.unload()
 		})
 	})
 	all.Go(func() {

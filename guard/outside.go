@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -35,6 +36,7 @@ func (s *session) noteUnnumbered(ctx context.Context, st judged) (*journal.Entry
 	var one removals
 	one.add(st.Text, "")
 	e.Statements = one.statements
+	e.Dropped, e.Server.SystemID = st.Database, s.db.server.get()
 	if err := s.j.o.Journal.Append(ctx, e, nil); err != nil {
 		s.j.journalFailed(err)
 		return nil, noEvidenceError(err.Error())
@@ -71,15 +73,19 @@ func (s *session) unnumbered(ctx context.Context) {
 	}
 }
 
-// finished settles the entry of a statement that ran outside any transaction.
-func (s *session) finished(ctx context.Context, failed bool) {
+// finished settles the entry of a statement that ran outside any transaction, and
+// ended with err. Where nobody heard the server say so, that is asked later.
+func (s *session) finished(ctx context.Context, err error) {
 	e := s.outside
 	if e == nil {
 		return
 	}
-	if s.outside = nil; failed {
+	switch s.outside = nil; {
+	case err == nil:
+		s.ended(ctx, e, journal.Committed)
+	case errors.Is(err, errFailed):
 		s.ended(ctx, e, journal.RolledBack)
-		return
+	default:
+		s.db.doubt(e.ID, doubt{})
 	}
-	s.ended(ctx, e, journal.Committed)
 }

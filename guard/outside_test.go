@@ -1,7 +1,9 @@
 package guard_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,4 +28,75 @@ func TestDropDatabase_LeavesEvidenceWhereItIsNotRefused(t *testing.T) {
 		}
 		refused(t, c, "DROP DATABASE "+e.database+"_doomed", "cannot be counted")
 	})
+}
+
+// The connection to the server is lost when the database is gone and nobody has said so.
+func TestDropDatabase_Unheard(t *testing.T) {
+	for name, mode := range modes {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, alertPolicy(), shop)
+			e.relay = pgtest.NewRelay(t, pgtest.Shared(t))
+			e.start(policy.Uniform(policy.Alert, 10), e.journal)
+			doomed := e.database + "_doomed"
+			pgtest.Exec(t, e.direct, "CREATE DATABASE "+doomed)
+			x := connect(t, pgtest.Shared(t).URL(doomed), pgx.QueryExecModeExec)
+			c := e.connect(mode)
+			mustExec(t, c, "SELECT 1")
+			dropped := make(chan error, 1)
+			go func() { _, err := c.Exec(context.Background(), "DROP DATABASE "+doomed); dropped <- err }()
+			e.until("SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'DROP DATABASE " + doomed + "%' AND state = 'active'") // it waits for x
+			e.relay.Silence(true)
+			if err := x.Close(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			e.until("SELECT NOT EXISTS (SELECT FROM pg_database WHERE datname = '" + doomed + "')")
+			e.relay.Cut()
+			if err := <-dropped; err == nil {
+				t.Error("the client was told")
+			}
+			e.look()
+			e.wantOutcome(journal.Committed)
+			if n := e.logs.count("mass deletion"); n != 1 {
+				t.Errorf("%d alerts, want 1", n)
+			}
+		})
+	}
+}
+
+// until waits until the server says t to a query.
+func (e *env) until(sql string) {
+	e.t.Helper()
+	c := connect(e.t, e.direct, pgx.QueryExecModeExec)
+	for deadline := time.Now().Add(pollTime); ; time.Sleep(time.Millisecond) {
+		var is bool
+		if err := c.QueryRow(context.Background(), sql).Scan(&is); err != nil {
+			e.t.Fatal(err)
+		}
+		if is {
+			return
+		}
+		if time.Now().After(deadline) {
+			e.t.Fatalf("never: %s", sql)
+		}
+	}
+}
+
+// What has become of a DROP DATABASE whose proxy has died is told by the database.
+func TestDropDatabase_FoundAtStart(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop)
+	want := map[string]journal.Outcome{}
+	for database, o := range map[string]journal.Outcome{e.database: journal.InDoubt, e.database + "_gone": journal.Committed} {
+		want[e.doubtfulEntry(journal.Deletion, "", "plain", nil, func(x *journal.Entry) { x.Dropped, x.Tables = database, nil })] = o
+	}
+	e.start(blockPolicy(), e.journal)
+	e.look()
+	e.look()
+	for id, o := range want {
+		if x, err := e.journal.Entry(t.Context(), id); err != nil || x.Outcome != o {
+			t.Errorf("%s: %v, %v; want %s", x.Dropped, x.Outcome, err, o)
+		}
+	}
+	if n := e.logs.count("entry stays in doubt"); n != 1 {
+		t.Errorf("said %d times, want once", n)
+	}
 }

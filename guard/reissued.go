@@ -30,46 +30,70 @@ type aftermath struct {
 	removed map[string]bool
 }
 
-// aftermath reads what came after e, whose transaction was xid. run is the server's.
-func (j settler) aftermath(ctx context.Context, e *journal.Entry, xid uint64, run time.Time) (a aftermath, err error) {
-	if run.IsZero() || e.Server.Started.IsZero() || run.Equal(e.Server.Started) {
-		return a, nil
+// aftermath reads what came after e, whose transaction was xid, into r: the rest of it,
+// where a reading before was broken off.
+func (j settler) aftermath(ctx context.Context, e *journal.Entry, xid uint64, r *reading) error {
+	if r.run.IsZero() || e.Server.Started.IsZero() || r.run.Equal(e.Server.Started) {
+		r.done = !r.run.IsZero()
+		return nil
 	}
-	its, err := j.firstRows(ctx, e)
-	if err != nil {
-		return a, err
+	if r.done {
+		return nil
 	}
-	a.removed = map[string]bool{}
-	seen := 0
-	for x, err := range j.journal.Entries(ctx, journal.Filter{Since: e.Time, Until: e.Time.Add(afterwards)}) {
+	if !r.lasts {
+		its, err := j.firstRows(ctx, e)
 		if err != nil {
-			return a, err
+			return err
 		}
-		// A prepared one may be older than the run that it was seen in.
-		if x.ID != e.ID && x.Prepared == "" && x.Server.Started.Equal(run) {
-			n, err := strconv.ParseUint(x.XID, 10, 64)
-			if err == nil && n == xid {
-				a.reissued = true
-				return a, nil
-			}
-			a.overtaken = a.overtaken || err == nil && n < xid
+		end := e.Time.Add(afterwards)
+		r.aftermath, r.its, r.seen, r.until = aftermath{removed: map[string]bool{}}, its, 0, end
+		r.lasts, r.unsure = j.o.Now().After(end), false
+	}
+	for x, err := range j.journal.Entries(ctx, journal.Filter{Since: e.Time, Until: r.until}) { // newest first
+		if err == nil {
+			err = j.follow(ctx, e, xid, x, r)
 		}
-		if x.Outcome != journal.Committed || x.Kind != journal.Deletion || x.Database != e.Database || x.Server.Started.Equal(e.Server.Started) || !meet(x, e) {
-			continue
+		if err != nil || r.reissued {
+			return err
 		}
-		for row, err := range j.journal.Rows(ctx, x.ID) {
-			if err != nil {
-				return a, err
-			}
-			if seen++; seen > lookThrough {
-				break
-			}
-			if t := x.Tables[row.Table]; !isCut(t) && its[identity(t, row)] {
-				a.removed[identity(t, row)] = true
-			}
+		r.until = x.Time
+	}
+	r.done = r.lasts && !r.unsure
+	r.lasts = r.done
+	return nil
+}
+
+// follow notes in r what x says of e, an earlier one.
+func (j settler) follow(ctx context.Context, e *journal.Entry, xid uint64, x *journal.Entry, r *reading) error {
+	// A prepared one may be older than the run that it was seen in.
+	if x.ID != e.ID && x.Prepared == "" && x.Server.Started.Equal(r.run) {
+		n, err := strconv.ParseUint(x.XID, 10, 64)
+		if err == nil && n == xid {
+			r.reissued = true
+			return nil
+		}
+		r.overtaken = r.overtaken || err == nil && n < xid
+	}
+	ended := x.Outcome == journal.Committed
+	if !ended && x.Outcome != journal.InDoubt || x.Kind != journal.Deletion || x.Database != e.Database || x.Server.Started.Equal(e.Server.Started) || !meet(x, e) {
+		return nil
+	}
+	for row, err := range j.journal.Rows(ctx, x.ID) {
+		if err != nil {
+			return err
+		}
+		if r.seen++; r.seen > lookThrough {
+			break
+		}
+		switch t := x.Tables[row.Table]; {
+		case isCut(t) || !r.its[identity(t, row)]:
+		case ended:
+			r.removed[identity(t, row)] = true
+		default:
+			r.unsure = true
 		}
 	}
-	return a, nil
+	return nil
 }
 
 // firstRows are the rows of an entry that may be looked for in the database.

@@ -355,6 +355,7 @@ func (s *session) Close() {
 	s.drop()
 	s.settled()
 	s.forgetPortals()
+	s.j.exit(s.db)
 }
 
 // open returns the open transaction's record, made on first use. Only after Quiesce.

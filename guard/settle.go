@@ -1,9 +1,11 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,13 +44,24 @@ func (j settler) settle(ctx context.Context, db *database) {
 	db.settled("server") // it can tell again
 	some := false
 	db.server.askAgain(ctx, j.q)
+	db.keepReadings(doubts)
+	// What takes long waits for what may not.
+	slices.SortStableFunc(doubts, func(a, b string) int { return cmp.Compare(db.reading(a, run).late, db.reading(b, run).late) })
 	for _, id := range doubts {
-		outcome, known, e, err := j.settleOne(ctx, id, run, db.server.get())
-		if err == nil && outcome == journal.RolledBack {
+		r := db.reading(id, run)
+		if r.rests(j.o.Now()) {
+			continue
+		}
+		outcome, known, e, err := j.settleOne(ctx, id, r, db.server.get())
+		storing := err == nil && outcome != journal.InDoubt && !known
+		if storing {
+			err = j.journal.Settle(ctx, id, outcome)
+		}
+		if outcome == journal.RolledBack && (err == nil || errors.Is(err, journal.ErrSettled)) {
 			db.giveBack(ctx, id)
 		}
-		if err == nil && outcome != journal.InDoubt && !known {
-			err = j.journal.Settle(ctx, id, outcome)
+		if err != nil && storing { // it may have been stored all the same
+			db.maybeStored(id)
 		}
 		switch {
 		case known, errors.Is(err, journal.ErrSettled), errors.Is(err, journal.ErrNotFound), errors.Is(err, errElsewhere):
@@ -60,14 +73,11 @@ func (j settler) settle(ctx context.Context, db *database) {
 		case err != nil && ctx.Err() != nil:
 			return
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, journal.ErrAway): // the journal's
-			if !some {
+			if r.late++; !some {
 				db.rest(j.o.Now())
 			}
 			return
 		case err != nil:
-			if e != nil && outcome != "" { // it may have been stored all the same
-				db.maybeStored(id)
-			}
 			if db.explain(id, err.Error()) {
 				j.o.Logger.Warn("entry stays in doubt", "id", id, "database", db.name, "error", err)
 			}
@@ -81,14 +91,10 @@ func (j settler) settle(ctx context.Context, db *database) {
 }
 
 // settleBeside is settle in a client's session, which does not wait long for the
-// journal: where that is another server's it may be slow, or away.
+// journal: it may be slow, away, locked by another process, or have much to read.
 func (s *session) settleBeside(ctx context.Context, q catalog.Querier) {
-	j := s.j.o.Journal
-	if s.j.fleet != nil {
-		j = hurried{j, time.Now().Add(hurry)}
-	}
 	if !s.db.standby && !s.db.rests(s.j.o.Now()) {
-		is := settler{Judge: s.j, q: q, journal: j}
+		is := settler{Judge: s.j, q: q, journal: hurried{s.j.o.Journal, time.Now().Add(hurry)}}
 		is.settle(ctx, s.db)
 		is.settleGone(ctx, s.db)
 	}
@@ -122,20 +128,28 @@ var errElsewhere = errors.New("its server is another one")
 
 // settleOne is InDoubt while the transaction is still open (or prepared), and
 // an error if its end cannot be told.
-func (j settler) settleOne(ctx context.Context, id string, run time.Time, server string) (o journal.Outcome, known bool, e *journal.Entry, err error) {
+func (j settler) settleOne(ctx context.Context, id string, r *reading, server string) (o journal.Outcome, known bool, e *journal.Entry, err error) {
 	if e, err = j.journal.Entry(ctx, id); err != nil {
 		return "", false, nil, err
 	}
 	if e.Outcome != journal.InDoubt {
 		return e.Outcome, true, e, nil
 	}
-	o, err = j.ended(ctx, e, run, server)
+	if r.final != nil {
+		r.again = j.o.Now().Add(resting)
+		return "", false, e, r.final
+	}
+	o, err = j.ended(ctx, e, r, server)
 	return o, false, e, err
 }
 
-func (j settler) ended(ctx context.Context, e *journal.Entry, run time.Time, server string) (journal.Outcome, error) {
+func (j settler) ended(ctx context.Context, e *journal.Entry, r *reading, server string) (journal.Outcome, error) {
+	run := r.run
 	if e.Server.SystemID != "" && server != "" && e.Server.SystemID != server {
 		return "", errElsewhere
+	}
+	if e.Dropped != "" {
+		return j.dropped(ctx, e.Dropped)
 	}
 	xid, err := strconv.ParseUint(e.XID, 10, 64)
 	if err != nil {
@@ -165,11 +179,12 @@ func (j settler) ended(ctx context.Context, e *journal.Entry, run time.Time, ser
 	if j.gone {
 		return "", fmt.Errorf("the server was restarted since, and there is no database %q any more whose rows could tell whether transaction %d committed", e.Database, xid)
 	}
-	since, err := j.aftermath(ctx, e, xid, run)
+	if err := j.aftermath(ctx, e, xid, r); err != nil {
+		return "", err
+	}
+	since := r.aftermath
 	lasted := status == "committed" && now != 0 && now == e.Server.Timeline
 	switch {
-	case err != nil:
-		return "", err
 	case since.reissued: // on a timeline of this number, too: a lost one's is given again
 		return journal.RolledBack, nil
 	case lasted && !since.overtaken:
@@ -188,9 +203,9 @@ func (j settler) ended(ctx context.Context, e *journal.Entry, run time.Time, ser
 	case lasted:
 		return journal.Committed, nil
 	case p.asked == 0 && p.again > 0:
-		return "", fmt.Errorf("the server was restarted since, and all of %d rows of transaction %d were removed again: only these could tell whether it committed", p.again, xid)
+		return "", r.ends(fmt.Errorf("the server was restarted since, and all of %d rows of transaction %d were removed again: only these could tell whether it committed", p.again, xid))
 	case p.asked == 0:
-		return "", fmt.Errorf("the server was restarted since, and no key was captured that could tell whether transaction %d committed", xid)
+		return "", r.ends(fmt.Errorf("the server was restarted since, and no key was captured that could tell whether transaction %d committed", xid))
 	case since.overtaken && p.absent > 0:
 		return "", fmt.Errorf("the server was restarted since, and went on from before transaction %d, but %d of its %d rows are gone", xid, p.absent, p.asked)
 	case p.untouched == 0 && (p.absent > 0 || status == "committed"):
@@ -199,6 +214,19 @@ func (j settler) ended(ctx context.Context, e *journal.Entry, run time.Time, ser
 		return journal.RolledBack, nil
 	}
 	return "", fmt.Errorf("the server was restarted since: of %d rows of transaction %d, %d are as they were and %d are gone", p.asked, xid, p.untouched, p.absent)
+}
+
+// dropped is the outcome of DROP DATABASE, as far as that can be seen. While the database
+// is there the statement may be under way yet.
+func (j settler) dropped(ctx context.Context, name string) (journal.Outcome, error) {
+	gone, err := one(ctx, j.q, "SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname::pg_catalog.text OPERATOR(pg_catalog.=) "+literal(name)+")")
+	switch {
+	case err != nil:
+		return "", err
+	case gone == "t":
+		return journal.Committed, nil
+	}
+	return "", fmt.Errorf("database %q is there, or there again: whether it was dropped cannot be told", name)
 }
 
 // restored is the outcome of a restore by its rows: those that it inserted are

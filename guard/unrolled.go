@@ -192,7 +192,7 @@ func (u *unrolled) plain(ctx context.Context, st judged) (err error) {
 		u.complete(typ, body)
 		return nil
 	})
-	u.s.finished(ctx, err != nil)
+	u.s.finished(ctx, err)
 	if err != nil {
 		return err
 	}

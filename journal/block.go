@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"iter"
 	"sync"
 
@@ -13,13 +14,17 @@ import (
 // A block is a run of rows. Raw, a row is: table index, number of values, and
 // for each value its length plus one, then its bytes; zero is NULL. All numbers
 // are unsigned varints. Packed, a block is one byte for the codec and the
-// bytes, compressed where that pays.
+// bytes, compressed where that pays, with a check sum: a byte that changes on the disk
+// must not name another row.
 const (
-	codecRaw  = 0
-	codecZstd = 1
+	codecRaw  = 0 // without a check sum: not written any more
+	codecZstd = 1 // has its own
+	codecSum  = 2 // raw, behind its CRC-32C in four bytes, big-endian
 
 	packFrom = 256 // smaller blocks stay raw
 )
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errBadBlock = errors.New("journal: a block of keys is damaged")
 
@@ -52,7 +57,10 @@ func pack(raw []byte) []byte {
 			return out
 		}
 	}
-	return append([]byte{codecRaw}, raw...)
+	out := make([]byte, 1, 5+len(raw))
+	out[0] = codecSum
+	out = binary.BigEndian.AppendUint32(out, crc32.Checksum(raw, castagnoli))
+	return append(out, raw...)
 }
 
 // unpack is the inverse of pack. The result may share memory with packed.
@@ -63,6 +71,11 @@ func unpack(packed []byte) ([]byte, error) {
 	switch packed[0] {
 	case codecRaw:
 		return packed[1:], nil
+	case codecSum:
+		if len(packed) < 5 || binary.BigEndian.Uint32(packed[1:]) != crc32.Checksum(packed[5:], castagnoli) {
+			return nil, errBadBlock
+		}
+		return packed[5:], nil
 	case codecZstd:
 		raw, err := decoder().DecodeAll(packed[1:], nil)
 		if err != nil {
@@ -70,7 +83,7 @@ func unpack(packed []byte) ([]byte, error) {
 		}
 		return raw, nil
 	}
-	return nil, fmt.Errorf("%w: unknown codec %d", errBadBlock, packed[0])
+	return nil, fmt.Errorf("%w, or was written by a newer rowback: unknown codec %d", errBadBlock, packed[0])
 }
 
 // size is an upper bound of the row's raw length.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // embedded is the journal in an SQLite file.
@@ -14,10 +15,11 @@ type embedded struct {
 	options Options
 	store   atomic.Pointer[store] // replaced by the writer goroutine only
 
-	writes  chan *write
-	quit    chan struct{} // closed by Close
-	stopped chan struct{} // closed by the writer goroutine
-	close   func() error  // once
+	writes   chan *write
+	patience time.Duration // how long a write waits for another process that writes
+	quit     chan struct{} // closed by Close
+	stopped  chan struct{} // closed by the writer goroutine
+	close    func() error  // once
 }
 
 func openEmbedded(ctx context.Context, dir string, o Options) (*embedded, error) {
@@ -27,11 +29,12 @@ func openEmbedded(ctx context.Context, dir string, o Options) (*embedded, error)
 	}
 	o.MustExist, o.Lock = false, nil
 	j := &embedded{
-		dir:     dir,
-		options: o,
-		writes:  make(chan *write),
-		quit:    make(chan struct{}),
-		stopped: make(chan struct{}),
+		dir:      dir,
+		options:  o,
+		writes:   make(chan *write),
+		patience: busyTimeout,
+		quit:     make(chan struct{}),
+		stopped:  make(chan struct{}),
 	}
 	j.store.Store(s)
 	j.close = sync.OnceValue(func() error {

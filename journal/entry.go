@@ -52,12 +52,13 @@ type Entry struct {
 	Tables      []Table     `json:"tables"`
 	Alert       string      `json:"alert,omitempty"`
 	Server      Server      `json:"server,omitzero"`
-	Proxy       string      `json:"proxy,omitempty"`    // the proxy instance that wrote it
-	Restores    []string    `json:"restores,omitempty"` // Kind Restore: the entries restored from; Kind Deletion: the restores that it took back
-	Batch       string      `json:"batch,omitempty"`    // Kind Restore: one of several transactions of one restore, named by the first one's ID
-	Rule        string      `json:"rule,omitempty"`     // the policy's rule that blocked, held or alerted; "" for none
-	Allowed     []Allowed   `json:"allowed,omitempty"`  // by whose leave it went over a limit
-	Prepared    string      `json:"prepared,omitempty"` // the name that PREPARE TRANSACTION was to give it; "" if it was not to be prepared
+	Proxy       string      `json:"proxy,omitempty"`            // the proxy instance that wrote it
+	Restores    []string    `json:"restores,omitempty"`         // Kind Restore: the entries restored from; Kind Deletion: the restores that it took back
+	Batch       string      `json:"batch,omitempty"`            // Kind Restore: one of several transactions of one restore, named by the first one's ID
+	Rule        string      `json:"rule,omitempty"`             // the policy's rule that blocked, held or alerted; "" for none
+	Allowed     []Allowed   `json:"allowed,omitempty"`          // by whose leave it went over a limit
+	Prepared    string      `json:"prepared,omitempty"`         // the name that PREPARE TRANSACTION was to give it; "" if it was not to be prepared
+	Dropped     string      `json:"dropped_database,omitempty"` // the database that it was to drop as a whole; "" for none
 }
 
 // Allowed is one leave under which a transaction went over a limit.

@@ -62,7 +62,7 @@ func explain(path string, err error) error {
 	case e.Code == sqlite3.ErrReadonly, e.Code == sqlite3.ErrPerm, e.Code == sqlite3.ErrCantOpen,
 		e.SystemErrno == syscall.EACCES, e.SystemErrno == syscall.EROFS:
 		return fmt.Errorf("journal: %s cannot be written: %w; run this as the user that the proxy runs as, or mend the owner and permissions of the directory and its files", path, err)
-	case e.Code == sqlite3.ErrBusy, e.Code == sqlite3.ErrLocked:
+	case isBusy(err):
 		return fmt.Errorf("journal: %s stayed locked by another process for %v: %w", path, busyTimeout, err)
 	}
 	return fmt.Errorf("journal: %s: %w", path, err)

@@ -241,32 +241,6 @@ func TestAppend_DiskFull(t *testing.T) {
 	}
 }
 
-func TestAppend_LockedByAnother(t *testing.T) {
-	j := openAt(t, t.TempDir(), Options{})
-	s := j.store.Load()
-	other, err := sql.Open("sqlite3", s.dsn("mode=rw"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	other.SetMaxOpenConns(1)
-	if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.write.ExecContext(t.Context(), "PRAGMA busy_timeout = 1"); err != nil {
-		t.Fatal(err)
-	}
-	if err := j.Append(t.Context(), plainEntry(), nil); err == nil || !strings.Contains(err.Error(), "locked by another process") {
-		t.Errorf("locked: %v", err)
-	}
-	if _, err := other.Exec("ROLLBACK"); err != nil {
-		t.Fatal(err)
-	}
-	if err := j.Append(t.Context(), plainEntry(), nil); err != nil {
-		t.Errorf("free again: %v", err)
-	}
-}
-
 // What is written to a removed file is evidence of nothing.
 func TestAppend_JournalRemoved(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
@@ -308,6 +282,42 @@ func TestAppend_JournalRemoved(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), dir, Options{Proxy: "p2"}); !errors.Is(err, ErrInUse) {
 		t.Errorf("the new journal is not locked: %v", err)
+	}
+}
+
+// One key and one image: what is small has its check sum, too.
+func TestRows_ChangedByteIsAnError(t *testing.T) {
+	for table, read := range map[string]func(*embedded, string) error{
+		"block": func(j *embedded, id string) (last error) {
+			for _, last = range j.Rows(t.Context(), id) {
+			}
+			return last
+		},
+		"image": func(j *embedded, id string) (last error) {
+			for _, last = range j.Images(t.Context(), id) {
+			}
+			return last
+		},
+	} {
+		t.Run(table, func(t *testing.T) {
+			j := openAt(t, t.TempDir(), Options{})
+			e := plainEntry()
+			e.Tables[0].KeysCaptured, e.Tables[0].RowsCaptured = true, true
+			k := j.Gather("")
+			defer k.Close()
+			if err := errors.Join(k.Add(Row{Values: []*string{text("42")}}), k.AddImage(Image{Data: []byte("a row that costs 1000")}), j.Append(t.Context(), e, k)); err != nil {
+				t.Fatal(err)
+			}
+			if err := read(j, e.ID); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := j.store.Load().write.ExecContext(t.Context(), "UPDATE "+table+" SET data = CAST(substr(data, 1, length(data) - 1) || '3' AS BLOB)"); err != nil {
+				t.Fatal(err)
+			}
+			if err := read(j, e.ID); !IsDamage(err) {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }
 

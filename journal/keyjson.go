@@ -2,9 +2,11 @@ package journal
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"unicode/utf8"
 )
 
 // KeyJSON is the outside form of a captured row of t:
@@ -13,7 +15,8 @@ import (
 //
 // with "old":{…} for a row whose link was cut (set_null, set_default). Values
 // are strings that PostgreSQL casts back, except integers that JSON keeps
-// exact, which are numbers, and NULL.
+// exact, which are numbers, and NULL; one that is no UTF-8, as in a database in
+// SQL_ASCII, is {"base64":"…"}.
 func (t Table) KeyJSON(r Row) ([]byte, error) {
 	if len(r.Values) != len(t.Key)+len(t.Old) {
 		return nil, fmt.Errorf("journal: a row of %s.%s has %d values, its key has %d columns",
@@ -45,6 +48,8 @@ func writeObject(b *bytes.Buffer, columns []Column, values []*string) {
 		switch v := values[i]; {
 		case v == nil:
 			b.WriteString("null")
+		case !utf8.ValidString(*v):
+			b.WriteString(`{"base64":"` + base64.StdEncoding.EncodeToString([]byte(*v)) + `"}`)
 		case c.exactNumber(*v):
 			b.WriteString(*v)
 		default:

@@ -26,6 +26,7 @@ func TestKeyJSON(t *testing.T) {
 		{"boolean", text("t"), `"t"`},
 		{"text", text("null"), `"null"`},
 		{"text", text("a\"b\\c\n<&>ä"), `"a\"b\\c\n<&>ä"`},
+		{"text", text("a\xff"), `{"base64":"Yf8="}`},
 		{"bytea", text(`\x00ff`), `"\\x00ff"`},
 		{"timestamp with time zone", text("2026-01-31 12:00:00+00"), `"2026-01-31 12:00:00+00"`},
 	} {

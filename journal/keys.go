@@ -65,6 +65,9 @@ func NewKeys(dir string) *Keys {
 // Add appends one row; its values are copied. After an error the row is not
 // held and Add may be tried again.
 func (k *Keys) Add(r Row) error {
+	if r.Table < 0 {
+		return fmt.Errorf("journal: a key of table %d", r.Table)
+	}
 	if size := r.size(); size > maxRow {
 		return fmt.Errorf("journal: a key of %d bytes is too large, limit %d", size, maxRow)
 	}

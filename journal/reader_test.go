@@ -50,7 +50,7 @@ func TestReader_BesideAWriterAndAlone(t *testing.T) {
 	if after := names(t, dir); after != before {
 		t.Errorf("%d files became %d", before, after)
 	}
-	if err := alone.commit([]*write{{}}); !errors.Is(err, ErrReadOnly) {
+	if _, err := alone.commit([]*write{{}}); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("a write: %v", err)
 	}
 }

@@ -16,6 +16,8 @@ import (
 const (
 	fileName    = "journal.db"
 	busyTimeout = 10 * time.Second
+	// busyTry is how long the writer waits at a time: it looks between whose wait is over.
+	busyTry = 250 * time.Millisecond
 )
 
 // store is one opened journal file: a connection that writes and several that
@@ -109,6 +111,9 @@ func (s *store) openWriter(ctx context.Context) (err error) {
 		return err
 	}
 	s.version = len(migrations)
+	if _, err := s.write.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", busyTry.Milliseconds())); err != nil {
+		return err
+	}
 	return s.prepare(ctx)
 }
 

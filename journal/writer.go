@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -21,14 +22,18 @@ type write struct {
 	do   func(context.Context, *store) error // inside a transaction
 	lazy bool                                // may be lost with the machine's power: no fsync for it alone
 	done chan error                          // buffered: 1
+	// until is when it gives up waiting for another process that writes the file: those
+	// that queue wait together, not one after another.
+	until time.Time
 }
 
 // submit has the writer do it and returns when it is done (durable, unless
 // lazy), or has failed.
 // Cancelling ctx withdraws it only as long as the writer has not taken it up:
-// afterwards nobody could say whether it is stored.
+// afterwards nobody could say whether it is stored. Of a lazy one nobody can anyway,
+// and it may be done twice: it is not waited for any longer.
 func (j *embedded) submit(ctx context.Context, lazy bool, do func(context.Context, *store) error) error {
-	w := &write{do, lazy, make(chan error, 1)}
+	w := &write{do, lazy, make(chan error, 1), time.Now().Add(j.patience)}
 	select {
 	case <-j.quit:
 		return ErrClosed
@@ -38,9 +43,17 @@ func (j *embedded) submit(ctx context.Context, lazy bool, do func(context.Contex
 	}
 	select {
 	case j.writes <- w:
-		return <-w.done
 	case <-j.quit:
 		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if !lazy {
+		return <-w.done
+	}
+	select {
+	case err := <-w.done:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -79,36 +92,68 @@ func (j *embedded) gather(first *write) []*write {
 	return batch
 }
 
+// writeBatch tells each of the batch how its write ended, which nobody else's spoils.
 func (j *embedded) writeBatch(batch []*write) {
-	err := j.commit(batch)
-	if err == nil || len(batch) == 1 {
-		for _, w := range batch {
-			w.done <- err
+	for len(batch) > 0 {
+		faulty, err := j.commit(batch)
+		switch {
+		case err == nil || len(batch) == 1 && !isBusy(err):
+			finish(batch, err)
+			return
+		case isBusy(err):
+			batch = late(batch, err)
+		case faulty >= 0:
+			finish(batch[faulty:faulty+1], err)
+			batch = slices.Delete(batch, faulty, faulty+1)
+		default: // a full disk may have room for some of them
+			for _, w := range batch {
+				if len(late([]*write{w}, err)) > 0 {
+					j.writeBatch([]*write{w})
+				}
+			}
+			return
 		}
-		return
-	}
-	// One of them spoils it for all, or none could be stored: each for itself.
-	for _, w := range batch {
-		w.done <- j.commit([]*write{w})
 	}
 }
 
+func finish(batch []*write, err error) {
+	for _, w := range batch {
+		w.done <- err
+	}
+}
+
+// late ends what has waited long enough with an error, and returns what goes on waiting.
+func late(batch []*write, err error) []*write {
+	now := time.Now()
+	return slices.DeleteFunc(batch, func(w *write) bool {
+		if now.Before(w.until) {
+			return false
+		}
+		w.done <- err
+		return true
+	})
+}
+
 // commit does the batch in one transaction. It leaves the connection ready for
-// the next one, whatever happened.
-func (j *embedded) commit(batch []*write) error {
+// the next one, whatever happened. faulty is which of them failed by itself; -1: none.
+func (j *embedded) commit(batch []*write) (faulty int, err error) {
 	// Not the callers' contexts: an interrupted commit is an unknown one.
 	ctx := context.Background()
+	faulty = -1
 	s, err := j.current(ctx)
 	if err != nil {
-		return err
+		return faulty, err
 	}
 	err = s.sync(ctx, slices.ContainsFunc(batch, func(w *write) bool { return !w.lazy }))
 	if err == nil {
 		_, err = s.write.ExecContext(ctx, "BEGIN IMMEDIATE")
 	}
-	for _, w := range batch {
-		if err == nil {
-			err = w.do(ctx, s)
+	for i, w := range batch {
+		if err != nil {
+			break
+		}
+		if err = w.do(ctx, s); err != nil {
+			faulty = i
 		}
 	}
 	if err == nil {
@@ -118,7 +163,7 @@ func (j *embedded) commit(batch []*write) error {
 		// Fails where SQLite has rolled back already, as on a full disk.
 		_, _ = s.write.ExecContext(ctx, "ROLLBACK")
 	}
-	return explain(s.path, err)
+	return faulty, explain(s.path, err)
 }
 
 // current is the store to write to. Where the file has been removed, but a
@@ -146,6 +191,12 @@ func (j *embedded) current(ctx context.Context) (*store, error) {
 	j.store.Store(fresh)
 	j.options.Logger.Warn("the journal was removed while in use; a new one was begun", "journal", s.path)
 	return fresh, nil
+}
+
+// isBusy: another process is writing the file.
+func isBusy(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && (e.Code == sqlite3.ErrBusy || e.Code == sqlite3.ErrLocked)
 }
 
 func isUnique(err error) bool {

@@ -20,8 +20,8 @@ func (r *relay) departs(err error) bool {
 }
 
 func (r *relay) departsLocked(err error) bool {
-	terminated := errors.Is(err, errTerminated)
-	if r.cause != nil || r.serverErr != nil || !r.ready || r.answeredLocked() || !terminated && !errors.Is(err, io.EOF) {
+	terminated, departed := errors.Is(err, errTerminated), errors.Is(err, io.EOF) && !errors.Is(err, errServerGone)
+	if r.cause != nil || r.serverErr != nil || !r.ready || r.answeredLocked() || !terminated && !departed {
 		return false
 	}
 	if !terminated && !shutWrite(r.server) {

@@ -1,12 +1,16 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/internal/pgtest"
 )
 
 // A client may send all that it has to say, and that it ends, before it reads: the server
@@ -40,4 +44,29 @@ func TestDepart_WhatWasSentIsAnswered(t *testing.T) {
 			}
 		}
 	}
+}
+
+// It is the server that is gone, amid what a judge asks it: the client is told at once.
+func TestDepart_ServerGone(t *testing.T) {
+	c := pgtest.Shared(t)
+	relay := pgtest.NewRelay(t, c)
+	asked := make(chan struct{})
+	s := serve(t, Options{DepartTimeout: time.Hour, Upstream: relay.Through(c.URL("postgres")), Judge: judgeFunc(func(ctx context.Context, w Wire, _ byte, _ []byte) error {
+		if _, err := w.Quiesce(ctx); err != nil {
+			return err
+		}
+		w.Send('Q', []byte("SELECT pg_sleep(60)\x00"))
+		w.Push()
+		close(asked)
+		_, _, err := w.Receive(ctx)
+		return err
+	})})
+	client := rawSession(t, s)
+	write(t, client, query("SELECT 1"))
+	<-asked
+	relay.Cut()
+	if got, _ := readUntil(t, client, 'E'); got != "E" {
+		t.Errorf("got %q", got)
+	}
+	wantClosed(t, client)
 }

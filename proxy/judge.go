@@ -66,6 +66,8 @@ type Wire interface {
 	// Send queues a message for the server; Receive and the end of Message flush
 	// it. Who sends much without Receive may fill the server's buffers and wait for ever.
 	Send(typ byte, body []byte)
+	// Push has what is queued for the server sent now, whatever takes long behind it.
+	Push()
 	// Receive returns the server's next message. Only after Quiesce. body is
 	// valid until the next call. It works on when the client is gone. A FATAL error
 	// of the server goes to the client as it is, and Receive returns an error.

@@ -35,6 +35,9 @@ func (w *wire) flushServer() {
 	w.out = shrink(w.out)
 }
 
+// Push implements Wire.
+func (w *wire) Push() { w.flushServer() }
+
 func (w *wire) flushClient() {
 	if len(w.reply) > 0 && w.clientErr == nil {
 		w.clientErr = w.r.writeClient(w.reply)

@@ -145,6 +145,11 @@ func (k DiffKey) values() ([]*string, error) {
 			if err := json.Unmarshal(k.Key[c], &text); err != nil {
 				return nil, err
 			}
+		} else if v := map[string]any(nil); text != "" && text[0] == '{' && json.Unmarshal(k.Key[c], &v) == nil && len(v) > 0 {
+			var ok bool
+			if text, ok = fromBase64(v); !ok {
+				return nil, fmt.Errorf("%s is an object, and not {\"base64\": …}", c)
+			}
 		} else if text == "" || text == "null" || text[0] == '{' || text[0] == '[' {
 			return nil, fmt.Errorf("%s is neither text, number nor boolean", c)
 		}

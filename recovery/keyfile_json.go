@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -190,10 +191,22 @@ func (k *keyObjects) values(o map[string]any) ([]string, []*string, error) {
 			text = v.String()
 		case bool:
 			text = fmt.Sprint(v)
+		case map[string]any:
+			var ok bool
+			if text, ok = fromBase64(v); !ok {
+				return nil, nil, fmt.Errorf("key %d: %s is an object, and not {\"base64\": …}", k.n, c)
+			}
 		default:
 			return nil, nil, fmt.Errorf("key %d: %s is neither text, number nor boolean", k.n, c)
 		}
 		values[i] = &text
 	}
 	return columns, values, nil
+}
+
+// fromBase64 is a value that is no UTF-8: see journal.Table.KeyJSON.
+func fromBase64(v map[string]any) (string, bool) {
+	encoded, ok := v["base64"].(string)
+	text, err := base64.StdEncoding.DecodeString(encoded)
+	return string(text), ok && err == nil && len(v) == 1
 }

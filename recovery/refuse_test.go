@@ -242,6 +242,8 @@ func TestKeyFile(t *testing.T) {
 	for _, c := range []struct{ name, table, content, want string }{
 		{"JSON", "s.k", `{"a":"x,\"y\"","b":1}` + "\n" + `{"b":2,"a":"z"}` + "\n\n" + `{"b":"3","a":"\u00e9"}`, ""},
 		{"as log prints", "k", `{"schema":"s","table":"k","key":{"a":"x,\"y\"","b":1}} {"schema":"s","table":"k","key":{"a":"z","b":2}}{"schema":"s","table":"k","key":{"a":"é","b":3}}`, ""},
+		{"what is no UTF-8", "s.k", `{"a":{"base64":"eCwieSI="},"b":1}{"a":{"base64":"eg=="},"b":2}{"a":"é","b":3}`, ""},
+		{"another object", "s.k", `{"a":{"base64":"eg==","x":1},"b":1}`, "key 1: a is an object"},
 		{"CSV", "s.k", "\xef\xbb\xbfb, a\n1,\"x,\"\"y\"\"\"\n2,z\n3,é\n", ""},
 		{"entry", "s.k", `{"id":"01","kind":"deletion","outcome":"committed","statements":[{"sql":"x"}],"tables":[{"schema":"s"}],"keys":[{"schema":"s","table":"k","key":{"a":"x,\"y\"","b":1}},` +
 			`{"schema":"s","table":"q","key":{"z":1}},{"schema":"s","table":"k","key":{"a":"z","b":2}}],"more":[1,{"a":2}]}` + "\n" +

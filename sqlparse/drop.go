@@ -68,6 +68,7 @@ func classifyDropLike(node *pg.Node) Statement {
 		s.Cascade = n.DropOwnedStmt.Behavior == pg.DropBehavior_DROP_CASCADE
 	case *pg.Node_DropdbStmt:
 		s.Verb, s.Uncountable, s.OutsideTransaction = Drop, "database "+n.DropdbStmt.Dbname, true
+		s.Database = n.DropdbStmt.Dbname
 	case *pg.Node_AlterTableStmt:
 		for _, c := range n.AlterTableStmt.Cmds {
 			cmd := c.GetAlterTableCmd()

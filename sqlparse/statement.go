@@ -62,6 +62,8 @@ type Statement struct {
 	// OutsideTransaction: the server runs it in a transaction of its own only, so
 	// it cannot be judged between execution and commit (DROP DATABASE).
 	OutsideTransaction bool
+	// Database is the one that DROP DATABASE names, "" for what does not.
+	Database string
 
 	// Update is set for a top-level UPDATE that contains no removal (Plain).
 	Update *Update

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -146,6 +147,9 @@ func parseAgo(text string) (time.Duration, error) {
 	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
 		if number, ok := strings.CutSuffix(text, unit); ok {
 			n, err := strconv.ParseUint(number, 10, 15)
+			if err == nil && n > uint64(math.MaxInt64/length) {
+				err = fmt.Errorf("%q is too long", text)
+			}
 			return time.Duration(n) * length, err
 		}
 	}

@@ -80,13 +80,30 @@ func TestJournal_Subcommands(t *testing.T) {
 	}
 }
 
+// An age that is longer than can be counted must not come out as a short one.
+func TestParseAgo(t *testing.T) {
+	for text, want := range map[string]time.Duration{"0d": 0, "7d": 7 * 24 * time.Hour, "2w": 14 * 24 * time.Hour, "15250w": 15250 * 7 * 24 * time.Hour, "90m": 90 * time.Minute} {
+		if got, err := parseAgo(text); err != nil || got != want {
+			t.Errorf("%q is %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"15251w", "20000w", "30501w", "32767w", "40000w", "9000000h", "-1h", "-1d", "d", "1.5d"} {
+		if got, err := parseAgo(text); err == nil {
+			t.Errorf("%q is %v", text, got)
+		}
+	}
+	if err := checkKeep("30501w"); err == nil {
+		t.Error("journal-keep: 30501w is taken")
+	}
+}
+
 func TestParseSize(t *testing.T) {
 	for text, want := range map[string]int64{"": 0, "7": 7, "50GB": 50e9, "1.5 GiB": 3 << 29, "10kb": 10000, "2TB": 2e12} {
 		if got, err := parseSize(text); err != nil || got != want {
 			t.Errorf("%q is %d, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"GB", "-1GB", "0", "1XB", "1GBB", "9e30", "many"} {
+	for _, text := range []string{"GB", "-1GB", "0", "1XB", "1GBB", "9e30", "many", "NaN", "nanGB", "inf"} {
 		if got, err := parseSize(text); err == nil {
 			t.Errorf("%q is %d", text, got)
 		}

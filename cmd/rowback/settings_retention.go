@@ -62,7 +62,7 @@ func parseSize(text string) (int64, error) {
 	number := strings.TrimRight(text, "BKMGTibkmgt ")
 	factor, ok := map[string]float64{"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}[strings.ToLower(strings.TrimSpace(text[len(number):]))]
 	n, err := strconv.ParseFloat(number, 64)
-	if err != nil || !ok || n <= 0 || n*factor > math.MaxInt64/2 {
+	if err != nil || !ok || math.IsNaN(n) || n <= 0 || n*factor > math.MaxInt64/2 {
 		return 0, fmt.Errorf("%q is no size such as 50GB or 512MiB", text)
 	}
 	return int64(n * factor), nil

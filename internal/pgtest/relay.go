@@ -35,20 +35,29 @@ func NewRelay(t testing.TB, c *Cluster) *Relay {
 	r.done.Go(r.accept)
 	t.Cleanup(func() {
 		l.Close()
-		r.mu.Lock()
-		for _, c := range r.open {
-			c.Close()
-		}
-		r.mu.Unlock()
-		r.Silence(false)
+		r.Cut()
 		r.done.Wait()
 	})
 	return r
 }
 
+// Cut ends all connections; what it was silent of is lost.
+func (r *Relay) Cut() {
+	r.mu.Lock()
+	for _, c := range r.open {
+		c.Close()
+	}
+	r.open = nil
+	r.mu.Unlock()
+	r.Silence(false)
+}
+
+// Addr is the cluster's by way of the relay.
+func (r *Relay) Addr() string { return r.listener.Addr().String() }
+
 // Through is a URL of the cluster by way of the relay.
 func (r *Relay) Through(url string) string {
-	return strings.Replace(url, r.to, r.listener.Addr().String(), 1)
+	return strings.Replace(url, r.to, r.Addr(), 1)
 }
 
 // Silence makes it silent, or pass on again what it was sent.

@@ -185,7 +185,7 @@ func (j *shared) open(ctx context.Context) error {
 		}
 		if !j.readOnly {
 			f, err = migrate(ctx, c.Conn(), j.where)
-		} else if f.version < len(migrations) {
+		} else if f.version < readable {
 			return fmt.Errorf("%w: %s has format %d, and this user or server may only read it; upgrade a proxy first", journal.ErrReadOnly, j.where, f.version)
 		}
 		if err == nil {

@@ -151,7 +151,12 @@ CREATE TABLE count_past (
 	PRIMARY KEY (rule, key, per, upto)
 );
 `,
+	// What a rowback of version 1 cannot read: small blocks have a check sum.
+	"",
 }
+
+// readable is the oldest version that has all that is read.
+const readable = 1
 
 // found is what is at the place of a journal.
 type found struct {

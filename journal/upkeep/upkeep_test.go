@@ -231,7 +231,15 @@ func TestVerify_Damage(t *testing.T) {
 	where := pgtest.Shared(t).URL(pgtest.Database(t))
 	j := open(t, where, nil)
 	whole, broken, short, image := add(t, j, 0, journal.Committed, 3), add(t, j, 0, journal.Committed, 5001), add(t, j, 0, journal.Committed, 5), add(t, j, 0, journal.Committed, 4)
+	changed := add(t, j, 0, journal.Committed, 1)
+	odd := &journal.Entry{ID: journal.NewID(now), Time: now, Kind: journal.Deletion, Outcome: journal.Committed, Tables: []journal.Table{{Schema: "s", Name: "t", Key: []journal.Column{{Name: "id", Type: "integer"}}}}}
+	k := journal.NewKeys("")
+	defer k.Close()
+	if err := errors.Join(k.Add(journal.Row{}), j.Append(t.Context(), odd, k)); err != nil {
+		t.Fatal(err)
+	}
 	pgtest.Exec(t, where,
+		"UPDATE rowback_journal.block SET data = overlay(data placing '7' from length(data)) WHERE entry = (SELECT no FROM rowback_journal.entry WHERE id = '"+changed.ID+"')",
 		"UPDATE rowback_journal.block SET data = overlay(data placing '\\x00ff00ff' from 20) WHERE entry = (SELECT no FROM rowback_journal.entry WHERE id = '"+broken.ID+"')",
 		"DELETE FROM rowback_journal.block WHERE entry = (SELECT no FROM rowback_journal.entry WHERE id = '"+short.ID+"')",
 		"DELETE FROM rowback_journal.image WHERE entry = (SELECT no FROM rowback_journal.entry WHERE id = '"+image.ID+"')")
@@ -243,7 +251,7 @@ func TestVerify_Damage(t *testing.T) {
 	for _, d := range r.Damaged {
 		found[d.ID] = true
 	}
-	if r.Entries != 4 || !found[broken.ID] || !found[short.ID] || !found[image.ID] || found[whole.ID] || !found[""] {
+	if r.Entries != 6 || !found[changed.ID] || !found[odd.ID] || !found[broken.ID] || !found[short.ID] || !found[image.ID] || found[whole.ID] || !found[""] {
 		t.Errorf("%+v", r)
 	}
 }

@@ -56,14 +56,28 @@ func Verify(ctx context.Context, j journal.Journal) (*Verified, error) {
 
 // note notes damage; other errors it returns.
 func (v *Verified) note(id string, err error) error {
-	if err == nil || !errors.Is(err, errCount) && !journal.IsDamage(err) {
+	if err == nil || !errors.Is(err, errCount) && !errors.Is(err, errValues) && !journal.IsDamage(err) {
 		return err
 	}
 	v.Damaged = append(v.Damaged, Damaged{id, err.Error()})
 	return nil
 }
 
-var errCount = errors.New("not as many keys as there should be")
+var (
+	errCount  = errors.New("not as many keys as there should be")
+	errValues = errors.New("a key has not as many values as it should have")
+)
+
+// checkRow refuses a row that is none of its entry's.
+func checkRow(e *journal.Entry, r journal.Row) error {
+	if r.Table < 0 || r.Table >= len(e.Tables) {
+		return fmt.Errorf("a key of table %d, and entry %s has %d", r.Table, e.ID, len(e.Tables))
+	}
+	if t := e.Tables[r.Table]; len(r.Values) != len(t.Key)+len(t.Old) {
+		return fmt.Errorf("%w: %d of %s, whose has %d", errValues, len(r.Values), journal.QuoteName(t.Schema, t.Name), len(t.Key)+len(t.Old))
+	}
+	return nil
+}
 
 func (v *Verified) entry(ctx context.Context, j journal.Journal, id string) error {
 	e, err := j.Entry(ctx, id)
@@ -76,6 +90,9 @@ func (v *Verified) entry(ctx context.Context, j journal.Journal, id string) erro
 	have := make([]int64, len(e.Tables))
 	for r, err := range j.Rows(ctx, id) {
 		if err != nil {
+			return err
+		}
+		if err := checkRow(e, r); err != nil {
 			return err
 		}
 		v.Keys++

@@ -110,9 +110,9 @@ func (l *loader) one(ctx context.Context, statement string) error {
 		return err
 	}
 	_, err = l.affect(ctx, statement)
-	l.tables = l.tables || err == nil && makesTable.MatchString(comment.ReplaceAllString(statement, ""))
+	l.tables = l.tables || err == nil && makesTable.MatchString(uncommented(statement))
 	var said *pgconn.PgError
-	if errors.As(err, &said) && said.Code == "42704" && newerSettings.MatchString(comment.ReplaceAllString(statement, "")) {
+	if errors.As(err, &said) && said.Code == "42704" && newerSettings.MatchString(uncommented(statement)) {
 		return nil // a limit that this server does not have
 	}
 	return err

@@ -76,9 +76,7 @@ func (s *script) next() (string, error) {
 	}
 }
 
-var comment = regexp.MustCompile(`(?m)^\s*--.*$`)
-
-func blank(text string) bool { return strings.TrimSpace(comment.ReplaceAllString(text, "")) == "" }
+func blank(text string) bool { return uncommented(text) == "" }
 
 // data is the rows of a COPY up to its end mark, and counts them.
 type data struct {
@@ -193,7 +191,7 @@ func (l *lexer) feed(text string) (end bool, err error) {
 		case rest[0] == '\\':
 			return false, errors.New("the dump holds a command of psql within a statement")
 		case rest[0] == ';' && l.depth <= 0 && l.atomic == 0:
-			if strings.TrimSpace(comment.ReplaceAllString(rest[1:], "")) != "" {
+			if !blank(rest[1:]) {
 				return false, errors.New("two statements are in one line; only what pg_dump writes is loaded")
 			}
 			l.depth = 0
