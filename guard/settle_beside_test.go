@@ -11,8 +11,8 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
-// committed is the ID of a transaction that committed.
-func (e *env) committed() (xid string) {
+// committedXID is the ID of a transaction that committed.
+func (e *env) committedXID() (xid string) {
 	e.t.Helper()
 	c := connect(e.t, e.direct, pgx.QueryExecModeExec)
 	if err := c.QueryRow(context.Background(), "INSERT INTO plain VALUES (1000, 'x') RETURNING pg_current_xact_id()::text").Scan(&xid); err != nil {
@@ -32,7 +32,7 @@ func long(ago time.Duration) func(*journal.Entry) {
 // A client's statement does not wait for the journal to take what it can settle.
 func TestSettle_JournalTakesLong(t *testing.T) {
 	e, j := withFaulty(t, shop, "DELETE FROM plain WHERE id > 90")
-	id := e.doubtful(e.committed(), "plain", []string{"95"})
+	id := e.doubtful(e.committedXID(), "plain", []string{"95"})
 	j.stuck.Store(true)
 	e.start(blockPolicy(), j)
 	done := make(chan struct{})
@@ -65,7 +65,7 @@ func TestSettle_ReadOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, j := withFaulty(t, shop, "DELETE FROM plain WHERE id > 90")
-			xid := e.committed()
+			xid := e.committedXID()
 			id := e.doubtfulEntry(journal.Deletion, xid, "plain", c.keys, long(time.Hour))
 			const later = 6
 			for i := range later {
