@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/rowback/rowback/guard/policy"
-	"github.com/rowback/rowback/proxy"
 )
 
 // receive reads the statement's own answers.
@@ -69,34 +68,13 @@ func (r *run) receive(ctx context.Context) error {
 			if err := r.w.Reply(typ, body); err != nil {
 				return err
 			}
-			if err := copyIn(ctx, r.w); err != nil {
+			if err := r.w.CopyIn(ctx); err != nil {
 				return err
 			}
 		default: // COPY out
 			if err := r.w.Reply(typ, body); err != nil {
 				return err
 			}
-		}
-	}
-}
-
-// copyIn passes the client's COPY data on until its end.
-func copyIn(ctx context.Context, w proxy.Wire) error {
-	for {
-		typ, body, err := w.ReadClient(ctx)
-		if err != nil {
-			return err
-		}
-		switch typ {
-		case 'd':
-			w.Send(typ, body)
-		case 'c', 'f':
-			w.Send(typ, body)
-			w.Send('H', nil)
-			return nil
-		case 'H', 'S': // the server ignores them here
-		default:
-			return fmt.Errorf("%w: message %q during COPY", errMalformed, typ)
 		}
 	}
 }

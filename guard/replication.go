@@ -129,7 +129,7 @@ func (s *walsender) exchange(ctx context.Context, w proxy.Wire, query, instead [
 		}
 		switch typ {
 		case 'G':
-			if err := copyIn(ctx, w); err != nil {
+			if err := w.CopyIn(ctx); err != nil {
 				return true, err
 			}
 		case 'Z':
