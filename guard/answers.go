@@ -10,6 +10,9 @@ import (
 
 // receive reads the statement's own answers.
 func (r *run) receive(ctx context.Context) error {
+	if r.rowdesc { // for a Query there would be neither Parse nor Bind
+		defer r.w.Mute(r.w.Mute(logged))
+	}
 	for {
 		typ, body, err := r.w.Receive(ctx)
 		if err != nil {
@@ -19,6 +22,9 @@ func (r *run) receive(ctx context.Context) error {
 		case '1', '2', '3', 'n', 't':
 			if typ == r.until {
 				return r.w.Reply(typ, body)
+			}
+			if typ == '2' {
+				r.w.Mute(nil)
 			}
 		case 'T':
 			if r.fields, err = r.describe(body); err != nil {

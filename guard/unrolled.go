@@ -335,6 +335,3 @@ func (u *unrolled) end(ctx context.Context, failed bool) error {
 		}
 	}
 }
-
-// noBlock is the server's warning that there is no transaction block.
-func noBlock(notice []byte) bool { return errorCode(notice) == "25P01" }
