@@ -36,7 +36,9 @@ func (l *loader) reach() {
 	for _, t := range l.snapshot.sorted() {
 		l.addTable(g, t)
 	}
+	l.snapshot.functions = make(map[uint32]bool, len(l.functions))
 	for _, f := range l.functions {
+		l.snapshot.functions[f.oid] = true
 		g.labels[f.node()] = f.label()
 		g.edge(f.node(), node{kind: mention, name: Fold(f.name)}, "")
 		g.edge(f.node(), node{kind: runner}, "")

@@ -20,6 +20,8 @@ type Snapshot struct {
 	byName map[string][]*Table // by Name, for Lookup
 	// What may delete when used, and the part of it that no counter shows.
 	taint map[node]Why
+	// functions there are, by OID; see Turned.
+	functions map[uint32]bool
 }
 
 // Table is one relation.

@@ -15,11 +15,22 @@ func (r *run) account(ctx context.Context) error {
 	if err := r.newcomers(ctx); err != nil {
 		return r.told(err)
 	}
+	if err := r.invisible(ctx); err != nil {
+		return r.told(err)
+	}
+	if err := r.emptied(ctx); err != nil {
+		return r.told(err)
+	}
 	for _, o := range slices.Sorted(maps.Keys(r.after.tables)) {
 		after, before := r.after.tables[o], r.before.tables[o]
 		n := after.deleted - before.deleted
 		// A TRUNCATE takes back what was counted before it, and counts nothing itself.
 		if n < 0 || before.filenode != "" && before.filenode != after.filenode && before.filenode+"p" != after.filenode {
+			if ok, err := r.alters(ctx, o); err != nil {
+				return r.told(err)
+			} else if ok {
+				continue
+			}
 			n = r.estimate(o, before)
 			if !r.taken[o] {
 				r.vanished(o)
@@ -55,14 +66,6 @@ func (r *run) account(ctx context.Context) error {
 	r.temporary()
 	r.opened()
 	return nil
-}
-
-// opened: what a function has opened is fetched from by statements that do not say what
-// that runs.
-func (r *run) opened() {
-	if r.plan == nil && r.after.cursors > r.before.cursors {
-		r.s.tx.cursor = true
-	}
 }
 
 // estimate is how many rows the server thinks a table had. Where nobody knows it is

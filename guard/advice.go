@@ -22,6 +22,7 @@ const (
 	unrecorded  // rows without a key
 	uncountable // rows
 	madePast    // uncountable, of a table that was made past the proxy
+	hiddenBySnapshot
 )
 
 // advice is what to do next. It names an allowance only where one helps.
@@ -38,6 +39,8 @@ func (x refusal) advice(who policy.Subject) string {
 		return unrecordedAdvice(x.tables) + ", or ask an operator for " + x.leave("uncaptured")
 	case uncountable:
 		return "Ask an operator for " + x.leave("uncountable")
+	case hiddenBySnapshot:
+		return "Run it at READ COMMITTED or as the table's owner, or ask an operator for " + x.leave("uncountable")
 	case madePast:
 		return "Run it again in half a minute: one of these was made past rowback, which has yet to look at it"
 	}

@@ -53,6 +53,30 @@ func TestRefresh_NotBeforeWhatMustBeFirst(t *testing.T) {
 		parse("", "DELETE FROM plain WHERE id = 2"), bind("", ""), execute("", 0), parse("", "ROLLBACK"), bind("", ""), execute("", 0))
 }
 
+// Nor before one that was prepared under a name, in an exchange of its own.
+func TestRefresh_NotBeforeWhatIsPreparedAndMustBeFirst(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop)
+	other := e.connect(pgx.QueryExecModeSimpleProtocol)
+	for i, sql := range []string{"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SET LOCAL transaction_isolation = 'serializable'", "LOCK TABLE plain", "SET TRANSACTION READ ONLY"} {
+		for _, again := range []messages{nil, q("SELECT 1")} { // known from the Parse, and when all are judged again
+			r := dialRaw(t, e.url)
+			r.say(parse("s", sql), syncMsg)
+			mustExec(t, other, fmt.Sprintf("CREATE TABLE made_%d_%d (id int)", i, len(again)))
+			if again != nil {
+				r.say(again)
+				r.say(parse("x", "DELETE FROM plain WHERE id = -1"), bind("", "x"), syncMsg)
+			}
+			r.say(q("BEGIN"))
+			mustExec(t, other, fmt.Sprintf("CREATE TABLE also_%d_%d (id int)", i, len(again)))
+			// What takes a snapshot is refused behind that.
+			if a := r.say(bind("", "s"), execute("", 0), syncMsg) + r.say(q("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")); strings.Contains(a, "ErrorResponse") {
+				t.Errorf("%s: %s", sql, a)
+			}
+			r.say(q("ROLLBACK"))
+		}
+	}
+}
+
 // The same by simple Query, at any moment.
 func TestRefresh_NotBeforeCommitPrepared(t *testing.T) {
 	e := newEnv(t, blockPolicy(), shop)

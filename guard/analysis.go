@@ -130,9 +130,11 @@ func (v *view) route(st sqlparse.Statement) (route, string) {
 	case sqlparse.Unknown:
 		return routeCount, "a statement that rowback cannot parse"
 	case sqlparse.Do:
-		switch {
-		case v.mayDelete(st) == "" && !opaque(st.Text):
+		switch why := v.mayDelete(st); {
+		case why == "" && !opaque(st.Text):
 			return routePlain, ""
+		case why == notLooked && !opaque(st.Text): // as a CALL
+			return routeCount, why
 		case st.CommitsItself:
 			return routeRefuse, "a DO block that may delete and commits by itself"
 		}

@@ -21,7 +21,13 @@ func (r *run) receive(ctx context.Context) error {
 		switch typ {
 		case '1', '2', '3', 'n', 't':
 			if typ == r.until {
-				return r.w.Reply(typ, body)
+				if err := r.w.Reply(typ, body); err != nil || r.closed == nil {
+					return err
+				}
+				if err := r.closed(ctx); err != nil {
+					return r.fault(err)
+				}
+				return nil
 			}
 			if typ == '2' {
 				r.w.Mute(nil)
@@ -173,6 +179,9 @@ func (r *run) client(body []byte) error {
 // clientError is an error of the captured form as that of the client's own
 // statement.
 func (r *run) clientError(body []byte) []byte {
+	if r.released != nil {
+		return r.released.clientError(body)
+	}
 	if r.capturing() && r.plan.misread(r.st, body) {
 		r.s.db.misread()
 		return errorBody(changedError())

@@ -96,21 +96,6 @@ func (s *session) doubt() {
 	s.drop()
 }
 
-// vouch makes the evidence of an implicit transaction durable before a statement
-// in it that may commit it by itself, a procedure. How it ended the server is
-// asked later. errFailed: it cannot be kept, and the client has been told.
-func (s *session) vouch(ctx context.Context, w proxy.Wire, st judged) error {
-	if !st.CommitsItself || !s.endsWith(w) {
-		return nil
-	}
-	if _, err := s.barrier(ctx); err != nil {
-		s.drop()
-		return s.refuse(ctx, w, noEvidenceError(err.Error()))
-	}
-	s.doubt()
-	return nil
-}
-
 // sync handles the Sync that ends an implicit transaction which removed rows.
 func (s *session) sync(ctx context.Context, w proxy.Wire, body []byte) error {
 	failed, err := w.Quiesce(ctx)

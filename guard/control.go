@@ -53,6 +53,7 @@ func (s *session) beforeControl(ctx context.Context, w proxy.Wire, st judged, ab
 // afterControl notes what a transaction-control statement did, by its tag.
 func (s *session) afterControl(ctx context.Context, st judged, tag string, e *journal.Entry, failed bool) error {
 	s.renamesEnd()
+	s.viewEndsBy(st.Verb)
 	switch st.Verb {
 	case sqlparse.Begin:
 		if !failed {
@@ -75,11 +76,14 @@ func (s *session) afterControl(ctx context.Context, st judged, tag string, e *jo
 		}
 	case sqlparse.PrepareTransaction:
 		s.endBlock(false)
-		if tag == "PREPARE TRANSACTION" && !failed {
+		switch {
+		case failed:
+			s.ended(ctx, e, journal.RolledBack)
+		case tag == "PREPARE TRANSACTION":
 			s.prepares = e
 			s.doubt() // until its transaction is finished by anyone
-		} else {
-			s.ended(ctx, e, journal.RolledBack)
+		default: // outside a block the server says ROLLBACK, and commits: it is asked
+			s.doubt()
 		}
 	case sqlparse.Savepoint:
 		if s.tx != nil && !failed {

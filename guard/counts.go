@@ -16,16 +16,16 @@ import (
 // counts is one reading of the server's counters in the open transaction.
 type counts struct {
 	tables   map[uint32]counter
-	xid      string    // "" while the transaction has none
-	target   uint32    // what the name of the target means, 0 if nothing
-	depends  string    // catalog.Signature of the target, "" if not asked for
-	started  time.Time // see catalog.RunSQL; zero if not known
-	tracking bool      // track_counts is on
-	fixed    bool      // so will the next implicit transaction be; see transaction.fixed
-	catalog  string    // changes with the catalog; asked for with all tables
-	cursors  int       // that are open, and portals; likewise
-	encoding string    // the session's client_encoding, "" if not asked for
-	ended    string    // changes when a transaction of another session ends that has written; "" if not asked for
+	xid      string          // "" while the transaction has none
+	target   uint32          // what the name of the target means, 0 if nothing
+	depends  string          // catalog.Signature of the target, "" if not asked for
+	started  time.Time       // see catalog.RunSQL; zero if not known
+	tracking bool            // track_counts is on
+	fixed    bool            // so will the next implicit transaction be; see transaction.fixed
+	catalog  string          // changes with the catalog; asked for with all tables
+	cursors  map[string]bool // that are open, and portals, as openCursors has them; likewise
+	encoding string          // the session's client_encoding, "" if not asked for
+	ended    string          // changes when a transaction of another session ends that has written; "" if not asked for
 }
 
 // counter is one table's part of counts.
@@ -49,7 +49,7 @@ func countsQuery(target sqlparse.Name, signature string, tables, cuts []uint32, 
 	}
 	tracking := "pg_catalog.current_setting('track_counts')"
 	if all {
-		tracking = "pg_catalog.concat_ws(',', " + tracking + ", (SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors))"
+		tracking = "pg_catalog.concat_ws(',', " + tracking + ", " + openCursors + ")"
 	}
 	b.WriteString(readingOf(target, tracking, catalog.RunSQL, signature))
 	if all {
@@ -79,6 +79,10 @@ func countsQuery(target sqlparse.Name, signature string, tables, cuts []uint32, 
 	}
 	return b.String()
 }
+
+// openCursors tells cursors and portals apart by their names, when they were opened, and
+// whether they are WITH HOLD. What reads them is in one itself.
+var openCursors = "(SELECT pg_catalog.string_agg(pg_catalog.concat(" + nameInHex("name") + ", '=', pg_catalog.date_part('epoch', creation_time), '=', is_holdable), ';') FROM pg_catalog.pg_cursors WHERE name OPERATOR(pg_catalog.<>) '" + private + "')"
 
 func changedQuery(oid string, updates bool) string {
 	updated := "pg_catalog.pg_stat_get_xact_tuples_updated(" + oid + ")"
@@ -147,8 +151,9 @@ func receiveCounts(ctx context.Context, w proxy.Wire) (counts, error) {
 			tracking, open, _ := strings.Cut(tracking, ",")
 			isolation, c.encoding, _ = strings.Cut(isolation, "/")
 			if open != "" {
-				if c.cursors, err = strconv.Atoi(open); err != nil {
-					return counts{}, err
+				c.cursors = map[string]bool{}
+				for _, one := range strings.Split(open, ";") {
+					c.cursors[one] = true
 				}
 			}
 			c.xid, c.tracking, c.fixed = text(r[1]), tracking == "on", fixes(isolation)

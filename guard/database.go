@@ -23,6 +23,11 @@ type database struct {
 	// ticks the other reasons to look whether it has: the clock's, and entries to be settled.
 	// A view that was read before the last of them is stale.
 	changes, ticks atomic.Int64
+	// shapes counts those changes after which nothing may delete that might not have
+	// before, or names what may: see sqlparse's Shapes.
+	shapes atomic.Int64
+	// migrating is how many sessions change what statements do; see session.migrates.
+	migrating atomic.Int64
 	// beats counts the clock's ticks alone.
 	beats atomic.Int64
 	// outdated: the catalog has changed in a way that was seen; read it again
@@ -64,7 +69,7 @@ const resting = time.Minute
 // view is a catalog snapshot with what is derived from it. Immutable, but for its cache and
 // secret, and until when it is known to be good.
 type view struct {
-	changes, ticks, beats atomic.Int64 // of its database; see database.stale
+	changes, shapes, ticks, beats atomic.Int64 // of its database; see database.stale
 
 	snap  *catalog.Snapshot
 	names *sqlparse.Names // Reach.Names
@@ -97,7 +102,7 @@ func (v *view) doubt() *view {
 }
 
 // notLooked is why a statement may delete something by a view that is not sure.
-const notLooked = "the catalog has changed, and could not be looked at yet"
+const notLooked = "what the catalog is now could not be looked at yet"
 
 func newView(snap *catalog.Snapshot) *view {
 	first := maps.Clone(snap.Reach.Reads)
@@ -216,6 +221,12 @@ func (d *database) announce() {
 	d.other.changes.Add(1)
 }
 
+// reshape is announce for what merely shapes tables.
+func (d *database) reshape() {
+	d.shapes.Add(1)
+	d.other.shapes.Add(1)
+}
+
 // stick notes at a time, Unix in ns, that looks take long.
 func (d *database) stick(now int64) { d.stuck.Store(now + int64(2*changeWait)) }
 
@@ -233,9 +244,11 @@ func newDatabase(name string) *database {
 }
 
 // moment is how much of a database's changes and ticks there was.
-type moment struct{ changes, ticks, beats int64 }
+type moment struct{ changes, shapes, ticks, beats int64 }
 
-func (d *database) now() moment { return moment{d.changes.Load(), d.ticks.Load(), d.beats.Load()} }
+func (d *database) now() moment {
+	return moment{d.changes.Load(), d.shapes.Load(), d.ticks.Load(), d.beats.Load()}
+}
 
 // tick is the clock's.
 func (d *database) tick() {
@@ -250,8 +263,17 @@ func (d *database) stale(v *view) (is, changed bool) {
 	if v == nil {
 		return true, true
 	}
-	changed = v.changes.Load() < d.changes.Load()
+	changed = v.changes.Load() < d.changes.Load() || d.reshaped(v)
 	return changed || v.ticks.Load() < d.ticks.Load(), changed
+}
+
+// reshaped reports whether tables may have other shapes than a view says.
+func (d *database) reshaped(v *view) bool { return v.shapes.Load() < d.shapes.Load() }
+
+// reaches reports whether a view says of what deletes nothing itself that it does not
+// delete, though tables may have other shapes by now.
+func (d *database) reaches(v *view) bool {
+	return v != nil && v.changes.Load() >= d.changes.Load() && v.ticks.Load() >= d.ticks.Load()
 }
 
 // old reports whether nobody has looked for so long that there may have been any change.
@@ -264,6 +286,7 @@ func (v *view) good(at moment) {
 		}
 	}
 	raise(&v.changes, at.changes)
+	raise(&v.shapes, at.shapes)
 	raise(&v.ticks, at.ticks)
 	raise(&v.beats, at.beats)
 }

@@ -77,7 +77,12 @@ func (r *run) overall(v verdict) string {
 }
 
 func (r *run) refuse(ctx context.Context, v verdict, removed []journal.Table) error {
-	return r.s.blocked(ctx, r.w, r.mark, refusal{verb: r.verb(), verdict: v, sql: r.st.Text, tables: removed, need: r.needed(removed)})
+	x := refusal{verb: r.verb(), verdict: v, sql: r.st.Text, tables: removed, need: r.needed(removed)}
+	if r.weighing {
+		r.doomed = &x
+		return errFailed
+	}
+	return r.s.blocked(ctx, r.w, r.mark, x)
 }
 
 // answer says why a rule does not stop a statement that it would.

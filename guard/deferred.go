@@ -16,20 +16,27 @@ const deferredPortal = "rowback: deferred"
 
 // fireDeferred makes the triggers that wait for COMMIT run now, as COMMIT would
 // first of all, and counts what they remove. Only if a trigger of the database
-// that can be deferred may delete, and only in transactions in which something
-// was counted. It returns errFailed if one fails, or if what they remove is
+// that can be deferred may delete, or fetch from what does, and only in transactions
+// in which something was counted. It returns errFailed if one fails, or if what they remove is
 // refused: then the client has been told, and the transaction has failed. Only
 // after Quiesce.
 func (s *session) fireDeferred(ctx context.Context, w proxy.Wire) error {
-	if err := s.holdAtCommit(ctx, w); err != nil {
+	if err := s.fireTriggers(ctx, w); err != nil {
 		return err
 	}
+	return s.holdAtCommit(ctx, w) // as the server does it after them
+}
+
+func (s *session) fireTriggers(ctx context.Context, w proxy.Wire) error {
 	why := s.view.snap.Reach.Deferred
+	if why == "" && s.hazard() {
+		why = fetching
+	}
 	if s.tx == nil || why == "" {
 		return nil
 	}
 	r := &run{s: s, w: w, st: judged{Statement: sqlparse.Statement{Verb: sqlparse.Commit, Text: "COMMIT"}, route: routeCount, why: string(why)}}
-	r.deferred = true
+	r.deferred, r.portal = true, deferredPortal
 	sql := setConstraints
 	if !s.inBlock(w) { // where it would only warn, unless inside a function
 		sql = "DO $rowback$ BEGIN " + setConstraints + "; END $rowback$"

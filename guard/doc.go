@@ -10,7 +10,8 @@
 //   - capture: a DELETE on an ordinary table. It is sent in a form that also
 //     returns the keys of the rows it and its cascades remove (sqlparse.Capture).
 //   - take: TRUNCATE and DROP TABLE. The tables are locked, their keys read,
-//     then the client's own statement runs.
+//     then the client's own statement runs; where its transaction keeps its
+//     snapshot, the server is made to count what that does not show (present.go).
 //   - count: what may delete but cannot be rewritten (functions, MERGE, nested
 //     DELETE, DO, views, text that does not parse). The client's statement runs
 //     unchanged between two readings of the server's own counters.
@@ -71,15 +72,17 @@
 // table and in that time, are not noticed, nor is a key that others change in it.
 //
 // Triggers that are deferred to COMMIT are made to run before it (SET CONSTRAINTS), where
-// they may delete. Cursors over what may delete are refused in block mode; in
-// alert mode all that runs while one is open is counted, but not what a cursor
-// WITH HOLD deletes at COMMIT itself. FETCH from a named portal that is bound
+// they may delete. Cursors over what may delete are refused in block mode. All that
+// runs while one is open, or a portal is bound that has not run, is counted, for it may
+// fetch from that; but not what a cursor WITH HOLD deletes at COMMIT itself: that is
+// refused in block mode. FETCH from a named portal that is bound
 // to a DELETE shows the captured columns too.
 //
 // The server's counters also hold what a subtransaction has taken back (an
 // exception block of PL/pgSQL) and rows that an UPDATE moves between partitions:
 // where such a statement is counted, the number may be too high, never too low.
-// Rows that a TRUNCATE or DROP inside a function takes cannot be counted: in
+// Rows that a TRUNCATE or DROP inside a function takes cannot be counted (that a table
+// which the transaction has rewritten was truncated is made to show: rewritten.go): in
 // block mode that is refused unless the policy allows what is uncountable, in
 // alert mode the entry has an estimate.
 //
@@ -102,7 +105,8 @@
 // A procedure or DO that may delete and commits by itself, where it goes through, has an
 // entry without numbers before it runs (outside.go); a second one has them, if it ends well.
 // It also commits what was removed before it in
-// the same implicit transaction: evidence of that is made before it is called. In
+// the same implicit transaction: evidence of that is made before it is called (vouch.go).
+// If it did not commit, that entry stands for a part of the transaction. In
 // a Query of several statements the server would not let it commit; where one of
 // them removes rows, and so each is run by itself, it does.
 //

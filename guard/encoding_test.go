@@ -43,6 +43,17 @@ func TestEncoding_SetInTheSameExchange(t *testing.T) {
 	}
 }
 
+// What a DELETE calls may set it for what is read of another table in the same exchange.
+func TestEncoding_SetByAnotherStatement(t *testing.T) {
+	e := newEnv(t, blockPolicy(), "CREATE TABLE n (id int PRIMARY KEY); CREATE TABLE k (id text PRIMARY KEY); INSERT INTO n VALUES (1); INSERT INTO k VALUES ('é')")
+	r := dialRaw(t, e.url)
+	for _, m := range cat(pbe("DELETE FROM n WHERE set_config('client_encoding', 'LATIN1', false) IS NOT NULL"), pbe("TRUNCATE k"), syncMsg) {
+		r.Send(m)
+	}
+	r.answers(1)
+	equal(t, "journalled", e.journalled(), []string{"k é", "n 1"})
+}
+
 // In a batch the last run may find no row, and tells all the same.
 func TestEncoding_SetInABatch(t *testing.T) {
 	const sets = "DELETE FROM k WHERE n = $1 AND set_config('client_encoding', 'LATIN1', false) IS NOT NULL"

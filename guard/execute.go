@@ -1,25 +1,25 @@
 package guard
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/rowback/rowback/proxy"
-	"github.com/rowback/rowback/sqlparse"
 )
 
 // execute handles Execute of a portal that needs the guard.
 func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error {
 	name, rest, ok := cut(body)
 	p := s.portals[string(short(name))]
-	if ok && p == nil && s.tx != nil && s.tx.cursor { // bound before what it calls was changed
-		p = &portal{prepared: &prepared{st: judged{Statement: sqlparse.Statement{Text: "(portal " + strconv.Quote(string(name)) + ")"}, route: routeCount, why: "a portal while a cursor is open that may delete"}}}
-	}
-	if ok && p == nil && !ascii(name) {
-		p = &portal{prepared: &prepared{st: judged{Statement: sqlparse.Statement{Text: "(portal " + strconv.Quote(string(name)) + ")"}, route: routeCount, why: "a portal whose name is not ASCII"}}}
+	switch {
+	case !ok || p != nil:
+	case s.hazard(): // what it calls may fetch
+		p = unknown(string(name), "a portal while a cursor is open that may delete")
+	case !ascii(name):
+		p = unknown(string(name), "a portal whose name is not ASCII")
 	}
 	if !ok || len(rest) != 4 || p == nil {
 		w.Forward()
@@ -39,26 +39,47 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		return nil
 	}
 	max := int(binary.BigEndian.Uint32(rest))
-	switch {
-	case p.st.route == routeControl:
-		return s.executeControl(ctx, w, p)
-	case p.done:
-		return unlessFailed(s.again(ctx, w, string(name), p, max))
-	case s.aborted(w) || p.plan != nil && p.plan.pass || p.st.route == routePlain || s.misplaced(w, p.st):
+	fresh := s.fresh(p)
+	if p.step = s.step; !fresh && !s.aborted(w) && (p.st.route == routeControl || p.capturing()) {
+		if p, err = s.actual(ctx, w, string(name), p); err != nil {
+			return unlessFailed(err)
+		}
+	}
+	if p.st.route == routeControl {
+		return s.executeControl(ctx, w, string(name), body, p, fresh)
+	}
+	return s.executeJudged(ctx, w, string(name), body, p, max)
+}
+
+// executeJudged is execute of what does not control transactions. Only after Quiesce.
+func (s *session) executeJudged(ctx context.Context, w proxy.Wire, name string, body []byte, p *portal, max int) (err error) {
+	if p.done {
+		return unlessFailed(s.again(ctx, w, name, p, max))
+	}
+	s.migrates(w, p.st)
+	st, plan, fetches := p.st, p.plan, s.hazardBeside(p)
+	if fetches && plan != nil && plan.pass {
+		st.route, plan = routePlain, nil
+	}
+	if fetches {
+		st = st.fetches()
+	}
+	if s.aborted(w) || plan != nil && plan.pass || st.route == routePlain || s.misplaced(w, st) {
 		return s.executePlain(ctx, w, p)
 	}
-	r := &run{s: s, w: w, st: p.st, plan: p.plan, bind: s.heldBind}
+	r := &run{s: s, w: w, st: st, plan: plan, bind: s.heldBind, portal: name, fetches: fetches}
 	if r.capturing() {
 		r.shift = -p.plan.captured.Shift
 	}
 	s.heldBind = nil
-	if p.st.route != routeCapture {
-		if r, err = s.guarded(ctx, w, p.st, nil); err != nil {
+	if st.route != routeCapture {
+		if r, err = s.guarded(ctx, w, st, nil); err != nil {
 			return unlessFailed(err)
 		}
 		if r == nil {
 			return s.executePlain(ctx, w, p)
 		}
+		r.portal = name
 	} else {
 		if p.plan.count != "" {
 			r.st.why = p.plan.count
@@ -95,7 +116,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 		return unlessFailed(r.batch(ctx, more))
 	}
 	if r.capturing() {
-		send = func() { w.Send('E', executeBody(string(name))) } // it runs to its end whatever max_rows is
+		send = func() { w.Send('E', executeBody(name)) } // it runs to its end whatever max_rows is
 		if max > 0 && p.st.Returning {
 			r.rows = p.held.add
 		}
@@ -103,7 +124,7 @@ func (s *session) execute(ctx context.Context, w proxy.Wire, body []byte) error 
 	if err := r.bracket(ctx, send); err != nil {
 		return unlessFailed(err)
 	}
-	s.changed(p.st)
+	s.changed(st)
 	p.ran = r.end == 'C'
 	p.done = r.capturing() && (max > 0 || !p.st.Returning)
 	if p.done && p.st.Returning {
@@ -153,19 +174,29 @@ func (p *portal) more(w proxy.Wire, max int) error {
 }
 
 // executePlain executes a portal that needs no judging now, and notes what it changed.
-func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) error {
+func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) (err error) {
+	asks := false
 	if !s.aborted(w) {
-		if err := s.vouch(ctx, w, p.st); err != nil {
+		if asks, err = s.vouch(ctx, w, p.st); err != nil {
 			return unlessFailed(err)
 		}
 	}
-	if !p.st.DDL && !p.st.ChangesNames && !p.st.Prepares && s.outside == nil {
-		w.Forward()
+	w.Forward()
+	if !p.st.DDL && !p.st.ChangesNames && !p.st.Prepares && s.outside == nil && !asks {
 		return nil
 	}
-	w.Forward()
 	w.Send('H', nil)
-	_, err := answers(ctx, w, judged{Statement: p.st.Statement}, w.Reply)
+	complete := w.Reply
+	if asks {
+		complete = func(typ byte, body []byte) error {
+			body = bytes.Clone(body)
+			if err := s.goesOn(ctx, w); err != nil {
+				return err
+			}
+			return w.Reply(typ, body)
+		}
+	}
+	_, err = answers(ctx, w, judged{Statement: p.st.Statement}, complete)
 	s.finished(ctx, err != nil)
 	if err != nil {
 		return unlessFailed(err)
@@ -174,8 +205,20 @@ func (s *session) executePlain(ctx context.Context, w proxy.Wire, p *portal) err
 	return nil
 }
 
-func (s *session) executeControl(ctx context.Context, w proxy.Wire, p *portal) error {
+func (s *session) executeControl(ctx context.Context, w proxy.Wire, name string, body []byte, p *portal, fresh bool) error {
 	e, err := s.beforeControl(ctx, w, p.st, s.aborted(w))
+	if err == nil && e != nil && s.hazard() { // a deferred trigger may have opened another in its place
+		is, err := s.actual(ctx, w, name, p)
+		if err != nil || is != p {
+			s.doubt()
+		}
+		if err == nil && is != p {
+			return s.executeJudged(ctx, w, name, body, is, 0)
+		}
+		if err != nil {
+			return unlessFailed(err)
+		}
+	}
 	if err != nil {
 		return unlessFailed(err)
 	}
@@ -185,7 +228,7 @@ func (s *session) executeControl(ctx context.Context, w proxy.Wire, p *portal) e
 	if err != nil && !errors.Is(err, errFailed) {
 		return err
 	}
-	if p.bound != s.exchange && (err != nil || !controls[tag]) {
+	if (!fresh || p.bound != s.exchange) && (err != nil || !controls[tag]) {
 		if e != nil { // it was something else that ran: the server is asked what became of the rows
 			s.doubt()
 		}

@@ -29,40 +29,18 @@ type prepared struct {
 	closed bool
 }
 
-// snapshotless: it ends or begins a transaction, or a part of one, or sets something.
+// snapshotless: it ends or begins a transaction, or a part of one, or sets something; but
+// before what commits the catalog is looked at, for the triggers that are deferred until then.
 func (p *prepared) snapshotless() bool {
-	return p != nil && (p.st.route == routeControl || sqlparse.Snapshotless([]byte(p.st.Text)))
-}
-
-// portal is bound to a prepared statement, or, with a capturing plan, to its
-// captured form.
-type portal struct {
-	*prepared
-	formats []uint16
-	plan    *plan
-	// params are the values of its Bind with their formats, and statement the
-	// client's own it is bound to: for a probe; nil where there is none.
-	params    []byte
-	statement string
-	held      rowQueue // rows beyond the client's max_rows, already run
-	done      bool     // it has run; what is left is held
-	ran       bool     // it has run to its end: the server does not run it again
-	bound     int      // in which exchange
-	sets      int32    // session.sets then
-	early     *counts  // see readEarly
+	switch {
+	case p == nil, p.st.Verb == sqlparse.Commit, p.st.Verb == sqlparse.PrepareTransaction:
+		return false
+	}
+	return p.st.route == routeControl || sqlparse.Snapshotless([]byte(p.st.Text))
 }
 
 // maxProbed bounds the parameters kept for a probe, in bytes.
 const maxProbed = 1 << 20
-
-func (p *portal) close() { p.held.close() }
-
-// waits reports whether what may delete is still to run.
-func (p *portal) waits() bool {
-	return !p.done && !p.ran && (p.st.route == routeCapture || p.st.route == routeCount)
-}
-
-func (p *portal) capturing() bool { return p.plan != nil && p.plan.count == "" && !p.plan.pass }
 
 // parse handles Parse. It is forwarded as it is; whether it succeeded must be
 // known, or an old statement of that name could be mistaken for the new.
@@ -82,9 +60,12 @@ func (s *session) parse(ctx context.Context, w proxy.Wire, body []byte) error {
 	}
 	named := string(short(name))
 	known := s.stmts[named] != nil
-	if len(a.stmts) != 1 || a.plain {
+	if len(a.stmts) != 1 || a.plain && !s.hazard() {
 		if known {
 			return s.parseKnown(ctx, w, named, nil, body)
+		}
+		if named != "" && sqlparse.Snapshotless(text) {
+			return s.parseQuiet(ctx, w, named)
 		}
 		w.Forward()
 		return nil
@@ -103,7 +84,8 @@ func (s *session) parseKnown(ctx context.Context, w proxy.Wire, name string, p *
 	if err != nil {
 		return err
 	}
-	if p != nil && p.st.why != "" && s.view.snap.Reach.Types && !failed && !s.aborted(w) {
+	hazard := s.hazard() && !p.snapshotless()
+	if p != nil && (hazard || p.st.why != "" && s.view.snap.Reach.Types) && !failed && !s.aborted(w) {
 		return unlessFailed(s.parseCounted(ctx, w, name, p, body))
 	}
 	w.Forward()
@@ -124,10 +106,13 @@ func (s *session) parseKnown(ctx context.Context, w proxy.Wire, name string, p *
 	return w.Reply(typ, body)
 }
 
-// parseCounted parses a statement that may delete when it is parsed: see Reach.Types.
+// parseCounted parses a statement that may delete when it is parsed, see Reach.Types, or
+// fetch from what does.
 func (s *session) parseCounted(ctx context.Context, w proxy.Wire, name string, p *prepared, body []byte) error {
-	r := &run{s: s, w: w, st: p.st, until: '1'}
-	r.st.CopyIn = false
+	r := &run{s: s, w: w, st: p.st, until: '1', portal: private}
+	if r.st.CopyIn = false; r.st.why == "" {
+		r.st.why = fetching
+	}
 	err := r.bracket(ctx, func() { w.Send('P', body) })
 	if r.end != 'E' { // also where it was refused then, a name outlives its transaction
 		s.stmts.set(name, p)
@@ -170,6 +155,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		delete(s.portals, short(name))
 	}
 	p := s.stmts[short(stmt)]
+	hazard := s.hazard() && !s.snapshotless('B', body)
 	if !p.snapshotless() {
 		if err := s.relist(ctx, w); err != nil {
 			return unlessFailed(err)
@@ -178,7 +164,16 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	}
 	switch {
 	case p == nil && !ascii(stmt):
-		p = &prepared{st: judged{Statement: sqlparse.Statement{Text: "(prepared statement " + strconv.Quote(stmt) + ")"}, route: routeCount, why: "a prepared statement whose name is not ASCII"}}
+		p = unknownStatement("(prepared statement "+strconv.Quote(stmt)+")", "a prepared statement whose name is not ASCII")
+	case p == nil && hazard: // what it calls while it is planned may fetch
+		p = unknownStatement("(prepared statement "+strconv.Quote(stmt)+")", fetching)
+	case p != nil && hazard && p.st.route == routePlain:
+		counted := *p
+		counted.st = p.st.fetches()
+		p = &counted
+	case p != nil && p.st.inert(): // it was prepared while there was one
+		delete(s.stmts, short(stmt))
+		p = nil
 	case p != nil && p.st.route == routeCapture && (!ascii(name) || len(brief(stmt)) > maxBrief): // under another name the client would see what is captured
 		counted := *p
 		counted.st.route, counted.st.why = routeCount, "a name that is not ASCII"
@@ -188,7 +183,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	po := &portal{prepared: p, formats: formats, statement: stmt, bound: s.exchange, sets: s.sets.before}
+	po := &portal{prepared: p, formats: formats, statement: stmt, bound: s.exchange, step: s.step, sets: s.sets.before}
 	if s.rules.holds && len(params) <= maxProbed {
 		po.params = append([]byte{}, params...)
 	}
@@ -206,6 +201,9 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
+	if s.alone(w) {
+		s.forgetPortals()
+	}
 	if commits {
 		s.portals.set(short(name), po)
 		if !s.hasBound {
@@ -218,7 +216,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	}
 	if p.st.route == routeCount {
 		s.portals.set(short(name), po)
-		return s.bindCounted(ctx, w, body, po)
+		return s.bindCounted(ctx, w, name, body, po)
 	}
 	p.plan, err = s.planFor(ctx, w, p.st, p.plan, func() ([]byte, error) { return describeStatement(ctx, w, p.st.Text, p.types) })
 	if err != nil {
@@ -235,13 +233,10 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	switch {
 	case po.capturing():
 	case p.st.why != "" && !p.plan.pass:
-		return s.bindCounted(ctx, w, body, po)
+		return s.bindCounted(ctx, w, name, body, po)
 	default:
 		w.Forward()
 		return nil
-	}
-	if name != "" { // what was parsed before may fetch from it
-		s.open(w).cursor = true
 	}
 	s.heldBind = &heldBind{db: s.db, portal: po, name: name, params: append([]byte(nil), params...)}
 	return nil
@@ -316,7 +311,7 @@ func (s *session) describe(ctx context.Context, w proxy.Wire, body []byte) error
 }
 
 // closeNamed handles Close.
-func (s *session) closeNamed(w proxy.Wire, body []byte) error {
+func (s *session) closeNamed(ctx context.Context, w proxy.Wire, body []byte) error {
 	kind, name, ok := targetOf(body)
 	if !ok { // the server will say what is wrong with it
 		w.Forward()
@@ -325,12 +320,22 @@ func (s *session) closeNamed(w proxy.Wire, body []byte) error {
 	name = short(name)
 	if kind == 'P' {
 		if p := s.portals[string(name)]; p != nil {
+			if p.fetchable(string(name)) { // a savepoint may bring it back where the server discards this
+				failed, err := w.Quiesce(ctx)
+				if err != nil {
+					return err
+				}
+				if failed {
+					w.Forward()
+					return nil
+				}
+			}
 			p.close()
 			delete(s.portals, string(name))
 		}
 	}
 	if p := s.stmts[string(name)]; kind == 'S' && p != nil {
-		p.closed = true
+		p.closed, p.plan = true, nil
 	}
 	// A statement is kept in mind, because after an error the server discards the
 	// Close; whether it is still there is asked at Bind.

@@ -46,6 +46,13 @@ func (s *session) functionCall(ctx context.Context, w proxy.Wire, body []byte) e
 		}
 		return err
 	}
+	if f.why == "" {
+		st := judged{Statement: sqlparse.Statement{Text: f.sql}}
+		if s.temps.judge(&st); s.hazard() {
+			st = st.fetches()
+		}
+		f.why = st.why
+	}
 	if f.why == "" || f.sql == "" || argumentsIn(body[4:]) != f.arguments { // harmless, or the server will refuse it
 		return s.callUnjudged(ctx, w, body)
 	}
@@ -149,6 +156,7 @@ func (u *unrolled) call(ctx context.Context, r *run, f function, arguments []byt
 		}
 		return nil
 	}
+	r.portal = callPortal
 	err := r.bracket(ctx, func() {
 		u.w.Send('P', parseBody(private, f.sql, f.types))
 		u.w.Send('B', joinBind(callPortal, private, params, []uint16{format}))

@@ -12,7 +12,7 @@ import (
 // need no judging. It returns errFailed if the statement has been refused.
 // Only after Quiesce.
 func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe func() ([]byte, error)) (*run, error) {
-	r := &run{s: s, w: w, st: st}
+	r := &run{s: s, w: w, st: st, fetches: s.hazard()}
 	if st.route != routeCapture {
 		if err := r.aim(ctx); err != nil {
 			return nil, err
@@ -20,6 +20,11 @@ func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe
 	}
 	if err := r.executes(ctx); err != nil {
 		return nil, err
+	}
+	if r.st.route == routeCount && r.st.CommitsItself && !s.inBlock(w) {
+		if passes, err := r.mayEnd(ctx, describe != nil); passes || err != nil {
+			return nil, err
+		}
 	}
 	switch st = r.st; st.route {
 	case routeRefuse:
@@ -36,7 +41,7 @@ func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe
 			}
 		}
 		if tx := s.open(w); st.Cursor {
-			tx.cursor = true
+			tx.fetchable, tx.holding = true, tx.holding || mayHold(st)
 		}
 		if st.OutsideTransaction {
 			return nil, s.vouchForNothing(ctx, w, st)
@@ -50,6 +55,10 @@ func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe
 		p, err := s.planFor(ctx, w, st, nil, describe)
 		if err != nil {
 			return nil, err
+		}
+		if p.pass && r.fetches {
+			r.st.route, r.st.why = routeCount, fetching
+			return r, nil
 		}
 		if p.pass {
 			return nil, nil

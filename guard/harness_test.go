@@ -280,3 +280,21 @@ func captured(p policy.Policy) policy.Policy {
 	p.Default.Uncaptured = policy.Refuse
 	return p
 }
+
+// awaitLock waits until a session waits for a lock.
+func (e *env) awaitLock() {
+	e.t.Helper()
+	watch := connect(e.t, e.direct, pgx.QueryExecModeExec)
+	for deadline := time.Now().Add(pollTime); ; time.Sleep(5 * time.Millisecond) {
+		var waits bool
+		if err := watch.QueryRow(e.t.Context(), "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waits); err != nil {
+			e.t.Fatal(err)
+		}
+		if waits {
+			return
+		}
+		if time.Now().After(deadline) {
+			e.t.Fatal("nobody waits for a lock")
+		}
+	}
+}

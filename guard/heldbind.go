@@ -130,7 +130,14 @@ func (s *session) releaseBind(ctx context.Context, w proxy.Wire, typ byte, body 
 	if failed, err := w.Quiesce(ctx); err != nil || failed {
 		return err
 	}
-	return unlessFailed(s.sendBind(ctx, w, h))
+	if s.hazardBeside(h.portal) {
+		return unlessFailed(s.bindReleased(ctx, w, h))
+	}
+	err := s.sendBind(ctx, w, h)
+	if err == nil { // it waits in the server now
+		s.open(w)
+	}
+	return unlessFailed(err)
 }
 
 // sendBind sends a Bind that was held, by itself.

@@ -19,7 +19,9 @@ type listing struct {
 	unnamed     *view // under which it was
 	// only: … in that exchange, in which an error before its Parse may have had the server
 	// discard it, and keep another; 0: in any.
-	only int
+	only  int
+	size  int // of session.stmts, when they were listed last
+	quiet quiet
 }
 
 // seen notes a Parse under a view; only: see there.
@@ -44,11 +46,19 @@ func (l *listing) outdated(v *view, exchange int) bool {
 // knows reports whether the unnamed statement is the one seen last.
 func (l *listing) knows(exchange int) bool { return l.only == 0 || l.only == exchange }
 
+// crowded reports whether so many statements are known that some may be gone: a Close that
+// was sent may have been discarded, and DEALLOCATE does not pass here.
+func (l *listing) crowded(known int) bool { return known > max(minListed, 2*l.size) }
+
+const minListed = 32
+
 // relist judges the session's prepared statements again where they may have
-// changed. The server does not list the unnamed one: it is counted.
+// changed, and forgets those that are gone. The server does not list the unnamed one: it
+// is counted.
 func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 	l := &s.prepared
-	if !l.outdated(s.view, s.exchange) {
+	crowded := l.crowded(len(s.stmts))
+	if !l.outdated(s.view, s.exchange) && !crowded {
 		return nil
 	}
 	failed, err := w.Quiesce(ctx)
@@ -62,7 +72,7 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 		}
 		l.unnamed, l.only = s.view, 0
 	}
-	if !l.text && (!l.named || l.view == s.view) {
+	if !l.text && (!l.named || l.view == s.view) && !crowded {
 		return nil
 	}
 	rows, err := q.Query(ctx, "SELECT name, statement, from_sql::pg_catalog.text FROM pg_catalog.pg_prepared_statements")
@@ -77,33 +87,59 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 	if err != nil {
 		return err
 	}
+	there := make(map[string]bool, len(rows))
+	clear(l.quiet.named)
 	for _, r := range rows {
 		name, sql := text(r[0]), text(r[1])
+		there[name] = true
 		if text(r[2]) == "true" {
 			s.stmts.set(name, &prepared{st: judged{Statement: sqlparse.Statement{Verb: sqlparse.Execute, Text: sql}, route: routeCount, why: "EXECUTE of a prepared statement"}})
 			continue
 		}
-		a, err := s.withCursors(ctx, w, s.withTemps(s.policed(s.view.analysePrepared(w, sql))))
-		if err != nil {
-			return err
-		}
+		a := s.withTemps(s.policed(s.view.analysePrepared(w, sql)))
 		switch old := s.stmts[name]; {
 		case len(a.stmts) != 1 || a.plain:
-			delete(s.stmts, name)
+			if delete(s.stmts, name); sqlparse.Snapshotless([]byte(sql)) {
+				l.quiet.succeeded(name)
+			}
 		case old != nil && old.st.Text == a.stmts[0].Text:
 			old.st = a.stmts[0]
 		default:
 			s.stmts.set(name, &prepared{st: a.stmts[0], types: []byte{0, 0}})
 		}
 	}
-	l.named, l.text, l.view = true, false, s.view
+	for name := range s.stmts {
+		if name != "" && !there[name] {
+			delete(s.stmts, name)
+		}
+	}
+	l.named, l.text, l.view, l.size = true, false, s.view, len(s.stmts)
 	return nil
+}
+
+// bindReleased is sendBind while a hazard is there: what is called while the statement is
+// planned may fetch.
+func (s *session) bindReleased(ctx context.Context, w proxy.Wire, h *heldBind) error {
+	r := &run{s: s, w: w, st: h.portal.st, until: '2', released: h, portal: h.name}
+	r.st.route, r.st.why = routeCount, fetching
+	r.closed = func(ctx context.Context) error {
+		if h.described {
+			if err := w.Reply('n', nil); err != nil {
+				return err
+			}
+		}
+		return receiveClosed(ctx, w)
+	}
+	s.litter = true
+	err := r.bracket(ctx, func() { h.send(w) })
+	s.litter = err != nil
+	return err
 }
 
 // bindCounted binds a statement whose planning may call what deletes: functions
 // that are declared IMMUTABLE or STABLE run then.
-func (s *session) bindCounted(ctx context.Context, w proxy.Wire, body []byte, p *portal) error {
-	r := &run{s: s, w: w, st: p.st, plan: p.plan, until: '2'}
+func (s *session) bindCounted(ctx context.Context, w proxy.Wire, name string, body []byte, p *portal) error {
+	r := &run{s: s, w: w, st: p.st, plan: p.plan, until: '2', portal: name}
 	r.st.CopyIn = false
 	return unlessFailed(r.bracket(ctx, func() { w.Send('B', body) }))
 }

@@ -50,6 +50,9 @@ func (r *run) newcomers(ctx context.Context) error {
 	return nil
 }
 
+// hexName is what nameInHex makes of a name.
+func hexName(name string) string { return hex.EncodeToString([]byte(name)) }
+
 // nameInHex is a name whatever client_encoding is.
 func nameInHex(column string) string {
 	return "pg_catalog.encode(pg_catalog.convert_to(" + column + "::pg_catalog.text, CASE WHEN pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.=) 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END), 'hex')"

@@ -48,7 +48,7 @@ func (s *session) noteUnnumbered(ctx context.Context, st judged) (*journal.Entry
 // that it was rolled back (superseded). Where it fails, or nobody sees its end, that
 // stays the only one (unnumbered). errFailed: it is refused, and the client told.
 func (s *session) vouchForCall(ctx context.Context, w proxy.Wire, st judged) (err error) {
-	if err := s.vouch(ctx, w, st); err != nil || s.calling != nil {
+	if _, err := s.vouch(ctx, w, st); err != nil || s.calling != nil {
 		return err
 	}
 	s.calling, err = s.withoutNumbers(ctx, w, st)

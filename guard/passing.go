@@ -16,7 +16,7 @@ func (s *session) passes(st judged) bool {
 
 // passesBound is passes for a portal.
 func (s *session) passesBound(p *portal) bool {
-	return s.passes(p.st) && p.bound == s.exchange
+	return s.passes(p.st) && p.bound == s.exchange && s.fresh(p)
 }
 
 // passing is the lone statement of a text that is known to pass, nil if there is none.
@@ -34,10 +34,12 @@ func (s *session) passing(text []byte) *judged {
 
 // passQuery notes a Query that passes.
 func (s *session) passQuery(text []byte) bool {
-	if s.passing(text) == nil {
+	st := s.passing(text)
+	if st == nil {
 		return false
 	}
 	s.endOfQuery()
+	s.viewEndsBy(st.Verb)
 	return true
 }
 
@@ -75,7 +77,7 @@ func (s *session) passBind(name, statement []byte) bool {
 		delete(s.portals, string(name))
 	}
 	if p != nil {
-		s.portals.set(string(name), &portal{prepared: p, statement: string(statement), bound: s.exchange, sets: s.sets.before})
+		s.portals.set(string(name), &portal{prepared: p, statement: string(statement), bound: s.exchange, step: s.step, sets: s.sets.before})
 	}
 	return true
 }

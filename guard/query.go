@@ -21,9 +21,12 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 		} else if err != nil {
 			return err
 		}
+		a = s.withCursors(a)
 	}
-	if a.plain && !s.amid() || len(a.stmts) == 1 && s.passes(a.stmts[0]) {
-		s.endOfQuery()
+	if passes := len(a.stmts) == 1 && s.passes(a.stmts[0]); passes || a.plain && !s.amid() {
+		if s.endOfQuery(); passes {
+			s.viewEndsBy(a.stmts[0].Verb)
+		}
 		w.Forward()
 		return nil
 	}
@@ -50,6 +53,7 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 		return nil
 	}
 	if len(a.stmts) == 1 && a.stmts[0].route == routePlain && !ends {
+		s.migrates(w, a.stmts[0])
 		return s.through(ctx, w, 'Q', body, func() { s.changed(a.stmts[0]) })
 	}
 	if told, err := s.misspelt(ctx, w, sql, a.stmts); told || err != nil {

@@ -27,7 +27,7 @@ func (e *env) amid(before []string, sql string, look func(other *pgx.Conn), othe
 	t := e.t
 	t.Helper()
 	ctx := context.Background()
-	other, c, watch := connect(t, e.direct, pgx.QueryExecModeExec), e.connect(pgx.QueryExecModeExec), connect(t, e.direct, pgx.QueryExecModeExec)
+	other, c := connect(t, e.direct, pgx.QueryExecModeExec), e.connect(pgx.QueryExecModeExec)
 	run := func(c *pgx.Conn, statements ...string) {
 		for _, s := range statements {
 			if _, err := c.Exec(ctx, s); err != nil {
@@ -39,18 +39,7 @@ func (e *env) amid(before []string, sql string, look func(other *pgx.Conn), othe
 	run(other, append([]string{"BEGIN"}, others...)...)
 	done := make(chan error)
 	go func() { _, err := c.Exec(ctx, sql); done <- err }()
-	for deadline := time.Now().Add(pollTime); ; time.Sleep(5 * time.Millisecond) {
-		var waits bool
-		if err := watch.QueryRow(ctx, "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waits); err != nil {
-			t.Fatal(err)
-		}
-		if waits {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("it does not wait for the others")
-		}
-	}
+	e.awaitLock()
 	look(other)
 	run(other, "COMMIT")
 	if err := <-done; err != nil {

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/proxy"
@@ -21,7 +22,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		return nil
 	}
 	if s.private && !s.inBlock(w) {
-		s.private = false
+		s.private, s.implied = false, false
 		s.db.announce()
 	}
 	q := lookup{w: w, own: s.alone(w)}
@@ -29,15 +30,22 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		s.view = s.fallback()
 		return s.unread(ctx, w, q, err)
 	}
+	s.redefined, s.reshaped = s.redefined || s.reshaped, false
 	at := s.db.now()
 	shared := s.db.view.Load()
-	_, changed := s.db.stale(shared)
-	old := s.db.old(shared)
+	known := shared
+	if s.private { // that has none of what others have changed since
+		known = s.view
+	}
+	_, changed := s.db.stale(known)
+	old := s.db.old(known)
 	mine, now := false, s.j.o.Now().UnixNano()
 	switch stuck := s.db.isStuck(now); {
-	case shared == nil: // nobody can judge without one
-		mine, err = s.awaitFirst(ctx, w)
 	case (changed || old) && stuck && !s.redefined:
+	case shared == nil: // without one all is counted
+		if mine, err = s.awaitTurn(ctx, w, firstWait); !mine && err == nil {
+			s.db.stick(s.j.o.Now().UnixNano())
+		}
 	case (changed || old) && q.own && !s.redefined:
 		if mine, err = s.awaitTurn(ctx, w, changeWait); !mine && err == nil {
 			s.db.stick(now)
@@ -65,15 +73,17 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	}
 	fixed := false // what this transaction sees of the catalog is of when it began
 	if !q.own {
-		isolation, err := one(ctx, q, "SELECT pg_catalog.current_setting('transaction_isolation')")
+		mode, err := one(ctx, q, "SELECT pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.||) '/' OPERATOR(pg_catalog.||) pg_catalog.current_setting('transaction_read_only')")
 		if errors.Is(err, errServer) {
 			s.view = s.fallback()
 			return s.fault(w, err)
 		} else if err != nil {
 			return err
 		}
+		isolation, reads, _ := strings.Cut(mode, "/")
 		if fixed = fixes(isolation); fixed && !s.redefined {
-			if s.view = s.fallback(); changed {
+			// In a READ ONLY one, as pg_dump has, nothing can be removed, and it stays that.
+			if s.view = s.fallback(); (changed || s.private) && reads != "on" {
 				s.view = s.view.doubt()
 			}
 			return nil
@@ -90,10 +100,10 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	s.redefined = false
 	view, err := s.look(ctx, q)
 	switch e := (*serverError)(nil); {
-	case q.own && shared != nil && errors.As(err, &e) && e.code == "55P03": // what somebody has locked, for how long nobody knows
+	case q.own && errors.As(err, &e) && e.code == "55P03": // what somebody has locked, for how long nobody knows
 		s.db.stick(s.j.o.Now().UnixNano())
 		s.redefined = redefined
-		s.view = shared.doubt()
+		s.view = s.fallback().doubt()
 		return nil
 	case errors.Is(err, errServer) && q.own && !isClients(err):
 		s.j.o.Logger.Error("catalog cannot be read; every statement is counted", "database", s.db.name, "error", err)
@@ -102,16 +112,25 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		s.view = s.fallback()
 		return s.unread(ctx, w, q, err)
 	}
-	if was := s.view; was != nil && (s.inBlock(w) || !q.own) && view.reachesMore(was) {
-		s.open(w).cursor = true // one opened, or a portal bound, before may call what is new
+	if was := s.view; was != nil && (s.inBlock(w) || !q.own) {
+		if g := view.growth(was); g.any { // one opened, or a portal bound, before may call what is new
+			s.open(w).reaches(g)
+		}
 	}
-	s.view = view
-	if shared := s.db.view.Load(); (s.inBlock(w) || !q.own) && shared != nil && shared != view {
-		s.private = true // it may show what this transaction alone has changed
-		return nil
-	}
-	if !fixed {
+	if s.view = view; !fixed {
 		view.good(at)
+	}
+	private := false // it may show what this transaction alone has changed
+	if now := s.db.view.Load(); s.inBlock(w) || !q.own {
+		private = now != nil && now != view
+	}
+	if fixed && (changed || private) { // nor does it show what others have
+		s.view = view.doubt()
+	}
+	s.implied = !s.inBlock(w) && (private || !q.own && s.temps != nil)
+	if private {
+		s.private = true
+		return nil
 	}
 	if shared := s.db.view.Load(); shared == nil || shared.changes.Load() <= view.changes.Load() { // none that was begun later
 		s.db.view.Store(view)
@@ -154,27 +173,9 @@ func (s *session) side(ctx context.Context, q lookup) error {
 	return nil
 }
 
-// reachesMore reports whether something that may delete now may not have before.
-func (v *view) reachesMore(old *view) bool {
-	if v == old {
-		return false
-	}
-	more := func(now, before map[string]catalog.Why) bool {
-		for name := range now {
-			if _, ok := before[name]; !ok {
-				return true
-			}
-		}
-		return false
-	}
-	if more(v.snap.Reach.Names, old.snap.Reach.Names) || more(v.snap.Reach.Reads, old.snap.Reach.Reads) {
-		return true
-	}
-	return v.snap.Reach.Everything != "" && v.snap.Reach.Everything != old.snap.Reach.Everything
-}
-
-// loadSettings: the session's own limits are for its own statements.
-const loadSettings = "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '0', true)"
+// loadSettings: the session's own limits are for its own statements. As long as firstWait
+// others wait for it.
+const loadSettings = "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '5s', true)"
 
 // lookSettings are for a look where there is a view already.
 const lookSettings = "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '1s', true)"
@@ -215,5 +216,7 @@ func (s *session) fallback() *view {
 	if v := s.db.view.Load(); v != nil {
 		return v
 	}
-	return newView(&catalog.Snapshot{Database: s.db.name, Reach: catalog.Reach{Everything: "the catalog has not been read yet"}})
+	v := newView(&catalog.Snapshot{Database: s.db.name, Reach: catalog.Reach{Everything: notLooked}})
+	v.uncertain = true
+	return v
 }

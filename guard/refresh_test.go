@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -115,23 +114,49 @@ func TestRefresh_WaitsBeyondTheSessionsTimeLimit(t *testing.T) {
 	equal(t, "journalled", e.journalled(), []string{"plain 2"})
 }
 
-// A look at the catalog amid a block is not one of the client's statements: their limits are not for it.
-func TestRefresh_UnderTheClientsTimeout(t *testing.T) {
-	e := newEnv(t, policy.Uniform(policy.Block, 1000), shop, "DO $$ BEGIN FOR i IN 1..1500 LOOP EXECUTE 'CREATE TABLE many_' || i || ' (id int PRIMARY KEY, a text)'; END LOOP; END $$")
-	c := e.connect(pgx.QueryExecModeSimpleProtocol)
-	mustExec(t, c, "SET lock_timeout = '7s'")
-	for _, sql := range []string{"BEGIN", "SET LOCAL statement_timeout = '60ms'", "CREATE TABLE made (id int)", "SELECT 1", "DELETE FROM plain WHERE id = 1"} {
-		mustExec(t, c, sql)
-	}
-	limits := func() (s string) {
-		if err := c.QueryRow(t.Context(), "SELECT current_setting('statement_timeout') || ' ' || current_setting('lock_timeout')").Scan(&s); err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	amid := limits()
-	mustExec(t, c, "COMMIT")
-	if after := limits(); amid != "60ms 7s" || after != "0 7s" {
-		t.Errorf("the limits are %s, after the block %s", amid, after)
+// What keeps the first session of a database from reading the catalog, or from what it
+// sends itself, is no matter of the others.
+func TestRefresh_TheFirstLookKeepsNobodyWaiting(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), pollTime)
+	defer cancel()
+	for name, hinder := range map[string]func(*env) (await func(), release func()){
+		"it waits for a safe snapshot": func(e *env) (func(), func()) {
+			writer := connect(t, e.direct, pgx.QueryExecModeSimpleProtocol)
+			mustExec(t, writer, "BEGIN ISOLATION LEVEL SERIALIZABLE; UPDATE plain SET a = 'x' WHERE id = 1")
+			asks := connect(t, e.direct, pgx.QueryExecModeSimpleProtocol)
+			return func() {
+				for waits := false; !waits && ctx.Err() == nil; {
+					if err := asks.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'SafeSnapshot')").Scan(&waits); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}, func() { mustExec(t, writer, "ROLLBACK") }
+		},
+		"a lock": func(e *env) (func(), func()) {
+			awaited, release := e.blockCatalog()
+			return func() { awaited(0) }, release
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, blockPolicy(), shop)
+			await, release := hinder(e)
+			first := connect(t, e.url+"&options=-c%20default_transaction_isolation%3Dserializable%20-c%20default_transaction_read_only%3Don%20-c%20default_transaction_deferrable%3Don", pgx.QueryExecModeSimpleProtocol)
+			done := make(chan error, 1)
+			go func() {
+				_, err := first.Exec(ctx, "SELECT count(*) FROM plain")
+				done <- err
+			}()
+			await()
+			c := e.connect(pgx.QueryExecModeSimpleProtocol)
+			for _, sql := range []string{"BEGIN", "DECLARE c CURSOR FOR SELECT 1", "FETCH c", "COMMIT"} {
+				if _, err := c.Exec(ctx, sql); err != nil {
+					t.Errorf("%s: %v", sql, err)
+				}
+			}
+			release()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -45,6 +45,7 @@ func (s *session) newer(ctx context.Context, w proxy.Wire, o uint32) (*catalog.T
 		return nil, err
 	}
 	s.view, s.private, s.readIn = newView(snap), true, s.exchange // it may show what this transaction alone has changed
+	s.implied = !s.inBlock(w)
 	s.epoch++
 	s.db.announce()
 	return s.view.snap.Tables[o], nil

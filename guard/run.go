@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -24,10 +25,13 @@ type run struct {
 	target *catalog.Table
 	far    uint32 // the foreign table whose rows the tag of an EXECUTE counts, 0 if none
 
-	shift    int  // added to error positions
-	deferred bool // it fires deferred triggers; see fireDeferred
-	until    byte // it is a Bind, or a Parse, which may call things too: the answer to that; 0: an Execute
-	rowdesc  bool // simple protocol: a RowDescription goes to the client
+	shift    int       // added to error positions
+	deferred bool      // it fires deferred triggers; see fireDeferred
+	until    byte      // it is a Bind, or a Parse, which may call things too: the answer to that; 0: an Execute
+	portal   string    // the one that it runs in, or that is bound
+	fetches  bool      // a hazard is there, beside that
+	released *heldBind // the Bind, if it is one in captured form
+	rowdesc  bool      // simple protocol: a RowDescription goes to the client
 	// closed reads what follows the statement's end; nil: nothing does.
 	closed func(context.Context) error
 	fields []byte             // the RowDescription, until the first row
@@ -51,6 +55,12 @@ type run struct {
 	kind      string
 	taken     map[uint32]bool // tables whose rows were noted beforehand (TRUNCATE, DROP)
 	encoding  string          // with taken: the session's client_encoding
+	shown     map[uint32]bool // see visible; nil: not asked
+	files     map[uint32]file // see rewritten
+	shielded  bool            // it runs behind a savepoint
+	// weighing: what is refused is refused once the statement has run; doomed is that.
+	weighing bool
+	doomed   *refusal
 
 	early   *counts // the first reading, if it was made before; see readEarly
 	batched bool    // others of its batch are captured with it
@@ -81,6 +91,9 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	if err != nil {
 		return r.fault(err)
 	}
+	if err := r.rewritten(ctx); err != nil {
+		return r.fault(err)
+	}
 	q := r.countsQuery()
 	if ticket != "" {
 		sendQuery(r.w, "SELECT "+ticket)
@@ -91,6 +104,9 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	reads := r.early == nil && !r.exact()
 	if reads {
 		sendQuery(r.w, q)
+	}
+	if r.shielded {
+		sendQuery(r.w, "SAVEPOINT "+shield)
 	}
 	if r.bind != nil {
 		r.bind.send(r.w)
@@ -107,6 +123,11 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	}
 	if reads {
 		if r.before, err = receiveCounts(ctx, r.w); err != nil {
+			return r.fault(err)
+		}
+	}
+	if r.shielded {
+		if _, err = receiveQuery(ctx, r.w); err != nil {
 			return r.fault(err)
 		}
 	}
@@ -128,6 +149,11 @@ func (r *run) bracket(ctx context.Context, send func()) error {
 	if r.st.CopyIn {
 		r.sendAfter(q, ticket)
 		r.w.Send('H', nil)
+	}
+	if r.shielded {
+		if _, err = receiveQuery(ctx, r.w); err != nil {
+			return r.fault(err)
+		}
 	}
 	if err := r.readAfter(ctx); err != nil {
 		return err
@@ -171,13 +197,16 @@ func (r *run) readAfter(ctx context.Context) (err error) {
 }
 
 // setsNothing reports whether the statement leaves the session's settings as they
-// are: nothing of the database's runs with it.
-func (r *run) setsNothing() bool { return r.capturing() && r.plan.bare }
+// are: nothing of the database's runs with it, and it calls nothing itself.
+func (r *run) setsNothing() bool {
+	return r.capturing() && r.plan.bare && strings.IndexByte(r.st.Text, '(') < 0
+}
 
 // conclude judges, once all is read. The first of a batch says where that began.
 func (r *run) conclude(ctx context.Context, first *run) error {
 	if r.before.catalog != r.after.catalog { // what it calls does what the text does not say
 		r.s.changed(judged{Statement: sqlparse.Statement{DDL: true, ChangesNames: true}, route: routeCount})
+		r.s.overtaken = r.s.exchange
 	}
 	if r.renamed() || r.outdated() {
 		return first.outOfDate(ctx)
@@ -190,6 +219,9 @@ func (r *run) conclude(ctx context.Context, first *run) error {
 
 // sendAfter sends the counters' second reading, and takes the ticket back.
 func (r *run) sendAfter(q, ticket string) {
+	if r.shielded {
+		sendQuery(r.w, "RELEASE SAVEPOINT "+shield)
+	}
 	sendQuery(r.w, q)
 	if ticket != "" {
 		sendQuery(r.w, "SELECT "+protect.SetTicket(""))
@@ -201,8 +233,10 @@ func (r *run) begin(ctx context.Context) error {
 	if r.captured != nil {
 		return nil
 	}
-	if err := r.s.evidenceReady(ctx); err != nil {
-		return r.s.refuse(ctx, r.w, noEvidenceError(err.Error()))
+	if !r.unlikely() {
+		if err := r.s.evidenceReady(ctx); err != nil {
+			return r.s.refuse(ctx, r.w, noEvidenceError(err.Error()))
+		}
 	}
 	r.s.adapt()
 	r.mark = r.s.open(r.w).mark("")
@@ -210,29 +244,6 @@ func (r *run) begin(ctx context.Context) error {
 	if err := r.s.isolation(ctx, r.w); err != nil {
 		return r.fault(err)
 	}
-	return nil
-}
-
-// isolation finds out how the open transaction sees the catalog. It is asked once
-// for a transaction block, and once in a session for those without.
-func (s *session) isolation(ctx context.Context, w proxy.Wire) error {
-	tx := s.open(w)
-	if tx.isolated {
-		return nil
-	}
-	if s.fixed == nil || s.inBlock(w) {
-		rows, err := lookup{w: w}.Query(ctx, "SHOW transaction_isolation")
-		if err != nil {
-			return err
-		}
-		fixed := len(rows) != 1 || fixes(text(rows[0][0]))
-		if tx.fixed = fixed; !s.inBlock(w) {
-			s.fixed = &fixed
-		}
-	} else {
-		tx.fixed = *s.fixed
-	}
-	tx.isolated = true
 	return nil
 }
 
@@ -250,7 +261,7 @@ func (r *run) countsQuery() string {
 	case r.exact():
 		return uncountedQuery(r.st.Target, signature, r.s.started)
 	}
-	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.cuts, r.plan.all || r.s.tx.fixed, false, r.plan.loose || len(r.plan.cuts) > 0)
+	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.cuts, r.plan.all || r.s.tx.fixed || r.fetches, false, r.plan.loose || len(r.plan.cuts) > 0)
 }
 
 // fault reports a failed query of rowback's own, and forgets what the statement did.
@@ -278,7 +289,7 @@ func (r *run) exact() bool {
 
 // sees: what the statement removes is known without the server's counters.
 func (r *run) sees() bool {
-	return r.capturing() && !r.plan.all && len(r.plan.blind) == 0 && !r.s.tx.fixed
+	return r.capturing() && !r.plan.all && len(r.plan.blind) == 0 && !r.s.tx.fixed && !r.fetches
 }
 
 // tracked: the server counted, before the statement and after it.
@@ -303,6 +314,9 @@ func (r *run) verdict(ctx context.Context) error {
 		return err
 	}
 	r.updates()
+	if x := r.doomed; x != nil {
+		return r.s.blocked(ctx, r.w, r.mark, *x)
+	}
 	removed := r.since()
 	tx.removals.rows = total(tx.removals.tables)
 	if rule := s.rules.strict(); !r.tracked() && !r.sees() && refuses(rule.Mode) {
@@ -310,17 +324,25 @@ func (r *run) verdict(ctx context.Context) error {
 	}
 	if names, rule := r.unvouched(); len(names) > 0 {
 		why := uncountable
-		if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "oid ") }) {
+		if tx.fixed {
+			why = hiddenBySnapshot
+		} else if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "oid ") }) {
 			why = madePast
 		}
 		return r.refuse(ctx, verdict{rule: rule, limit: notRows, reason: why, what: "truncates, drops, detaches or rewrites " + strings.Join(names, ", ") + " on the way, and how many rows that takes cannot be counted"}, removed)
 	}
-	if tx.xid = r.after.xid; tx.xid == "" {
-		tx.xid = r.before.xid
-	}
+	tx.in(cmp.Or(r.after.xid, r.before.xid))
 	tx.server.Started = r.after.started
 	if len(removed) == 0 {
 		return nil
+	}
+	if r.unlikely() {
+		if err := s.evidenceReady(ctx); err != nil {
+			if rerr := tx.rewind(r.mark); rerr != nil {
+				return rerr
+			}
+			return s.refuse(ctx, r.w, noEvidenceError(err.Error()))
+		}
 	}
 	tx.removals.add(r.st.Text, r.commandTag())
 	if v := s.uncaptured(removed); v.rule != nil {

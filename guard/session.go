@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,7 +43,6 @@ type session struct {
 	// prepares is one whose PREPARE TRANSACTION has succeeded; see sawPrepared.
 	prepares *journal.Entry
 
-	quiet    bool // the unnamed statement is one that needs no look at the catalog; see quiet
 	clean    bool // nothing was sent since the last Sync
 	hasRun   bool // something was executed since it, before the message under judgement
 	hasBound bool // or bound
@@ -54,9 +54,15 @@ type session struct {
 	epoch     int  // counts what may change how names resolve
 	readIn    int  // the exchange in which a private view was read, for a statement in it
 	redefined bool // the catalog was changed since it was looked at
+	reshaped  bool // … as far as tables go, and not what may delete
+	implied   bool // the private view, or temps, are of an implicit transaction
+	overtaken int  // the exchange in which the catalog was changed after something else ran
 	// moreReach: what was opened, bound or deferred before in the open transaction may delete now.
-	moreReach bool
+	moreReach growth
 	announces bool // … by this session, and others may not see that yet
+	reshapes  bool // likewise
+	// migrating is where migrates has noted it; nil: nowhere.
+	migrating atomic.Pointer[database]
 	// renamed: names were changed, in that exchange, in a transaction whose end
 	// may take that back; see renamesEnd.
 	renamed   bool
@@ -65,7 +71,8 @@ type session struct {
 	// ran is the exchange in which a statement ran last: what it changed of the
 	// session's parameters the server tells at its end only.
 	ran   int
-	bound int // and a Bind came last
+	bound int    // and a Bind came last
+	step  uint32 // counts what may run something of the client's; see fresh
 	// sets counts what was executed in the exchange and may have changed that, before
 	// the message under judgement, and with it.
 	sets    struct{ before, with int32 }
@@ -95,6 +102,10 @@ func (s *session) Wants(typ byte, body []byte) bool {
 		s.exchange++
 		s.block = 0
 		s.sets.with = 0
+		if s.implied { // it has ended
+			s.implied = false
+			s.viewEnds()
+		}
 	}
 	s.sets.before = s.sets.with
 	s.hasRun = s.ran == s.exchange
@@ -106,6 +117,10 @@ func (s *session) Wants(typ byte, body []byte) bool {
 		s.ran = s.exchange
 		s.sets.with++
 	}
+	switch typ {
+	case 'P', 'B', 'E', 'Q', 'F':
+		s.step++
+	}
 	s.renew()
 	held := s.heldBind != nil // whatever comes, it goes first
 	if s.rules.off && s.tx == nil && !held && !s.owes() {
@@ -115,7 +130,7 @@ func (s *session) Wants(typ byte, body []byte) bool {
 	if s.asleep {
 		return true
 	}
-	return s.concerns(typ, body) || held || s.moreReach
+	return s.concerns(typ, body) || held || s.moreReach.any
 }
 
 // owes reports whether a portal is open whose answers are not the client's as they are.
@@ -141,11 +156,10 @@ func (s *session) concerns(typ byte, body []byte) bool {
 		name, rest, _ := cut(body)
 		text, types, whole := cut(rest)
 		stale := s.staleFor(text)
-		if len(name) == 0 {
-			s.quiet = sqlparse.Snapshotless(text)
-		}
+		quiet := sqlparse.Snapshotless(text)
+		s.prepared.quiet.parsed(name, quiet, s.wasClean, s.exchange)
 		s.prepared.seen(name, s.view, s.unlessFirst())
-		return stale || s.wasClean && s.prepared.outdated(s.view, s.exchange) || s.stmts[string(short(name))] != nil || s.interesting(text) && !(whole && s.passParse(name, text, types))
+		return stale || quiet && len(name) > 0 || s.wasClean && s.prepared.outdated(s.view, s.exchange) || s.stmts[string(short(name))] != nil || s.interesting(text) && !(whole && s.passParse(name, text, types))
 	case 'B':
 		p, rest, _ := cut(body)
 		st, _, whole := cut(rest)
@@ -153,7 +167,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 			return true
 		}
 		p, st = short(p), short(st)
-		if quiet := s.quiet && s.prepared.knows(s.exchange) && len(st) == 0; !quiet && (s.redefined || !s.private && s.stale() || s.prepared.outdated(s.view, s.exchange)) {
+		if !s.isQuiet(st) && (s.hazard() || s.staleBound(body) || s.prepared.outdated(s.view, s.exchange)) {
 			return true
 		}
 		if !ascii(st) || !ascii(p) {
@@ -163,7 +177,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 	case 'E':
 		p, _, _ := cut(body)
 		p = short(p)
-		if s.tx != nil && s.tx.cursor || s.redefined || s.firstLook() || !ascii(p) {
+		if s.redefined || s.hazard() || s.firstLook() || !ascii(p) {
 			return true
 		}
 		return s.portals[string(p)] != nil && !s.passExecute(p)
@@ -183,7 +197,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 	case 'F':
 		return s.amid() || s.stale() || len(body) >= 4 && !largeObjects[oid(body)]
 	case 'S':
-		return s.tx != nil || s.prepares != nil || s.litter || s.lingers
+		return s.tx != nil || s.prepares != nil || s.litter || s.lingers || s.redefined && s.overtaken == s.exchange
 	}
 	return false
 }
@@ -223,7 +237,7 @@ func (s *session) analyse(ctx context.Context, w proxy.Wire, text []byte) (*anal
 			return nil, err
 		}
 	}
-	return s.withCursors(ctx, w, s.withTemps(s.policed(a)))
+	return s.withTemps(s.policed(a)), nil
 }
 
 // Message implements proxy.Session.
@@ -234,11 +248,18 @@ func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []by
 		s.Wants(typ, nil)
 		err = s.message(ctx, w, typ, nil)
 	}
-	if s.announces && err == nil {
-		s.announces = false
-		s.db.announce()
+	if (s.announces || s.reshapes) && err == nil {
+		tell := s.db.reshape
+		if s.announces {
+			tell = s.db.announce
+		}
+		s.announces, s.reshapes = false, false
+		tell()
 		if typ != 'Q' || w.TxStatus() != 'I' { // else it has committed by now
-			w.OnIdle(s.db.announce)
+			w.OnIdle(func() {
+				tell()
+				s.migrated()
+			})
 		}
 	}
 	if errors.Is(err, proxy.ErrCopyIn) && typ == 'S' {
@@ -259,11 +280,14 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 		w.Forward()
 		return nil
 	}
-	if s.moreReach {
+	if err := s.endPortals(ctx, w); err != nil {
+		return err
+	}
+	if g := s.moreReach; g.any {
 		if failed, err := w.Quiesce(ctx); err != nil {
 			return err
-		} else if s.moreReach = false; !failed && !s.aborted(w) && !s.alone(w) {
-			s.open(w).cursor = true
+		} else if s.moreReach = (growth{}); !failed && !s.aborted(w) && !s.alone(w) {
+			s.open(w).reaches(g)
 		}
 	}
 	if s.asleep {
@@ -271,7 +295,7 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 			return err
 		}
 	}
-	if typ != 'S' && s.stale() && !(s.view != nil && s.snapshotless(typ, body)) {
+	if typ != 'S' && s.stale() && !(s.view != nil && (s.snapshotless(typ, body) || s.unaffectedBy(typ, body))) {
 		switch err := s.refresh(ctx, w); {
 		case errors.Is(err, errFailed): // the client has been told
 			if typ == 'Q' || typ == 'F' {
@@ -287,7 +311,7 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 		return s.query(ctx, w, body)
 	case 'P':
 		// Here a query of our own disturbs none of the client's, such as VACUUM; else bind does it.
-		if s.wasClean {
+		if s.wasClean && !s.snapshotless(typ, body) {
 			if err := s.relist(ctx, w); err != nil {
 				return unlessFailed(err)
 			}
@@ -300,11 +324,14 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	case 'E':
 		return s.execute(ctx, w, body)
 	case 'C':
-		return s.closeNamed(w, body)
+		return s.closeNamed(ctx, w, body)
 	case 'F':
 		return s.functionCall(ctx, w, body)
 	case 'S':
 		defer func() { s.lingers = false }()
+		if err := s.lookAtEnd(ctx, w); unlessFailed(err) != nil {
+			return err
+		}
 		if s.litter {
 			if swept, err := s.sweep(ctx, w); swept || err != nil {
 				return err
@@ -321,36 +348,13 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	return nil
 }
 
-// snapshotless: a message of what needs no look at the catalog, and must not have one
-// before it in its transaction: SET TRANSACTION, COMMIT PREPARED.
-func (s *session) snapshotless(typ byte, body []byte) bool {
-	switch typ {
-	case 'B':
-		_, rest, _ := cut(body)
-		name, _, _ := cut(rest)
-		return s.stmts[string(short(name))].snapshotless() || s.quiet && s.prepared.knows(s.exchange) && len(name) == 0
-	case 'E':
-		name, _, _ := cut(body)
-		p := s.portals[string(short(name))]
-		return p != nil && p.prepared.snapshotless()
-	case 'Q':
-		return sqlparse.Snapshotless(body)
-	case 'P':
-		_, rest, _ := cut(body)
-		text, _, _ := cut(rest)
-		return sqlparse.Snapshotless(text)
-	}
-	return false
-}
-
 // Close implements proxy.Session.
 func (s *session) Close() {
+	s.migrated()
 	s.leave()
 	s.drop()
 	s.settled()
-	for _, p := range s.portals {
-		p.close()
-	}
+	s.forgetPortals()
 }
 
 // open returns the open transaction's record, made on first use. Only after Quiesce.

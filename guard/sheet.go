@@ -57,10 +57,7 @@ func (s *session) wake(ctx context.Context, w proxy.Wire) (bool, error) {
 	s.asleep, s.block = false, 0
 	s.epoch++
 	clear(s.stmts)
-	for name, p := range s.portals { // they ended with their transaction
-		p.close()
-		delete(s.portals, name)
-	}
+	s.forgetPortals()
 	s.prepared.forget()
 	return true, nil
 }

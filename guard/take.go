@@ -15,8 +15,8 @@ import (
 )
 
 // take notes what a TRUNCATE or DROP TABLE is about to take away: it locks the
-// tables as the statement will, counts their rows, refuses at once if they are
-// too many, else reads their keys. false: only temporary tables are named, or the server
+// tables as the statement will, counts their rows and, unless they are too many,
+// reads their keys. false: only temporary tables are named, or the server
 // is in recovery and refuses it.
 func (r *run) take(ctx context.Context) (bool, error) {
 	if r.s.db.standby { // where it is one still, the transaction began as read-only, and stays that
@@ -28,8 +28,15 @@ func (r *run) take(ctx context.Context) (bool, error) {
 	if err := r.begin(ctx); err != nil {
 		return false, err
 	}
-	var err error
+	level, err := one(ctx, lookup{w: r.w}, "SHOW transaction_isolation") // of a session without blocks it may be of before
+	if err != nil {
+		return false, r.told(err)
+	}
+	r.s.tx.fixed = fixes(level)
 	if r.encoding, err = r.s.encoding(ctx, r.w); err != nil {
+		return false, r.told(err)
+	}
+	if err := r.visible(ctx); err != nil {
 		return false, r.told(err)
 	}
 	tables, temporary, err := r.targets(ctx)
@@ -53,11 +60,19 @@ func (r *run) take(ctx context.Context) (bool, error) {
 	if err := r.lock(ctx, tables); err != nil {
 		return false, r.told(err)
 	}
+	r.weighing = true
 	rows, err := r.weigh(ctx, tables)
+	r.weighing = false
+	if r.doomed != nil { // unless the server refuses it for reasons of its own
+		return true, nil
+	}
 	if err != nil {
 		return false, err
 	}
 	for _, t := range tables {
+		if r.st.Verb == sqlparse.Truncate {
+			r.s.tx.empties(t.OID)
+		}
 		if rows[t] > 0 {
 			if err := r.keep(ctx, t); err != nil {
 				return false, r.told(err)
@@ -68,21 +83,30 @@ func (r *run) take(ctx context.Context) (bool, error) {
 }
 
 // weigh counts the rows of tables, notes them as removed, and judges that. What
-// would only alert is judged when the statement has run.
+// would only alert is judged when the statement has run. It returns the rows that
+// can be kept.
 func (r *run) weigh(ctx context.Context, tables []*catalog.Table) (map[*catalog.Table]int64, error) {
 	rows := make(map[*catalog.Table]int64, len(tables))
 	for _, t := range tables {
-		n, err := r.count(ctx, t)
+		n, same, err := r.rowsOf(ctx, t)
 		if err != nil {
 			return nil, r.told(err)
 		}
 		if n == 0 {
 			continue
 		}
-		rows[t] = n
-		r.s.tx.removals.tables[r.tookFrom(t)].Rows += n
+		share := &r.s.tx.removals.tables[r.tookFrom(t)]
+		if share.Rows += n; same {
+			rows[t] = n
+			continue
+		}
+		share.KeysCaptured, share.Why = false, changedSince
+		r.s.imageOf(r.w, t, r.encoding).without(changedSince).note(share)
 	}
 	removed := r.since()
+	if err := r.mayCount(ctx); err != nil {
+		return nil, err
+	}
 	for {
 		v := r.judge(removed)
 		if v.rule == nil || v.rule.Mode == policy.Alert {
@@ -215,7 +239,7 @@ func (r *run) lock(ctx context.Context, tables []*catalog.Table) error {
 		return nil
 	}
 	// Outside a block LOCK is allowed inside a function only.
-	_, err := lookup{w: r.w}.Query(ctx, "DO $rowback$ BEGIN LOCK TABLE ONLY "+strings.Join(names, ", ONLY ")+" IN ACCESS EXCLUSIVE MODE; END $rowback$")
+	_, err := lookup{w: r.w}.Query(ctx, "DO "+literal("BEGIN LOCK TABLE ONLY "+strings.Join(names, ", ONLY ")+" IN ACCESS EXCLUSIVE MODE; END"))
 	return err
 }
 
@@ -230,8 +254,11 @@ func (r *run) count(ctx context.Context, t *catalog.Table) (int64, error) {
 	return strconv.ParseInt(text(rows[0][0]), 10, 64)
 }
 
-// tookFrom is the index of a table's share, named by its partition root.
-func (r *run) tookFrom(t *catalog.Table) int {
+// tookFrom is the index of a table's share.
+func (r *run) tookFrom(t *catalog.Table) int { return r.s.tx.removals.table(r.shareOf(t)) }
+
+// shareOf is a table's share before anything is known of it, named by its partition root.
+func (r *run) shareOf(t *catalog.Table) journal.Table {
 	root := t.Root()
 	want := journal.Table{Schema: root.Schema, Name: root.Name, OID: root.OID, Via: journal.Truncate}
 	if r.st.Verb == sqlparse.Drop {
@@ -247,17 +274,13 @@ func (r *run) tookFrom(t *catalog.Table) int {
 		m = m.without("the table has other columns than the one it is a part of")
 	}
 	m.note(&want)
-	return r.s.tx.removals.table(want)
+	return want
 }
 
-// keep captures the keys of all rows of a table, and their images.
-func (r *run) keep(ctx context.Context, t *catalog.Table) error {
-	encoding := r.encoding
-	i := r.tookFrom(t)
-	share := &r.s.tx.removals.tables[i]
-	var exprs []string
+// keeps are expressions for what is kept of a row: its key, in so many columns, and its image.
+func (r *run) keeps(qualifier string, t *catalog.Table, share *journal.Table) (exprs []string, keys int) {
 	for _, c := range typed(t, t.Key) {
-		x, err := sqlparse.KeyExpr("x", c, encoding != "UTF8")
+		x, err := sqlparse.KeyExpr(qualifier, c, r.encoding != "UTF8")
 		if err != nil { // counted, not captured
 			share.KeysCaptured, share.Why = false, err.Error()
 			exprs = nil
@@ -265,14 +288,21 @@ func (r *run) keep(ctx context.Context, t *catalog.Table) error {
 		}
 		exprs = append(exprs, x)
 	}
-	keys := len(exprs)
+	keys = len(exprs)
 	if share.RowsCaptured {
-		exprs = append(exprs, sqlparse.ImageExpr("x", image{columns: share.Columns}.parse(), encoding != "UTF8"))
+		exprs = append(exprs, sqlparse.ImageExpr(qualifier, image{columns: share.Columns}.parse(), r.encoding != "UTF8"))
 	}
+	return exprs, keys
+}
+
+// keep captures the keys of all rows of a table, and their images.
+func (r *run) keep(ctx context.Context, t *catalog.Table) error {
+	i := r.tookFrom(t)
+	exprs, keys := r.keeps("x", t, &r.s.tx.removals.tables[i])
 	if len(exprs) == 0 {
 		return nil
 	}
-	r.plan = &plan{encoding: encoding}
+	r.plan = &plan{encoding: r.encoding}
 	defer func() { r.plan = nil }()
 	// Of a text both formats are the same.
 	sendStatement(r.w, "SELECT "+strings.Join(exprs, ", ")+" FROM ONLY "+t.QuotedName()+" x", nil, bindFormats(private, private, []uint16{1}))

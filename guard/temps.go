@@ -12,9 +12,10 @@ import (
 // temps are what a session's temporary relations call that may delete. They are in
 // nobody else's view, nor in the fingerprint of the catalog.
 type temps struct {
-	due   bool // they are to be looked at
-	why   map[string]catalog.Why
-	names *sqlparse.Names // the keys of why; nil: none
+	due    bool // they are to be looked at
+	within bool // they were, in a transaction that may take back what it changed
+	why    map[string]catalog.Why
+	names  *sqlparse.Names // the keys of why; nil: none
 }
 
 // defines notes that the session has made something that names what may delete, and so
@@ -45,14 +46,16 @@ func (s *session) lookAtTemps(ctx context.Context, q lookup, view *view) error {
 		return err
 	}
 	if is != "true" { // none of them could
-		s.temps = nil
+		if *s.temps = (temps{within: true}); q.own {
+			s.temps = nil
+		}
 		return nil
 	}
 	snap, err := catalog.Load(ctx, q)
 	if err != nil {
 		return err
 	}
-	*s.temps = temps{why: map[string]catalog.Why{}}
+	*s.temps = temps{within: !q.own, why: map[string]catalog.Why{}}
 	for name, why := range snap.Reach.Names {
 		if _, known := view.snap.Reach.Names[name]; !known {
 			s.temps.why[name] = why

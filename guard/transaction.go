@@ -19,16 +19,21 @@ type transaction struct {
 	marks    []savepoint
 	xid      string
 	server   journal.Server
-	gid      string    // of the PREPARE TRANSACTION that is about to end it
-	cursor   bool      // a cursor is open that may delete when fetched from
-	implicit bool      // it ends at the next Sync
-	isolated bool      // fixed is known
-	fixed    bool      // see fixes: no signature tells what a statement sets off, all is counted
-	start    savepoint // nothing removed yet
+	gid      string // of the PREPARE TRANSACTION that is about to end it
+	// fetchable: something may be open, beside session.portals, that deletes when it is
+	// fetched from; holding: a cursor WITH HOLD may be, which does so at COMMIT.
+	fetchable, holding bool
+	implicit           bool      // it ends at the next Sync
+	isolated           bool      // fixed is known
+	fixed              bool      // see fixes: no signature tells what a statement sets off, all is counted
+	start              savepoint // nothing removed yet
 	// uses are the allowances it has tried to take rows of, by ID. Savepoints do
 	// not take them back; see session.settleUses.
 	uses     map[string]use
 	counting counting // in windows that a fleet shares
+	// earlier is what it removed that has an entry already; see session.vouch.
+	earlier []journal.Table
+	emptied map[uint32]bool // tables that it has truncated by a statement that says so
 	// entry is its ID in the journal, once it is about to have one; replayed: windows
 	// that were begun anew have counted that. Both belong to windows.
 	entry    string

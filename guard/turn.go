@@ -45,32 +45,28 @@ const turnEvery = 100 * time.Millisecond
 // changeWait is how long a session waits for another one that looks at what has changed.
 const changeWait = time.Second
 
-// awaitTurn waits for the session's turn, but no longer than d.
-func (s *session) awaitTurn(ctx context.Context, w proxy.Wire, d time.Duration) (mine bool, err error) {
-	late, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	if mine, err = s.awaitFirst(late, w); late.Err() != nil && ctx.Err() == nil && !mine {
-		return false, nil
-	}
-	return mine, err
-}
+// firstWait is how long it waits for one that reads the catalog first of all. That may
+// be much to read; but what keeps one session from it is no matter of the others.
+const firstWait = 5 * time.Second
 
-// awaitFirst waits until it is this session's turn to load the catalog, which
-// nobody has yet, and which another session may be kept from for long. Without
-// turn, and with no error, the proxy is about to end: what cannot wait any more is
-// judged without a catalog. errFailed: the client has cancelled its statement, and
-// been told. Only after Quiesce.
-func (s *session) awaitFirst(ctx context.Context, w proxy.Wire) (mine bool, err error) {
+// awaitTurn waits for the session's turn to look at the catalog, but no longer than d. Without
+// turn, and with no error, that is over, or the proxy about to end. errFailed: the client has
+// cancelled its statement, and been told. Only after Quiesce.
+func (s *session) awaitTurn(ctx context.Context, w proxy.Wire, d time.Duration) (mine bool, err error) {
 	if s.db.loading.try() {
 		return true, nil
 	}
-	err = w.Pause(ctx, time.Millisecond, func(ctx context.Context) bool {
+	late, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	err = w.Pause(late, time.Millisecond, func(ctx context.Context) bool {
 		mine = s.db.loading.await(ctx, turnEvery)
 		return mine
 	})
 	switch {
 	case errors.Is(err, proxy.ErrCanceled):
 		return false, s.refuse(ctx, w, canceledError())
+	case late.Err() != nil && ctx.Err() == nil && !mine:
+		return false, nil
 	case errors.Is(err, proxy.ErrDraining):
 		return false, nil
 	}

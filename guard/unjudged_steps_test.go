@@ -39,6 +39,8 @@ var unjudgedSteps = map[string]struct {
 	"a function's cursor WITH HOLD":   {opensCursor, []messages{q("SELECT held()")}},
 	"a cursor WITH HOLD over what is replaced": {"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
 		[]messages{q("BEGIN"), q("DECLARE c CURSOR WITH HOLD FOR SELECT f()"), q("CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$"), q("COMMIT")}},
+	"… in one Query": {"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+		[]messages{q("DECLARE c CURSOR WITH HOLD FOR SELECT f(); CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$")}},
 	"a portal bound before that, a pipeline": {"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
 		[]messages{cat(parse("s", "SELECT f()"), bindTo("p", "s"), pbe("CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$"), execute("p", 0), syncMsg)}},
 	"prepared in a function":          {`CREATE FUNCTION pp() RETURNS int LANGUAGE plpgsql AS $$BEGIN EXECUTE 'PREPARE s AS SELECT purge()'; RETURN 1; END$$`, []messages{q("SELECT pp()"), cat(bindTo("", "s"), execute("", 0), syncMsg)}},
@@ -68,22 +70,33 @@ var unjudgedSteps = map[string]struct {
 	"backslashes, set back by ROLLBACK":           {"", []messages{q("SET standard_conforming_strings = off"), q("BEGIN"), q("SET standard_conforming_strings = on"), cat(pbe("ROLLBACK"), pbe(hiddenDelete), syncMsg)}},
 	"backslashes of an encoding, in the pipeline": {"", []messages{cat(pbe("SET client_encoding = SJIS"), pbe("WITH a AS (SELECT E'\x95\x5c'), d AS (DELETE FROM victim) SELECT 1 --') SELECT 2"), syncMsg)}},
 	"backslashes of what was prepared when off":   {"", []messages{q("SET standard_conforming_strings = off"), cat(parse("s", hiddenDelete), syncMsg), q("SET standard_conforming_strings = on"), q("CREATE TABLE another (v int)"), cat(bindTo("", "s"), execute("", 0), syncMsg)}},
+	"a table made with a default":                 {"", []messages{q("CREATE TABLE made (v int, w int DEFAULT purge())"), q("INSERT INTO made VALUES (1)")}},
+	"a default given to a made one":               {"", []messages{q("BEGIN"), q("CREATE TABLE made (v int, w int)"), q("ALTER TABLE made ALTER w SET DEFAULT purge()"), q("INSERT INTO made VALUES (1)"), q("COMMIT")}},
+	"a made table with a trigger":                 {"", []messages{cat(pbe("CREATE TABLE made (v int)"), pbe("CREATE TRIGGER tr AFTER INSERT ON made FOR EACH ROW EXECUTE FUNCTION purge_trigger()"), pbe("INSERT INTO made VALUES (1)"), syncMsg)}},
+	"a key that updates": {"CREATE TABLE kid (v int); CREATE TRIGGER tr AFTER UPDATE ON kid FOR EACH ROW EXECUTE FUNCTION purge_trigger(); CREATE TABLE parent (v int PRIMARY KEY); INSERT INTO parent VALUES (1); INSERT INTO kid VALUES (1)",
+		[]messages{q("ALTER TABLE kid ADD FOREIGN KEY (v) REFERENCES parent ON UPDATE CASCADE"), q("UPDATE parent SET v = 2")}},
+	"a partition of a made table": {"CREATE TABLE leaf (v int); CREATE TRIGGER tr AFTER INSERT ON leaf FOR EACH ROW EXECUTE FUNCTION purge_trigger()",
+		[]messages{q("CREATE TABLE made (v int) PARTITION BY RANGE (v)"), q("ALTER TABLE made ATTACH PARTITION leaf FOR VALUES FROM (0) TO (10)"), q("INSERT INTO made VALUES (1)")}},
 	"a table's type dropped in a function": {`DROP TABLE victim; CREATE TYPE ty AS (id int); CREATE TABLE victim OF ty (PRIMARY KEY (id)); INSERT INTO victim SELECT generate_series(1, 20);
 		CREATE FUNCTION dr() RETURNS int LANGUAGE plpgsql AS $$BEGIN DROP TYPE ty CASCADE; RETURN 1; END$$`, []messages{q("SELECT dr()")}},
 }
 
 func TestUnjudged_InSteps(t *testing.T) {
 	for name, x := range unjudgedSteps {
-		t.Run(name, func(t *testing.T) {
-			e := newEnv(t, policy.Uniform(policy.Block, 10), purges, x.setup)
-			answers := strings.Join(talkAll(t, e.url, x.run), "\n")
-			if !strings.Contains(answers, `"RB001"`) {
-				t.Errorf("not refused: %s", answers)
-			}
-			if left := len(e.victims()); left != 20 {
-				t.Errorf("%d rows are left of 20, and %d entries", left, len(e.entries(journal.Filter{})))
-			}
-		})
+		t.Run(name, func(t *testing.T) { refusedInSteps(t, x.setup, x.run) })
+	}
+}
+
+// refusedInSteps runs exchanges, one of which is to be refused.
+func refusedInSteps(t *testing.T, setup string, run []messages) {
+	t.Helper()
+	e := newEnv(t, policy.Uniform(policy.Block, 10), purges, setup)
+	answers := strings.Join(talkAll(t, e.url, run), "\n")
+	if !strings.Contains(answers, `"RB001"`) {
+		t.Errorf("not refused: %s", answers)
+	}
+	if left := len(e.victims()); left != 20 {
+		t.Errorf("%d rows are left of 20, and %d entries", left, len(e.entries(journal.Filter{})))
 	}
 }
 

@@ -65,9 +65,10 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if err := u.respelt(ctx, st); err != nil {
 		return err
 	}
-	if st.route == routePlain && u.s.tx != nil && u.s.tx.cursor && !u.aborted && !st.OutsideTransaction { // opened by an earlier statement
-		st.route, st.why = routeCount, fetching
+	if !u.aborted && u.s.hazard() { // it may be of an earlier statement
+		st = st.fetches()
 	}
+	u.s.migrates(u.w, st)
 	switch {
 	case st.Params: // there are none in a simple Query
 		return u.refused(ctx, st)
@@ -176,9 +177,10 @@ func (u *unrolled) refused(ctx context.Context, st judged) error {
 var errEnded = errors.New("exchange has ended")
 
 // plain runs a statement that needs no judging.
-func (u *unrolled) plain(ctx context.Context, st judged) error {
+func (u *unrolled) plain(ctx context.Context, st judged) (err error) {
+	asks := false
 	if !u.aborted {
-		if err := u.s.vouch(ctx, u.w, st); err != nil {
+		if asks, err = u.s.vouch(ctx, u.w, st); err != nil {
 			return err
 		}
 	}
@@ -187,7 +189,7 @@ func (u *unrolled) plain(ctx context.Context, st judged) error {
 	if u.several { // SET LOCAL is of use: see lead
 		defer u.w.Mute(u.w.Mute(noBlock))
 	}
-	_, err := answers(ctx, u.w, st, func(typ byte, body []byte) error {
+	_, err = answers(ctx, u.w, st, func(typ byte, body []byte) error {
 		u.complete(typ, body)
 		return nil
 	})
@@ -196,7 +198,10 @@ func (u *unrolled) plain(ctx context.Context, st judged) error {
 		return err
 	}
 	u.s.changed(st)
-	return u.cut(u.closed(ctx, st))
+	if err := u.cut(u.closed(ctx, st)); err != nil || !asks {
+		return err
+	}
+	return u.s.goesOn(ctx, u.w)
 }
 
 // cut is what closed has met: an error that a cancel request has caused is the client's.
@@ -294,6 +299,12 @@ func (u *unrolled) end(ctx context.Context, failed bool) error {
 	s := u.s
 	if s.block = -1; u.block {
 		s.block = 1
+	}
+	if !failed && !u.block {
+		err := s.lookAtEnd(ctx, u.w)
+		if failed = errors.Is(err, errFailed); err != nil && !failed {
+			return err
+		}
 	}
 	if s.tx != nil && !u.block {
 		if !failed {

@@ -58,7 +58,7 @@ func shares(sheet *policy.Sheet, statement, tx []journal.Table) []share {
 // transaction then: the strictest of its rules' verdicts.
 func (r *run) judge(statement []journal.Table) verdict {
 	var worst verdict
-	for _, sh := range shares(r.s.rules.sheet, statement, r.s.tx.removals.tables) {
+	for _, sh := range shares(r.s.rules.sheet, statement, r.s.tx.gone()) {
 		if r.isAnswered(sh) {
 			continue
 		}

@@ -38,10 +38,14 @@ func (r *restore) classify(ctx context.Context) (err error) {
 	if err := r.prune(ctx); err != nil {
 		return err
 	}
+	r.changes = nil
 	for i, l := range r.links {
 		if err := r.classifyLink(ctx, l, r.links[:i]); err != nil {
 			return err
 		}
+	}
+	if err := r.judgeMarks(ctx); err != nil {
+		return err
 	}
 	return r.tally(ctx)
 }
@@ -120,9 +124,9 @@ func (r *restore) prune(ctx context.Context) error {
 		n := int64(0)
 		for _, why := range []string{r.orphaned(e.ref.values("c"), e.ref), r.stayed(e.ref.values("c"), e.ref)} {
 			out, err := r.production.affect(ctx, fmt.Sprintf(`
-				WITH d AS (DELETE FROM %[1]s c WHERE %[2]s AND %[3]s RETURNING *)
-				INSERT INTO %[4]s (%[5]s, rowback_class, rowback_reason) SELECT %[5]s, '%[6]s', %[7]s FROM d c`,
-				e.child.in, e.ref.applies("c"), why, e.child.left, list("", e.child.columns), classParent, r.orphanReason(e.ref)))
+				WITH RECURSIVE %[1]s
+				INSERT INTO %[2]s (%[3]s, rowback_class, rowback_reason) SELECT %[3]s, '%[4]s', %[5]s FROM d c`,
+				e.child.prunes(e.ref, why), e.child.left, list("", e.child.columns), classParent, r.orphanReason(e.ref)))
 			if err != nil {
 				return err
 			}
@@ -140,6 +144,21 @@ func (r *restore) prune(ctx context.Context) error {
 	return nil
 }
 
+// prunes is the part d of a query: the rows that it takes out of staging. Of a table
+// that refers to itself, what hangs on them goes at once: by levels, a chain of rows
+// would take a pass over all of them each.
+func (t *table) prunes(ref reference, why string) string {
+	if ref.Parent.Root() != t.live || ref.within != "" || !t.hasAll(ref.ParentColumns) {
+		return fmt.Sprintf("d AS (DELETE FROM %s c WHERE %s AND %s RETURNING *)", t.in, ref.applies("c"), why)
+	}
+	columns := list("c.", ref.ParentColumns)
+	return fmt.Sprintf(`
+		o AS (SELECT c.ctid AS rowback_at, %[2]s FROM %[1]s c WHERE %[3]s AND %[4]s
+		      UNION SELECT c.ctid, %[2]s FROM o JOIN %[1]s c ON %[3]s AND %[5]s),
+		d AS (DELETE FROM %[1]s WHERE ctid IN (SELECT rowback_at FROM o) RETURNING *)`,
+		t.in, columns, ref.applies("c"), why, ref.refers("o", ref.values("c")))
+}
+
 func (r *restore) orphanReason(ref reference) string {
 	hint := ""
 	if !r.o.WithParents {
@@ -153,9 +172,9 @@ func (r *restore) orphanReason(ref reference) string {
 func (r *restore) tally(ctx context.Context) error {
 	for _, t := range r.tables {
 		n, err := r.production.numbers(ctx, fmt.Sprintf(`
-			SELECT (SELECT count(*) FROM %[1]s), (SELECT count(*) FROM %[1]s WHERE rowback_kind > 0), count(*) FILTER (WHERE rowback_class = '%[2]s' AND rowback_marked IS NULL), count(*) FILTER (WHERE rowback_class = '%[3]s'),
+			SELECT (SELECT count(*) FROM %[1]s), (SELECT count(*) FROM %[1]s WHERE rowback_kind > 0), count(*) FILTER (WHERE rowback_class = '%[2]s' AND rowback_marked IS NULL), count(*) FILTER (WHERE rowback_class IN ('%[3]s', '%[8]s')),
 			       count(*) FILTER (WHERE rowback_class = '%[4]s'), count(*) FILTER (WHERE rowback_class = '%[5]s'), count(*) FILTER (WHERE rowback_class = '%[6]s'), count(rowback_marked) FROM %[7]s`,
-			t.in, classDifferent, classConflict, classMissing, classParent, classFiltered, t.left))
+			t.in, classDifferent, classConflict, classMissing, classParent, classFiltered, t.left, classHeld))
 		if err != nil {
 			return err
 		}
@@ -168,6 +187,11 @@ func (r *restore) tally(ctx context.Context) error {
 func (r *restore) unrestored(ctx context.Context) ([]Unrestored, error) {
 	out := slices.Clone(r.lost)
 	for _, t := range r.tables {
+		blind, err := r.blind(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, blind...)
 		if t.count.Different+t.count.Conflicts+t.count.Missing+t.count.ParentGone == 0 {
 			continue
 		}
@@ -179,7 +203,7 @@ func (r *restore) unrestored(ctx context.Context) ([]Unrestored, error) {
 			out = append(out, rows...)
 			continue
 		}
-		err := r.production.each(ctx, fmt.Sprintf("SELECT %s, rowback_reason, rowback_class FROM %s x WHERE %s ORDER BY %s", texts("x", t.key), t.left, r.listedClasses(), list("x.", t.key)),
+		err = r.production.each(ctx, fmt.Sprintf("SELECT %s, rowback_reason, rowback_class FROM %s x WHERE %s ORDER BY %s", texts("x", t.key), t.left, r.listedClasses(), list("x.", t.key)),
 			func(row []*string) error {
 				u, err := newUnrestored(t.live, t.key, row)
 				if *row[len(t.key)+1] == classParent {

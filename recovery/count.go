@@ -18,7 +18,7 @@ type Count struct {
 	FromImages     int64  `json:"from_images"` // of Restored: from the journal's images, not from the recovery database
 	AlreadyPresent int64  `json:"already_present"`
 	Different      int64  `json:"different"`
-	Conflicts      int64  `json:"conflicts"`
+	Conflicts      int64  `json:"conflicts"` // soft deletes among them that cannot be set back
 	Missing        int64  `json:"missing_in_backup"`
 	ParentGone     int64  `json:"parent_gone"`
 	Filtered       int64  `json:"filtered"` // left out by the configuration

@@ -13,8 +13,11 @@
 // live row over a unique value or with no partition to go to, hanging on a
 // parent that is gone, left out by the configuration, or missing in the backup.
 // Only the first is written. Live rows are never overwritten
-// and never deleted; the one thing changed in a live row is a link that the
-// deletion cut (ON DELETE SET NULL, SET DEFAULT) and that is still cut.
+// and never deleted; what is changed in a live row is a link that the deletion cut
+// (ON DELETE SET NULL, SET DEFAULT) and that is still cut, and the marks of a soft
+// delete that still are as it left them. Where production would not take the row as
+// it was (a foreign key, a unique or exclusion constraint, a CHECK, rows that refer
+// to what it holds now), it stays as it is and is listed. So it is with an undo.
 //
 // Promised before COMMIT: as many rows as planned were inserted, each is equal
 // to its collected row bit for bit, every foreign key of theirs holds, and no
@@ -56,7 +59,10 @@
 // parent is gone under another deletion is listed, and whole after that one is
 // restored too. A link that was cut, re-pointed, and cut again by a later
 // deletion gets the parent of whichever deletion is restored; of both together,
-// the later one's. A foreign key that only a partition has stops the restore as
+// the later one's. A row that was removed after its link was cut or after a soft
+// delete comes back, where both are restored, as it was before both: with its link,
+// and with the recovery database's values of the marks. A link cut to a default that
+// is volatile is listed: what it was set to is not known. A foreign key that only a partition has stops the restore as
 // a whole where a row breaks it. A sequence more than ten million steps behind is reported, not
 // moved.
 //

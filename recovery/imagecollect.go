@@ -198,6 +198,9 @@ func (r *restore) merge(ctx context.Context) error {
 				return err
 			}
 		}
+		if err := r.mergeMarks(ctx, t); err != nil {
+			return err
+		}
 		if err := r.production.exec(ctx, fmt.Sprintf("DELETE FROM %s x USING %s s WHERE x.rowback_class = '%s' AND %s", t.left, t.in, classMissing, equal("s", t.key, "x", t.key))); err != nil {
 			return err
 		}

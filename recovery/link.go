@@ -18,7 +18,9 @@ type link struct {
 	via      journal.Via
 	key, old []string // columns; old are those whose old values are known
 	cut      []string // columns that the deletion changed, among old
-	staged   string   // temporary table: k01… (key), o01… (old), rowback_class
+	unknown  string   // of cut, one whose default is volatile: what the deletion set it to is not known
+	staged   string   // temporary table: k01… (key), o01… (old), rowback_class, rowback_reason
+	change   *change  // how it is given back, or cut again
 	pending  batch
 	relinked int64
 	stayed   int64 // listed as not re-linked
@@ -26,19 +28,27 @@ type link struct {
 
 // Classes of staged links.
 const (
-	linkRow   = "row"        // the row itself is restored or listed: its link comes with it
-	linkNewer = "newer"      // a later deletion cut the same link again
-	linkWhole = "whole"      // refers to its parent already
-	linkCut   = "cut"        // to be re-linked
-	linkGone  = "row gone"   // listed, as all below
-	linkMoved = "re-pointed" // to another parent, since
-	linkAlone = "parent gone"
+	linkRow     = "row"        // the row itself is restored or listed: its link comes with it
+	linkNewer   = "newer"      // a later deletion cut the same link again
+	linkWhole   = "whole"      // refers to its parent already
+	linkStaged  = "staged"     // the row itself is restored, from after the cut: to be given its link
+	linkCut     = "cut"        // to be re-linked
+	linkGone    = "row gone"   // listed, as all below
+	linkMoved   = "re-pointed" // to another parent, since
+	linkAlone   = "parent gone"
+	linkOut     = "left out" // of the image that the row is restored from
+	linkUnknown = "unknown"  // see link.unknown
+	linkHeld    = "held"     // with the reason; see change
 )
 
-var linkReasons = map[string]string{
-	linkGone:  "link not restored: the row is not in production any more",
-	linkMoved: "link not restored: it was changed since the deletion",
-	linkAlone: "link not restored: its parent is gone or stays out",
+// listedLinks are the classes that are listed, with their reasons.
+var listedLinks = []struct{ class, reason string }{
+	{linkGone, "the row is not in production any more"},
+	{linkMoved, "it was changed since the deletion"},
+	{linkAlone, "its parent is gone or stays out"},
+	{linkOut, "what the row is restored from has not its columns"},
+	{linkUnknown, "its default is another each time, so that nothing tells whether it was changed since the deletion"},
+	{linkHeld, ""},
 }
 
 // addLink makes source table i feed the foreign key that it cut. On an error
@@ -74,6 +84,9 @@ func (r *restore) addLink(ctx context.Context, i int, st *journal.Table) error {
 	}
 	l.cut = slices.DeleteFunc(slices.Clone(l.cut), func(c string) bool { return !slices.Contains(l.old, c) })
 	if err := r.production.describe(ctx, live); err != nil {
+		return err
+	}
+	if err := r.volatile(ctx, l); err != nil {
 		return err
 	}
 	d := r.production.detail[live.OID]
@@ -114,7 +127,7 @@ func (r *restore) makeLink(ctx context.Context, l *link) error {
 	for i, c := range l.old {
 		columns = append(columns, quote(c)+" AS "+l.olds()[i])
 	}
-	return r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_class FROM %s WITH NO DATA",
+	return r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_class, NULL::text AS rowback_reason FROM %s WITH NO DATA",
 		local(l.staged), strings.Join(columns, ", "), l.live.QuotedName()))
 }
 
@@ -134,17 +147,38 @@ func (l *link) olds() []string { return positions("o", len(l.old)) }
 
 // targets are SQL expressions of what the foreign key's columns will hold: the
 // old values from alias x of the staged links, and for columns whose old value
-// is not known the one of the live row l.
-func (l *link) targets(x string) []string {
+// is not known the one of the row itself.
+func (l *link) targets(x, row string) []string {
 	out := make([]string, len(l.ref.Columns))
 	for i, c := range l.ref.Columns {
 		if at := slices.Index(l.old, c); at >= 0 {
 			out[i] = x + "." + l.olds()[at]
 		} else {
-			out[i] = "l." + quote(c)
+			out[i] = row + "." + quote(c)
 		}
 	}
 	return out
+}
+
+// volatile finds whether a column was set to a default that is volatile. Such a
+// default is not evaluated, and would tell nothing.
+func (r *restore) volatile(ctx context.Context, l *link) error {
+	for _, c := range l.cut {
+		if l.via != journal.SetDef {
+			break
+		}
+		n, err := r.production.number(ctx, fmt.Sprintf(`
+			SELECT count(*) FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+			CROSS JOIN LATERAL regexp_matches(d.adbin::text, ':(?:op)?funcid (\d+)', 'g') f JOIN pg_proc p ON p.oid = f[1]::oid
+			WHERE d.adrelid = %d AND a.attname = %s AND p.provolatile = 'v'`, l.live.OID, literal(c)))
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			l.unknown = c
+		}
+	}
+	return nil
 }
 
 // leftAs is what the deletion set column c to.
@@ -155,21 +189,21 @@ func (l *link) leftAs(c string, d *detail) string {
 	return "NULL"
 }
 
-// stillCut is the condition that the link of live row l is as the deletion
-// left it; x is the alias of the staged links.
-func (l *link) stillCut(x string, d *detail) string {
+// stillCut is the condition that the link of a row is as the deletion left it; x
+// is the alias of the staged links. Not to be asked of one that is unknown.
+func (l *link) stillCut(row, x string, d *detail) string {
 	var out []string
 	for i, c := range l.old {
 		left := l.leftAs(c, d)
 		if !slices.Contains(l.cut, c) {
 			left = x + "." + l.olds()[i]
 		}
-		out = append(out, fmt.Sprintf("l.%s IS NOT DISTINCT FROM %s", quote(c), left))
+		out = append(out, fmt.Sprintf("%s.%s IS NOT DISTINCT FROM %s", row, quote(c), left))
 	}
 	return strings.Join(out, " AND ")
 }
 
-// isWhole is the condition that live row l has its old link, staged as alias x.
-func (l *link) isWhole(x string) string {
-	return "ROW(" + list("l.", l.old) + ") IS NOT DISTINCT FROM ROW(" + list(x+".", l.olds()) + ")"
+// isWhole is the condition that a row has its old link, staged as alias x.
+func (l *link) isWhole(row, x string) string {
+	return "ROW(" + list(row+".", l.old) + ") IS NOT DISTINCT FROM ROW(" + list(x+".", l.olds()) + ")"
 }

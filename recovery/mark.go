@@ -14,8 +14,9 @@ import (
 // and marked. They are set back where they still are as the deletion left them.
 type mark struct {
 	columns []string // that mark a row
-	staged  string   // temporary table: k01… (key), rowback_xmin (who marked it)
+	staged  string   // temporary table: key, rowback_xmin (who marked it), rowback_blind
 	was     string   // temporary table: key and columns of the rows as they were before
+	change  *change  // how they are set back
 	pending map[int]*batch
 }
 
@@ -25,9 +26,6 @@ func (r *restore) addMark(ctx context.Context, i int, st *journal.Table, t *tabl
 		return nil
 	}
 	columns := slices.DeleteFunc(r.renamed(t.live, slices.Clone(st.Soft)), func(c string) bool { return !slices.Contains(t.fetched, c) || slices.Contains(t.key, c) })
-	if len(columns) == 0 {
-		return nil // the entry is of before they were kept, or the backup has none
-	}
 	if t.mark == nil {
 		n := strings.TrimPrefix(t.in, "pg_temp.rowback_in_")
 		t.mark = &mark{staged: "pg_temp.rowback_mark_" + n, was: "pg_temp.rowback_was_" + n, pending: map[int]*batch{}}
@@ -42,12 +40,16 @@ func (r *restore) addMark(ctx context.Context, i int, st *journal.Table, t *tabl
 	return nil
 }
 
+// settable: there are columns to set back. The entry may be of before they were
+// kept, or there is no backup that has them.
+func (m *mark) settable() bool { return m != nil && len(m.columns) > 0 }
+
 func (r *restore) makeMarks(ctx context.Context) error {
 	for _, t := range r.tables {
 		if t.mark == nil {
 			continue
 		}
-		err := r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin FROM %s WITH NO DATA",
+		err := r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin, false AS rowback_blind FROM %s WITH NO DATA",
 			local(t.mark.staged), list("", t.key), t.live.QuotedName()))
 		if err != nil {
 			return err
@@ -95,11 +97,55 @@ func (r *restore) stageMarks(ctx context.Context, i int) error {
 // that a soft delete left so: nobody has written them since, or all but the
 // marks is as in the recovery database.
 func (r *restore) marked(ctx context.Context, t *table) error {
-	if t.mark == nil {
+	if !t.mark.settable() {
 		return nil
 	}
 	return r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET rowback_marked = true FROM %s l WHERE x.rowback_class = '%s' AND %s AND %s",
 		t.left, only(t.live), classDifferent, equal("l", t.key, "x", t.key), t.asLeft()))
+}
+
+// mergeMarks gives images of rows that were soft-deleted before they were removed
+// the recovery database's values of the marks. Where it has no such row the image
+// comes back with its mark: see blind.
+func (r *restore) mergeMarks(ctx context.Context, t *table) error {
+	if t.mark == nil {
+		return nil
+	}
+	marked := fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE %s)", t.mark.staged, equal("m", t.key, "s", t.key))
+	for k := 1; k < len(t.kinds); k++ {
+		var set []string
+		for _, c := range t.mark.columns {
+			if slices.Contains(t.kinds[k], c) {
+				set = append(set, fmt.Sprintf("%s = b.%[1]s", quote(c)))
+			}
+		}
+		if len(set) == 0 {
+			continue
+		}
+		err := r.production.exec(ctx, fmt.Sprintf("ANALYZE %[1]s; UPDATE %[1]s s SET %[2]s FROM %[1]s b WHERE b.rowback_kind = 0 AND s.rowback_kind = %[3]d AND %[4]s AND %[5]s",
+			t.in, strings.Join(set, ", "), k, equal("b", t.key, "s", t.key), marked))
+		if err != nil {
+			return err
+		}
+	}
+	return r.production.exec(ctx, fmt.Sprintf("UPDATE %[1]s m SET rowback_blind = true FROM %[2]s s WHERE s.rowback_kind > 0 AND %[3]s AND NOT EXISTS (SELECT FROM %[2]s b WHERE b.rowback_kind = 0 AND %[4]s)",
+		t.mark.staged, t.in, equal("s", t.key, "m", t.key), equal("b", t.key, "m", t.key)))
+}
+
+// blind lists the rows that come back as they were when they were removed, and so
+// with the mark of a soft delete that was to be set back, too.
+func (r *restore) blind(ctx context.Context, t *table) (out []Unrestored, err error) {
+	if t.mark == nil {
+		return nil, nil
+	}
+	err = r.production.each(ctx, fmt.Sprintf("SELECT %s, %s FROM %s s WHERE EXISTS (SELECT FROM %s m WHERE m.rowback_blind AND %s) ORDER BY %s", texts("s", t.key),
+		literal("soft delete not set back: the row comes back as it was when it was removed later, and the recovery database has no such row to tell how it was before"),
+		t.in, t.mark.staged, equal("m", t.key, "s", t.key), list("s.", t.key)), func(row []*string) error {
+		u, err := newUnrestored(t.live, t.key, row)
+		out = append(out, u)
+		return err
+	})
+	return out, err
 }
 
 // asLeft is the condition that live row l is as the soft delete left it; x is
@@ -110,6 +156,25 @@ func (t *table) asLeft() string {
 		sameImage("l", "x", t.mark.columns), t.mark.staged, equal("m", t.key, "l", t.key), sameImage("l", "x", others))
 }
 
+// judgeMarks holds back those that production would not take without the mark.
+func (r *restore) judgeMarks(ctx context.Context) error {
+	for _, t := range r.tables {
+		if !t.mark.settable() {
+			continue
+		}
+		t.mark.change = &change{what: "setting soft deletes of " + t.name() + " back", live: t.live, key: t.key, staged: t.left, keys: t.key,
+			columns: t.mark.columns, values: prefixed("x", t.mark.columns), chosen: "x.rowback_marked", gone: r.parentless, blame: r.blame,
+			still: fmt.Sprintf("EXISTS (SELECT FROM %s w WHERE %s)", t.mark.was, equal("w", t.key, "x", t.key)),
+			hold: func(why string) string {
+				return fmt.Sprintf("rowback_marked = NULL, rowback_class = '%s', rowback_reason = 'soft delete not set back: ' || %s", classHeld, why)
+			}}
+		if err := r.judge(ctx, t.mark.change); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // unmark gives the marked rows the recovery database's values of these columns.
 func (r *restore) unmark(ctx context.Context) error {
 	for _, t := range r.tables {
@@ -117,22 +182,14 @@ func (r *restore) unmark(ctx context.Context) error {
 			continue
 		}
 		m := t.mark
+		// Locked, and kept as they were, for the evidence.
 		err := r.production.exec(ctx, fmt.Sprintf("DROP TABLE IF EXISTS %[1]s; CREATE TEMP TABLE %[2]s AS SELECT %[3]s FROM %[4]s l JOIN %[5]s x ON %[6]s WHERE x.rowback_marked AND %[7]s FOR UPDATE OF l",
 			m.was, local(m.was), list("l.", slices.Concat(t.key, m.columns)), only(t.live), t.left, equal("l", t.key, "x", t.key), t.asLeft()))
 		if err != nil {
 			return err
 		}
-		var set []string
-		for _, c := range m.columns {
-			set = append(set, quote(c)+" = x."+quote(c))
-		}
-		n, err := r.production.affect(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x JOIN %s w ON %s WHERE x.rowback_marked AND %s",
-			only(t.live), strings.Join(set, ", "), t.left, m.was, equal("w", t.key, "x", t.key), equal("l", t.key, "x", t.key)))
-		if err != nil {
-			return fmt.Errorf("setting soft deletes of %s back: %w", t.name(), err)
-		}
-		if n != t.count.Unmarked {
-			return &errRace{fmt.Sprintf("%s: %d soft deletes were to be set back, %d were; another session changed the rows%s", t.name(), t.count.Unmarked, n, r.blame())}
+		if err := r.apply(ctx, m.change, t.count.Unmarked); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -117,3 +117,33 @@ func TestMark_InPieces(t *testing.T) {
 		t.Errorf("%d rows are marked, %v", n, err)
 	}
 }
+
+// A row that was soft-deleted, and removed with its image later: both restored at
+// once it comes back without the mark. Where nothing tells what it was before it
+// comes back with it, and is listed until then.
+func TestMark_RowsThatWereRemovedLater(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		l := newLab(t, softTable).backup()
+		l.exec("INSERT INTO p VALUES (21, 'newer than the backup')")
+		before := l.state(l.production)
+		soft := l.softly("UPDATE p SET deleted_at = now(), is_deleted = true WHERE id <= 3 OR id > 20", "p", "deleted_at", "is_deleted")
+		gone := l.imaged(nil, "DELETE FROM p WHERE id = 1 OR id > 20")
+		if alone {
+			report := l.restore(l.alone(soft, gone))
+			if c := l.count(report, "p"); c.Restored != 2 || report.Complete() || len(report.Unrestored) != 4 {
+				t.Errorf("%+v, %+v", c, report.Unrestored)
+			}
+			continue
+		}
+		report := l.restore(l.options(soft, gone))
+		if c := l.count(report, "p"); c.Restored != 2 || c.Unmarked != 2 || len(report.Unrestored) != 1 || !strings.Contains(report.Unrestored[0].Reason, "the row comes back as it was when it was removed later") {
+			t.Errorf("%+v, %+v", c, report.Unrestored)
+		}
+		now := l.state(l.production)
+		if row := now["public.p"]["21"]; row["is_deleted"] != "true" {
+			t.Errorf("%v", row)
+		}
+		now["public.p"]["21"] = before["public.p"]["21"]
+		l.is(now, before)
+	}
+}

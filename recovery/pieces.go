@@ -93,8 +93,11 @@ func (r *restore) group(ctx context.Context, total *Report, group []*table) erro
 		t.in, t.left = "pg_temp.rowback_piece", "pg_temp.rowback_piece_left"
 		err = r.piece(ctx, total)
 		restored += t.count.Restored
-		if err == nil {
-			err = r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT * FROM %s", left, t.left))
+		if err == nil { // what came back, or did not, is known of the whole, too
+			err = r.production.exec(ctx, fmt.Sprintf(`
+				INSERT INTO %[1]s SELECT * FROM %[2]s;
+				DELETE FROM %[3]s s WHERE ctid >= '(%[4]d,0)' AND ctid < '(%[5]d,0)' AND NOT EXISTS (SELECT FROM %[6]s p WHERE %[7]s)`,
+				left, t.left, in, i*pages/pieces, (i+1)*pages/pieces, t.in, equal("p", t.key, "s", t.key)))
 		}
 		if err != nil {
 			return err

@@ -73,3 +73,18 @@ func TestBatch_GoesOnAfterAStop(t *testing.T) {
 	delete(now["public.p"], "5000")
 	l.is(now, before)
 }
+
+// A link is given back also to a row that one of the transactions before found to be there.
+func TestPieces_LinksOfRowsThatAreThere(t *testing.T) {
+	l := newLab(t, `CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, pad text, p_id int REFERENCES p ON DELETE SET NULL);
+		INSERT INTO p VALUES (1), (2); INSERT INTO c SELECT i, repeat('x', 300), NULL FROM generate_series(1, 1000) i`).backup()
+	first := l.incident("DELETE FROM c")
+	l.restore(l.options(first))
+	l.exec("UPDATE c SET p_id = 2 WHERE id <= 10")
+	before := l.state(l.production)
+	second := l.incident("DELETE FROM p WHERE id = 2")
+	o := l.options(first, second)
+	o.Batch = 100
+	l.restore(o)
+	l.is(l.state(l.production), before)
+}

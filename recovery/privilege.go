@@ -27,8 +27,12 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 			hidden = append(hidden, rowSecurityProblem("recovery", t.backup))
 		}
 		live = append(live, schemaNeed(t.live), tableNeed(t.live, "SELECT"), tableNeed(t.live, "INSERT"))
-		if t.mark != nil || len(t.key) == 0 { // see lockKeyless
+		if t.mark.settable() || len(t.key) == 0 { // see lockKeyless
 			live = append(live, tableNeed(t.live, "UPDATE"))
+		}
+		if t.mark.settable() {
+			_, children := r.around(t.live, t.mark.columns, nil)
+			live = append(live, childNeeds(children)...)
 		}
 		for _, ref := range t.declared { // no trigger locks their parents: we do
 			live = append(live, need{fmt.Sprintf("has_any_column_privilege(%d::oid, 'UPDATE')", ref.Parent.OID), "GRANT UPDATE ON " + display(ref.Parent) + " TO CURRENT_USER"})
@@ -46,6 +50,8 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 	}
 	for _, l := range r.links {
 		live = append(live, schemaNeed(l.live), tableNeed(l.live, "SELECT"), tableNeed(l.live, "UPDATE"))
+		_, children := r.around(l.live, l.cut, nil)
+		live = append(live, childNeeds(children)...)
 	}
 	parents, err := r.parents(ctx, tables)
 	if err != nil {
@@ -87,11 +93,22 @@ func (r *restore) parents(ctx context.Context, tables []*table) ([]*catalog.Tabl
 		}
 	}
 	for _, l := range r.links {
-		if p := l.ref.Parent; !slices.Contains(out, p) {
-			out = append(out, p)
+		others, _ := r.around(l.live, l.cut, nil)
+		for _, p := range append(others, l.ref.Parent) {
+			if !slices.Contains(out, p) {
+				out = append(out, p)
+			}
 		}
 	}
 	return out, r.production.describe(ctx, out...)
+}
+
+// childNeeds: whether they have rows is asked before what these refer to changes.
+func childNeeds(children []*catalog.Table) (out []need) {
+	for _, c := range children {
+		out = append(out, schemaNeed(c), tableNeed(c, "SELECT"))
+	}
+	return out
 }
 
 func rowSecurityProblem(where string, t *catalog.Table) string {

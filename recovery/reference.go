@@ -39,6 +39,29 @@ func (t *table) references() []reference {
 	return append(out, t.declared...)
 }
 
+// referring are the references to t or a partition of it.
+func (r *restore) referring(t *table) (out []reference) {
+	parents := []*catalog.Table{t.live}
+	if t.live.Kind == 'p' {
+		parents = append(parents, t.live.Leaves()...)
+	}
+	seen := map[*catalog.ForeignKey]bool{}
+	for _, p := range parents {
+		for _, fk := range p.ReferencedBy {
+			if !seen[fk] {
+				seen[fk] = true
+				out = append(out, reference{ForeignKey: fk})
+			}
+		}
+	}
+	for _, d := range r.mapping.declare {
+		if d.ref.Parent == t.live {
+			out = append(out, d.ref)
+		}
+	}
+	return out
+}
+
 func (r reference) polymorphic() bool { return r.typeColumn != "" }
 
 // title names it in checks and notes.

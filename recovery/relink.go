@@ -10,24 +10,144 @@ import (
 // classifyLink sorts the staged links; newer are the links cut by later deletions.
 func (r *restore) classifyLink(ctx context.Context, l *link, newer []*link) error {
 	l.relinked, l.stayed = 0, 0
-	restored, superseded := "false", "false"
-	if t := r.byOID[l.live.OID]; t != nil && t.hasAll(l.key) {
-		restored = fmt.Sprintf("(EXISTS (SELECT FROM %s s WHERE %s) OR EXISTS (SELECT FROM %s s WHERE %[2]s AND s.rowback_class <> '%[4]s'))",
-			t.in, equal("s", l.key, "y", l.keys()), t.left, classDifferent)
-	}
+	d := r.production.detail[l.live.OID]
+	superseded := "false"
 	for _, n := range newer {
 		if n.live == l.live && n.ref.ForeignKey == l.ref.ForeignKey && slices.Equal(n.key, l.key) {
 			superseded += fmt.Sprintf(" OR EXISTS (SELECT FROM %s n WHERE %s)", n.staged, equal("n", n.keys(), "y", l.keys()))
 		}
 	}
-	d := r.production.detail[l.live.OID]
-	return r.production.exec(ctx, fmt.Sprintf(`
-		UPDATE %[1]s x SET rowback_class = CASE WHEN %[2]s THEN '%[3]s' WHEN %[4]s THEN '%[5]s' WHEN l.%[6]s IS NULL THEN '%[7]s'
-			WHEN %[8]s THEN '%[9]s' WHEN NOT (%[10]s) THEN '%[11]s' WHEN %[12]s THEN '%[13]s' ELSE '%[14]s' END
-		FROM %[1]s y LEFT JOIN %[15]s l ON %[16]s WHERE x.ctid = y.ctid`,
-		l.staged, restored, linkRow, superseded, linkNewer, quote(l.key[0]), linkGone,
-		l.isWhole("y"), linkWhole, l.stillCut("y", d), linkMoved, fmt.Sprintf("%s AND (%s OR %s)", allNotNull(l.targets("y")), r.orphaned(l.targets("y"), l.ref), r.stayed(l.targets("y"), l.ref)), linkAlone, linkCut,
-		only(l.live), equal("l", l.key, "y", l.keys())))
+	var cases strings.Builder
+	when := func(class, condition string) { fmt.Fprintf(&cases, " WHEN %s THEN '%s'", condition, class) }
+	alone := func(row string) string {
+		targets := l.targets("y", row)
+		return fmt.Sprintf("%s AND (%s OR %s)", allNotNull(targets), r.orphaned(targets, l.ref), r.stayed(targets, l.ref))
+	}
+	from := fmt.Sprintf("%s y LEFT JOIN %s l ON %s", l.staged, only(l.live), equal("l", l.key, "y", l.keys()))
+	t := r.byOID[l.live.OID]
+	if t != nil && t.hasAll(l.key) {
+		when(linkRow, fmt.Sprintf("EXISTS (SELECT FROM %s s WHERE %s AND s.rowback_class NOT IN ('%s', '%s'))", t.left, equal("s", l.key, "y", l.keys()), classDifferent, classHeld))
+	}
+	when(linkNewer, superseded)
+	if t != nil && t.hasAll(l.key) {
+		from += fmt.Sprintf(" LEFT JOIN %s s ON %s", t.in, equal("s", l.key, "y", l.keys()))
+		staged, known := "s."+quote(l.key[0])+" IS NOT NULL", l.knownOf(t)
+		came := "s.rowback_kind = 0"
+		if l.unknown == "" && known != "false" {
+			came = "NOT (" + l.stillCut("s", "y", d) + ")"
+		} else if known != "false" {
+			came += " OR " + l.isWhole("s", "y")
+		}
+		switch {
+		case t.done: // else it is a live row by now
+			when(linkRow, fmt.Sprintf("%s AND %s AND (%s)", staged, known, came))
+		default:
+			when(linkOut, fmt.Sprintf("%s AND NOT %s", staged, known))
+			when(linkRow, fmt.Sprintf("%s AND (%s)", staged, came))
+			if l.unknown != "" {
+				when(linkUnknown, staged)
+			} else if known != "false" {
+				when(linkAlone, staged+" AND "+alone("s"))
+				when(linkStaged, staged)
+			}
+		}
+	}
+	when(linkGone, "l."+quote(l.key[0])+" IS NULL")
+	when(linkWhole, l.isWhole("l", "y"))
+	if l.unknown != "" {
+		when(linkUnknown, "true")
+	} else {
+		when(linkMoved, "NOT ("+l.stillCut("l", "y", d)+")")
+	}
+	when(linkAlone, alone("l"))
+	if err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET rowback_class = CASE%s ELSE '%s' END, rowback_reason = NULL FROM %s WHERE x.ctid = y.ctid",
+		l.staged, cases.String(), linkCut, from)); err != nil {
+		return err
+	}
+	if err := r.linkStaged(ctx, l, t); err != nil {
+		return err
+	}
+	l.change = l.changeOf(r, linkCut)
+	l.change.still = l.stillCut("l", "x", d)
+	if l.unknown != "" {
+		return nil // none is cut
+	}
+	return r.judge(ctx, l.change)
+}
+
+// unlinkStaged makes rows that the recovery database has as the deletions left them
+// that cut their links and are restored, too: there a link may be of any time. What
+// they were is on record.
+func (r *restore) unlinkStaged(ctx context.Context) error {
+	for _, l := range r.links {
+		t := r.byOID[l.live.OID]
+		if t == nil || l.unknown != "" || !t.hasAll(l.key) || !slices.Contains(t.used, 0) || lacks(t.kinds[0], l.old) {
+			continue
+		}
+		set := make([]string, len(l.cut))
+		for i, c := range l.cut {
+			set[i] = quote(c) + " = " + l.leftAs(c, r.production.detail[l.live.OID])
+		}
+		err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s s SET %s FROM %s x WHERE s.rowback_kind = 0 AND %s", t.in, strings.Join(set, ", "), l.staged, equal("s", l.key, "x", l.keys())))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lacks: some column is not known.
+func lacks(known, columns []string) bool {
+	return slices.ContainsFunc(columns, func(c string) bool { return !slices.Contains(known, c) })
+}
+
+// knownOf is the condition that of staged row s of t the link's columns are known.
+func (l *link) knownOf(t *table) string {
+	if lacks(t.columns, l.old) {
+		return "false"
+	}
+	return "(" + t.byKind("s", func(columns []string) string { return fmt.Sprint(!lacks(columns, l.old)) }) + ")"
+}
+
+// changeOf gives the links of a class back.
+func (l *link) changeOf(r *restore, class string) *change {
+	c := &change{what: "re-linking " + display(l.live), live: l.live, key: l.key, staged: l.staged, keys: l.keys(),
+		chosen: "x.rowback_class = '" + class + "'", known: l.ref.ForeignKey, gone: r.parentless, blame: r.blame,
+		hold: func(why string) string {
+			return fmt.Sprintf("rowback_class = '%s', rowback_reason = %s", linkHeld, why)
+		}}
+	for i, o := range l.old {
+		if slices.Contains(l.cut, o) {
+			c.columns, c.values = append(c.columns, o), append(c.values, "x."+l.olds()[i])
+		}
+	}
+	return c
+}
+
+// parentless are the conditions of which each means that a parent is not there
+// for a row that is to be changed.
+func (r *restore) parentless(values []string, ref reference) []string {
+	return []string{r.orphaned(values, ref), r.stayed(values, ref)}
+}
+
+// linkStaged gives rows their links before they are inserted: an image is of after
+// the cut, and so are rows of the recovery database by unlinkStaged. A link that the row cannot have is
+// listed; the row comes back without it.
+func (r *restore) linkStaged(ctx context.Context, l *link, t *table) error {
+	if t == nil || t.done || l.unknown != "" {
+		return nil
+	}
+	c := l.changeOf(r, linkStaged)
+	c.base = t.in
+	if err := r.judge(ctx, c); err != nil {
+		return err
+	}
+	set := make([]string, len(c.columns))
+	for i, col := range c.columns {
+		set[i] = quote(col) + " = " + c.values[i]
+	}
+	return r.production.exec(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE %s AND %s; UPDATE %[3]s x SET rowback_class = '%[6]s' WHERE %[4]s",
+		t.in, strings.Join(set, ", "), l.staged, c.chosen, equal("l", l.key, "x", l.keys()), linkRow))
 }
 
 // unlinked lists the links that stay as they are, and counts all of them.
@@ -38,9 +158,9 @@ func (r *restore) unlinked(ctx context.Context, l *link) ([]Unrestored, error) {
 	}
 	l.relinked = n
 	var out []Unrestored
-	for _, class := range []string{linkGone, linkMoved, linkAlone} {
-		err := r.production.each(ctx, fmt.Sprintf("SELECT %s, %s FROM %s x WHERE rowback_class = '%s' ORDER BY %s",
-			texts("x", l.keys()), literal(linkReasons[class]), l.staged, class, list("x.", l.keys())), func(row []*string) error {
+	for _, c := range listedLinks {
+		err := r.production.each(ctx, fmt.Sprintf("SELECT %s, 'link not restored: ' || coalesce(rowback_reason, %s) FROM %s x WHERE rowback_class = '%s' ORDER BY %s",
+			texts("x", l.keys()), literal(c.reason), l.staged, c.class, list("x.", l.keys())), func(row []*string) error {
 			u, err := newUnrestored(l.live, l.key, row)
 			out = append(out, u)
 			return err
@@ -60,26 +180,7 @@ func (r *restore) relink(ctx context.Context) error {
 		if l.relinked == 0 {
 			continue
 		}
-		var set []string
-		for i, c := range l.old {
-			if slices.Contains(l.cut, c) {
-				set = append(set, quote(c)+" = x."+l.olds()[i])
-			}
-		}
-		n, err := r.production.affect(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE x.rowback_class = '%s' AND %s AND %s",
-			only(l.live), strings.Join(set, ", "), l.staged, linkCut, equal("l", l.key, "x", l.keys()), l.stillCut("x", r.production.detail[l.live.OID])))
-		if err != nil {
-			return fmt.Errorf("re-linking %s: %w", display(l.live), err)
-		}
-		if n != l.relinked {
-			return &errRace{fmt.Sprintf("%s: %d links were to be restored, %d were; another session changed the rows", display(l.live), l.relinked, n)}
-		}
-		if !r.replica {
-			continue
-		}
-		err = r.production.exec(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s p WHERE EXISTS (SELECT FROM %s WHERE %s) FOR KEY SHARE OF p) z",
-			only(l.ref.Parent), l.relinkedRows(), l.ref.refers("p", l.ref.values("l"))))
-		if err != nil {
+		if err := r.apply(ctx, l.change, l.relinked); err != nil {
 			return err
 		}
 	}
@@ -99,7 +200,7 @@ func (r *restore) verifyLinks(ctx context.Context) ([]Check, error) {
 			continue
 		}
 		n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s AND EXISTS (SELECT FROM %s p WHERE %s)",
-			l.relinkedRows(), l.isWhole("x"), only(l.ref.Parent), l.ref.refers("p", l.ref.values("l"))))
+			l.relinkedRows(), l.isWhole("l", "x"), only(l.ref.Parent), l.ref.refers("p", l.ref.values("l"))))
 		if err != nil {
 			return out, err
 		}

@@ -27,6 +27,8 @@ type restore struct {
 	back   map[string]map[string]back // see restoredBefore
 	lost   []Unrestored               // cut links of whole tables that cannot be restored
 
+	changes []*change // of rows in production, in the order in which they are made
+
 	mapping mapping // the configuration
 	outside []Count // of tables that the configuration leaves out
 
@@ -185,6 +187,9 @@ func (r *restore) stage(ctx context.Context) error {
 		if err := r.collectParents(ctx); err != nil {
 			return err
 		}
+	}
+	if err := r.unlinkStaged(ctx); err != nil {
+		return err
 	}
 	if err := r.index(ctx); err != nil {
 		return err

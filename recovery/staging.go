@@ -93,6 +93,13 @@ func (r *restore) index(ctx context.Context) error {
 				}
 			}
 		}
+		for _, ref := range t.references() { // see prunes
+			if ref.Parent.Root() == t.live && t.hasAll(ref.reads()) && !ref.asText {
+				if err := r.production.exec(ctx, fmt.Sprintf("CREATE INDEX ON %s (%s)", t.in, list("", ref.Columns))); err != nil {
+					return err
+				}
+			}
+		}
 		made := map[string]bool{}
 		for _, name := range []string{t.in, t.left} {
 			for _, columns := range by {

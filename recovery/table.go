@@ -52,6 +52,7 @@ const (
 	classParent    = "parent" // hangs on a parent that is gone or stays out
 	classMissing   = "missing"
 	classFiltered  = "filtered" // by the configuration
+	classHeld      = "held"     // in production, its soft delete cannot be set back
 )
 
 func (t *table) name() string { return display(t.live) }

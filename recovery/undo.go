@@ -271,11 +271,11 @@ func (u *undo) prepare(ctx context.Context) error {
 			needs = append(needs, schemaNeed(ref.Child), tableNeed(ref.Child, "SELECT"))
 		}
 	}
-	for _, l := range u.links {
-		needs = append(needs, tableNeed(l.live, "SELECT"), tableNeed(l.live, "UPDATE"))
-	}
-	for _, m := range u.remarks {
-		needs = append(needs, tableNeed(m.live, "SELECT"), tableNeed(m.live, "UPDATE"))
+	var parents []*catalog.Table
+	for _, c := range u.planned() {
+		above, below := u.around(c.live, c.columns, c.values)
+		needs = append(append(needs, tableNeed(c.live, "SELECT"), tableNeed(c.live, "UPDATE")), childNeeds(slices.Concat(above, below))...)
+		parents = append(parents, above...)
 	}
 	missing, err := u.production.missing(ctx, needs)
 	if err != nil {
@@ -284,7 +284,7 @@ func (u *undo) prepare(ctx context.Context) error {
 	if err := refuse(Denied, missing...); err != nil {
 		return err
 	}
-	return u.probeReplica(ctx, nil)
+	return u.probeReplica(ctx, parents)
 }
 
 // addFilled makes source table i one of the tables to remove rows from.
@@ -330,27 +330,4 @@ func (u *undo) addFilled(ctx context.Context, i int, st *journal.Table) error {
 	}
 	u.feeds[i], u.order[i] = t, key
 	return nil
-}
-
-// referring are the references to t or a partition of it.
-func (u *undo) referring(t *table) (out []reference) {
-	parents := []*catalog.Table{t.live}
-	if t.live.Kind == 'p' {
-		parents = append(parents, t.live.Leaves()...)
-	}
-	seen := map[*catalog.ForeignKey]bool{}
-	for _, p := range parents {
-		for _, fk := range p.ReferencedBy {
-			if !seen[fk] {
-				seen[fk] = true
-				out = append(out, reference{ForeignKey: fk})
-			}
-		}
-	}
-	for _, d := range u.mapping.declare {
-		if d.ref.Parent == t.live {
-			out = append(out, d.ref)
-		}
-	}
-	return out
 }

@@ -16,7 +16,8 @@ type remark struct {
 	live    *catalog.Table
 	key     []string
 	columns []string // that mark a row
-	staged  string   // temporary table: key, columns as they were, rowback_xmin, rowback_class
+	staged  string   // temporary table: key, columns as they were, rowback_xmin, rowback_class, rowback_reason
+	change  *change
 	xid     uint64
 	pending batch
 	marked  int64 // to be marked again
@@ -53,7 +54,7 @@ func (u *undo) addRemark(ctx context.Context, i int, st *journal.Table) error {
 
 func (u *undo) makeRemarks(ctx context.Context) error {
 	for _, m := range u.remarks {
-		err := u.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin, NULL::text AS rowback_class FROM %s WITH NO DATA",
+		err := u.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin, NULL::text AS rowback_class, NULL::text AS rowback_reason FROM %s WITH NO DATA",
 			local(m.staged), list("", slices.Concat(m.key, m.columns)), m.live.QuotedName()))
 		if err != nil {
 			return err
@@ -93,27 +94,10 @@ func (u *undo) planRemark(ctx context.Context, m *remark) (err error) {
 		return err
 	}
 	u.report.count(m.live).Marked += m.marked
+	if err := u.listHeld(ctx, m.live, m.key, m.key, m.staged); err != nil {
+		return err
+	}
 	return u.list(ctx, m.live, m.key, m.key, m.staged, map[string]string{undoChanged: "changed since its soft delete was set back; left without the mark"})
-}
-
-// markAgain gives the rows the marks that they had.
-func (u *undo) markAgain(ctx context.Context, m *remark) error {
-	if m.marked == 0 {
-		return nil
-	}
-	var set []string
-	for _, c := range m.columns {
-		set = append(set, quote(c)+" = s."+quote(c))
-	}
-	n, err := u.production.affect(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s s WHERE s.rowback_class = '%s' AND %s AND l.xmin::text = s.rowback_xmin",
-		only(m.live), strings.Join(set, ", "), m.staged, undoRemove, equal("l", m.key, "s", m.key)))
-	if err != nil {
-		return fmt.Errorf("marking rows of %s as deleted again: %w", display(m.live), err)
-	}
-	if n != m.marked {
-		return &errRace{fmt.Sprintf("%s: %d rows were to be marked as deleted again, %d were; another session changed them%s", display(m.live), m.marked, n, u.blame())}
-	}
-	return nil
 }
 
 // unlike is a query for how many rows do not bear the marks that they are to have.

@@ -15,6 +15,7 @@ const (
 	undoChanged = "changed"
 	undoAgain   = "undone already"
 	undoKept    = "kept" // rows that stay refer to it
+	undoHeld    = "held" // a change that production would not take, with the reason; see change
 )
 
 var undoReasons = map[string]string{
@@ -78,7 +79,7 @@ func (u *undo) classify(ctx context.Context, lock bool) error {
 		err := u.production.exec(ctx, fmt.Sprintf(`
 			UPDATE %[1]s x SET rowback_class = CASE WHEN l.%[2]s IS NULL THEN '%[3]s' WHEN %[4]s THEN '%[5]s' WHEN %[6]s THEN '%[7]s' ELSE '%[8]s' END
 			FROM %[1]s y LEFT JOIN %[9]s l ON %[10]s WHERE x.ctid = y.ctid`,
-			l.staged, quote(l.key[0]), undoGone, l.isWhole("y"), undoRemove, l.stillCut("y", u.production.detail[l.live.OID]), undoAgain, undoChanged, only(l.live), equal("l", l.key, "y", l.keys())))
+			l.staged, quote(l.key[0]), undoGone, l.isWhole("l", "y"), undoRemove, u.isCut(l), undoAgain, undoChanged, only(l.live), equal("l", l.key, "y", l.keys())))
 		if err != nil {
 			return err
 		}
@@ -88,20 +89,22 @@ func (u *undo) classify(ctx context.Context, lock bool) error {
 			return err
 		}
 	}
+	if err := u.judgeChanges(ctx); err != nil {
+		return err
+	}
 	return u.keep(ctx)
 }
 
 // keep takes out the rows that a row refers to that stays, then the parents of
-// these, until none is found any more.
+// these, until none is found any more. In a table that refers to itself these are
+// found at once: by levels, a chain of rows would take a pass over all of them each.
 func (u *undo) keep(ctx context.Context) error {
 	for found := true; found; {
 		found = false
 		for _, t := range u.tables {
 			for _, ref := range u.referring(t) {
-				n, err := u.production.affect(ctx, fmt.Sprintf(`UPDATE %s s SET rowback_class = '%s' FROM %s p WHERE s.rowback_class = '%s' AND %s
-					AND EXISTS (SELECT FROM %s c WHERE %s AND %s AND %s)`,
-					t.in, undoKept, only(ref.Parent), undoRemove, t.undone("p", "s"),
-					only(ref.Child), ref.applies("c"), ref.refers("p", ref.values("c")), u.stays("c", ref)))
+				n, err := u.production.affect(ctx, fmt.Sprintf(`WITH RECURSIVE %s UPDATE %s SET rowback_class = '%s' WHERE ctid IN (SELECT rowback_at FROM o)`,
+					u.keeps(t, ref), t.in, undoKept))
 				if err != nil {
 					return err
 				}
@@ -110,6 +113,22 @@ func (u *undo) keep(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// keeps is the part o of a query: which staged rows of t stay for what refers to
+// them by ref.
+func (u *undo) keeps(t *table, ref reference) string {
+	chain := ref.Child.Root() == t.live && ref.within == ""
+	columns, more := "", ""
+	if chain {
+		columns = ", " + list("p.", ref.reads())
+		more = fmt.Sprintf(" UNION SELECT s.ctid%s FROM o JOIN %s p ON %s AND %s JOIN %s s ON s.rowback_class = '%s' AND %s",
+			columns, only(ref.Parent), ref.applies("o"), ref.refers("p", ref.values("o")), t.in, undoRemove, t.undone("p", "s"))
+	}
+	return fmt.Sprintf(`o AS (SELECT s.ctid AS rowback_at%s FROM %s s JOIN %s p ON %s WHERE s.rowback_class = '%s'
+		AND EXISTS (SELECT FROM %s c WHERE %s AND %s AND %s)%s)`,
+		columns, t.in, only(ref.Parent), t.undone("p", "s"), undoRemove,
+		only(ref.Child), ref.applies("c"), ref.refers("p", ref.values("c")), u.stays("c", ref), more)
 }
 
 // stays is the condition that the row of alias c still refers by ref when all is done.
@@ -138,21 +157,15 @@ func (u *undo) remove(ctx context.Context) error {
 		if l.relinked == 0 {
 			continue
 		}
-		var set []string
-		for _, c := range l.cut {
-			set = append(set, quote(c)+" = "+l.leftAs(c, u.production.detail[l.live.OID]))
-		}
-		n, err := u.production.affect(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE x.rowback_class = '%s' AND %s AND %s",
-			only(l.live), strings.Join(set, ", "), l.staged, undoRemove, equal("l", l.key, "x", l.keys()), l.isWhole("x")))
-		if err != nil {
-			return fmt.Errorf("cutting links of %s: %w", display(l.live), err)
-		}
-		if n != l.relinked {
-			return &errRace{fmt.Sprintf("%s: %d links were to be cut, %d were; another session changed the rows", display(l.live), l.relinked, n)}
+		if err := u.apply(ctx, l.change, l.relinked); err != nil {
+			return err
 		}
 	}
-	for _, m := range u.remarks {
-		if err := u.markAgain(ctx, m); err != nil {
+	for _, m := range u.remarked() {
+		if m.marked == 0 {
+			continue
+		}
+		if err := u.apply(ctx, m.change, m.marked); err != nil {
 			return err
 		}
 	}
@@ -236,6 +249,11 @@ func (u *undo) verify(ctx context.Context) error {
 				return err
 			}
 		}
+	}
+	checks, err := u.verifyChanges(ctx)
+	u.report.Checks = append(u.report.Checks, checks...)
+	if err != nil {
+		return err
 	}
 	for _, m := range u.remarks {
 		if m.marked == 0 {

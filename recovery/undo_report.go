@@ -105,6 +105,9 @@ func (u *undo) plan(ctx context.Context) (*UndoReport, error) {
 		}
 		l.relinked = n
 		r.count(l.live).Unlinked += n
+		if err := u.listHeld(ctx, l.live, l.key, l.keys(), l.staged); err != nil {
+			return r, err
+		}
 		if err := u.list(ctx, l.live, l.key, l.keys(), l.staged, map[string]string{undoChanged: "its link was changed since it was restored; left as it is"}); err != nil {
 			return r, err
 		}
@@ -137,17 +140,26 @@ func (u *undo) blame() string { return blame(u.triggers(), u.replica, u.mend) }
 
 func (u *undo) list(ctx context.Context, live *catalog.Table, key, columns []string, from string, reasons map[string]string) error {
 	for class, reason := range reasons {
-		err := u.production.each(ctx, fmt.Sprintf("SELECT %s, %s FROM %s x WHERE rowback_class = '%s' ORDER BY %s",
-			texts("x", columns), literal(reason), from, class, list("x.", columns)), func(row []*string) error {
-			k, err := newUnrestored(live, key, row)
-			u.report.Kept = append(u.report.Kept, k)
-			return err
-		})
-		if err != nil {
+		if err := u.listClass(ctx, live, key, columns, from, class, literal(reason)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// listHeld lists the rows that production would not take as they were.
+func (u *undo) listHeld(ctx context.Context, live *catalog.Table, key, columns []string, from string) error {
+	return u.listClass(ctx, live, key, columns, from, undoHeld, "rowback_reason")
+}
+
+// listClass lists the rows of a class; reason is an SQL expression.
+func (u *undo) listClass(ctx context.Context, live *catalog.Table, key, columns []string, from, class, reason string) error {
+	return u.production.each(ctx, fmt.Sprintf("SELECT %s, %s FROM %s x WHERE rowback_class = '%s' ORDER BY %s",
+		texts("x", columns), reason, from, class, list("x.", columns)), func(row []*string) error {
+		k, err := newUnrestored(live, key, row)
+		u.report.Kept = append(u.report.Kept, k)
+		return err
+	})
 }
 
 // WriteJSON prints the report as one line of JSON.

@@ -13,16 +13,17 @@ import (
 type check struct {
 	name, expression string // over unqualified column names
 	columns          []string
+	unproved         bool // NOT VALID: rows from before it may break it
 }
 
 // A row whose check is unknown passes. One that is NOT ENFORCED (PG 18) is nobody's.
 const checksSQL = `
 	SELECT c.conrelid, c.conname, pg_get_expr(c.conbin, c.conrelid),
-	       (SELECT string_agg(a.attname, e'\x1f') FROM pg_attribute a WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey))
+	       (SELECT string_agg(a.attname, e'\x1f') FROM pg_attribute a WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)), (NOT c.convalidated)::text
 	FROM pg_constraint c WHERE c.conrelid IN $tables AND c.contype = 'c' AND coalesce(to_jsonb(c) ->> 'conenforced', 'true') = 'true' ORDER BY c.conrelid, c.conname`
 
 func (d *detail) addCheck(v []string) {
-	d.checks = append(d.checks, check{v[0], v[1], strings.Split(v[2], "\x1f")})
+	d.checks = append(d.checks, check{v[0], v[1], strings.Split(v[2], "\x1f"), v[3] == "true"})
 }
 
 // The constraint of a leaf includes those of the partitions above it; a
@@ -102,20 +103,29 @@ func (r *restore) refuseUnfit(ctx context.Context) error {
 	return refuse(Unfit, problems...)
 }
 
-// broken counts the rows that break a check. One that cannot be asked of the
-// staged rows (it speaks of the whole row) is left to the insert. The savepoint
-// must be gone afterwards: rows written under it would bear its id, not the
-// transaction's, by which an undo knows them.
-func (r *restore) broken(ctx context.Context, t *table, c check) (int64, error) {
+// broken counts the rows that break a check.
+func (r *restore) broken(ctx context.Context, t *table, c check) (n int64, err error) {
+	err = r.asking(ctx, func() (err error) {
+		n, err = r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE (%s) IS FALSE", t.in, c.expression))
+		return err
+	})
+	return n, err
+}
+
+// asking asks a check of staged rows. One that cannot be asked of them (it speaks
+// of the whole row) is left to the insert or the update. The savepoint must be gone
+// afterwards: rows written under it would bear its id, not the transaction's, by
+// which an undo knows them.
+func (r *restore) asking(ctx context.Context, do func() error) error {
 	if err := r.production.exec(ctx, "SAVEPOINT rowback_check"); err != nil {
-		return 0, err
+		return err
 	}
-	n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE (%s) IS FALSE", t.in, c.expression))
+	err := do()
 	if err != nil && sqlState(err) != "" {
-		return 0, r.production.exec(ctx, "ROLLBACK TO rowback_check; RELEASE rowback_check")
+		return r.production.exec(ctx, "ROLLBACK TO rowback_check; RELEASE rowback_check")
 	}
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return n, r.production.exec(ctx, "RELEASE rowback_check")
+	return r.production.exec(ctx, "RELEASE rowback_check")
 }

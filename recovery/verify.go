@@ -41,6 +41,11 @@ func (r *restore) verify(ctx context.Context) ([]Check, error) {
 		return checks, err
 	}
 	checks = append(checks, links...)
+	changes, err := r.verifyChanges(ctx)
+	if err != nil {
+		return checks, err
+	}
+	checks = append(checks, changes...)
 	marks, err := r.verifyMarks(ctx)
 	if err != nil {
 		return checks, err

@@ -53,6 +53,7 @@ func summary(s Statement) string {
 		add(true, name(t))
 	}
 	add(s.Uncountable != "", fmt.Sprintf("{%s}", s.Uncountable))
+	add(s.Shapes, "shapes")
 	add(s.Savepoint != "", s.Savepoint)
 	add(s.GID != "", "gid="+s.GID)
 	if u := s.Update; u != nil {

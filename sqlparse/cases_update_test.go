@@ -70,8 +70,8 @@ var dropColumnCases = []testCase{
 	{sql: `ALTER TABLE n DROP COLUMN p_id`, want: "Plain n dropscolumn ddl names"},
 	{sql: `ALTER TABLE ONLY x.t ADD COLUMN b int, DROP COLUMN IF EXISTS nothere, ALTER COLUMN id SET NOT NULL`, want: "Plain only x.t dropscolumn ddl names"},
 	{sql: `ALTER TABLE IF EXISTS "Odd ""Name" DROP id CASCADE`, want: `Plain Odd "Name dropscolumn ddl names`, norun: "rows are counted by id"},
-	{sql: `ALTER TABLE n DROP CONSTRAINT n_p_id_fkey`, want: "Plain ddl names"},
-	{sql: `ALTER TABLE n ALTER COLUMN p_id DROP NOT NULL`, want: "Plain ddl names"},
+	{sql: `ALTER TABLE n DROP CONSTRAINT n_p_id_fkey`, want: "Plain shapes ddl names"},
+	{sql: `ALTER TABLE n ALTER COLUMN p_id DROP NOT NULL`, want: "Plain shapes ddl names"},
 	{sql: `ALTER FOREIGN TABLE ft DROP COLUMN a`, want: "Plain ddl names", norun: "no such table"},
 	{sql: `ALTER TYPE rowtype DROP ATTRIBUTE id CASCADE`, want: "Plain rowtype dropscolumn ddl names", norun: "rows are counted by id"},
 }

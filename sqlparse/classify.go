@@ -64,9 +64,11 @@ func classify(node *pg.Node) Statement {
 		s.ChangesNames = all || n.DiscardStmt.Target == pg.DiscardMode_DISCARD_TEMP
 	case *pg.Node_CreateFunctionStmt, *pg.Node_RuleStmt, *pg.Node_ViewStmt:
 		return Statement{DDL: true, ChangesNames: true, Temporary: makesTemporary(node)} // bodies run later
+	case *pg.Node_ClusterStmt:
+		s.ChangesNames = true // not that: but a table has another file
 	case *pg.Node_DeallocateStmt, *pg.Node_FetchStmt, *pg.Node_ClosePortalStmt, *pg.Node_VariableShowStmt,
 		*pg.Node_ListenStmt, *pg.Node_NotifyStmt, *pg.Node_UnlistenStmt, *pg.Node_LockStmt,
-		*pg.Node_CheckPointStmt, *pg.Node_VacuumStmt, *pg.Node_ClusterStmt, *pg.Node_ReindexStmt,
+		*pg.Node_CheckPointStmt, *pg.Node_VacuumStmt, *pg.Node_ReindexStmt,
 		*pg.Node_GrantRoleStmt, *pg.Node_CreateRoleStmt, *pg.Node_AlterRoleStmt,
 		*pg.Node_AlterRoleSetStmt, *pg.Node_AlterSystemStmt, *pg.Node_LoadStmt:
 	case *pg.Node_RefreshMatViewStmt, *pg.Node_CommentStmt, *pg.Node_SecLabelStmt,
@@ -78,6 +80,7 @@ func classify(node *pg.Node) Statement {
 		s.DDL = true // any CREATE, ALTER, DROP, IMPORT; and what this list does not know
 	}
 	s.Temporary = makesTemporary(node)
+	s.Shapes = s.DDL && s.Verb == Plain && shapes(node)
 	walkBelow(node, &s)
 	s.ChangesNames = s.ChangesNames || s.DDL
 	return s

@@ -69,7 +69,7 @@ func harmless(text []byte) bool {
 	switch string(firstWord(text, &buf)) {
 	case "select", "insert", "update", "with", "values", "table",
 		"show", "fetch", "move", "close", "declare", "listen", "unlisten", "notify", "lock",
-		"checkpoint", "analyze", "analyse", "vacuum", "cluster", "reindex":
+		"checkpoint", "analyze", "analyse", "vacuum", "reindex":
 		return true
 	}
 	return false
@@ -90,7 +90,7 @@ func beginsStatement(text []byte) bool {
 	switch string(firstWord(text[i:], &buf)) {
 	case "abort", "begin", "start", "commit", "end", "rollback", "savepoint", "release", "prepare",
 		"truncate", "drop", "execute", "call", "do", "explain", "copy",
-		"alter", "create", "import", "set", "reset", "discard", "reassign", "security", "grant", "revoke", "comment", "refresh":
+		"alter", "create", "import", "set", "reset", "discard", "reassign", "security", "grant", "revoke", "comment", "refresh", "cluster":
 		return true
 	}
 	return false

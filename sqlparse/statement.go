@@ -84,6 +84,9 @@ type Statement struct {
 	CopyIn    bool // COPY … FROM STDIN
 	Cursor    bool // DECLARE CURSOR: its query runs at FETCH, or at COMMIT if WITH HOLD
 	DDL       bool // may change the catalog
+	// Shapes: DDL of tables, indexes, sequences and the like alone. What may delete after it
+	// may have before, or its text names it.
+	Shapes    bool
 	Temporary bool // DDL that makes what no other session sees
 	Events    bool // may fire event triggers, as DDL does: COMMENT, GRANT and the like
 	Params    bool // has $1 or the like
