@@ -38,7 +38,7 @@ func (s *session) through(ctx context.Context, w proxy.Wire, typ byte, body []by
 			return err
 		}
 		if typ == 'G' {
-			if err := copyIn(ctx, w); err != nil {
+			if err := w.CopyIn(ctx); err != nil {
 				return err
 			}
 		}

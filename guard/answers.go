@@ -6,11 +6,13 @@ import (
 	"strings"
 
 	"github.com/rowback/rowback/guard/policy"
-	"github.com/rowback/rowback/proxy"
 )
 
 // receive reads the statement's own answers.
 func (r *run) receive(ctx context.Context) error {
+	if r.rowdesc { // for a Query there would be neither Parse nor Bind
+		defer r.w.Mute(r.w.Mute(logged))
+	}
 	for {
 		typ, body, err := r.w.Receive(ctx)
 		if err != nil {
@@ -26,6 +28,9 @@ func (r *run) receive(ctx context.Context) error {
 					return r.fault(err)
 				}
 				return nil
+			}
+			if typ == '2' {
+				r.w.Mute(nil)
 			}
 		case 'T':
 			if r.fields, err = r.describe(body); err != nil {
@@ -75,34 +80,13 @@ func (r *run) receive(ctx context.Context) error {
 			if err := r.w.Reply(typ, body); err != nil {
 				return err
 			}
-			if err := copyIn(ctx, r.w); err != nil {
+			if err := r.w.CopyIn(ctx); err != nil {
 				return err
 			}
 		default: // COPY out
 			if err := r.w.Reply(typ, body); err != nil {
 				return err
 			}
-		}
-	}
-}
-
-// copyIn passes the client's COPY data on until its end.
-func copyIn(ctx context.Context, w proxy.Wire) error {
-	for {
-		typ, body, err := w.ReadClient(ctx)
-		if err != nil {
-			return err
-		}
-		switch typ {
-		case 'd':
-			w.Send(typ, body)
-		case 'c', 'f':
-			w.Send(typ, body)
-			w.Send('H', nil)
-			return nil
-		case 'H', 'S': // the server ignores them here
-		default:
-			return fmt.Errorf("%w: message %q during COPY", errMalformed, typ)
 		}
 	}
 }

@@ -170,7 +170,7 @@ func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, end byte, bo
 		}
 		_ = w.Reply(typ, body) // the client may be gone: the outcome still counts
 		if typ == 'G' {
-			if err := copyIn(ctx, w); err != nil {
+			if err := w.CopyIn(ctx); err != nil {
 				return err
 			}
 		}

@@ -65,7 +65,7 @@ func (s *session) boundAhead(w proxy.Wire, p *portal, at int) (*heldBind, int) {
 	if err != nil || name != "" || s.stmts[short(statement)] != p.prepared {
 		return nil, 0
 	}
-	h := &heldBind{db: s.db, params: params, portal: &portal{prepared: p.prepared, formats: formats, plan: p.plan, statement: statement, bound: s.exchange, step: s.step, sets: s.sets.before}}
+	h := &heldBind{db: s.db, follows: true, params: params, portal: &portal{prepared: p.prepared, formats: formats, plan: p.plan, statement: statement, bound: s.exchange, step: s.step, sets: s.sets.before}}
 	typ, body, at, ok = w.Ahead(at)
 	if ok && typ == 'D' && bytes.Equal(body, target('P', "")) {
 		h.described = true

@@ -8,12 +8,22 @@ import (
 
 // describeStatement prepares a text under a private name for its RowDescription.
 func describeStatement(ctx context.Context, w proxy.Wire, sql string, types []byte) ([]byte, error) {
+	fields, err := tryStatement(ctx, w, sql, types)
+	if err == nil && fields == nil {
+		err = errMalformed
+	}
+	return fields, err
+}
+
+// tryStatement is describeStatement of one that may return no rows: nil. A failure is
+// the statement's own.
+func tryStatement(ctx context.Context, w proxy.Wire, sql string, types []byte) (fields []byte, err error) {
+	defer w.Mute(w.Mute(own)) // it is said again when the statement runs
 	w.Send('C', target('S', private))
 	w.Send('P', parseBody(private, sql, types))
 	w.Send('D', target('S', private))
 	w.Send('C', target('S', private))
 	w.Send('H', nil)
-	var fields []byte
 	for closed := 0; closed < 2; {
 		typ, body, err := w.Receive(ctx)
 		if err != nil {
@@ -28,15 +38,13 @@ func describeStatement(ctx context.Context, w proxy.Wire, sql string, types []by
 			return nil, &failure{body: append([]byte(nil), body...)}
 		}
 	}
-	if fields == nil {
-		return nil, errMalformed
-	}
 	return fields, nil
 }
 
 // parameterTypes are the types of a prepared statement's parameters, as in Parse.
 func parameterTypes(ctx context.Context, w proxy.Wire, statement string) (types []byte, err error) {
-	w.Send('D', target('S', statement))
+	defer w.Mute(w.Mute(own))
+	w.Send('D', target('S', brief(statement)))
 	w.Send('H', nil)
 	for {
 		typ, body, err := w.Receive(ctx)

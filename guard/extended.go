@@ -165,9 +165,9 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	case p != nil && p.st.inert(): // it was prepared while there was one
 		delete(s.stmts, short(stmt))
 		p = nil
-	case p != nil && p.st.route == routeCapture && !ascii(name): // under another name the client would see what is captured
+	case p != nil && p.st.route == routeCapture && (!ascii(name) || len(brief(stmt)) > maxBrief): // under another name the client would see what is captured
 		counted := *p
-		counted.st.route, counted.st.why = routeCount, "a portal whose name is not ASCII"
+		counted.st.route, counted.st.why = routeCount, "a name that is not ASCII"
 		p = &counted
 	}
 	if old := s.portals[short(name)]; old != nil {
@@ -263,7 +263,7 @@ func (s *session) rebind(ctx context.Context, w proxy.Wire, name string, body []
 	if typ != '2' {
 		return false, w.Reply(typ, answer)
 	}
-	w.Send('C', target('P', name))
+	w.Send('C', target('P', brief(name)))
 	w.Send('H', nil)
 	if err = receiveClosed(ctx, w); errors.Is(err, errServer) { // a cancel request came just then
 		err = s.fault(w, err)
@@ -273,9 +273,9 @@ func (s *session) rebind(ctx context.Context, w proxy.Wire, name string, body []
 
 // describe handles Describe of a portal: of a captured one the client sees its own columns.
 func (s *session) describe(ctx context.Context, w proxy.Wire, body []byte) error {
-	name, _, _ := cut(body[1:])
+	_, name, ok := targetOf(body)
 	p := s.portals[string(short(name))]
-	if p == nil || !p.capturing() {
+	if !ok || p == nil || !p.capturing() {
 		w.Forward()
 		return nil
 	}
@@ -312,9 +312,13 @@ func (s *session) describe(ctx context.Context, w proxy.Wire, body []byte) error
 
 // closeNamed handles Close.
 func (s *session) closeNamed(ctx context.Context, w proxy.Wire, body []byte) error {
-	name, _, _ := cut(body[1:])
+	kind, name, ok := targetOf(body)
+	if !ok { // the server will say what is wrong with it
+		w.Forward()
+		return nil
+	}
 	name = short(name)
-	if body[0] == 'P' {
+	if kind == 'P' {
 		if p := s.portals[string(name)]; p != nil {
 			if p.fetchable(string(name)) { // a savepoint may bring it back where the server discards this
 				failed, err := w.Quiesce(ctx)
@@ -330,7 +334,7 @@ func (s *session) closeNamed(ctx context.Context, w proxy.Wire, body []byte) err
 			delete(s.portals, string(name))
 		}
 	}
-	if p := s.stmts[string(name)]; body[0] == 'S' && p != nil {
+	if p := s.stmts[string(name)]; kind == 'S' && p != nil {
 		p.closed, p.plan = true, nil
 	}
 	// A statement is kept in mind, because after an error the server discards the

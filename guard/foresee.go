@@ -45,9 +45,12 @@ func (r *run) foresee(ctx context.Context, p *portal) error {
 	if err != nil {
 		return err
 	}
+	if err := r.sound(ctx, p); err != nil {
+		return err
+	}
 	counts, err := r.look(ctx, p, probe)
 	if e := (*serverError)(nil); errors.As(err, &e) { // as the statement itself would have failed
-		if err := r.w.Reply('E', withoutPosition(e.body)); err != nil {
+		if err := r.w.Reply('E', withoutPosition(e.whole)); err != nil {
 			return err
 		}
 		return errFailed
@@ -59,6 +62,27 @@ func (r *run) foresee(ctx context.Context, p *portal) error {
 		return err
 	}
 	return r.expect(ctx, counts, max, mode)
+}
+
+// sound has the server say what is wrong with the statement's text, or with its values,
+// before a probe of it meets that in a text of its own. p is as in foresee.
+func (r *run) sound(ctx context.Context, p *portal) error {
+	if p == nil {
+		_, err := tryStatement(ctx, r.w, r.st.Text, nil)
+		if f := (*failure)(nil); errors.As(err, &f) {
+			if err := r.w.Reply('E', shiftPosition(f.body, r.st.runes)); err != nil {
+				return err
+			}
+			return errFailed
+		}
+		return err
+	}
+	h := r.bind
+	if h == nil {
+		return nil
+	}
+	r.bind = nil
+	return r.s.sendBind(ctx, r.w, h)
 }
 
 // bindable reports whether the statement that a portal is bound to can be bound once

@@ -20,6 +20,7 @@ type heldBind struct {
 	name      string
 	params    []byte
 	described bool // a Describe of the portal has followed, whose answer is NoData
+	follows   bool // another one of its batch has made the captured form ready
 	db        *database
 }
 
@@ -32,7 +33,7 @@ func (h *heldBind) send(w proxy.Wire) {
 // prepare makes the captured form ready to be bound.
 func (h *heldBind) prepare(w proxy.Wire) {
 	p := h.portal
-	w.Send('D', target('S', p.statement)) // fails if the client's own statement is gone
+	w.Send('D', target('S', brief(p.statement))) // fails if the client's own statement is gone
 	w.Send('C', target('S', private))
 	w.Send('P', parseBody(private, p.plan.captured.SQL, p.types))
 }
@@ -53,12 +54,19 @@ func (h *heldBind) receive(ctx context.Context, w proxy.Wire) error {
 
 // bound reads up to the answer to bind.
 func (h *heldBind) bound(ctx context.Context, w proxy.Wire) error {
+	notices := own // of the text the server has told the client when that was parsed
+	if h.follows {
+		notices = logged
+	}
+	defer w.Mute(w.Mute(notices))
 	for {
 		typ, body, err := w.Receive(ctx)
 		if err != nil {
 			return err
 		}
 		switch typ {
+		case '1':
+			w.Mute(logged)
 		case '2':
 			if err := w.Reply(typ, body); err != nil || !h.described {
 				return err
@@ -108,12 +116,12 @@ func (s *session) releaseBind(ctx context.Context, w proxy.Wire, typ byte, body 
 	}
 	switch typ {
 	case 'E':
-		if name, _, ok := cut(body); ok && string(short(name)) == short(h.name) {
+		if name, rest, ok := cut(body); ok && len(rest) == 4 && string(short(name)) == short(h.name) {
 			return nil
 		}
 	case 'D':
 		if len(body) > 0 && body[0] == 'P' && !h.described && !h.portal.st.Returning {
-			if name, _, ok := cut(body[1:]); ok && string(short(name)) == short(h.name) {
+			if _, name, ok := targetOf(body); ok && string(short(name)) == short(h.name) {
 				return nil
 			}
 		}

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -14,8 +15,8 @@ var (
 )
 
 // private names what rowback prepares in a client's session, and closes again
-// in the same exchange.
-const private = "rowback"
+// in the same exchange: as no client names its own.
+const private = "rowback: own"
 
 // lookup runs rowback's own queries in a client's session. It implements
 // catalog.Querier.
@@ -30,6 +31,7 @@ type lookup struct {
 }
 
 func (l lookup) Query(ctx context.Context, sql string) ([][]*string, error) {
+	defer l.w.Mute(l.w.Mute(own))
 	if l.first != "" {
 		sendQuery(l.w, atOnce)
 		sendQuery(l.w, l.first)
@@ -85,6 +87,7 @@ func sendStatement(w proxy.Wire, sql string, types, bind []byte) {
 
 // receiveQuery reads the answers to sendQuery.
 func receiveQuery(ctx context.Context, w proxy.Wire) ([][]*string, error) {
+	defer w.Mute(w.Mute(own))
 	var rows [][]*string
 	for closed := 0; closed < 3; {
 		typ, body, err := w.Receive(ctx)
@@ -109,6 +112,7 @@ func receiveQuery(ctx context.Context, w proxy.Wire) ([][]*string, error) {
 
 // receiveClosed reads up to the answer to a Close.
 func receiveClosed(ctx context.Context, w proxy.Wire) error {
+	defer w.Mute(w.Mute(own))
 	for {
 		typ, body, err := w.Receive(ctx)
 		switch {
@@ -125,7 +129,8 @@ func receiveClosed(ctx context.Context, w proxy.Wire) error {
 // serverError is an errServer with its SQLSTATE, as pgconn.PgError has it.
 type serverError struct {
 	code, text string
-	body       []byte // the ErrorResponse
+	body       []byte // the ErrorResponse, without its context
+	whole      []byte // with it
 }
 
 // clients reports whether the error is one that the client's own statement
@@ -150,7 +155,7 @@ func (e *serverError) Unwrap() error    { return errServer }
 func (e *serverError) SQLState() string { return e.code }
 
 func refused(body []byte) error {
-	return &serverError{errorCode(body), errorText(body), withoutContext(body)}
+	return &serverError{errorCode(body), errorText(body), withoutContext(body), bytes.Clone(body)}
 }
 
 // sqlState is the SQLSTATE of a refused query, "" of any other error.

@@ -25,6 +25,17 @@ func short[T string | []byte](name T) T { return name[:min(len(name), maxName)] 
 
 const maxName = 63 // NAMEDATALEN - 1
 
+// brief is a name as rowback sends it: servers take 10,000 bytes in a Describe or Close,
+// and any number of them in a Parse or Bind.
+func brief(name string) string {
+	if ascii(name) {
+		return short(name)
+	}
+	return name
+}
+
+const maxBrief = 9000
+
 // ascii reports whether a name is the same in every encoding. The server converts others
 // before it compares them, and cuts them then: what they stand for is not known here.
 func ascii[T string | []byte](name T) bool {
@@ -67,6 +78,15 @@ func executeBody(portal string) []byte { return append([]byte(portal), 0, 0, 0, 
 // target is the body of Describe and Close: 'S' or 'P', and a name.
 func target(kind byte, name string) []byte {
 	return append(append([]byte{kind}, name...), 0)
+}
+
+// targetOf is the inverse of target; not ok: body is none.
+func targetOf(body []byte) (kind byte, name []byte, ok bool) {
+	if len(body) < 2 {
+		return 0, nil, false
+	}
+	name, rest, ok := cut(body[1:])
+	return body[0], name, ok && len(rest) == 0
 }
 
 // errorBody encodes an ErrorResponse.

@@ -238,9 +238,14 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	switch {
 	case errors.Is(err, sqlparse.ErrKeyType):
 		p.count = err.Error()
+		return p, nil
 	case err != nil:
 		return nil, err
-	case c.Steps[0].Self || slices.ContainsFunc(p.steps[1:], func(st step) bool { return st.table == target && st.via == journal.Cascade }):
+	}
+	if crowded, err := p.crowded(st, describe); err != nil || crowded {
+		return p, err
+	}
+	if c.Steps[0].Self || slices.ContainsFunc(p.steps[1:], func(st step) bool { return st.table == target && st.via == journal.Cascade }) {
 		// Rows of the target that only foreign keys that lead back to it pull along.
 		pulled := p.steps[0]
 		pulled.via = journal.Cascade

@@ -98,10 +98,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	}
 	redefined := s.redefined
 	s.redefined = false
-	view, err := s.load(ctx, q)
-	if err == nil {
-		err = s.lookAtTemps(ctx, q, view)
-	}
+	view, err := s.look(ctx, q)
 	switch e := (*serverError)(nil); {
 	case q.own && errors.As(err, &e) && e.code == "55P03": // what somebody has locked, for how long nobody knows
 		s.db.stick(s.j.o.Now().UnixNano())

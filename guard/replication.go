@@ -129,7 +129,7 @@ func (s *walsender) exchange(ctx context.Context, w proxy.Wire, query, instead [
 		}
 		switch typ {
 		case 'G':
-			if err := copyIn(ctx, w); err != nil {
+			if err := w.CopyIn(ctx); err != nil {
 				return true, err
 			}
 		case 'Z':
@@ -143,6 +143,7 @@ type simple struct{ w proxy.Wire }
 
 // Query implements catalog.Querier.
 func (q simple) Query(ctx context.Context, sql string) (rows [][]*string, err error) {
+	defer q.w.Mute(q.w.Mute(own))
 	q.w.Send('Q', append([]byte(sql), 0))
 	for {
 		typ, body, rerr := q.w.Receive(ctx)

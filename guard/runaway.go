@@ -39,9 +39,8 @@ func (r *run) runsAway(ctx context.Context, p *portal) (bool, error) {
 	if !r.capturing() || !r.plan.large(r.st) || p != nil && !r.s.bindable(p) || r.enough(policy.Block) == 0 {
 		return false, nil
 	}
-	if h := r.bind; h != nil { // what is wrong with its values is the server's to say
-		r.bind = nil
-		if err := r.s.sendBind(ctx, r.w, h); err != nil {
+	if p != nil {
+		if err := r.sound(ctx, p); err != nil {
 			return false, err
 		}
 	}

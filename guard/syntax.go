@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"context"
 	"slices"
 
@@ -20,7 +21,7 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 	}
 	block := w.TxStatus() == 'T'
 	if block {
-		if _, err := (lookup{w: w}).Query(ctx, "SAVEPOINT "+private); err != nil {
+		if _, err := (lookup{w: w}).Query(ctx, "SAVEPOINT "+quote(private)); err != nil {
 			return false, err
 		}
 	}
@@ -28,6 +29,14 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 	w.Send('C', target('S', private))
 	w.Send('S', nil)
 	var refusal []byte
+	var warnings [][]byte // are said again as the statements run
+	defer w.Mute(w.Mute(func(notice []byte) bool {
+		if !own(notice) {
+			return false
+		}
+		warnings = append(warnings, bytes.Clone(notice))
+		return true
+	}))
 	for {
 		typ, body, err := w.Receive(ctx)
 		if err != nil {
@@ -42,6 +51,11 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 		if !misspelling(refusal) {
 			break
 		}
+		for _, n := range warnings {
+			if err := w.Reply('N', n); err != nil {
+				return true, err
+			}
+		}
 		if err := w.Reply('E', refusal); err != nil {
 			return true, err
 		}
@@ -51,7 +65,7 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 		return false, nil
 	}
 	// A ReadyForQuery each, which tells that the transaction lives.
-	for _, sql := range []string{"ROLLBACK TO SAVEPOINT " + private, "RELEASE SAVEPOINT " + private} {
+	for _, sql := range []string{"ROLLBACK TO SAVEPOINT " + quote(private), "RELEASE SAVEPOINT " + quote(private)} {
 		if _, err := (lookup{w: w, own: true}).Query(ctx, sql); err != nil {
 			return false, err
 		}

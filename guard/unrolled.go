@@ -186,8 +186,9 @@ func (u *unrolled) plain(ctx context.Context, st judged) (err error) {
 	}
 	u.send(st, st.Text, bindText("", ""))
 	u.w.Send('H', nil)
-	u.w.Mute(u.several) // SET LOCAL is of use: see lead
-	defer u.w.Mute(false)
+	if u.several { // SET LOCAL is of use: see lead
+		defer u.w.Mute(u.w.Mute(noBlock))
+	}
 	_, err = answers(ctx, u.w, st, func(typ byte, body []byte) error {
 		u.complete(typ, body)
 		return nil
@@ -251,7 +252,7 @@ func answers(ctx context.Context, w proxy.Wire, st judged, complete func(typ byt
 		case 'E':
 			return "", errFailed
 		case 'G':
-			if err := copyIn(ctx, w); err != nil {
+			if err := w.CopyIn(ctx); err != nil {
 				return "", err
 			}
 		}

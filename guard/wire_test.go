@@ -250,6 +250,37 @@ func TestWire_Malformed(t *testing.T) {
 	}
 }
 
+func TestWire_MalformedTargets(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Block, 1000), shop, wireExtra)
+	for name, m := range map[string]malformed{"describe nothing": {'D', ""}, "close nothing": {'C', ""}, "describe without a name": {'D', "P"}, "close without an end": {'C', "Px"}, "close with more": {'C', "P\x00x"}, "execute too short": {'E', "\x00\x00"}} {
+		t.Run(name, func(t *testing.T) {
+			for _, before := range []messages{nil, cat(parse("", "DELETE FROM plain WHERE id = 1"), bind("", "")), cat(parse("", "SELECT purge(0)"), bind("", ""), execute("", 0))} {
+				e.compare(t, []messages{cat(before, messages{m}, syncMsg), q("SELECT count(*) FROM plain")})
+			}
+		})
+	}
+	if n := e.logs.count("a fault in rowback"); n > 0 {
+		t.Errorf("%d faults", n)
+	}
+}
+
+// What is as large as the server takes it leaves no room for what rowback adds.
+func TestWire_AtTheServersBounds(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Block, 1000), shop, wireExtra)
+	long := strings.Repeat("n", 12_000)
+	columns := func(n int) string { return strings.Repeat("1, ", n-1) + "1" }
+	for name, x := range map[string][]messages{
+		"long names":             {cat(parse(long, "DELETE FROM plain WHERE id = 1"), syncMsg), cat(bind("", long), execute("", 0), syncMsg), cat(parse(long+"2", "DELETE FROM plain WHERE id = 2"), syncMsg), q("DELETE FROM plain WHERE id = 3")},
+		"a long name, not ASCII": {cat(parse("é"+long, "DELETE FROM plain WHERE id = 1"), syncMsg), cat(bind("", "é"+long), execute("", 0), syncMsg), q("SELECT count(*) FROM plain")},
+		"all columns":            {q("DELETE FROM plain WHERE id = 1 RETURNING " + columns(1664)), cat(pbe("DELETE FROM plain WHERE id = 2 RETURNING "+columns(1663)), syncMsg), q("DELETE FROM plain WHERE id = 3 RETURNING " + columns(1665))},
+		"all but a few":          {q("DELETE FROM plain WHERE id = 1 RETURNING " + columns(1662)), q("DELETE FROM plain WHERE id = 2 RETURNING *, " + columns(1650))},
+		"with a cascade":         {q("DELETE FROM orders WHERE id = 1 RETURNING " + columns(1664)), q("DELETE FROM orders WHERE id = 2 RETURNING " + columns(1660)), q("DELETE FROM orders WHERE id = 3 RETURNING " + columns(1655)), q("DELETE FROM orders WHERE id = 4 RETURNING *, " + columns(1640))},
+		"a name of rowback's":    {cat(parse("rowback", "SELECT 1"), syncMsg), q("DELETE FROM plain WHERE id = 1"), cat(bind("", "rowback"), execute("", 0), syncMsg)},
+	} {
+		t.Run(name, func(t *testing.T) { e.compare(t, x) })
+	}
+}
+
 // compare runs exchanges on a direct connection and through the proxy, each in a
 // copy of the database.
 func (e *env) compare(t *testing.T, exchange []messages) {

@@ -33,7 +33,8 @@
 //
 // A Session runs in a goroutine that reads the client; Wants alone runs on the
 // loop. While it takes the server's messages (wire.go), nobody else reads them, so
-// that long results cost no switch of goroutines.
+// that long results cost no switch of goroutines. COPY data from the client goes its way
+// while another goroutine hears the server (wire_copy.go).
 //
 // Connections for physical replication are relayed without a Session.
 //

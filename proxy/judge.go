@@ -72,18 +72,20 @@ type Wire interface {
 	// valid until the next call. It works on when the client is gone. A FATAL error
 	// of the server goes to the client as it is, and Receive returns an error.
 	Receive(ctx context.Context) (typ byte, body []byte, err error)
-	// Mute has Receive keep the server's warnings that there is no transaction block
-	// (25P01) from the client, or pass them on again as it does with each new message.
-	Mute(on bool)
-	// Reply queues a message for the client; Receive, ReadClient and the end of
+	// Mute has Receive keep those notices of the server from the client of whose bodies
+	// notice says so; nil, as with each new message: none. It returns what was in force.
+	Mute(notice func(body []byte) bool) (was func(body []byte) bool)
+	// Reply queues a message for the client; Receive, CopyIn and the end of
 	// Message flush it. Only after Quiesce. Back-pressure applies.
 	Reply(typ byte, body []byte) error
-	// ReadClient returns the client's next message (COPY data inside an exchange).
-	// body is valid until the next call.
-	ReadClient(ctx context.Context) (typ byte, body []byte, err error)
+	// CopyIn sends the client's COPY data on, after Receive has returned CopyInResponse, up to
+	// its end and a Flush, and passes on meanwhile what the server says beside its answers.
+	// It returns when there is something for Receive: what comes of the data then, as the
+	// server does not wait for their end with an error, goes to the server as any message does.
+	CopyIn(ctx context.Context) error
 	// Ahead returns the message that the client has already sent behind the one under
 	// judgement, from bytes further, and where the next one starts; it does not wait.
-	// Only after Quiesce. body is valid until ReadClient is called or Message returns.
+	// Only after Quiesce. body is valid until CopyIn is called or Message returns.
 	Ahead(from int) (typ byte, body []byte, next int, ok bool)
 	// Skip uses up the first n bytes of these: Session.Wants is not asked for them.
 	Skip(n int)

@@ -18,13 +18,13 @@ type wire struct {
 	forwarded bool
 	quiesced  bool // Quiesce was asked for
 	held      bool
-	muted     bool
-	syncing   bool   // the client waits for the answer to a Sync; see Sync
-	detached  bool   // the read buffer is not the one that frame is in
-	received  int    // size in sin of the message that Receive returned last
-	read      int    // size in cin of the message that ReadClient returned last
-	out       []byte // for the server
-	reply     []byte // for the client
+	mute      func(body []byte) bool // see Mute; nil: nothing is muted
+	syncing   bool                   // the client waits for the answer to a Sync; see Sync
+	detached  bool                   // the read buffer is not the one that frame is in
+	received  int                    // size in sin of the message that Receive returned last
+	read      int                    // size in cin of what Skip used up
+	out       []byte                 // for the server
+	reply     []byte                 // for the client
 	serverErr error
 	clientErr error
 }
@@ -164,7 +164,10 @@ func (w *wire) OnIdle(f func()) {
 	w.r.onIdle = f
 }
 
-func (w *wire) Mute(on bool) { w.muted = on }
+func (w *wire) Mute(notice func(body []byte) bool) (was func(body []byte) bool) {
+	was, w.mute = w.mute, notice
+	return was
+}
 
 func (w *wire) Parameter(name string) string {
 	w.r.mu.Lock()

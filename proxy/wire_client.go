@@ -1,9 +1,6 @@
 package proxy
 
-import (
-	"context"
-	"errors"
-)
+import "errors"
 
 func (w *wire) Reply(typ byte, body []byte) error {
 	if !w.held {
@@ -23,37 +20,19 @@ func (w *wire) queueReply(typ byte, body []byte) {
 	}
 }
 
-func (w *wire) ReadClient(ctx context.Context) (typ byte, body []byte, err error) {
-	w.act()
-	w.flush()
-	r := w.r
-	if !w.detached { // what Message was given stays as it is
-		w.detached = true
-		rest := r.cin.bytes()
-		r.cin.buf = make([]byte, max(bufferSize, len(rest)))
-		r.cin.r, r.cin.w = 0, copy(r.cin.buf, rest)
-	}
-	r.cin.r += w.read
+// detach makes the read buffer another one than the message under judgement is in: that
+// stays as it is.
+func (w *wire) detach() {
+	in := w.r.cin
+	in.r += w.read
 	w.read = 0
-	for {
-		in, size := r.cin.bytes(), 0
-		if len(in) >= headerLen {
-			if !clientTypes[in[0]] {
-				return 0, nil, invalidType(in[0])
-			}
-			if size, err = frameSize(in, r.srv.o.MaxMessage); err != nil {
-				return 0, nil, err
-			}
-		}
-		if size > 0 && len(in) >= size {
-			w.read = size
-			r.terminated = in[0] == 'X'
-			return in[0], in[headerLen:size], nil
-		}
-		if err := w.fill(ctx, r.cin); err != nil {
-			return 0, nil, err
-		}
+	if w.detached {
+		return
 	}
+	w.detached = true
+	rest := in.bytes()
+	in.buf = make([]byte, max(bufferSize, len(rest)))
+	in.r, in.w = 0, copy(in.buf, rest)
 }
 
 func (w *wire) Ahead(from int) (typ byte, body []byte, next int, ok bool) {
@@ -79,7 +58,7 @@ func (w *wire) Sync() bool {
 	in := w.r.cin
 	in.r += w.read + size
 	w.frame, w.read, w.r.end = in.buf[in.r-size:in.r], 0, in.r
-	w.forwarded, w.muted, w.syncing = false, false, true
+	w.forwarded, w.mute, w.syncing = false, nil, true
 	return true
 }
 

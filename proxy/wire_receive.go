@@ -21,20 +21,13 @@ func (w *wire) Receive(ctx context.Context) (typ byte, body []byte, err error) {
 				return 0, nil, err
 			}
 		}
-		in, size := r.sin.bytes(), 0
-		if len(in) >= headerLen {
-			if size, err = frameSize(in, r.srv.o.MaxMessage); err != nil {
-				return 0, nil, err
-			}
-		}
-		if size == 0 || len(in) < size {
+		typ, body, size, err := w.next(func() error {
 			w.flushWaiting()
-			if err := w.fill(ctx, r.sin); err != nil {
-				return 0, nil, err
-			}
-			continue
+			return w.fill(ctx, r.sin)
+		})
+		if err != nil {
+			return 0, nil, err
 		}
-		typ, body = in[0], in[headerLen:size]
 		w.received = size
 		if typ == 'D' || typ == 'd' {
 			return typ, body, nil
@@ -47,14 +40,40 @@ func (w *wire) Receive(ctx context.Context) (typ byte, body []byte, err error) {
 			w.queueReply(typ, body)
 			w.serverErr = errServerSaidWhy
 			w.drop()
-		case typ == 'N' || typ == 'A' || typ == 'S':
-			if typ != 'N' || !w.muted || errorField(body, 'C') != "25P01" {
-				w.queueReply(typ, body)
-			}
+		case asynchronous(typ):
+			w.say(typ, body)
 			w.drop()
 		default:
 			return typ, body, nil
 		}
+	}
+}
+
+// next is the server's next message, which stays in its read buffer; fill reads more.
+func (w *wire) next(fill func() error) (typ byte, body []byte, size int, err error) {
+	for r := w.r; ; {
+		in := r.sin.bytes()
+		if len(in) >= headerLen {
+			if size, err = frameSize(in, r.srv.o.MaxMessage); err != nil {
+				return 0, nil, 0, err
+			}
+			if len(in) >= size {
+				return in[0], in[headerLen:size], size, nil
+			}
+		}
+		if err := fill(); err != nil {
+			return 0, nil, 0, err
+		}
+	}
+}
+
+// asynchronous: the server may send it at any time, beside the answers.
+func asynchronous(typ byte) bool { return typ == 'N' || typ == 'A' || typ == 'S' }
+
+// say passes an asynchronous message on, unless it is a notice that is muted.
+func (w *wire) say(typ byte, body []byte) {
+	if typ != 'N' || w.mute == nil || !w.mute(body) {
+		w.queueReply(typ, body)
 	}
 }
 

@@ -160,48 +160,6 @@ func TestWire_ManyRows(t *testing.T) {
 	}
 }
 
-func TestWire_ReadClientDuringCopy(t *testing.T) {
-	db := pgtest.Database(t, "CREATE TABLE t (id int, v text)")
-	s := serve(t, Options{Judge: onMarked{do: func(ctx context.Context, w Wire, typ byte, body []byte) error {
-		if _, err := w.Quiesce(ctx); err != nil {
-			return err
-		}
-		w.Send(typ, body)
-		typ2, body2, err := w.Receive(ctx)
-		if err != nil {
-			return err
-		}
-		if err := w.Reply(typ2, body2); err != nil {
-			return err
-		}
-		n := 0
-		for {
-			typ, data, err := w.ReadClient(ctx)
-			if err != nil {
-				return err
-			}
-			n += len(data)
-			w.Send(typ, data)
-			if typ == 'c' {
-				break
-			}
-		}
-		if !strings.Contains(string(body), "marked") {
-			return errors.New("the message under judgement was overwritten")
-		}
-		return nil
-	}}})
-	c := connect(t, proxyURL(s, db))
-	data := strings.Repeat("1\tsome text to fill several buffers\n", 20_000)
-	for range 2 {
-		tag, err := c.PgConn().CopyFrom(t.Context(), strings.NewReader(data), "COPY t /* marked */ FROM STDIN")
-		if err != nil || tag.RowsAffected() != 20_000 {
-			t.Fatal(tag, err)
-		}
-	}
-	testQueries(t, c)
-}
-
 func TestWire_AsynchronousMessagesPass(t *testing.T) {
 	s := serve(t, Options{Judge: onMarked{do: func(ctx context.Context, w Wire, typ byte, body []byte) error {
 		if _, err := w.Quiesce(ctx); err != nil {
@@ -234,9 +192,6 @@ func TestWire_ReceiveWorksOnAfterAFailedReply(t *testing.T) {
 		if err := w.Reply('N', []byte("Cgo\x00\x00")); err != nil {
 			return err
 		}
-		if _, _, err := w.ReadClient(ctx); err == nil { // waits for the client's end
-			return errors.New("the client is still there")
-		}
 		for err == nil {
 			err = w.Reply('N', make([]byte, 1<<20))
 		}
@@ -262,9 +217,6 @@ func TestWire_ContextEndsWaiting(t *testing.T) {
 			cancel()
 			if _, _, err := w.Receive(short); !errors.Is(err, context.Canceled) {
 				return fmt.Errorf("Receive: %w", err)
-			}
-			if _, _, err := w.ReadClient(short); !errors.Is(err, context.Canceled) {
-				return fmt.Errorf("ReadClient: %w", err)
 			}
 			w.Send('Q', []byte("SELECT 1\x00"))
 			if err := receive(ctx, w, "TDCZ"); err != nil {

@@ -1,0 +1,29 @@
+package guard
+
+import "strings"
+
+// maxColumns is how many a statement may return: MaxTupleAttributeNumber.
+const maxColumns = 1664
+
+// crowded reports whether a DELETE returns so many columns that there is no room for
+// those that are captured: then it is counted. Only of one whose text could, the server is asked.
+func (p *plan) crowded(st judged, describe func() ([]byte, error)) (bool, error) {
+	more := p.captured.Width
+	if p.captured.Wrapped { // its parts hold columns of the target beside the client's
+		more += len(p.target.Columns)
+	}
+	if !st.Returning || strings.Count(st.Text, ",")+strings.Count(st.Text, "*")*len(p.target.Columns)+1+more <= maxColumns {
+		return false, nil
+	}
+	if p.fields == nil {
+		var err error
+		if p.fields, err = describe(); err != nil {
+			return false, err
+		}
+	}
+	if int(p.fields[0])<<8+int(p.fields[1])+more <= maxColumns {
+		return false, nil
+	}
+	p.count = "it returns so many columns that there is no room for the key"
+	return true, nil
+}
