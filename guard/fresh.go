@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"regexp"
 
 	"github.com/rowback/rowback/proxy"
 	"github.com/rowback/rowback/sqlparse"
@@ -58,6 +59,7 @@ func (s *session) changed(st judged) {
 			s.overtaken = s.exchange
 		}
 		s.announces = s.announces || !st.Temporary
+		s.renamesDatabases = s.renamesDatabases || ofDatabases.MatchString(st.Text)
 		s.epoch++
 	}
 	if st.ChangesNames {
@@ -70,6 +72,9 @@ func (s *session) changed(st judged) {
 		s.renamed, s.renamedIn = true, s.exchange
 	}
 }
+
+// ofDatabases is DDL by which a name may stand for another database.
+var ofDatabases = regexp.MustCompile(`(?i)\bdatabase\b`)
 
 // viewEndsBy is viewEnds where a statement is what ends it.
 func (s *session) viewEndsBy(v sqlparse.Verb) {

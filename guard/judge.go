@@ -220,6 +220,13 @@ func (j *Judge) all() []*database {
 	return slices.Collect(maps.Values(j.databases))
 }
 
+// announce notes for all databases that their names may stand for others.
+func (j *Judge) announce() {
+	for _, d := range j.all() {
+		d.announce()
+	}
+}
+
 func (j *Judge) database(name string) *database {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -61,6 +61,8 @@ type session struct {
 	moreReach growth
 	announces bool // … by this session, and others may not see that yet
 	reshapes  bool // likewise
+	// renamesDatabases: and others of another database neither.
+	renamesDatabases bool
 	// migrating is where migrates has noted it; nil: nowhere.
 	migrating atomic.Pointer[database]
 	// renamed: names were changed, in that exchange, in a transaction whose end
@@ -250,10 +252,13 @@ func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	}
 	if (s.announces || s.reshapes) && err == nil {
 		tell := s.db.reshape
-		if s.announces {
+		switch {
+		case s.renamesDatabases:
+			tell = s.j.announce
+		case s.announces:
 			tell = s.db.announce
 		}
-		s.announces, s.reshapes = false, false
+		s.announces, s.reshapes, s.renamesDatabases = false, false, false
 		tell()
 		if typ != 'Q' || w.TxStatus() != 'I' { // else it has committed by now
 			w.OnIdle(func() {

@@ -60,6 +60,8 @@ var unjudgedSteps = map[string]struct {
 		CREATE FUNCTION dr() RETURNS int LANGUAGE plpgsql AS $$BEGIN ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (0) TO (10); INSERT INTO p VALUES (1); RETURN 1; END$$`, []messages{q("SELECT dr()")}},
 	"a heir made in a function": {`CREATE TABLE p (v int); CREATE TABLE p1 (v int); INSERT INTO p1 VALUES (1); CREATE TRIGGER tr AFTER UPDATE ON p1 FOR EACH ROW EXECUTE FUNCTION purge_trigger();
 		CREATE FUNCTION dr() RETURNS int LANGUAGE plpgsql AS $$BEGIN ALTER TABLE p1 INHERIT p; UPDATE p SET v = 2; RETURN 1; END$$`, []messages{q("SELECT dr()")}},
+	"a DELETE bound before what it calls deletes": {"INSERT INTO log VALUES (1); ALTER TABLE log ADD PRIMARY KEY (v); CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+		[]messages{q("BEGIN"), cat(parse("d", "DELETE FROM log WHERE v = f()"), bindTo("p", "d"), syncMsg), q("CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$"), cat(execute("p", 0), syncMsg), q("COMMIT")}},
 	"a Bind in the place of another": {"CREATE FUNCTION imm() RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM purge(); RETURN 1; END'; CREATE FUNCTION one() RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM victim WHERE id < 0; RETURN 1; END'",
 		[]messages{cat(parse("a", "SELECT one()"), parse("b", "SELECT imm()"), bindTo("", "a"), bindTo("", "b"), syncMsg)}},
 	"a constant, when parsed":                     {domainInRowType, []messages{cat(parse("", "SELECT '(5)'::zz"), syncMsg)}},
