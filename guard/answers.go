@@ -11,7 +11,7 @@ import (
 // receive reads the statement's own answers.
 func (r *run) receive(ctx context.Context) error {
 	if r.rowdesc { // for a Query there would be neither Parse nor Bind
-		defer r.w.Mute(r.w.Mute(logged))
+		defer r.w.Unmute(r.w.Mute(logged))
 	}
 	for {
 		typ, body, err := r.w.Receive(ctx)

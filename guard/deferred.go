@@ -70,7 +70,7 @@ func withoutConstraints(body []byte) []byte {
 // sent, as the server would have: rolled back, and outside of any block. The
 // server then discards messages up to Sync.
 func (s *session) failCommit(ctx context.Context, w proxy.Wire) error {
-	defer w.Mute(w.Mute(own))
+	defer w.Unmute(w.Mute(own))
 	s.drop()
 	s.endBlock(false)
 	w.Send('S', nil)

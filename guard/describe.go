@@ -18,7 +18,7 @@ func describeStatement(ctx context.Context, w proxy.Wire, sql string, types []by
 // tryStatement is describeStatement of one that may return no rows: nil. A failure is
 // the statement's own.
 func tryStatement(ctx context.Context, w proxy.Wire, sql string, types []byte) (fields []byte, err error) {
-	defer w.Mute(w.Mute(own)) // it is said again when the statement runs
+	defer w.Unmute(w.Mute(own)) // it is said again when the statement runs
 	w.Send('C', target('S', private))
 	w.Send('P', parseBody(private, sql, types))
 	w.Send('D', target('S', private))
@@ -43,7 +43,7 @@ func tryStatement(ctx context.Context, w proxy.Wire, sql string, types []byte) (
 
 // parameterTypes are the types of a prepared statement's parameters, as in Parse.
 func parameterTypes(ctx context.Context, w proxy.Wire, statement string) (types []byte, err error) {
-	defer w.Mute(w.Mute(own))
+	defer w.Unmute(w.Mute(own))
 	w.Send('D', target('S', brief(statement)))
 	w.Send('H', nil)
 	for {

@@ -58,7 +58,7 @@ func (h *heldBind) bound(ctx context.Context, w proxy.Wire) error {
 	if h.follows {
 		notices = logged
 	}
-	defer w.Mute(w.Mute(notices))
+	defer w.Unmute(w.Mute(notices))
 	for {
 		typ, body, err := w.Receive(ctx)
 		if err != nil {

@@ -31,7 +31,7 @@ type lookup struct {
 }
 
 func (l lookup) Query(ctx context.Context, sql string) ([][]*string, error) {
-	defer l.w.Mute(l.w.Mute(own))
+	defer l.w.Unmute(l.w.Mute(own))
 	if l.first != "" {
 		sendQuery(l.w, atOnce)
 		sendQuery(l.w, l.first)
@@ -87,7 +87,7 @@ func sendStatement(w proxy.Wire, sql string, types, bind []byte) {
 
 // receiveQuery reads the answers to sendQuery.
 func receiveQuery(ctx context.Context, w proxy.Wire) ([][]*string, error) {
-	defer w.Mute(w.Mute(own))
+	defer w.Unmute(w.Mute(own))
 	var rows [][]*string
 	for closed := 0; closed < 3; {
 		typ, body, err := w.Receive(ctx)
@@ -112,7 +112,7 @@ func receiveQuery(ctx context.Context, w proxy.Wire) ([][]*string, error) {
 
 // receiveClosed reads up to the answer to a Close.
 func receiveClosed(ctx context.Context, w proxy.Wire) error {
-	defer w.Mute(w.Mute(own))
+	defer w.Unmute(w.Mute(own))
 	for {
 		typ, body, err := w.Receive(ctx)
 		switch {

@@ -32,7 +32,7 @@ func told(w proxy.Wire, e *pgproto3.ErrorResponse) error {
 // doom makes the server fail the open transaction, implicit or not: it
 // executes a portal that does not exist, whose name is what the server logs.
 func doom(ctx context.Context, w proxy.Wire, why string) error {
-	defer w.Mute(w.Mute(own))
+	defer w.Unmute(w.Mute(own))
 	w.Send('E', executeBody("rowback: "+why))
 	w.Send('H', nil)
 	for {

@@ -143,7 +143,7 @@ type simple struct{ w proxy.Wire }
 
 // Query implements catalog.Querier.
 func (q simple) Query(ctx context.Context, sql string) (rows [][]*string, err error) {
-	defer q.w.Mute(q.w.Mute(own))
+	defer q.w.Unmute(q.w.Mute(own))
 	q.w.Send('Q', append([]byte(sql), 0))
 	for {
 		typ, body, rerr := q.w.Receive(ctx)

@@ -53,7 +53,7 @@ func (s *session) syncFailed(ctx context.Context, w proxy.Wire) error {
 // left behind: the private one, the unnamed one of a Query. The client is told that the
 // server is ready.
 func closeUp(ctx context.Context, w proxy.Wire, statements ...string) error {
-	defer w.Mute(w.Mute(own))
+	defer w.Unmute(w.Mute(own))
 	w.Send('S', nil)
 	for _, s := range statements {
 		w.Send('C', target('S', s))

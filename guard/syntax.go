@@ -30,7 +30,7 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 	w.Send('S', nil)
 	var refusal []byte
 	var warnings [][]byte // are said again as the statements run
-	defer w.Mute(w.Mute(func(notice []byte) bool {
+	defer w.Unmute(w.Mute(func(notice []byte) bool {
 		if !own(notice) {
 			return false
 		}

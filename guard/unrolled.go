@@ -187,7 +187,7 @@ func (u *unrolled) plain(ctx context.Context, st judged) (err error) {
 	u.send(st, st.Text, bindText("", ""))
 	u.w.Send('H', nil)
 	if u.several { // SET LOCAL is of use: see lead
-		defer u.w.Mute(u.w.Mute(noBlock))
+		defer u.w.Unmute(u.w.Mute(noBlock))
 	}
 	_, err = answers(ctx, u.w, st, func(typ byte, body []byte) error {
 		u.complete(typ, body)

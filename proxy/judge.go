@@ -75,6 +75,8 @@ type Wire interface {
 	// Mute has Receive keep those notices of the server from the client of whose bodies
 	// notice says so; nil, as with each new message: none. It returns what was in force.
 	Mute(notice func(body []byte) bool) (was func(body []byte) bool)
+	// Unmute puts that in force again.
+	Unmute(was func(body []byte) bool)
 	// Reply queues a message for the client; Receive, CopyIn and the end of
 	// Message flush it. Only after Quiesce. Back-pressure applies.
 	Reply(typ byte, body []byte) error

@@ -169,6 +169,8 @@ func (w *wire) Mute(notice func(body []byte) bool) (was func(body []byte) bool) 
 	return was
 }
 
+func (w *wire) Unmute(was func(body []byte) bool) { w.mute = was }
+
 func (w *wire) Parameter(name string) string {
 	w.r.mu.Lock()
 	defer w.r.mu.Unlock()
