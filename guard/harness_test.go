@@ -286,10 +286,12 @@ func captured(p policy.Policy) policy.Policy {
 	return p
 }
 
+// watch is a connection for awaitLock: a new one might wait as well.
+func (e *env) watch() *pgx.Conn { return connect(e.t, e.direct, pgx.QueryExecModeExec) }
+
 // awaitLock waits until a session waits for a lock.
-func (e *env) awaitLock() {
+func (e *env) awaitLock(watch *pgx.Conn) {
 	e.t.Helper()
-	watch := connect(e.t, e.direct, pgx.QueryExecModeExec)
 	for deadline := time.Now().Add(pollTime); ; time.Sleep(5 * time.Millisecond) {
 		var waits bool
 		if err := watch.QueryRow(e.t.Context(), "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waits); err != nil {

@@ -26,7 +26,7 @@ func TestMigration_StatementsThatWaitForOne(t *testing.T) {
 		for mode, m := range map[string]pgx.QueryExecMode{"simple": pgx.QueryExecModeSimpleProtocol, "extended": pgx.QueryExecModeExec, "named": pgx.QueryExecModeCacheStatement} {
 			t.Run(name+", "+mode, func(t *testing.T) {
 				e := newEnv(t, policy.Uniform(policy.Block, 10), purges, x.setup)
-				maker, c := e.connect(pgx.QueryExecModeSimpleProtocol), e.connect(m)
+				maker, c, watch := e.connect(pgx.QueryExecModeSimpleProtocol), e.connect(m), e.watch()
 				mustExec(t, c, "SELECT 1")
 				mustExec(t, maker, "BEGIN")
 				mustExec(t, maker, x.change)
@@ -35,7 +35,7 @@ func TestMigration_StatementsThatWaitForOne(t *testing.T) {
 					_, err := c.Exec(context.Background(), x.run)
 					done <- err
 				}()
-				e.awaitLock()
+				e.awaitLock(watch)
 				mustExec(t, maker, "COMMIT")
 				if err := <-done; sqlstate(err) != "RB001" {
 					t.Error(err)

@@ -27,7 +27,7 @@ func (e *env) amid(before []string, sql string, look func(other *pgx.Conn), othe
 	t := e.t
 	t.Helper()
 	ctx := context.Background()
-	other, c := connect(t, e.direct, pgx.QueryExecModeExec), e.connect(pgx.QueryExecModeExec)
+	other, c, watch := connect(t, e.direct, pgx.QueryExecModeExec), e.connect(pgx.QueryExecModeExec), e.watch()
 	run := func(c *pgx.Conn, statements ...string) {
 		for _, s := range statements {
 			if _, err := c.Exec(ctx, s); err != nil {
@@ -39,7 +39,7 @@ func (e *env) amid(before []string, sql string, look func(other *pgx.Conn), othe
 	run(other, append([]string{"BEGIN"}, others...)...)
 	done := make(chan error)
 	go func() { _, err := c.Exec(ctx, sql); done <- err }()
-	e.awaitLock()
+	e.awaitLock(watch)
 	look(other)
 	run(other, "COMMIT")
 	if err := <-done; err != nil {
