@@ -18,7 +18,7 @@ func (s *session) hazard() bool { return s.hazardBeside(nil) }
 
 // hazardBeside is hazard for what runs in a portal of its own.
 func (s *session) hazardBeside(own *portal) bool {
-	if s.tx != nil && s.tx.fetchable || s.beside() {
+	if s.tx != nil && s.tx.fetchable {
 		return true
 	}
 	for name, p := range s.portals {
@@ -70,7 +70,7 @@ func (st judged) inert() bool {
 
 // withCursors is an analysis in force while a hazard is there.
 func (s *session) withCursors(a *analysis) *analysis {
-	if !s.hazard() {
+	if !s.hazard() || len(a.stmts) == 0 {
 		return a
 	}
 	counted := &analysis{}

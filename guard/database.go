@@ -26,8 +26,6 @@ type database struct {
 	// shapes counts those changes after which nothing may delete that might not have
 	// before, or names what may: see sqlparse's Shapes.
 	shapes atomic.Int64
-	// migrating is how many sessions change what statements do; see session.migrates.
-	migrating atomic.Int64
 	// beats counts the clock's ticks alone.
 	beats atomic.Int64
 	// outdated: the catalog has changed in a way that was seen; read it again

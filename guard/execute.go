@@ -56,7 +56,6 @@ func (s *session) executeJudged(ctx context.Context, w proxy.Wire, name string, 
 	if p.done {
 		return unlessFailed(s.again(ctx, w, name, p, max))
 	}
-	s.migrates(w, p.st)
 	st, plan, fetches := p.st, p.plan, s.hazardBeside(p)
 	if fetches && plan != nil && plan.pass {
 		st.route, plan = routePlain, nil

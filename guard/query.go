@@ -53,7 +53,6 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 		return nil
 	}
 	if len(a.stmts) == 1 && a.stmts[0].route == routePlain && !ends {
-		s.migrates(w, a.stmts[0])
 		return s.through(ctx, w, 'Q', body, func() { s.changed(a.stmts[0]) })
 	}
 	if told, err := s.misspelt(ctx, w, sql, a.stmts); told || err != nil {

@@ -175,10 +175,10 @@ func (s *session) side(ctx context.Context, q lookup) error {
 
 // loadSettings: the session's own limits are for its own statements. As long as firstWait
 // others wait for it.
-const loadSettings = "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '5s', true)"
+const loadSettings = "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '5s', true), " + jitOff
 
 // lookSettings are for a look where there is a view already.
-const lookSettings = "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '1s', true)"
+const lookSettings = "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '1s', true), " + jitOff
 
 // load returns the view in force if the catalog has not changed since, else a new one.
 func (s *session) load(ctx context.Context, q lookup) (_ *view, err error) {

@@ -14,7 +14,7 @@ import (
 // none, outside a block, the file's size tells, unless rows have come into it since.
 
 // shield is the savepoint that a statement runs behind which may truncate such a table.
-const shield = "rowback"
+const shield = `"rowback: shield"`
 
 // file is what is known of a table's file: its bytes, and rows that the transaction has inserted.
 type file struct{ size, inserted int64 }
@@ -22,13 +22,13 @@ type file struct{ size, inserted int64 }
 // rewritten finds out whether the transaction may have rewritten tables before the statement.
 func (r *run) rewritten(ctx context.Context) (err error) {
 	r.s.renamesStay(r.w)
-	if r.plan != nil && !r.plan.all || freezes(r.st) || !r.s.renamed {
+	if r.plan != nil && !r.plan.all || !r.s.renamed {
 		return nil
 	}
 	if r.files, err = r.ownFiles(ctx); err != nil {
 		return err
 	}
-	r.shielded = len(r.files) > 0 && r.s.inBlock(r.w)
+	r.shielded = len(r.files) > 0 && r.s.inBlock(r.w) && !freezes(r.st)
 	return nil
 }
 

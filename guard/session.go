@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -63,8 +62,6 @@ type session struct {
 	reshapes  bool // likewise
 	// renamesDatabases: and others of another database neither.
 	renamesDatabases bool
-	// migrating is where migrates has noted it; nil: nowhere.
-	migrating atomic.Pointer[database]
 	// renamed: names were changed, in that exchange, in a transaction whose end
 	// may take that back; see renamesEnd.
 	renamed   bool
@@ -261,10 +258,7 @@ func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []by
 		s.announces, s.reshapes, s.renamesDatabases = false, false, false
 		tell()
 		if typ != 'Q' || w.TxStatus() != 'I' { // else it has committed by now
-			w.OnIdle(func() {
-				tell()
-				s.migrated()
-			})
+			w.OnIdle(tell)
 		}
 	}
 	if errors.Is(err, proxy.ErrCopyIn) && typ == 'S' {
@@ -355,7 +349,6 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 
 // Close implements proxy.Session.
 func (s *session) Close() {
-	s.migrated()
 	s.leave()
 	s.drop()
 	s.settled()

@@ -68,7 +68,6 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if !u.aborted && u.s.hazard() { // it may be of an earlier statement
 		st = st.fetches()
 	}
-	u.s.migrates(u.w, st)
 	switch {
 	case st.Params: // there are none in a simple Query
 		return u.refused(ctx, st)
