@@ -10,7 +10,9 @@ import (
 	"github.com/rowback/rowback/internal/pgtest"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m, pgtest.Options{Unsafe: true, Settings: []string{"jit=off"}}) }
+func TestMain(m *testing.M) {
+	pgtest.Main(m, pgtest.Options{Unsafe: true, Settings: []string{"jit=off"}})
+}
 
 // database makes a database and connects to it as the superuser.
 func database(tb testing.TB, sql ...string) *pgx.Conn {
