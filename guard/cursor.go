@@ -33,7 +33,7 @@ func (s *session) hazardBeside(own *portal) bool {
 // captured may be run again in part.
 func (p *portal) fetchable(name string) bool {
 	switch {
-	case p.done || p.plan != nil && p.plan.pass:
+	case p.done || p.running || p.plan != nil && p.plan.pass:
 		return false
 	case p.st.route == routeCapture || p.st.route == routeCount || p.st.route == routeRefuse:
 		return !p.ran || name != "" && !p.capturing()

@@ -56,6 +56,8 @@ func (s *session) executeJudged(ctx context.Context, w proxy.Wire, name string, 
 	if p.done {
 		return unlessFailed(s.again(ctx, w, name, p, max))
 	}
+	p.running = true
+	defer func() { p.running = false }()
 	st, plan, fetches := p.st, p.plan, s.hazardBeside(p)
 	if fetches && plan != nil && plan.pass {
 		st.route, plan = routePlain, nil

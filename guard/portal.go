@@ -22,6 +22,7 @@ type portal struct {
 	held      rowQueue // rows beyond the client's max_rows, already run
 	done      bool     // it has run; what is left is held
 	ran       bool     // it has run to its end: the server does not run it again
+	running   bool     // its Execute is under judgement
 	bound     int      // in which exchange
 	step      uint32   // session.step when it was bound, or executed last
 	sets      int32    // session.sets then

@@ -153,7 +153,7 @@ func TestTake_BehindASnapshotWholeRows(t *testing.T) {
 		for _, encoding := range []string{"UTF8", "LATIN1"} {
 			p := policy.Uniform(policy.Block, 10)
 			p.Default.Capture = policy.CaptureRows
-			e := newEnv(t, p, "CREATE TABLE other (id int); CREATE TABLE "+table+` ("id x" int PRIMARY KEY, v text, g int GENERATED ALWAYS AS ("id x" + 1) STORED, n numeric[]); INSERT INTO `+table+" VALUES (1, 'a', DEFAULT, NULL), (2, NULL, DEFAULT, '{1}')")
+			e := newEnv(t, p, "CREATE TABLE other (id int); CREATE TABLE "+table+` ("id x" int PRIMARY KEY, v text, g int GENERATED ALWAYS AS ("id x" + 1) STORED, n numeric[]); INSERT INTO `+table+` ("id x", v, n) VALUES (1, 'a', NULL), (2, NULL, '{1}')`)
 			c := e.connect(pgx.QueryExecModeSimpleProtocol)
 			mustExec(t, c, "SET client_encoding = "+encoding)
 			mustExec(t, c, "BEGIN ISOLATION LEVEL SERIALIZABLE")

@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
 
 // PREPARE TRANSACTION outside a transaction block prepares nothing: the server says
 // ROLLBACK, with a warning, and commits.
 func TestTwoPhase_PrepareOutsideABlock(t *testing.T) {
+	pgtest.Before(t, 18, "several statements up to a Sync are a block, and are prepared")
 	prepare := pbe("PREPARE TRANSACTION 'x'")
 	for name, run := range map[string][]messages{
 		"a pipeline": {cat(pbe("DELETE FROM victim WHERE id <= 8"), prepare, syncMsg)},

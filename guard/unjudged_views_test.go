@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -49,7 +50,12 @@ func TestUnjudged_RolledBackCatalog(t *testing.T) {
 		"a temporary table's trigger": {"", []messages{q("CREATE TEMP TABLE tt (v int)"), q("CREATE TRIGGER tr AFTER INSERT ON tt FOR EACH ROW EXECUTE FUNCTION purge_trigger()"), q("BEGIN"), q("SAVEPOINT a"),
 			q("ALTER TABLE tt DISABLE TRIGGER tr"), q("INSERT INTO tt VALUES (1)"), q("ROLLBACK TO a"), q("INSERT INTO tt VALUES (1)")}},
 	} {
-		t.Run(name, func(t *testing.T) { refusedInSteps(t, x.setup, x.run) })
+		t.Run(name, func(t *testing.T) {
+			if name == "by a procedure" {
+				pgtest.Before(t, 18, "it may not end a transaction behind another statement")
+			}
+			refusedInSteps(t, x.setup, x.run)
+		})
 	}
 }
 

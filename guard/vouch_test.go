@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -52,6 +53,7 @@ func TestVouch_WhatDoesNotCommit(t *testing.T) {
 
 // Each transaction has limits of its own, where one has ended.
 func TestVouch_WhatCommits(t *testing.T) {
+	pgtest.Before(t, 18, "nothing commits behind another statement")
 	const commits = "CREATE PROCEDURE commits() LANGUAGE plpgsql AS $$BEGIN COMMIT; END$$; CREATE PROCEDURE noop() LANGUAGE plpgsql AS $$BEGIN NULL; END$$;"
 	for call, want := range map[string]int{"CALL commits()": 4, "DO $$BEGIN COMMIT; END$$": 4, "CALL noop()": 14} {
 		e := newEnv(t, policy.Uniform(policy.Alert, 10), purges, commits)

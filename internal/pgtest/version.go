@@ -36,6 +36,14 @@ func Since(tb testing.TB, version int, what string) {
 	}
 }
 
+// Before leaves out a test of what a server from that version on does otherwise, and says so.
+func Before(tb testing.TB, version int, what string) {
+	tb.Helper()
+	if v := Shared(tb).Version(); v >= version {
+		tb.Skipf("not run on PostgreSQL %d: from %d on %s", v, version, what)
+	}
+}
+
 // Client is one of PostgreSQL's client programs, of the cluster's version or the
 // oldest newer one on this machine (psql: of any), for builds of the server alone have none.
 // Where there is none new enough the test is left out, and says so, unless the
