@@ -33,7 +33,6 @@ type lookup struct {
 func (l lookup) Query(ctx context.Context, sql string) ([][]*string, error) {
 	defer l.w.Unmute(l.w.Mute(own))
 	if l.first != "" {
-		sendQuery(l.w, atOnce)
 		sendQuery(l.w, l.first)
 	}
 	sendQuery(l.w, sql)
@@ -44,7 +43,7 @@ func (l lookup) Query(ctx context.Context, sql string) ([][]*string, error) {
 	}
 	var rows [][]*string
 	var err error
-	for n := 0; l.first != "" && n < 2 && err == nil; n++ {
+	if l.first != "" {
 		_, err = receiveQuery(ctx, l.w)
 	}
 	if err == nil {
@@ -66,10 +65,6 @@ func (l lookup) Query(ctx context.Context, sql string) ([][]*string, error) {
 	}
 	return rows, err
 }
-
-// atOnce: what a session's transactions are like by default (SERIALIZABLE, READ ONLY,
-// DEFERRABLE) may have them wait until others have ended. It is for the one transaction only.
-const atOnce = "SET transaction_isolation = 'read committed'"
 
 // sendQuery queues a query of rowback's own, without Sync or Flush.
 func sendQuery(w proxy.Wire, sql string) { sendStatement(w, sql, nil, bindText(private, private)) }

@@ -30,6 +30,16 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 		s.view = s.fallback()
 		return s.unread(ctx, w, q, err)
 	}
+	// What is DEFERRABLE may wait until others have ended: such a session looks beside the others.
+	beside := false
+	if q.own {
+		is, err := one(ctx, q, "SHOW default_transaction_deferrable") // takes no snapshot
+		if err != nil {
+			s.view = s.fallback()
+			return s.unread(ctx, w, q, err)
+		}
+		beside = is == "on"
+	}
 	s.redefined, s.reshaped = s.redefined || s.reshaped, false
 	at := s.db.now()
 	shared := s.db.view.Load()
@@ -41,6 +51,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	old := s.db.old(known)
 	mine, now := false, s.j.o.Now().UnixNano()
 	switch stuck := s.db.isStuck(now); {
+	case beside:
 	case (changed || old) && stuck && !s.redefined:
 	case shared == nil: // without one all is counted
 		if mine, err = s.awaitTurn(ctx, w, firstWait); !mine && err == nil {
@@ -56,7 +67,7 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	if err != nil {
 		return err
 	}
-	if !mine && (shared == nil || !s.redefined) {
+	if !mine && !beside && (shared == nil || !s.redefined) {
 		if s.view = s.fallback(); (changed || old) && shared != nil {
 			s.view = s.view.doubt()
 		}
@@ -94,7 +105,9 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 			q.first = lookSettings
 		}
 		s.db.server.ask(ctx, q)
-		s.settleBeside(ctx, lookup{w: w, own: true, first: probeSettings})
+		if !beside { // who settles keeps others from it
+			s.settleBeside(ctx, lookup{w: w, own: true, first: probeSettings})
+		}
 	}
 	redefined := s.redefined
 	s.redefined = false
