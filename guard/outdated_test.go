@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -76,8 +77,10 @@ func TestOutdated_ChangesWhileTheCatalogIsRead(t *testing.T) {
 			done := make(chan error, 1)
 			go func() {
 				_, err := c.Exec(ctx, sql, 2)
+				t.Log("DBG", err, time.Now())
 				done <- err
 			}()
+			t.Log("DBG wait", time.Now())
 			awaited(0)
 			mustExec(t, other, change.sql)
 			before := e.keysOf(other)

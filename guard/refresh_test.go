@@ -41,6 +41,7 @@ func (e *env) blockReading(catalog string) (awaited func(time.Duration), direct 
 		t.Helper()
 		for deadline := time.Now().Add(pollTime); ; {
 			var waits bool
+			mustExec(t, direct, "SELECT pg_stat_clear_snapshot()") // else a transaction sees the sessions as it first did
 			err := direct.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = $2::regclass
 				AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid IN (SELECT pid FROM pg_stat_activity WHERE clock_timestamp() - query_start > $1::interval))`, least, catalog).Scan(&waits)
 			if err != nil {
