@@ -14,6 +14,9 @@ import (
 // prepare resolves the request against both databases and refuses, with
 // everything that is wrong at once, before anything is made or moved.
 func (r *restore) prepare(ctx context.Context) error {
+	if err := r.describeAll(ctx); err != nil {
+		return err
+	}
 	var problems []string
 	for i := range r.o.Source.Tables {
 		st := &r.o.Source.Tables[i]
@@ -63,6 +66,34 @@ func (r *restore) prepare(ctx context.Context) error {
 	}
 	r.warnCutLinks()
 	return r.checkAll(ctx, r.tables)
+}
+
+// describeAll describes the tables asked for, and those that they refer to, on both
+// sides at the same time: one by one each would take as long as all of them.
+func (r *restore) describeAll(ctx context.Context) error {
+	var live, backup []*catalog.Table
+	for i := range r.o.Source.Tables {
+		t, err := r.liveTable(&r.o.Source.Tables[i])
+		if err != nil {
+			continue // said where the table is looked for
+		}
+		live = append(live, t.Root())
+		for _, fk := range t.Root().References {
+			live = append(live, fk.Parent.Root())
+		}
+		if r.recovery == nil {
+			continue
+		}
+		if b, err := r.backupTable(t.Root()); err == nil {
+			backup = append(backup, b)
+		}
+	}
+	return r.onBoth(func(s *side) error {
+		if s == r.production {
+			return s.describe(ctx, live...)
+		}
+		return s.describe(ctx, backup...)
+	})
 }
 
 // whole: the images of a source table's rows are there, and wanted.

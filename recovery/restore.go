@@ -135,15 +135,20 @@ func (r *restore) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// load reads the catalogs of both sides at the same time.
+// load reads the catalogs of both sides.
 func (r *restore) load(ctx context.Context) error {
+	return r.onBoth(func(s *side) error { return s.load(ctx) })
+}
+
+// onBoth does something on both sides, if they are connected, at the same time.
+func (r *restore) onBoth(do func(*side) error) error {
 	sides := r.sides()
 	errs := make([]error, len(sides))
-	var reading sync.WaitGroup
+	var doing sync.WaitGroup
 	for i, s := range sides {
-		reading.Go(func() { errs[i] = s.load(ctx) })
+		doing.Go(func() { errs[i] = do(s) })
 	}
-	reading.Wait()
+	doing.Wait()
 	return errors.Join(errs...)
 }
 

@@ -111,7 +111,7 @@ func (r *restore) index(ctx context.Context) error {
 					}
 				}
 			}
-			if err := r.production.exec(ctx, "ANALYZE "+name); err != nil {
+			if err := r.production.exec(ctx, fmt.Sprintf("ANALYZE %s (%s)", name, list("", t.looksUpBy()))); err != nil {
 				return err
 			}
 		}
@@ -125,6 +125,20 @@ func (r *restore) index(ctx context.Context) error {
 		}
 	}
 	return r.indexLinks(ctx)
+}
+
+// looksUpBy are the staged columns that t's rows are found by. The planner needs no
+// figures of the others, which may be large.
+func (t *table) looksUpBy() []string {
+	columns := slices.Concat([]string{"rowback_feed"}, t.key)
+	for _, ref := range t.references() {
+		columns = append(columns, ref.reads()...)
+	}
+	for _, a := range t.detail.arbiters {
+		columns = append(columns, a.columns...)
+	}
+	slices.Sort(columns)
+	return slices.DeleteFunc(slices.Compact(columns), func(c string) bool { return c != "rowback_feed" && !slices.Contains(t.columns, c) })
 }
 
 func (r *restore) indexLinks(ctx context.Context) error {

@@ -57,7 +57,7 @@ func incidents(l *lab) []work {
 			measure: func(ctx context.Context, ours bool) (sample, error) { return l.bringBack(ctx, ours, l.rawCopy) },
 		},
 		&bench{
-			name: fmt.Sprintf("restore of %d rows", rows), peer: "row by row", goal: atLeast(30), rounds: 1, setup: l.shop, before: lost,
+			name: fmt.Sprintf("restore of %d rows", rows), peer: "Django, row by row", goal: atLeast(30), rounds: 1, setup: l.shop, before: lost,
 			measure: func(ctx context.Context, ours bool) (sample, error) { return l.bringBack(ctx, ours, l.rowByRow) },
 		},
 	}
