@@ -102,6 +102,9 @@ func TestHold_Handover(t *testing.T) {
 					t.Fatal("it still waits")
 				}
 			}
+			if err := <-done; err == nil {
+				t.Error("its client was told that it ran")
+			}
 			continue
 		}
 		if out, err := exec.CommandContext(t.Context(), program(t), "allow", id, "--journal", dir).CombinedOutput(); err != nil {
