@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"regexp"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
@@ -18,6 +19,7 @@ type body struct {
 	commits bool            // COMMIT or ROLLBACK
 	ddl     bool            // DDL, for event triggers
 	alters  bool            // ALTER
+	renames bool            // it may set what names mean in the session: search_path, or the role
 	names   map[string]bool // every name in it, folded as Fold does; true: also in a place that is written to
 }
 
@@ -33,7 +35,7 @@ func readBody(text, lang string) body {
 	scan, err := pg_query.Scan(text)
 	if err != nil {
 		b.removes("text that cannot be read")
-		b.commits = true
+		b.commits, b.renames = true, true
 		return b
 	}
 	var w words
@@ -48,8 +50,16 @@ func readBody(text, lang string) body {
 	if b.alters { // what is called otherwise then, or hangs on what, is not known
 		b.removes("ALTER")
 	}
+	for _, sets := range []string{"set_config", "pg_settings"} {
+		if _, ok := b.names[sets]; ok {
+			b.renames = b.renames || ofNames.MatchString(text)
+		}
+	}
 	return b
 }
+
+// ofNames are the settings by which a name may mean something else.
+var ofNames = regexp.MustCompile(`(?i)search_path|role|authorization`)
 
 func (b *body) removes(what string) {
 	if b.deletes == "" {
@@ -96,6 +106,7 @@ func (b *body) read(w words, i int, lang string) {
 	case pg_query.Token_EXECUTE:
 		if !column && after != pg_query.Token_FUNCTION && after != pg_query.Token_PROCEDURE && after != pg_query.Token_ON {
 			b.removes("dynamic EXECUTE")
+			b.renames = true
 		}
 	case pg_query.Token_DO:
 		if after == pg_query.Token_SCONST || after == pg_query.Token_LANGUAGE {
@@ -111,6 +122,8 @@ func (b *body) read(w words, i int, lang string) {
 		case pg_query.Token_TRIGGER, pg_query.Token_RULE, pg_query.Token_ALWAYS, pg_query.Token_REPLICA:
 			b.removes("ENABLE TRIGGER or RULE")
 		}
+	case pg_query.Token_SET, pg_query.Token_RESET:
+		b.renames = b.renames || w.setsNames(i)
 	case pg_query.Token_LOAD:
 		if after == pg_query.Token_SCONST {
 			b.removes("LOAD")
@@ -192,6 +205,18 @@ func (w words) cascades(i int) bool {
 		}
 	}
 	return false
+}
+
+// setsNames reports whether the SET or RESET at i is of search_path, or of the role.
+func (w words) setsNames(i int) bool {
+	for i++; w.at(i) == pg_query.Token_LOCAL || w.at(i) == pg_query.Token_SESSION; {
+		i++
+	}
+	switch w.at(i) {
+	case pg_query.Token_ROLE, pg_query.Token_AUTHORIZATION, pg_query.Token_SCHEMA, pg_query.Token_ALL:
+		return true
+	}
+	return i < len(w) && Fold(strings.Trim(w[i].text, `"`)) == "search_path"
 }
 
 // creates says what the CREATE at i makes, of what could delete once it exists.

@@ -56,7 +56,7 @@ func (f *functionRow) body() body {
 			return body{}
 		}
 	}
-	b := body{commits: f.language != "c"}
+	b := body{commits: f.language != "c", renames: f.language != "c"}
 	b.removes("language " + f.language)
 	return b
 }

@@ -23,6 +23,9 @@ type Reach struct {
 	Unseen map[string]Why
 	// Commits: procedures that may end the transaction themselves.
 	Commits map[string]Why
+	// Renames: functions and procedures that may change what names mean in the session
+	// (search_path, the role), and views that call them.
+	Renames map[string]Why
 	// Deferred is not empty when a deferrable trigger may delete, at COMMIT or at
 	// SET CONSTRAINTS: why.
 	Deferred Why

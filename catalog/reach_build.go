@@ -68,12 +68,15 @@ func (l *loader) reach() {
 		}
 	}
 	procedures := map[node]bool{}
-	var committing []seed
+	var committing, renaming []seed
 	for _, f := range l.functions {
 		body := f.body()
 		b.add(f.node(), body)
 		if body.deletes != "" && strings.Contains(Fold(f.source+f.atomic+f.settings), "track_counts") {
 			b.unseen = append(b.unseen, seed{f.node(), body.deletes + " where track_counts is set"})
+		}
+		if body.renames {
+			renaming = append(renaming, seed{f.node(), "search_path or the role"})
 		}
 		if f.kind == 'p' {
 			procedures[f.node()] = true
@@ -83,7 +86,7 @@ func (l *loader) reach() {
 		}
 	}
 	l.conclude(g.spread(b.deletes, nil), g.spread(b.unseen, nil),
-		g.spread(committing, func(n node) bool { return n.kind != mention && !procedures[n] }))
+		g.spread(committing, func(n node) bool { return n.kind != mention && !procedures[n] }), g.spread(renaming, nil))
 }
 
 // bodies collects what the bodies of functions delete by themselves, and leads
@@ -135,7 +138,7 @@ func (l *loader) knownNames() map[string]bool {
 }
 
 // conclude turns the nodes found into names.
-func (l *loader) conclude(deletes, unseen, commits map[node]Why) {
+func (l *loader) conclude(deletes, unseen, commits, renames map[node]Why) {
 	s := l.snapshot
 	s.taint = deletes
 	s.Reach = Reach{
@@ -143,6 +146,7 @@ func (l *loader) conclude(deletes, unseen, commits map[node]Why) {
 		Names:      named(deletes, target),
 		Unseen:     named(unseen, target),
 		Commits:    named(commits, mention),
+		Renames:    named(renames, mention),
 		DDL:        deletes[node{kind: ddl}],
 		Everything: string(deletes[node{kind: everything}]),
 	}

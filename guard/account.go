@@ -189,12 +189,19 @@ func (r *run) temporary() {
 const tempSchema = "pg_temp"
 
 // foreign adds what left foreign tables, which the server's counters leave out:
-// the tag says how many.
+// the tag says how many. What nothing counts is noted without a number.
 func (r *run) foreign() {
 	var n, counted int64
-	if r.plan == nil && r.st.unseen {
+	why, rule := "", r.s.rules.strict()
+	switch {
+	case r.plan == nil && r.st.unseen:
+		why = r.st.why
+	case !r.tracked() && !r.sees() && !refuses(rule.Mode):
+		why = "track_counts is off"
+	}
+	if why != "" {
 		rm := &r.s.tx.removals
-		rm.over, rm.rule = r.verb()+" may have removed rows that nobody could count: "+r.st.why, r.s.rules.strict().Name
+		rm.over, rm.rule = r.verb()+" may have removed rows that nobody could count: "+why, rule.Name
 		rm.add(r.st.Text, r.commandTag())
 	}
 	far := r.far

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -41,6 +42,9 @@ type analysis struct {
 // maxCached bounds a cache by the bytes of its texts.
 const maxCached = 8 << 20
 
+// maxCachedText bounds each of them.
+const maxCachedText = maxCached / 64
+
 // cache holds analyses by text, so that a text is parsed once.
 type cache struct {
 	// mu guards the rest.
@@ -75,7 +79,7 @@ func (v *view) analyse(text string, conforming bool, encoding string) *analysis 
 		return a
 	}
 	a = v.parse(text, sqlparse.Parse(text))
-	if len(text) > maxCached/64 {
+	if len(text) > maxCachedText {
 		return a
 	}
 	v.cache.mu.Lock()
@@ -90,16 +94,24 @@ func (v *view) analyse(text string, conforming bool, encoding string) *analysis 
 
 func (v *view) parse(text string, stmts []sqlparse.Statement) *analysis {
 	a := &analysis{plain: true}
+	runes, counted := 0, 0
 	for _, st := range stmts {
-		j := judged{Statement: st, runes: runeCount(text[:st.Offset])}
+		runes, counted = runes+runeCount(text[counted:st.Offset]), st.Offset
+		j := judged{Statement: st, runes: runes}
 		v.judge(&j)
-		if j.route != routePlain || st.DDL || st.ChangesNames || st.Prepares || st.CommitsItself {
+		j.ChangesNames = j.ChangesNames || v.renames(st)
+		if j.route != routePlain || j.DDL || j.ChangesNames || j.Prepares || j.CommitsItself {
 			a.plain = false
 		}
 		a.updates = a.updates || st.Update != nil || st.UpdatesInside
 		a.stmts = append(a.stmts, j)
 	}
 	return a
+}
+
+// renames reports whether a statement calls what may change what names mean in the session.
+func (v *view) renames(st sqlparse.Statement) bool {
+	return len(v.snap.Reach.Renames) > 0 && slices.ContainsFunc(v.names.Mentions([]byte(st.Text)), func(name string) bool { return v.snap.Reach.Renames[name] != "" })
 }
 
 // route decides on the text and the catalog alone. Later, a DELETE whose target

@@ -73,7 +73,7 @@ type view struct {
 	changes, shapes, ticks, beats atomic.Int64 // of its database; see database.stale
 
 	snap  *catalog.Snapshot
-	names *sqlparse.Names // Reach.Names
+	names *sqlparse.Names // Reach.Names and Reach.Renames
 	first *sqlparse.Names // Reach.Reads and the words of what writes: without one the other names do not matter
 	// foreign are the names of tables and views whose rows may be those of a foreign table.
 	foreign map[string]bool
@@ -113,13 +113,20 @@ func newView(snap *catalog.Snapshot) *view {
 	for _, w := range writingWords {
 		first[w] = "writes"
 	}
+	names := maps.Clone(snap.Reach.Names)
+	if names == nil {
+		names = map[string]catalog.Why{}
+	}
+	for name, why := range snap.Reach.Renames {
+		first[name], names[name] = why, why
+	}
 	foreign := map[string]bool{}
 	for _, t := range snap.Tables {
 		if t.HoldsForeign() {
 			foreign[t.Name] = true
 		}
 	}
-	return &view{snap: snap, foreign: foreign, secret: secret{installed: isInstalled(snap)}, names: sqlparse.NewNames(snap.Reach.Names), first: sqlparse.NewNames(first), cache: cache{byText: map[string]*analysis{}}}
+	return &view{snap: snap, foreign: foreign, secret: secret{installed: isInstalled(snap)}, names: sqlparse.NewNames(names), first: sqlparse.NewNames(first), cache: cache{byText: map[string]*analysis{}}}
 }
 
 // own is the one of both that has the entries in doubt.

@@ -37,11 +37,12 @@ func (r *run) renamed() bool {
 	if p == nil || p.target == nil || p.epoch != r.s.epoch || r.before.target == p.target.OID {
 		return false
 	}
-	if !r.exact() {
+	exact := r.exact()
+	r.s.renames = true
+	if !exact {
 		return true
 	}
 	// Read after it: it may have been what changed the name. Its rows tell.
-	r.s.renames = true
 	if r.direct == 0 {
 		return true
 	}

@@ -98,7 +98,7 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	}
 	var err error
 	encoding := w.Parameter("client_encoding")
-	if old != nil && old.epoch == s.epoch && old.view == s.view && old.sheet == s.rules.sheet && old.fixed == fixed {
+	if old != nil && !s.renames && old.epoch == s.epoch && old.view == s.view && old.sheet == s.rules.sheet && old.fixed == fixed {
 		if old.worded {
 			if encoding, err = s.encoding(ctx, w); err != nil {
 				return nil, err
@@ -108,7 +108,10 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 			return old, nil
 		}
 	}
-	known := s.targets.get(st, s)
+	known := meaning{}
+	if !s.renames {
+		known = s.targets.get(st, s)
+	}
 	target := known.table
 	if target == nil {
 		was := s.view

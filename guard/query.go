@@ -52,8 +52,12 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	if len(a.stmts) == 1 && a.stmts[0].route == routePlain && !ends {
-		return s.through(ctx, w, 'Q', body, func() { s.changed(a.stmts[0]) })
+	if !ends && a.together() {
+		return s.through(ctx, w, 'Q', body, func() {
+			for _, st := range a.stmts {
+				s.changed(st)
+			}
+		})
 	}
 	if told, err := s.misspelt(ctx, w, sql, a.stmts); told || err != nil {
 		return err
@@ -71,6 +75,18 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 		return err
 	}
 	return u.end(ctx, err != nil)
+}
+
+// together reports whether the statements may run as the one Query that they are: none is
+// judged, and none makes a later one delete.
+func (a *analysis) together() bool {
+	last := len(a.stmts) - 1
+	for i, st := range a.stmts {
+		if st.route != routePlain || last > 0 && (st.CommitsItself || st.Prepares) || i < last && st.DDL && !st.Shapes {
+			return false
+		}
+	}
+	return true
 }
 
 // finishesPrepared: afterwards an entry in doubt can be settled.

@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -56,5 +57,25 @@ func TestReshape_ALookWhenItMatters(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Nor is a text parsed for that which has none of the words that matter: it may be large.
+func TestReshape_LargeTextsAreNotParsed(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop, "CREATE TABLE loaded (id int, a text)")
+	c := e.connect(pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, c, "DELETE FROM plain WHERE id < 0")
+	text := "INSERT INTO loaded VALUES " + strings.TrimSuffix(strings.Repeat("(1, 'as long as rows are'),", 1<<18), ",")
+	allocated := func(of func()) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		of()
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	plain := allocated(func() { mustExec(t, c, text) })
+	mustExec(t, c, "CREATE TABLE made (id int)")
+	if behind := allocated(func() { mustExec(t, c, text) }); behind > 2*plain {
+		t.Errorf("%d bytes were allocated for an INSERT of %d behind a CREATE TABLE, %d without", behind, len(text), plain)
 	}
 }

@@ -84,8 +84,8 @@ type session struct {
 	started  time.Time // of the server's run, as read last: the session does not outlive it
 	// fixed is transaction.fixed of the implicit ones, as read last; nil: never.
 	fixed *bool
-	// renames: a statement changed what names mean while it ran; what they mean is
-	// read before each.
+	// renames: what names mean was changed out of sight; it is asked before each DELETE
+	// is planned.
 	renames bool
 	temps   *temps // nil: nothing that it has made may be one
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowback/rowback/internal/pgtest"
 )
 
 // twoMeanings is the table t in each of two schemas: a row of a.t stands alone,
@@ -17,7 +19,9 @@ CREATE SCHEMA a; CREATE TABLE a.t (id int PRIMARY KEY); INSERT INTO a.t SELECT g
 CREATE SCHEMA b; CREATE TABLE b.t (id int PRIMARY KEY); INSERT INTO b.t SELECT generate_series(1, 10);
 CREATE TABLE b.child (id int PRIMARY KEY, t int REFERENCES b.t ON DELETE CASCADE);
 INSERT INTO b.child SELECT x, (x - 1) / 10 + 1 FROM generate_series(1, 100) x;
-CREATE FUNCTION public.look(path text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN pg_catalog.set_config(''search_path'', path, false); END'`
+CREATE FUNCTION public.look(path text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN pg_catalog.set_config(''search_path'', path, false); END';
+CREATE FUNCTION public.tenant(path text) RETURNS text LANGUAGE sql AS $$SELECT pg_catalog.set_config('search_path', path, true)$$;
+CREATE FUNCTION public.hidden(path text) RETURNS text LANGUAGE sql AS $$SELECT pg_catalog.set_config('search' || '_path', path, false)$$`
 
 // What a name means is remembered for as long as it means that. "delete" is a
 // DELETE of the next row of t; its outcome is "a" (one row of a.t), or an SQLSTATE.
@@ -30,7 +34,9 @@ func TestTarget_FollowsTheSearchPath(t *testing.T) {
 		"savepoint":          "SET search_path = b; BEGIN; SAVEPOINT s; SET search_path = a; delete a; ROLLBACK TO s; delete RB001; ROLLBACK",
 		"local, one Query":   "SET search_path = b; local; delete RB001",
 		"new table in front": "SET search_path = a, b; DROP TABLE a.t; delete RB001; CREATE TABLE a.t AS SELECT generate_series(1, 20) AS id; ALTER TABLE a.t ADD PRIMARY KEY (id); delete a",
-		"out of sight":       "SET search_path = a; delete a; SELECT public.look('b'); delete 40001; delete RB001; SELECT public.look('a'); delete 40001; delete a",
+		"function":           "SET search_path = a; delete a; SELECT public.look('b'); delete RB001; SELECT public.look('a'); delete a",
+		"tenants":            "BEGIN; SELECT public.tenant('a'); delete a; COMMIT; BEGIN; SELECT public.tenant('b'); delete RB001; ROLLBACK; BEGIN; SELECT public.tenant('a'); delete a; COMMIT",
+		"out of sight":       "SET search_path = a; delete a; SELECT public.hidden('b'); delete 40001; delete RB001; SELECT public.hidden('a'); delete a",
 	} {
 		for _, mode := range []string{"simple", "unnamed", "named"} {
 			t.Run(name+"/"+mode, func(t *testing.T) {
@@ -61,6 +67,24 @@ func TestTarget_FollowsTheSearchPath(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// What a role may read is its own: one that a function has set may only delete.
+func TestTarget_FollowsTheRole(t *testing.T) {
+	const web = "DROP ROLE IF EXISTS web; CREATE ROLE web; GRANT DELETE ON plain TO web"
+	e := newEnv(t, blockPolicy(), shop, web+`; CREATE FUNCTION becomes(r text) RETURNS text LANGUAGE plpgsql AS $$BEGIN RETURN set_config('role', r, true); END$$`)
+	t.Cleanup(func() { pgtest.Exec(t, e.direct, "DROP OWNED BY web; DROP ROLE web") })
+	for name, m := range modes {
+		c := e.connect(m)
+		for _, role := range []string{"none", "web", "none", "web"} {
+			mustExec(t, c, "BEGIN")
+			mustExec(t, c, "SELECT becomes('"+role+"')")
+			if _, err := c.Exec(t.Context(), "DELETE FROM plain WHERE false"); err != nil {
+				t.Errorf("%s, as %s: %v", name, role, err)
+			}
+			mustExec(t, c, "ROLLBACK")
 		}
 	}
 }

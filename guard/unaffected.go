@@ -12,6 +12,12 @@ func (s *session) unaffected(text []byte) bool {
 	if s.redefined || !s.db.reaches(s.view) || bytes.IndexByte(text, '\\') >= 0 || bytes.IndexByte(text, 0) >= 0 {
 		return false
 	}
+	if !s.interesting(text) {
+		return true
+	}
+	if len(text) > maxCachedText { // a look at the catalog costs less than parsing it
+		return false
+	}
 	a := s.view.cache.get(text)
 	if a == nil {
 		a = s.view.analyse(string(text), true, "")

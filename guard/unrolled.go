@@ -79,6 +79,9 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if err := u.lead(ctx); err != nil {
 		return err
 	}
+	if u.several { // SET LOCAL and SET CONSTRAINTS are of use: see lead
+		defer u.w.Unmute(u.w.Mute(noBlock))
+	}
 	if st.route == routePlain || !u.several && u.s.misplaced(u.w, st) {
 		return u.plain(ctx, st)
 	}
@@ -185,9 +188,6 @@ func (u *unrolled) plain(ctx context.Context, st judged) (err error) {
 	}
 	u.send(st, st.Text, bindText("", ""))
 	u.w.Send('H', nil)
-	if u.several { // SET LOCAL is of use: see lead
-		defer u.w.Unmute(u.w.Mute(noBlock))
-	}
 	_, err = answers(ctx, u.w, st, func(typ byte, body []byte) error {
 		u.complete(typ, body)
 		return nil

@@ -228,6 +228,39 @@ func TestWire_SeveralAreABlockOfTheirOwnKind(t *testing.T) {
 		q("SELECT 1; COMMIT; LOCK TABLE plain; DELETE FROM plain WHERE id = 8"), q("DELETE FROM plain WHERE id = 10; LOCK TABLE plain"), q("SELECT array_agg(id) FROM plain WHERE id < 12")})
 }
 
+// Where none of several statements removes rows they run as the Query that they are.
+func TestWire_SeveralThatRemoveNothing(t *testing.T) {
+	for name, sql := range map[string]string{
+		"lock, alter":             "LOCK TABLE plain IN ACCESS EXCLUSIVE MODE; ALTER TABLE plain ADD COLUMN z int; UPDATE plain SET z = 1",
+		"create, lock":            "CREATE TABLE made (id int); LOCK TABLE made; INSERT INTO made VALUES (1)",
+		"search_path, lock":       "SET search_path = public; LOCK TABLE plain; UPDATE plain SET a = 'x' WHERE id = 1",
+		"create, cursor":          "CREATE TABLE made (id int); DECLARE c CURSOR FOR SELECT id FROM plain ORDER BY id; FETCH 2 FROM c",
+		"constraints, create":     "SET CONSTRAINTS ALL DEFERRED; CREATE TABLE made (id int)",
+		"lock, function":          "LOCK TABLE plain; CREATE FUNCTION made() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+		"create, error":           "CREATE TABLE made (id int); SELECT 1/0; LOCK TABLE made",
+		"savepoint":               "CREATE TABLE made (id int); SAVEPOINT a",
+		"constraints and removal": "CREATE TABLE made (id int); SET CONSTRAINTS ALL DEFERRED; DELETE FROM plain WHERE id = 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, policy.Uniform(policy.Block, 1000), shop)
+			e.compare(t, []messages{q(sql), q("SELECT count(*) FROM pg_class WHERE relname = 'made'")})
+		})
+	}
+	// What one of them makes is looked at before the next.
+	for _, sql := range []string{
+		"LOCK TABLE plain; CREATE FUNCTION made() RETURNS void LANGUAGE sql AS 'DELETE FROM plain'; SELECT made()",
+		"CREATE RULE made AS ON INSERT TO orders DO ALSO DELETE FROM plain; INSERT INTO orders VALUES (99999)",
+	} {
+		e := newEnv(t, blockPolicy(), shop)
+		before := e.keys()
+		_, err := e.connect(modes["simple"]).PgConn().Exec(t.Context(), sql).ReadAll()
+		if code := sqlstate(err); code != "RB001" && code != "25P01" {
+			t.Errorf("%s: %v", sql, err)
+		}
+		equal(t, "keys left", e.keys(), before)
+	}
+}
+
 // malformed is a message whose body is not what its type says.
 type malformed struct {
 	typ  byte

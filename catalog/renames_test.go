@@ -1,0 +1,29 @@
+package catalog
+
+import "testing"
+
+// What a function may set of what names mean, by itself or by what it calls.
+func TestReach_Renames(t *testing.T) {
+	conn := database(t, `
+		CREATE FUNCTION tenant(s text) RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('search_path', s, true); END$$;
+		CREATE FUNCTION called(s text) RETURNS void LANGUAGE sql AS 'SELECT tenant(s)';
+		CREATE FUNCTION becomes(r text) RETURNS text LANGUAGE sql AS $$SELECT set_config('role', r, true)$$;
+		CREATE FUNCTION sets() RETURNS void LANGUAGE plpgsql AS $$BEGIN SET LOCAL search_path = a; END$$;
+		CREATE FUNCTION resets() RETURNS void LANGUAGE plpgsql AS $$BEGIN RESET ROLE; END$$;
+		CREATE FUNCTION session() RETURNS void LANGUAGE plpgsql AS $$BEGIN SET SESSION AUTHORIZATION DEFAULT; END$$;
+		CREATE FUNCTION runs(s text) RETURNS void LANGUAGE plpgsql AS $$BEGIN EXECUTE format('SET search_path = %I', s); END$$;
+		CREATE LANGUAGE other HANDLER plpgsql_call_handler;
+		CREATE FUNCTION unknown() RETURNS void LANGUAGE other AS $$BEGIN SET search_path = a; END$$;
+		CREATE VIEW viewed AS SELECT becomes('a');
+		CREATE FUNCTION variable(v text) RETURNS text LANGUAGE sql AS $$SELECT set_config('app.tenant', v, true)$$;
+		CREATE FUNCTION own() RETURNS int LANGUAGE sql SET search_path = a AS 'SELECT 1';
+		CREATE TABLE roles (name text);
+		CREATE FUNCTION writes() RETURNS void LANGUAGE sql AS $$UPDATE roles SET name = 'role'$$;`)
+	s := load(t, conn)
+	for name, may := range map[string]bool{"tenant": true, "called": true, "becomes": true, "sets": true, "resets": true, "session": true, "runs": true, "unknown": true, "viewed": true,
+		"variable": false, "own": false, "writes": false} {
+		if _, ok := s.Reach.Renames[name]; ok != may {
+			t.Errorf("%s: Renames has it: %v", name, ok)
+		}
+	}
+}
