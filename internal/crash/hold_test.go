@@ -72,8 +72,11 @@ func TestHold_ItsProxyIsKilled(t *testing.T) {
 	addr, dir := freeAddr(t), filepath.Join(t.TempDir(), "journal")
 	more := []string{"--mode", "hold", "--threshold", "1"}
 	p := serve(t, addr, pgtest.Shared(t).Addr(), dir, more...)
-	id, _ := held(t, through(addr, database), dir)
+	id, done := held(t, through(addr, database), dir)
 	p.kill(t)
+	if err := <-done; err == nil {
+		t.Error("its client was told that it ran")
+	}
 	serve(t, addr, pgtest.Shared(t).Addr(), dir, more...)
 	if w := waiting(t, dir); len(w) != 0 {
 		t.Errorf("still held: %+v", w)
