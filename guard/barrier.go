@@ -24,7 +24,7 @@ func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
 	e := s.entry(journal.InDoubt)
 	e.XID, e.Server, e.Prepared = tx.xid, tx.server, strings.ReplaceAll(tx.gid, "\x7f", "\uFFFD")
 	e.Server.SystemID = s.db.server.get()
-	e.Statements, e.Tables, e.Rows = tx.removals.statements, tx.removals.tables, tx.removals.rows
+	e.Statements, e.Tables, e.Rows = tx.removals.statements(), tx.removals.tables, tx.removals.rows
 	if tx.removals.judged {
 		e.Application = tx.removals.as
 	}

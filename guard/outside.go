@@ -35,7 +35,7 @@ func (s *session) noteUnnumbered(ctx context.Context, st judged) (*journal.Entry
 	e.Alert, e.Rule = verbOf(st)+" may have removed rows that nobody could count: "+st.why, rule.Name
 	var one removals
 	one.add(st.Text, "")
-	e.Statements = one.statements
+	e.Statements = one.statements()
 	e.Dropped, e.Server.SystemID = st.Database, s.db.server.get()
 	if err := s.j.o.Journal.Append(ctx, e, nil); err != nil {
 		s.j.journalFailed(err)

@@ -92,7 +92,7 @@ func (s *session) blockedEntry(x refusal) *journal.Entry {
 	}
 	var r removals
 	r.add(x.sql, "")
-	e.Statements, e.Tables, e.Rows = r.statements, x.tables, total(x.tables)
+	e.Statements, e.Tables, e.Rows = r.statements(), x.tables, total(x.tables)
 	for i := range e.Tables { // nothing was removed, so nothing is kept
 		e.Tables[i].KeysCaptured = false
 		image{}.note(&e.Tables[i])
