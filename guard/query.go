@@ -52,9 +52,13 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	if !ends && a.together() {
+	if !ends && s.together(a.stmts) {
 		return s.through(ctx, w, 'Q', body, func() {
 			for _, st := range a.stmts {
+				if s.passes(st) {
+					s.endOfQuery()
+					s.viewEndsBy(st.Verb)
+				}
 				s.changed(st)
 			}
 		})
@@ -77,12 +81,12 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	return u.end(ctx, err != nil)
 }
 
-// together reports whether the statements may run as the one Query that they are: none is
+// together reports whether statements may run as the one Query that they are: none is
 // judged, and none makes a later one delete.
-func (a *analysis) together() bool {
-	last := len(a.stmts) - 1
-	for i, st := range a.stmts {
-		if st.route != routePlain || last > 0 && (st.CommitsItself || st.Prepares) || i < last && st.DDL && !st.Shapes {
+func (s *session) together(stmts []judged) bool {
+	last := len(stmts) - 1
+	for i, st := range stmts {
+		if st.route != routePlain && (last == 0 || !s.passes(st)) || last > 0 && (st.CommitsItself || st.Prepares) || i < last && st.DDL && !st.Shapes {
 			return false
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
@@ -104,4 +106,21 @@ func (s *session) sawPrepared(ctx context.Context, w proxy.Wire) error {
 	}
 	s.j.o.Logger.Warn("it is not recorded yet that a transaction is prepared", "id", e.ID, "error", err) // the next look records it
 	return nil
+}
+
+// blocksPipelines reports whether the server takes what a pipeline has since its last Sync
+// for a transaction block, as it does a Query of several statements.
+func blocksPipelines(w proxy.Wire) bool {
+	var major int
+	_, err := fmt.Sscanf(w.Parameter("server_version"), "%d", &major) // "18.1 (Debian …)", "19beta1"
+	return err == nil && major >= 18
+}
+
+// prepareError: where there is no such block the server commits, and says ROLLBACK.
+func prepareError() *pgproto3.ErrorResponse {
+	return &pgproto3.ErrorResponse{
+		Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "0A000",
+		Message: "rowback cannot prepare the transaction that a query of several statements is, where one of them may remove rows",
+		Hint:    "Put BEGIN in front of them.",
+	}
 }

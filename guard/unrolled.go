@@ -265,6 +265,9 @@ func (u *unrolled) describe(ctx context.Context, st judged) ([]byte, error) {
 
 // control runs BEGIN, COMMIT and the like.
 func (u *unrolled) control(ctx context.Context, st judged) error {
+	if st.Verb == sqlparse.PrepareTransaction && u.several && !u.block && !blocksPipelines(u.w) {
+		return u.s.refuse(ctx, u.w, prepareError())
+	}
 	e, err := u.s.beforeControl(ctx, u.w, st, u.aborted)
 	if err != nil {
 		return err
