@@ -53,15 +53,7 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 		return nil
 	}
 	if !ends && s.together(a.stmts) {
-		return s.through(ctx, w, 'Q', body, func() {
-			for _, st := range a.stmts {
-				if s.passes(st) {
-					s.endOfQuery()
-					s.viewEndsBy(st.Verb)
-				}
-				s.changed(st)
-			}
-		})
+		return s.asOne(ctx, w, body, a.stmts)
 	}
 	if told, err := s.misspelt(ctx, w, sql, a.stmts); told || err != nil {
 		return err
@@ -91,6 +83,24 @@ func (s *session) together(stmts []judged) bool {
 		}
 	}
 	return true
+}
+
+// asOne sends the Query that they are, and notes what they may have changed: of several
+// some may have committed before one failed.
+func (s *session) asOne(ctx context.Context, w proxy.Wire, body []byte, stmts []judged) error {
+	ran := len(stmts) > 1
+	err := s.through(ctx, w, 'Q', body, func() { ran = true })
+	if !ran {
+		return err
+	}
+	for _, st := range stmts {
+		if s.passes(st) {
+			s.endOfQuery()
+			s.viewEndsBy(st.Verb)
+		}
+		s.changed(st)
+	}
+	return err
 }
 
 // finishesPrepared: afterwards an entry in doubt can be settled.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/guard/policy"
@@ -238,6 +239,7 @@ func TestWire_SeveralThatRemoveNothing(t *testing.T) {
 		"constraints, create":     "SET CONSTRAINTS ALL DEFERRED; CREATE TABLE made (id int)",
 		"lock, function":          "LOCK TABLE plain; CREATE FUNCTION made() RETURNS int LANGUAGE sql AS 'SELECT 1'",
 		"create, error":           "CREATE TABLE made (id int); SELECT 1/0; LOCK TABLE made",
+		"committed, error":        "BEGIN; CREATE TABLE made (id int); COMMIT; SELECT 1/0",
 		"savepoint":               "CREATE TABLE made (id int); SAVEPOINT a",
 		"constraints and removal": "CREATE TABLE made (id int); SET CONSTRAINTS ALL DEFERRED; DELETE FROM plain WHERE id = 1",
 	} {
@@ -245,6 +247,20 @@ func TestWire_SeveralThatRemoveNothing(t *testing.T) {
 			e := newEnv(t, policy.Uniform(policy.Block, 1000), shop)
 			e.compare(t, []messages{q(sql), q("SELECT count(*) FROM pg_class WHERE relname = 'made'")})
 		})
+	}
+	// What a part of them has committed is known, to others too.
+	e := newEnv(t, blockPolicy(), shop)
+	c, other := e.connect(modes["simple"]), e.connect(modes["simple"])
+	for _, c := range []*pgx.Conn{c, other} {
+		mustExec(t, c, "DELETE FROM plain WHERE id = 1")
+	}
+	if _, err := c.PgConn().Exec(t.Context(), "BEGIN; CREATE TABLE child (p int REFERENCES plain ON DELETE CASCADE); INSERT INTO child SELECT 2 FROM generate_series(1, 50); COMMIT; SELECT 1/0").ReadAll(); sqlstate(err) != "22012" {
+		t.Fatal(err)
+	}
+	for _, c := range []*pgx.Conn{other, c} {
+		if _, err := c.Exec(t.Context(), "DELETE FROM plain WHERE id = 2"); sqlstate(err) != "RB001" {
+			t.Errorf("%v, want RB001", err)
+		}
 	}
 	// What one of them makes is looked at before the next.
 	for _, sql := range []string{
