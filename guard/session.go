@@ -225,6 +225,9 @@ func (s *session) interesting(text []byte) bool {
 // analyse parses a query text as this session's server will. errFailed: the client has
 // been told that it cannot be.
 func (s *session) analyse(ctx context.Context, w proxy.Wire, text []byte) (*analysis, error) {
+	if !s.interesting(text) { // it is here for a look at the catalog, and may be large
+		return &analysis{plain: true}, nil
+	}
 	var a *analysis
 	if bytes.IndexByte(text, '\\') < 0 {
 		if a = s.view.cache.get(text); a == nil {
