@@ -74,11 +74,11 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 }
 
 // together reports whether statements may run as the one Query that they are: none is
-// judged, and none makes a later one delete.
+// judged, and none makes a later one delete, or what is deferred to the end.
 func (s *session) together(stmts []judged) bool {
 	last := len(stmts) - 1
-	for i, st := range stmts {
-		if st.route != routePlain && (last == 0 || !s.passes(st)) || last > 0 && (st.CommitsItself || st.Prepares) || i < last && st.DDL && !st.Shapes {
+	for _, st := range stmts {
+		if st.route != routePlain && (last == 0 || !s.passes(st)) || last > 0 && (st.CommitsItself || st.Prepares || st.DDL && !st.Shapes) {
 			return false
 		}
 	}

@@ -237,7 +237,6 @@ func TestWire_SeveralThatRemoveNothing(t *testing.T) {
 		"search_path, lock":       "SET search_path = public; LOCK TABLE plain; UPDATE plain SET a = 'x' WHERE id = 1",
 		"create, cursor":          "CREATE TABLE made (id int); DECLARE c CURSOR FOR SELECT id FROM plain ORDER BY id; FETCH 2 FROM c",
 		"constraints, create":     "SET CONSTRAINTS ALL DEFERRED; CREATE TABLE made (id int)",
-		"lock, function":          "LOCK TABLE plain; CREATE FUNCTION made() RETURNS int LANGUAGE sql AS 'SELECT 1'",
 		"create, error":           "CREATE TABLE made (id int); SELECT 1/0; LOCK TABLE made",
 		"committed, error":        "BEGIN; CREATE TABLE made (id int); COMMIT; SELECT 1/0",
 		"savepoint":               "CREATE TABLE made (id int); SAVEPOINT a",
