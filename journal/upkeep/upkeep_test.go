@@ -188,7 +188,7 @@ func TestCompact(t *testing.T) {
 			}
 		}
 		dry, err := upkeep.Compact(t.Context(), j, upkeep.Limits{Keep: 90 * day}, now, true)
-		if err != nil || dry.Entries != 2 || dry.InDoubt != 1 {
+		if err != nil || dry.Entries != 2 || dry.InDoubt != 1 || dry.Approvals != 2 {
 			t.Errorf("%s: dry: %+v, %v", kind, dry, err)
 		}
 		left(fresh, today, week, doubt, old, older)
