@@ -67,16 +67,14 @@ func EncodeEntry(e *Entry, keys *Keys, key []byte) (body []byte, count int64, er
 	}
 	stored := *e
 	stored.Time = e.Time.UTC()
-	if body, err = json.Marshal(stored); err != nil {
-		return nil, 0, fmt.Errorf("journal: %w", err)
-	}
-	return body, count, nil
+	body, err = encode(stored)
+	return body, count, err
 }
 
 // DecodeEntry reads a stored body. The outcome is the one that was settled since.
 func DecodeEntry(id string, body []byte, outcome Outcome) (*Entry, error) {
 	e := new(Entry)
-	if err := json.Unmarshal(body, e); err != nil {
+	if err := decode(body, e); err != nil {
 		return nil, fmt.Errorf("%w: entry %s: %w", ErrDamaged, id, err)
 	}
 	e.Outcome = outcome
@@ -209,7 +207,7 @@ func DecodeAllowance(id string, body, uses []byte) (Allowance, error) {
 		ID         string
 		Time, Rows int64
 	}
-	if err := errors.Join(json.Unmarshal(body, &a), json.Unmarshal(uses, &stored)); err != nil {
+	if err := errors.Join(decode(body, &a), json.Unmarshal(uses, &stored)); err != nil {
 		return a, fmt.Errorf("%w: allowance %s: %w", ErrDamaged, id, err)
 	}
 	a.Uses = make([]Use, len(stored))
@@ -268,7 +266,7 @@ func EncodeHold(h *Hold) ([]byte, error) {
 // DecodeHold reads a stored body.
 func DecodeHold(id string, body []byte) (Hold, error) {
 	var h Hold
-	if err := json.Unmarshal(body, &h); err != nil {
+	if err := decode(body, &h); err != nil {
 		return h, fmt.Errorf("%w: hold %s: %w", ErrDamaged, id, err)
 	}
 	return h, nil
@@ -300,12 +298,4 @@ func (h Hold) Decide(state HoldState, by, reason string, at time.Time) (Hold, []
 		return h, nil, err
 	}
 	return h, body, refusal
-}
-
-func encode(v any) ([]byte, error) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
-	}
-	return body, nil
 }

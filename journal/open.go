@@ -23,7 +23,8 @@ type Options struct {
 	// MustExist: do not create a journal where there is none; ErrNoJournal.
 	MustExist bool
 	// Reader: reading is enough. A journal that exists and may not be written is
-	// opened all the same, and refuses to be written: ErrReadOnly.
+	// opened all the same, and refuses to be written: ErrReadOnly. So does one of an
+	// older format, which stays what it is.
 	Reader bool
 	// Key of KeySize bytes that images of rows are encrypted with, and read; nil:
 	// they are not encrypted. Keys of rows never are.

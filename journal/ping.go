@@ -8,7 +8,7 @@ import (
 // Ping writes durably what is there already: the schema's version. A newer
 // rowback beside this one may have raised it.
 func (j *embedded) Ping(ctx context.Context) error {
-	return j.submit(ctx, false, func(ctx context.Context, s *store) error {
+	return j.enqueue(ctx, false, func(ctx context.Context, s *store) error {
 		var version int
 		if err := s.write.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 			return err

@@ -114,3 +114,30 @@ func TestReader_Version1(t *testing.T) {
 		t.Errorf("a hold: %v", err)
 	}
 }
+
+// What only reads leaves the format as it is: the proxy that wrote it may start again.
+func TestOpen_ReaderRaisesNothing(t *testing.T) {
+	dir := version1(t)
+	format := func(open Options, want int) *embedded {
+		t.Helper()
+		j := openAt(t, dir, open)
+		got, err := schemaVersion(t.Context(), j.store.Load().write, dir)
+		if err != nil || got != want {
+			t.Errorf("format %d, %v, want %d", got, err, want)
+		}
+		return j
+	}
+	j := format(Options{Reader: true, MustExist: true}, 1)
+	checkVersion1Entries(t, j)
+	if err := j.Ping(t.Context()); err != nil {
+		t.Errorf("Ping: %v", err)
+	}
+	if err := j.Append(t.Context(), plainEntry(), nil); err == nil {
+		t.Error("a reader has written to it")
+	}
+	format(Options{Reader: true}, 1)
+	format(Options{}, len(migrations))
+	if err := format(Options{Reader: true}, len(migrations)).Append(t.Context(), plainEntry(), nil); err != nil {
+		t.Error(err)
+	}
+}

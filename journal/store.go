@@ -25,7 +25,7 @@ const (
 type store struct {
 	path     string
 	readOnly bool        // no writer is open
-	version  int         // of the schema; a writer brings it to this one's
+	version  int         // of the schema, as it was opened
 	identity os.FileInfo // of the file opened
 	lock     *os.File    // nil unless held for a proxy
 	closed   bool        // must only be used by the writer goroutine once open
@@ -71,7 +71,7 @@ func openStore(ctx context.Context, dir string, o Options) (_ *store, err error)
 	if made && o.Proxy != "" {
 		o.Logger.Info("a new, empty journal is begun", "journal", s.path)
 	}
-	if err := s.openWriter(ctx); err != nil {
+	if err := s.openWriter(ctx, o.Reader); err != nil {
 		return nil, err
 	}
 	if s.identity, err = os.Stat(s.path); err != nil {
@@ -92,7 +92,9 @@ func (s *store) dsn(more string) string {
 		file.EscapedPath(), busyTimeout.Milliseconds(), more)
 }
 
-func (s *store) openWriter(ctx context.Context) (err error) {
+// openWriter brings the schema to this version; for a reader only where there is none:
+// a proxy of the version before, which may start again, would refuse a newer one.
+func (s *store) openWriter(ctx context.Context, reader bool) (err error) {
 	if s.writers, err = sql.Open("sqlite3", s.dsn("mode=rw")); err != nil {
 		return err
 	}
@@ -107,10 +109,15 @@ func (s *store) openWriter(ctx context.Context) (err error) {
 	if err := s.checkDurable(ctx); err != nil {
 		return err
 	}
-	if err := migrate(ctx, s.write, s.path); err != nil {
+	if s.version, err = schemaVersion(ctx, s.write, s.path); err != nil {
 		return err
 	}
-	s.version = len(migrations)
+	if !reader || s.version == 0 {
+		if err := migrate(ctx, s.write, s.path); err != nil {
+			return err
+		}
+		s.version = len(migrations)
+	}
 	if _, err := s.write.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", busyTry.Milliseconds())); err != nil {
 		return err
 	}

@@ -27,12 +27,20 @@ type write struct {
 	until time.Time
 }
 
-// submit has the writer do it and returns when it is done (durable, unless
+// submit has the writer do what needs this version's schema; see enqueue.
+func (j *embedded) submit(ctx context.Context, lazy bool, do func(context.Context, *store) error) error {
+	if s := j.store.Load(); !s.readOnly && s.version < len(migrations) {
+		return fmt.Errorf("journal: %s has format %d, and was opened for reading alone", s.path, s.version)
+	}
+	return j.enqueue(ctx, lazy, do)
+}
+
+// enqueue has the writer do it and returns when it is done (durable, unless
 // lazy), or has failed.
 // Cancelling ctx withdraws it only as long as the writer has not taken it up:
 // afterwards nobody could say whether it is stored. Of a lazy one nobody can anyway,
 // and it may be done twice: it is not waited for any longer.
-func (j *embedded) submit(ctx context.Context, lazy bool, do func(context.Context, *store) error) error {
+func (j *embedded) enqueue(ctx context.Context, lazy bool, do func(context.Context, *store) error) error {
 	w := &write{do, lazy, make(chan error, 1), time.Now().Add(j.patience)}
 	select {
 	case <-j.quit:

@@ -37,7 +37,8 @@ func newJournalVerifyCommand(s *settings) *cobra.Command {
 		Use:   "verify",
 		Short: "Reads every block of the journal",
 		Long: `Reads every entry with all its keys and images, and has the store check itself.
-Images that are encrypted are read where the key is given.
+Images that are encrypted are read where the key is given. Entries that a proxy
+removes meanwhile (journal-keep) do not count.
 
 Exit codes: 0 all can be read; 3 something is damaged, all of it listed; 1 failed.`,
 		Example: `  rowback journal verify
@@ -159,6 +160,8 @@ func newJournalExportCommand(s *settings) *cobra.Command {
 		Long: `Writes the selected entries, or all, with every key: as JSON lines, which "rowback
 journal import" takes, with images of rows as they are stored, encrypted or not; or
 as CSV, a line for each key. Without a filter JSON lines hold allowances and holds too.
+Entries that a proxy removes meanwhile (journal-keep) do not count: where JSON lines
+have begun one they say so, and import leaves it out; CSV has the keys that were read.
 
 The file holds keys, statements and perhaps whole rows: it is made for this user alone.`,
 		Example: `  rowback journal export --file journal.jsonl
@@ -228,9 +231,10 @@ func newJournalImportCommand(s *settings) *cobra.Command {
 		Use:   "import FILE",
 		Short: "Stores exported entries in the journal",
 		Long: `Stores what "rowback journal export" wrote as JSON lines, from FILE or, for "-",
-standard input. What is there already stays as it is, so it may be done again: after
-a failure, or to bring in what has come since. So a directory becomes a shared journal:
-import its export, point the proxies at the new one, import once more.`,
+standard input. What is there already stays as it is, but for entries in doubt whose
+end the export knows; so it may be done again: after a failure, or to bring in what has
+come since. So a directory becomes a shared journal: import its export, point the
+proxies at the new one, import once more.`,
 		Example: `  rowback journal import journal.jsonl --journal postgres://rowback@journal.internal/rowback
   rowback journal export --journal ./rowback-journal | rowback journal import - --journal postgres://rowback@journal.internal/rowback`,
 		Args: oneArg("which file? Give one that `rowback journal export` wrote, or - for standard input"),

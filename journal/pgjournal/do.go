@@ -64,6 +64,9 @@ func (j *shared) writeFor(ctx context.Context, patience, moreIfLost time.Duratio
 	if err := j.mayWrite(ctx); err != nil {
 		return err
 	}
+	if j.format < len(migrations) {
+		return fmt.Errorf("journal: %s has format %d, and was opened for reading alone", j.where, j.format)
+	}
 	again, renewed := false, false
 	began := time.Now()
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {

@@ -32,6 +32,7 @@ type shared struct {
 
 	opened   atomic.Bool // then these are known
 	readOnly bool        // opened for reading where writing is not possible
+	format   int         // as it was opened
 	identity string
 
 	closing  atomic.Bool
@@ -183,13 +184,15 @@ func (j *shared) open(ctx context.Context) error {
 		if j.readOnly, err = j.mayNotWrite(ctx, c.Conn(), f); err != nil {
 			return err
 		}
-		if !j.readOnly {
+		// What only reads raises nothing: a proxy of the version before, which may start
+		// again, would refuse a newer format.
+		if !j.readOnly && (!j.options.Reader || f.version < readable) {
 			f, err = migrate(ctx, c.Conn(), j.where)
 		} else if f.version < readable {
 			return fmt.Errorf("%w: %s has format %d, and this user or server may only read it; upgrade a proxy first", journal.ErrReadOnly, j.where, f.version)
 		}
 		if err == nil {
-			j.identity = f.id
+			j.identity, j.format = f.id, f.version
 			j.opened.Store(true)
 		}
 		return err

@@ -34,8 +34,7 @@ type Compacted struct {
 	Over      int64 `json:"over"`     // bytes over the limit that stay, because they are in doubt or too young
 }
 
-// Compact removes what is over the limits; dry: says only what it would remove,
-// without approvals.
+// Compact removes what is over the limits; dry: says only what it would remove.
 func Compact(ctx context.Context, j journal.Journal, l Limits, now time.Time, dry bool) (*Compacted, error) {
 	k, ok := j.(journal.Keeper)
 	if !ok {
@@ -90,11 +89,37 @@ func Compact(ctx context.Context, j journal.Journal, l Limits, now time.Time, dr
 	if l.Size > 0 {
 		out.Over = max(0, out.LeftBytes-l.Size)
 	}
-	if l.Keep > 0 && !dry {
-		var err error
-		if out.Approvals, err = k.RemoveApprovals(ctx, now.Add(-l.Keep)); err != nil {
-			return nil, err
-		}
+	if l.Keep <= 0 {
+		return &out, nil
+	}
+	var err error
+	if before := now.Add(-l.Keep); dry {
+		out.Approvals, err = endedApprovals(ctx, j, before)
+	} else {
+		out.Approvals, err = k.RemoveApprovals(ctx, before)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return &out, nil
+}
+
+// endedApprovals is how many there are of what Keeper.RemoveApprovals removes.
+func endedApprovals(ctx context.Context, j journal.Journal, before time.Time) (n int64, err error) {
+	allowances, err := j.Allowances(ctx, zero)
+	if err != nil {
+		return 0, err
+	}
+	holds, err := j.Holds(ctx, "")
+	for _, a := range allowances {
+		if a.Expires.Before(before) {
+			n++
+		}
+	}
+	for _, h := range holds {
+		if h.Time.Before(before) && (h.State != journal.Waiting || h.Expires.Before(before)) {
+			n++
+		}
+	}
+	return n, err
 }

@@ -19,6 +19,7 @@
 //	{"keys": [[0, "1"], [0, null]]}     the index of the table, and the values; as often as need be
 //	{"images": {…}}, {"block": "…"}     images of rows as they are stored, blocks in base64
 //	{"end": {"id": …, "keys": 2}}       without it the entry is incomplete
+//	{"removed": …}                      in place of it: the entry has left the journal meanwhile
 //
 // and approvals as {"allowance": {…}} and {"hold": {…}}. Images that are encrypted
 // stay so, and need the key of the journal that they were written by. CSV is for

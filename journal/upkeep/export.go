@@ -2,12 +2,10 @@ package upkeep
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"io"
-	"strconv"
-	"time"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/rowback/rowback/journal"
@@ -20,6 +18,7 @@ type line struct {
 	Images    *journal.ImageSet  `json:"images,omitempty"`
 	Block     []byte             `json:"block,omitempty"`
 	End       *end               `json:"end,omitempty"`
+	Removed   string             `json:"removed,omitempty"`
 	Allowance *journal.Allowance `json:"allowance,omitempty"`
 	Hold      *journal.Hold      `json:"hold,omitempty"`
 }
@@ -77,18 +76,23 @@ func (r *row) UnmarshalJSON(text []byte) error {
 const perLine = 1000
 
 // Export writes the selected entries, newest first, with keys and images, as JSON
-// lines; with the empty filter allowances and holds too. It returns how many entries.
+// lines; with the empty filter allowances and holds too. It returns how many entries:
+// of one that is removed from the journal meanwhile the export says so.
 func Export(ctx context.Context, j journal.Journal, f journal.Filter, w io.Writer) (n int64, err error) {
 	out := json.NewEncoder(w)
 	out.SetEscapeHTML(false)
 	for e, err := range j.Entries(ctx, f) {
 		if err == nil {
+			n++
 			err = exportEntry(ctx, j, e, out)
+			if removed(ctx, j, e.ID, e.Time, err) {
+				n--
+				err = out.Encode(line{Removed: e.ID})
+			}
 		}
 		if err != nil {
 			return n, err
 		}
-		n++
 	}
 	if f != (journal.Filter{}) {
 		return n, nil
@@ -134,6 +138,12 @@ func exportEntry(ctx context.Context, j journal.Journal, e *journal.Entry, out *
 		if err != nil {
 			return err
 		}
+		// None at all is also what is left of an entry that was removed.
+		if set == nil && slices.ContainsFunc(e.Tables, func(t journal.Table) bool { return t.RowsCaptured && t.Rows > 0 }) {
+			if _, err := j.Entry(ctx, e.ID); err != nil {
+				return err
+			}
+		}
 		if set != nil {
 			if err := out.Encode(line{Images: set}); err != nil {
 				return err
@@ -149,58 +159,4 @@ func exportEntry(ctx context.Context, j journal.Journal, e *journal.Entry, out *
 		}
 	}
 	return out.Encode(line{End: &end{e.ID, keys}})
-}
-
-// ExportCSV writes a line for each key of the selected entries, and one for each
-// table of which there are none.
-func ExportCSV(ctx context.Context, j journal.Journal, f journal.Filter, w io.Writer) (n int64, err error) {
-	out := csv.NewWriter(w)
-	if err := out.Write([]string{"id", "time", "kind", "outcome", "database", "user", "application", "client", "xid", "schema", "table", "via", "rows", "key"}); err != nil {
-		return 0, err
-	}
-	for e, err := range j.Entries(ctx, f) {
-		if err != nil {
-			return n, err
-		}
-		n++
-		write := func(t journal.Table, key string) error {
-			return out.Write([]string{e.ID, e.Time.UTC().Format(time.RFC3339Nano), string(e.Kind), string(e.Outcome), e.Database, e.User, e.Application, e.Client, e.XID,
-				t.Schema, t.Name, string(t.Via), strconv.FormatInt(t.Rows, 10), key})
-		}
-		seen := map[int]bool{}
-		for r, err := range j.Rows(ctx, e.ID) {
-			if err != nil {
-				return n, err
-			}
-			t := e.Tables[r.Table]
-			key := map[string]*string{}
-			for i, c := range t.Key {
-				if i < len(r.Values) {
-					key[c.Name] = r.Values[i]
-				}
-			}
-			text, err := json.Marshal(key)
-			if err == nil {
-				err = write(t, string(text))
-			}
-			if err != nil {
-				return n, err
-			}
-			seen[r.Table] = true
-		}
-		for i, t := range e.Tables {
-			if !seen[i] {
-				if err := write(t, ""); err != nil {
-					return n, err
-				}
-			}
-		}
-		if len(e.Tables) == 0 {
-			if err := write(journal.Table{Rows: e.Rows}, ""); err != nil {
-				return n, err
-			}
-		}
-	}
-	out.Flush()
-	return n, out.Error()
 }

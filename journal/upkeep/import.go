@@ -19,9 +19,9 @@ type Imported struct {
 	There     int64 `json:"there"` // that were there already
 }
 
-// Import stores what Export wrote. What is there already stays as it is, so that
-// it may be done again. spill is for keys that are too many for memory. Its error
-// names the line.
+// Import stores what Export wrote. It may be done again: what is there already stays as
+// it is, but for an entry in doubt, which ends as it has in the export. spill is for keys
+// that are too many for memory. Its error names the line.
 func Import(ctx context.Context, j journal.Journal, r io.Reader, spill string) (*Imported, error) {
 	i := importer{j: j, spill: spill}
 	defer i.drop()
@@ -32,6 +32,9 @@ func Import(ctx context.Context, j journal.Journal, r io.Reader, spill string) (
 		if errors.Is(err, io.EOF) {
 			if i.entry != nil {
 				return &i.done, fmt.Errorf("the export ends in the middle of entry %s: it is not complete", i.entry.ID)
+			}
+			if i.settled {
+				return &i.done, j.Ping(ctx)
 			}
 			return &i.done, nil
 		}
@@ -72,6 +75,8 @@ type importer struct {
 	j     journal.Journal
 	spill string
 	done  Imported
+	// settled: there are outcomes that are not durable yet.
+	settled bool
 
 	entry  *journal.Entry // nil between entries
 	keys   *journal.Keys
@@ -99,6 +104,9 @@ func (i *importer) line(ctx context.Context, l line) error {
 		return i.images.add(l.Block)
 	case l.End != nil:
 		return i.end(ctx, *l.End)
+	case l.Removed != "" && l.Removed == i.entry.ID:
+		i.drop()
+		return nil
 	}
 	for _, r := range l.Rows {
 		if err := checkRow(i.entry, journal.Row(r)); err != nil {
@@ -121,7 +129,38 @@ func (i *importer) end(ctx context.Context, e end) error {
 			return err
 		}
 	}
-	return i.taken(i.j.Append(ctx, i.entry, i.keys), &i.done.Entries)
+	err := i.j.Append(ctx, i.entry, i.keys)
+	if errors.Is(err, journal.ErrExists) {
+		if err := i.settle(ctx, i.entry); err != nil {
+			return err
+		}
+	}
+	return i.taken(err, &i.done.Entries)
+}
+
+// settle takes over how the transaction of an entry has ended, or that it was seen
+// prepared, if the journal has the entry still in doubt.
+func (i *importer) settle(ctx context.Context, e *journal.Entry) error {
+	has, err := i.j.Entry(ctx, e.ID)
+	switch {
+	case journal.IsDamage(err):
+		return nil // stays as it is
+	case err != nil:
+		return err
+	case has.Outcome != journal.InDoubt:
+		return nil
+	case e.Outcome != journal.InDoubt:
+		err = i.j.Settle(ctx, e.ID, e.Outcome)
+	case e.Server.Timeline > 0 && has.Server.Timeline == 0:
+		err = i.j.Prepared(ctx, e.ID, e.Server)
+	default:
+		return nil
+	}
+	if errors.Is(err, journal.ErrSettled) { // meanwhile, by a proxy
+		return nil
+	}
+	i.settled = true
+	return err
 }
 
 func (i *importer) taken(err error, count *int64) error {

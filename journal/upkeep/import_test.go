@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -92,6 +93,59 @@ func TestImport_OddKeys(t *testing.T) {
 			text := strings.ReplaceAll(entry+`{"keys":[`+key+`]}`+"\n"+`{"end":{"id":"ID","keys":1}}`+"\n", "ID", journal.NewID(now))
 			if _, err := upkeep.Import(t.Context(), j, strings.NewReader(text), t.TempDir()); err == nil || !strings.Contains(err.Error(), "line 2") {
 				t.Errorf("%s, %s: %v", kind, name, err)
+			}
+		}
+	}
+}
+
+// What was in doubt when it was first imported ends as it has since; what has ended stays.
+func TestImport_SettledSince(t *testing.T) {
+	seen := journal.Server{SystemID: "7", Started: now, Timeline: 2}
+	for kind, where := range kinds(t) {
+		from, to := open(t, filepath.Join(t.TempDir(), "from"), nil), open(t, where, nil)
+		move := func() {
+			var out bytes.Buffer
+			_, err := upkeep.Export(t.Context(), from, journal.Filter{}, &out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := upkeep.Import(t.Context(), to, &out, t.TempDir()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, x := range map[string]struct {
+			there, here journal.Outcome // settled so between two imports
+			prepared    bool            // seen so there
+			want        journal.Outcome
+		}{
+			"committed":      {there: journal.Committed, want: journal.Committed},
+			"rolled back":    {there: journal.RolledBack, want: journal.RolledBack},
+			"in doubt":       {want: journal.InDoubt},
+			"prepared":       {prepared: true, want: journal.InDoubt},
+			"here":           {here: journal.Committed, want: journal.Committed},
+			"otherwise here": {there: journal.RolledBack, here: journal.Committed, want: journal.Committed},
+		} {
+			e := add(t, from, time.Minute, journal.InDoubt, 3)
+			move()
+			var err error
+			if x.there != "" {
+				err = from.Settle(t.Context(), e.ID, x.there)
+			}
+			if x.here != "" {
+				err = errors.Join(err, to.Settle(t.Context(), e.ID, x.here))
+			}
+			var server journal.Server
+			if x.prepared {
+				server = seen
+				err = errors.Join(err, from.Prepared(t.Context(), e.ID, seen))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			move()
+			got, err := to.Entry(t.Context(), e.ID)
+			if err != nil || got.Outcome != x.want || got.Server != server {
+				t.Errorf("%s, %s: %+v, %v", kind, name, got, err)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package upkeep_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -187,7 +188,7 @@ func TestCompact(t *testing.T) {
 			}
 		}
 		dry, err := upkeep.Compact(t.Context(), j, upkeep.Limits{Keep: 90 * day}, now, true)
-		if err != nil || dry.Entries != 2 || dry.InDoubt != 1 {
+		if err != nil || dry.Entries != 2 || dry.InDoubt != 1 || dry.Approvals != 2 {
 			t.Errorf("%s: dry: %+v, %v", kind, dry, err)
 		}
 		left(fresh, today, week, doubt, old, older)
@@ -253,6 +254,35 @@ func TestVerify_Damage(t *testing.T) {
 	}
 	if r.Entries != 6 || !found[changed.ID] || !found[odd.ID] || !found[broken.ID] || !found[short.ID] || !found[image.ID] || found[whole.ID] || !found[""] {
 		t.Errorf("%+v", r)
+	}
+}
+
+// What is said of an entry is verified too, in either kind of journal.
+func TestVerify_DamagedEntry(t *testing.T) {
+	for name, change := range map[string]string{
+		"table":   `body = CAST(replace(CAST(body AS text), '"table":"orders"', '"table":"ordeRs"') AS %s)`,
+		"time":    "time = time + 1",
+		"ID":      "id = replace(id, '0', '1')",
+		"outcome": "outcome = 'comnitted'",
+	} {
+		for kind, where := range kinds(t) {
+			j := open(t, where, nil)
+			add(t, j, time.Hour, journal.Committed, 7)
+			if kind == "shared" {
+				pgtest.Exec(t, where, "UPDATE rowback_journal.entry SET "+strings.ReplaceAll(change, "%s", "json"))
+			} else {
+				db, err := sql.Open("sqlite3", filepath.Join(where, "journal.db"))
+				if err == nil {
+					_, err = db.Exec("UPDATE entry SET " + strings.ReplaceAll(change, "%s", "blob"))
+				}
+				if err := errors.Join(err, db.Close()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if v, err := upkeep.Verify(t.Context(), j); err != nil || len(v.Damaged) != 1 || v.Damaged[0].ID == "" {
+				t.Errorf("%s, %s: %+v, %v", kind, name, v, err)
+			}
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/rowback/rowback/journal"
 )
@@ -28,7 +29,7 @@ type Damaged struct {
 func (v *Verified) OK() bool { return len(v.Damaged) == 0 }
 
 // Verify reads every entry, and every block of keys and images. Its error is that
-// it could not; damage is in what it returns.
+// it could not; damage is in what it returns. Entries that are removed meanwhile do not count.
 func Verify(ctx context.Context, j journal.Journal) (*Verified, error) {
 	v := &Verified{Damaged: []Damaged{}}
 	if k, ok := j.(journal.Keeper); ok {
@@ -40,8 +41,13 @@ func Verify(ctx context.Context, j journal.Journal) (*Verified, error) {
 			if err != nil {
 				return nil, err
 			}
-			v.Entries++
-			if err := v.note(s.ID, v.entry(ctx, j, s.ID)); err != nil {
+			before := *v
+			err := v.entry(ctx, j, s)
+			if removed(ctx, j, s.ID, s.Time, err) {
+				*v = before
+				continue
+			}
+			if err := v.note(s.ID, err); err != nil {
 				return nil, err
 			}
 		}
@@ -56,7 +62,7 @@ func Verify(ctx context.Context, j journal.Journal) (*Verified, error) {
 
 // note notes damage; other errors it returns.
 func (v *Verified) note(id string, err error) error {
-	if err == nil || !errors.Is(err, errCount) && !errors.Is(err, errValues) && !journal.IsDamage(err) {
+	if err == nil || !damage(err) {
 		return err
 	}
 	v.Damaged = append(v.Damaged, Damaged{id, err.Error()})
@@ -67,6 +73,28 @@ var (
 	errCount  = errors.New("not as many keys as there should be")
 	errValues = errors.New("a key has not as many values as it should have")
 )
+
+func damage(err error) bool {
+	return errors.Is(err, errCount) || errors.Is(err, errValues) || errors.Is(err, journal.ErrNotFound) || journal.IsDamage(err)
+}
+
+// removed: what could not be read of an entry is lacking because running proxies, which
+// remove what is old, have removed it. It is listed no more then: what is listed and
+// cannot be found is damage.
+func removed(ctx context.Context, j journal.Journal, id string, at time.Time, err error) bool {
+	if !damage(err) {
+		return false
+	}
+	if _, err := j.Entry(ctx, id); !errors.Is(err, journal.ErrNotFound) {
+		return false
+	}
+	for e, err := range j.Entries(ctx, journal.Filter{Since: at, Until: at}) {
+		if err != nil || e.ID == id {
+			return false
+		}
+	}
+	return true
+}
 
 // checkRow refuses a row that is none of its entry's.
 func checkRow(e *journal.Entry, r journal.Row) error {
@@ -79,16 +107,23 @@ func checkRow(e *journal.Entry, r journal.Row) error {
 	return nil
 }
 
-func (v *Verified) entry(ctx context.Context, j journal.Journal, id string) error {
-	e, err := j.Entry(ctx, id)
+func (v *Verified) entry(ctx context.Context, j journal.Journal, s journal.Stored) error {
+	v.Entries++
+	e, err := j.Entry(ctx, s.ID)
 	if err != nil {
 		return err
+	}
+	if e.ID != s.ID || !e.Time.Equal(s.Time) {
+		return fmt.Errorf("%w: entry %s of %s is listed as %s of %s", journal.ErrDamaged, e.ID, e.Time.Format(time.RFC3339Nano), s.ID, s.Time.Format(time.RFC3339Nano))
+	}
+	if err := journal.CheckOutcome(e.Outcome); err != nil {
+		return fmt.Errorf("%w: entry %s: %w", journal.ErrDamaged, e.ID, err)
 	}
 	if e.Outcome == journal.InDoubt {
 		v.InDoubt++
 	}
 	have := make([]int64, len(e.Tables))
-	for r, err := range j.Rows(ctx, id) {
+	for r, err := range j.Rows(ctx, s.ID) {
 		if err != nil {
 			return err
 		}
@@ -103,7 +138,7 @@ func (v *Verified) entry(ctx context.Context, j journal.Journal, id string) erro
 			return fmt.Errorf("%w: %d of %s, which lost %d", errCount, have[i], journal.QuoteName(t.Schema, t.Name), t.Rows)
 		}
 	}
-	for _, err := range j.Images(ctx, id) {
+	for _, err := range j.Images(ctx, s.ID) {
 		if errors.Is(err, journal.ErrSealed) {
 			v.Sealed++
 			return nil
