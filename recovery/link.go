@@ -16,12 +16,14 @@ type link struct {
 	live     *catalog.Table
 	ref      reference
 	via      journal.Via
-	key, old []string // columns; old are those whose old values are known
-	cut      []string // columns that the deletion changed, among old
-	unknown  string   // of cut, one whose default is volatile: what the deletion set it to is not known
-	staged   string   // temporary table: k01… (key), o01… (old), rowback_class, rowback_reason
-	same     []string // operators that compare the key's columns, then those of old
-	change   *change  // how it is given back, or cut again
+	key, old []string       // columns; old are those whose old values are known
+	cut      []string       // columns that the deletion changed, among old
+	unknown  string         // of cut, one whose default is volatile: what the deletion set it to is not known
+	staged   string         // temporary table: k01… (key), o01… (old), rowback_class, rowback_reason
+	of       *journal.Entry // the deletion; nil: an undo's
+	later    string         // temporary table, as staged: what deletions since then found it to be; "": there were none. See laterCuts
+	same     []string       // operators that compare the key's columns, then those of old
+	change   *change        // how it is given back, or cut again
 	pending  batch
 	relinked int64
 	stayed   int64 // listed as not re-linked
@@ -33,9 +35,11 @@ const (
 	linkNewer   = "newer"      // a later deletion cut the same link again
 	linkWhole   = "whole"      // refers to its parent already
 	linkStaged  = "staged"     // the row itself is restored, from after the cut: to be given its link
+	linkGiven   = "given"      // it has been, while rows are sorted
 	linkCut     = "cut"        // to be re-linked
 	linkGone    = "row gone"   // listed, as all below
 	linkMoved   = "re-pointed" // to another parent, since
+	linkLater   = "cut later"  // the same, until a later deletion cut it again
 	linkAlone   = "parent gone"
 	linkOut     = "left out" // of the image that the row is restored from
 	linkUnknown = "unknown"  // see link.unknown
@@ -46,6 +50,7 @@ const (
 var listedLinks = []struct{ class, reason string }{
 	{linkGone, "the row is not in production any more"},
 	{linkMoved, "it was changed since the deletion"},
+	{linkLater, "it led to another parent since, until a later deletion cut it again"},
 	{linkAlone, "its parent is gone or stays out"},
 	{linkOut, "what the row is restored from has not its columns"},
 	{linkUnknown, "its default is another each time, so that nothing tells whether it was changed since the deletion"},
@@ -67,6 +72,9 @@ func (r *restore) addLink(ctx context.Context, i int, st *journal.Table) error {
 		return fmt.Errorf("table %s: %s", display(live), why)
 	}
 	l := &link{live: live, via: st.Via, staged: fmt.Sprintf("pg_temp.rowback_link_%d", len(r.links)+1)}
+	if i < len(r.o.Source.of) {
+		l.of = r.o.Source.of[i]
+	}
 	for _, c := range st.Key {
 		l.key = append(l.key, c.Name)
 	}
@@ -135,13 +143,17 @@ func (r *restore) makeLink(ctx context.Context, l *link) error {
 
 func (r *restore) stageLink(ctx context.Context, l *link) error {
 	defer l.pending.reset()
+	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s) %s", l.staged, list("", slices.Concat(l.keys(), l.olds())), r.typed(l, &l.pending)))
+}
+
+// typed is a query of keys and old values that are given as text.
+func (r *restore) typed(l *link, b *batch) string {
 	k := positions("k", len(l.key)+len(l.old))
 	var values []string
 	for i, c := range slices.Concat(l.key, l.old) {
-		values = append(values, k[i]+"::"+r.production.detail[l.live.OID].columns[c].bare)
+		values = append(values, fmt.Sprintf("k.%s::%s AS %s", k[i], r.production.detail[l.live.OID].columns[c].bare, slices.Concat(l.keys(), l.olds())[i]))
 	}
-	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s",
-		l.staged, list("", slices.Concat(l.keys(), l.olds())), strings.Join(values, ", "), l.pending.sql("k")))
+	return fmt.Sprintf("SELECT %s FROM %s", strings.Join(values, ", "), b.sql("k"))
 }
 
 func (l *link) keys() []string { return positions("k", len(l.key)) }

@@ -27,6 +27,9 @@ type restore struct {
 	back   map[string]map[string]back // see restoredBefore
 	lost   []Unrestored               // cut links of whole tables that cannot be restored
 
+	waiting  []*link // inPieces: the links, until the last transaction gives those of rows that stayed back
+	cutAgain bool    // rows that are to be inserted have lost a link that they had been given
+
 	changes []*change // of rows in production, in the order in which they are made
 
 	mapping mapping // the configuration
@@ -200,6 +203,9 @@ func (r *restore) stage(ctx context.Context) error {
 		return err
 	}
 	if err := r.index(ctx); err != nil {
+		return err
+	}
+	if err := r.laterCuts(ctx); err != nil {
 		return err
 	}
 	return r.collectLarge(ctx)

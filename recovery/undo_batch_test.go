@@ -99,3 +99,21 @@ func TestUndo_OfRestoresOfOneRow(t *testing.T) {
 		t.Errorf("%+v", undo)
 	}
 }
+
+// Rows that were removed after their links were cut come back with these in one piece, as
+// much as with all the others: so an undo takes them back.
+func TestUndo_OfABatchWithLinks(t *testing.T) {
+	for _, batch := range []int64{0, 1000} {
+		l := newLab(t, `CREATE TABLE c (id int PRIMARY KEY); CREATE TABLE p (id int PRIMARY KEY, main int REFERENCES c ON DELETE SET NULL); INSERT INTO c SELECT generate_series(1, 9); INSERT INTO p SELECT i, i FROM generate_series(1, 9) i`).backup()
+		before := l.state(l.production)
+		o := l.options(l.incident("DELETE FROM c WHERE id <= 3"), l.incident("DELETE FROM p WHERE id <> 2"))
+		o.Batch = batch
+		after := l.state(l.production)
+		report := l.restore(o)
+		l.is(l.state(l.production), before)
+		if undo := l.undo(UndoOptions{}, report.Entry); !report.Complete() || !undo.Complete() || l.undone(undo, "p").Unlinked != 1 {
+			t.Errorf("in batches of %d: %+v, %+v", batch, report, undo)
+		}
+		l.is(l.state(l.production), after)
+	}
+}
