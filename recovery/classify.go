@@ -45,13 +45,13 @@ func (r *restore) classify(ctx context.Context) (err error) {
 		}
 	}
 	r.changes = nil
+	if err := r.judgeMarks(ctx); err != nil {
+		return err
+	}
 	for _, l := range r.links {
 		if err := r.classifyLink(ctx, l); err != nil {
 			return err
 		}
-	}
-	if err := r.judgeMarks(ctx); err != nil {
-		return err
 	}
 	return r.tally(ctx)
 }

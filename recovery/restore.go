@@ -288,7 +288,7 @@ func (r *restore) rollback(ctx context.Context) error {
 	return r.production.exec(context.WithoutCancel(ctx), "ROLLBACK")
 }
 
-// write is one try: lock, plan, insert, relink, verify, resync, commit.
+// write is one try: lock, plan, insert, unmark, relink, verify, resync, commit.
 func (r *restore) write(ctx context.Context) (report *Report, err error) {
 	if err := r.begin(ctx); err != nil {
 		return nil, err
@@ -330,10 +330,10 @@ func (r *restore) write(ctx context.Context) (report *Report, err error) {
 		report.withdraw()
 		return report, err
 	}
-	if err := r.relink(ctx); err != nil {
+	if err := r.unmark(ctx); err != nil { // which goes by whose rows are: before they are ours
 		return nil, err
 	}
-	if err := r.unmark(ctx); err != nil {
+	if err := r.relink(ctx); err != nil {
 		return nil, err
 	}
 	if err := r.hooks(ctx, "after", config.After); err != nil {

@@ -144,19 +144,11 @@ func (u *undo) stays(c string, ref reference) string {
 	return strings.Join(out, " AND ")
 }
 
-// remove cuts the links and deletes the rows, children before parents; what
+// remove marks and cuts the rows that stay, and deletes the others, children before parents; what
 // refers to each other goes by one statement.
 func (u *undo) remove(ctx context.Context) error {
 	if u.replica {
 		if err := u.production.exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
-			return err
-		}
-	}
-	for _, l := range u.links {
-		if l.relinked == 0 {
-			continue
-		}
-		if err := u.apply(ctx, l.change, l.relinked); err != nil {
 			return err
 		}
 	}
@@ -165,6 +157,14 @@ func (u *undo) remove(ctx context.Context) error {
 			continue
 		}
 		if err := u.apply(ctx, m.change, m.marked); err != nil {
+			return err
+		}
+	}
+	for _, l := range u.links {
+		if l.relinked == 0 {
+			continue
+		}
+		if err := u.apply(ctx, l.change, l.relinked); err != nil {
 			return err
 		}
 	}
