@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -111,6 +112,35 @@ func (r *restore) addLink(ctx context.Context, i int, st *journal.Table) error {
 	r.links = append(r.links, l)
 	r.byFeed[i] = l
 	return nil
+}
+
+// ruled says why a rule keeps the link from being changed; "" if none does.
+func (r *restore) ruled(l *link) string {
+	on := "OA"
+	if r.replica {
+		on = "RA"
+	}
+	if !strings.ContainsAny(r.production.detail[l.live.OID].updateRules, on) {
+		return ""
+	}
+	return fmt.Sprintf("a rule on UPDATE of table %s does something instead; disable it for the time of the restore (ALTER TABLE … DISABLE RULE)", display(l.live))
+}
+
+// leaveRuled lists the links that a rule keeps from being given back.
+func (r *restore) leaveRuled() {
+	for _, i := range slices.Sorted(maps.Keys(r.byFeed)) {
+		l := r.byFeed[i]
+		if why := r.ruled(l); why != "" {
+			delete(r.byFeed, i)
+			r.links = slices.DeleteFunc(r.links, func(o *link) bool { return o == l })
+			r.loseLinks(&r.o.Source.Tables[i], why)
+		}
+	}
+}
+
+// loseLinks lists the links of a source table as not to be restored.
+func (r *restore) loseLinks(st *journal.Table, why string) {
+	r.lost = append(r.lost, Unrestored{Schema: st.Schema, Table: st.Name, Reason: fmt.Sprintf("links of %s not restored, they stay cut: %s", plural(st.Rows, "row"), why)})
 }
 
 // cutKey is the foreign key of t over the columns old: the one whose action fits, if there is one.

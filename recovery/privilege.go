@@ -49,6 +49,9 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 		}
 	}
 	for _, l := range r.links {
+		if problem := rowSecurityProblem("production", l.live); r.production.detail[l.live.OID].rowSecurity && !slices.Contains(hidden, problem) {
+			hidden = append(hidden, problem)
+		}
 		live = append(live, schemaNeed(l.live), tableNeed(l.live, "SELECT"), tableNeed(l.live, "UPDATE"))
 		_, children := r.around(l.live, l.cut, nil)
 		live = append(live, childNeeds(children)...)

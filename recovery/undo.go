@@ -172,7 +172,15 @@ func (u *undo) prepare(ctx context.Context) error {
 	if err := refuse(Denied, missing...); err != nil {
 		return err
 	}
-	return u.probeReplica(ctx, parents)
+	if err := u.probeReplica(ctx, parents); err != nil {
+		return err
+	}
+	for _, l := range u.links {
+		if why := u.ruled(l); why != "" {
+			problems = append(problems, "links cannot be cut again: "+why)
+		}
+	}
+	return refuse(Unfit, problems...)
 }
 
 // addFilled makes source table i one of the tables to remove rows from.
