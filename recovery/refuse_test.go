@@ -174,7 +174,7 @@ func TestSource_OutcomesAndPrefixes(t *testing.T) {
 	}
 	committed := l.record(&journal.Entry{Database: l.name, Outcome: journal.Committed, Tables: p}, row)
 	s, err := FromFilter(ctx, l.journal, journal.Filter{Table: "p"})
-	if err != nil || len(s.IDs) != 1 || s.IDs[0] != committed || !strings.Contains(strings.Join(s.Warnings, ""), doubt) {
+	if err != nil || len(s.IDs) != 1 || s.IDs[0] != committed || len(s.doubt) != 1 || s.doubt[0].ID != doubt {
 		t.Errorf("filter: %+v, %v", s, err)
 	}
 	other := l.record(&journal.Entry{Database: "elsewhere", Outcome: journal.Committed, Tables: p}, row)

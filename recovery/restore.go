@@ -119,6 +119,9 @@ func (r *restore) open(ctx context.Context) (err error) {
 	} else if err := refuseStandby(ctx, r.production); err != nil {
 		return err
 	}
+	if err := r.settleSource(ctx); err != nil {
+		return err
+	}
 	if err := r.load(ctx); err != nil {
 		return err
 	}
