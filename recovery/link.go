@@ -93,6 +93,9 @@ func (r *restore) addLink(ctx context.Context, i int, st *journal.Table) error {
 		l.cut = l.ref.Columns
 	}
 	l.cut = slices.DeleteFunc(slices.Clone(l.cut), func(c string) bool { return !slices.Contains(l.old, c) })
+	if slices.ContainsFunc(l.cut, func(c string) bool { return slices.Contains(l.key, c) }) {
+		return fmt.Errorf("table %s: the deletion changed the key (%s) itself, by which the rows are on record; link them by hand", display(live), strings.Join(l.key, ", "))
+	}
 	if err := r.production.describe(ctx, live); err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/rowback/rowback/journal"
 )
 
 // Classes of staged rows and links.
@@ -137,7 +139,8 @@ func (u *undo) stays(c string, ref reference) string {
 		out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", t.in, undoRemove, t.undone(c, "o")))
 	}
 	for _, l := range u.links {
-		if l.ref.ForeignKey == ref.ForeignKey {
+		nulls := l.via == journal.SetNull && l.live == ref.Child.Root() && slices.ContainsFunc(l.cut, func(c string) bool { return slices.Contains(ref.Columns, c) })
+		if l.ref.ForeignKey == ref.ForeignKey || nulls { // by another foreign key, over the same column, neither
 			out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", l.staged, undoRemove, l.equal(c, "o")))
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rowback/rowback/journal"
 )
 
 const fiveLinks = `CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, x int REFERENCES p ON DELETE SET NULL); INSERT INTO p SELECT generate_series(1, 9); INSERT INTO c SELECT i, i FROM generate_series(1, 9) i`
@@ -93,5 +95,25 @@ func TestRelink_WhatIsInTheWay(t *testing.T) {
 	l.exec("CREATE RULE frozen AS ON UPDATE TO c DO INSTEAD NOTHING")
 	if report := l.restore(l.options(id)); !report.Complete() || l.count(report, "c").Relinked != 5 {
 		t.Errorf("%+v", report)
+	}
+}
+
+// Rows are on record by the key that they had: where the deletion changed that, too, they are not found by it.
+func TestRelink_OfTheKeyItself(t *testing.T) {
+	l := newLab(t, `CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (x int DEFAULT 0 REFERENCES p ON DELETE SET DEFAULT, n int, PRIMARY KEY (x, n)); INSERT INTO p VALUES (0), (1); INSERT INTO c VALUES (1, 1)`).backup()
+	l.exec("DELETE FROM p WHERE id = 1")
+	one := "1"
+	integer := func(names ...string) (out []journal.Column) {
+		for _, n := range names {
+			out = append(out, journal.Column{Name: n, Type: "integer"})
+		}
+		return out
+	}
+	id := l.record(&journal.Entry{Database: l.name, Outcome: journal.Committed, Rows: 1, Tables: []journal.Table{
+		{Schema: "public", Name: "p", Rows: 1, Via: journal.Direct, KeysCaptured: true, Key: integer("id")},
+		{Schema: "public", Name: "c", Rows: 1, Via: journal.SetDef, KeysCaptured: true, Key: integer("x", "n"), Old: integer("x")}}},
+		journal.Row{Values: []*string{&one}}, journal.Row{Table: 1, Values: []*string{&one, &one, &one}})
+	if report := l.restore(l.options(id)); report.Restored != 1 || !strings.Contains(reasons(report)["c "], "the deletion changed the key (x, n) itself") {
+		t.Errorf("%d, %v", report.Restored, reasons(report))
 	}
 }
