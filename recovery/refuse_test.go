@@ -305,3 +305,27 @@ func TestKeyFile(t *testing.T) {
 		t.Errorf("no file: %v", err)
 	}
 }
+
+// So it is with tables that are looked at for rows that stay, and for an undo.
+func TestRefuse_RowSecurityOfTablesAround(t *testing.T) {
+	for _, table := range []string{"p", "c", "k"} {
+		t.Run(table, func(t *testing.T) {
+			l := newLab(t, fiveLinks+"; ALTER TABLE c ADD UNIQUE (x); CREATE TABLE k (id int PRIMARY KEY, x int REFERENCES c (x))").backup()
+			id := l.incident("DELETE FROM p WHERE id <= 5")
+			ordinary := l.asRole(l.production, l.role(append(allGrants, undoRoles)...))
+			hide := fmt.Sprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY; CREATE POLICY low ON %[1]s USING (id < 3)", table)
+			show := fmt.Sprintf("ALTER TABLE %s DISABLE ROW LEVEL SECURITY; DROP POLICY low ON %[1]s", table)
+			l.exec(hide)
+			o := l.options(id)
+			o.Production = ordinary
+			l.refused(o, Denied, "row-level security hides rows of public."+table, "BYPASSRLS")
+			l.exec(show)
+			entry := l.restore(o).Entry
+			l.exec(hide)
+			_, err := Undo(context.Background(), UndoOptions{Production: ordinary, Journal: l.journal, IDs: []string{entry}})
+			if err == nil || !strings.Contains(err.Error(), "row-level security hides rows of public."+table) {
+				t.Errorf("undo: %v", err)
+			}
+		})
+	}
+}

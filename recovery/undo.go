@@ -151,11 +151,14 @@ func (u *undo) prepare(ctx context.Context) error {
 		return err
 	}
 	var needs []need
+	var read []*catalog.Table
 	for _, t := range u.tables {
+		read = append(read, t.live)
 		for _, p := range []string{"SELECT", "DELETE", "UPDATE"} { // UPDATE locks them
 			needs = append(needs, tableNeed(t.live, p))
 		}
 		for _, ref := range u.referring(t) {
+			read = append(read, ref.Child)
 			needs = append(needs, schemaNeed(ref.Child), tableNeed(ref.Child, "SELECT"))
 		}
 	}
@@ -164,12 +167,20 @@ func (u *undo) prepare(ctx context.Context) error {
 		above, below := u.around(c.live, c.columns, c.values)
 		needs = append(append(needs, tableNeed(c.live, "SELECT"), tableNeed(c.live, "UPDATE")), childNeeds(slices.Concat(above, below))...)
 		parents = append(parents, above...)
+		read = slices.Concat(read, []*catalog.Table{c.live}, above, below)
+	}
+	for _, l := range u.links {
+		read = append(read, l.ref.Parent)
+	}
+	hidden, err := u.production.hidden(ctx, read)
+	if err != nil {
+		return err
 	}
 	missing, err := u.production.missing(ctx, needs)
 	if err != nil {
 		return err
 	}
-	if err := refuse(Denied, missing...); err != nil {
+	if err := refuse(Denied, append(hidden, missing...)...); err != nil {
 		return err
 	}
 	if err := u.probeReplica(ctx, parents); err != nil {
