@@ -18,6 +18,9 @@ func (r *restore) classifyLink(ctx context.Context, l *link) error {
 	if t != nil && t.hasAll(l.key) {
 		when(linkRow, fmt.Sprintf("EXISTS (SELECT FROM %s s WHERE %s AND s.rowback_class NOT IN ('%s', '%s'))", t.left, l.equal("s", "y"), classDifferent, classHeld))
 	}
+	if before, after := r.ofMark(l, "y"); before != "false" { // unless the mark stays
+		when(linkRow, fmt.Sprintf("(%s OR %s) AND NOT EXISTS (SELECT FROM %s s WHERE %s AND s.rowback_marked IS NULL)", before, after, t.left, l.equal("s", "y")))
+	}
 	when(linkNewer, r.superseded(l, "y"))
 	if t != nil && t.hasAll(l.key) {
 		from += fmt.Sprintf(" LEFT JOIN %s s ON %s", t.in, l.equal("s", "y"))

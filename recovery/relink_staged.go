@@ -9,16 +9,26 @@ import (
 
 // unlinkStaged makes rows that the recovery database has as the deletions left them
 // that cut their links and are restored, too: there a link may be of any time. What
-// they were is on record.
+// they were is on record. Where the link is the mark of a soft delete the rows are made
+// what they were before both.
 func (r *restore) unlinkStaged(ctx context.Context) error {
-	for _, l := range r.links {
+	for _, l := range slices.Backward(r.links) {
 		t := r.byOID[l.live.OID]
 		if t == nil || l.unknown != "" || !t.hasAll(l.key) || !slices.Contains(t.used, 0) || lacks(t.kinds[0], l.old) {
 			continue
 		}
-		err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s s SET %s FROM %s x WHERE s.rowback_kind = 0 AND %s", t.in, l.unset(t.detail), l.staged, l.equal("s", "x")))
-		if err != nil {
-			return err
+		before, after := r.ofMark(l, "x")
+		for set, which := range map[string]string{
+			l.unset(t.detail):       "NOT (" + before + ") AND NOT (" + after + ")",
+			l.changeOf(r, "").set(): after,
+		} {
+			if which == "false" {
+				continue
+			}
+			err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s s SET %s FROM %s x WHERE s.rowback_kind = 0 AND %s AND %s", t.in, set, l.staged, l.equal("s", "x"), which))
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
