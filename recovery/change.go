@@ -114,9 +114,8 @@ func (r *restore) around(live *catalog.Table, columns, values []string) (parents
 	return parents, children
 }
 
-// watched are the columns of c's table that any rule of it reads, all if some
-// are generated.
-func (r *restore) watched(c *change) (out []string) {
+// read are the columns of c's table that c or any rule of it reads; "" among them: all.
+func (r *restore) read(c *change) []string {
 	t := r.shape(c.live)
 	read := slices.Concat(c.key, c.columns)
 	for _, a := range t.detail.arbiters {
@@ -131,6 +130,12 @@ func (r *restore) watched(c *change) (out []string) {
 	for _, ref := range r.referring(t) {
 		read = append(read, ref.ParentColumns...)
 	}
+	return read
+}
+
+// watched are those of them that are not generated, all if some are.
+func (r *restore) watched(c *change) (out []string) {
+	t, read := r.shape(c.live), r.read(c)
 	all := slices.ContainsFunc(c.live.Columns, func(col catalog.Column) bool { return col.Generated })
 	for _, col := range c.live.Columns {
 		domain := t.detail.columns[col.Name].kind == "d" // may not take NULL

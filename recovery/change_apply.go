@@ -20,12 +20,8 @@ func (r *restore) apply(ctx context.Context, c *change, want int64) error {
 	if err := r.unreferred(ctx, c); err != nil {
 		return err
 	}
-	set := make([]string, len(c.columns))
-	for i, col := range c.columns {
-		set[i] = quote(col) + " = " + c.values[i]
-	}
 	n, err := r.production.change(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE %s AND %s AND %s",
-		only(c.live), strings.Join(set, ", "), c.staged, c.chosen, equal("l", c.key, "x", c.keys, c.same...), c.still))
+		only(c.live), c.set(), c.staged, c.chosen, equal("l", c.key, "x", c.keys, c.same...), c.still))
 	switch sqlState(err) {
 	case "":
 	case "23503", "23505", "23P01", "23514": // judged before: another session was there since
@@ -56,6 +52,15 @@ func (r *restore) apply(ctx context.Context, c *change, want int64) error {
 		}
 	}
 	return nil
+}
+
+// set is what the change sets.
+func (c *change) set() string {
+	set := make([]string, len(c.columns))
+	for i, col := range c.columns {
+		set[i] = quote(col) + " = " + c.values[i]
+	}
+	return strings.Join(set, ", ")
 }
 
 // rows is a FROM item: the changed rows of a table, and x, what they were asked for by.

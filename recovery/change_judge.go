@@ -48,7 +48,8 @@ func (r *restore) judge(ctx context.Context, c *change) error {
 
 // after is a temporary table: the rows of c's table as they will be once this
 // change and those before it are made, with the change's turn, and why the change
-// cannot be made. It has the table's columns, and generates what the table does.
+// cannot be made. It has the table's columns, and generates those that rules read: what
+// makes the others may not work under our search_path.
 func (c *change) after() string { return fmt.Sprintf("pg_temp.rowback_after_%d", c.live.OID) }
 
 // project writes the rows of c as they are to become.
@@ -65,10 +66,14 @@ func (r *restore) project(ctx context.Context, c *change) error {
 	}
 	sql := ""
 	if exists == 0 {
+		read := r.read(c)
 		sql = fmt.Sprintf("CREATE TEMP TABLE %s (LIKE %s INCLUDING GENERATED) ON COMMIT DROP; ALTER TABLE %s ADD rowback_turn int4, ADD rowback_why text",
 			local(c.after()), c.live.QuotedName(), c.after())
 		for _, col := range c.live.Columns {
-			if col.NotNull {
+			switch {
+			case col.Generated && !slices.Contains(read, col.Name) && !slices.Contains(read, ""):
+				sql += ", DROP " + quote(col.Name)
+			case col.NotNull:
 				sql += fmt.Sprintf(", ALTER %s DROP NOT NULL", quote(col.Name))
 			}
 		}

@@ -15,6 +15,9 @@ func (r *restore) classify(ctx context.Context) (err error) {
 	}
 	for _, t := range r.tables {
 		t.count = Count{Schema: t.count.Schema, Table: t.count.Table, Requested: t.count.Requested, Parents: t.count.Parents}
+		if err := r.linkAsLive(ctx, t); err != nil {
+			return err
+		}
 		present := r.present
 		if len(t.key) == 0 {
 			present = r.presentKeyless
@@ -31,25 +34,38 @@ func (r *restore) classify(ctx context.Context) (err error) {
 		if err := r.arbitrate(ctx, t); err != nil {
 			return err
 		}
+	}
+	if err := r.linkRows(ctx); err != nil {
+		return err
+	}
+	for r.cutAgain = true; r.cutAgain; { // rows without their links may be in conflict with others
+		r.cutAgain = false
+		if err := r.keepOutAll(ctx); err != nil {
+			return err
+		}
+	}
+	r.changes = nil
+	if err := r.judgeMarks(ctx); err != nil {
+		return err
+	}
+	for _, l := range r.links {
+		if err := r.classifyLink(ctx, l); err != nil {
+			return err
+		}
+	}
+	return r.tally(ctx)
+}
+
+// keepOutAll takes out the rows that others, or parents that are not there, keep out.
+func (r *restore) keepOutAll(ctx context.Context) error {
+	for _, t := range r.tables {
 		for _, a := range t.arbiters {
 			if err := r.conflicts(ctx, t, a); err != nil {
 				return err
 			}
 		}
 	}
-	if err := r.rivals(ctx); err != nil {
-		return err
-	}
-	r.changes = nil
-	for i, l := range r.links {
-		if err := r.classifyLink(ctx, l, r.links[:i]); err != nil {
-			return err
-		}
-	}
-	if err := r.judgeMarks(ctx); err != nil {
-		return err
-	}
-	return r.tally(ctx)
+	return r.rivals(ctx)
 }
 
 // present takes out the rows whose key is in production.
@@ -102,22 +118,25 @@ func (r *restore) prune(ctx context.Context) error {
 	for len(todo) > 0 {
 		e := todo[0]
 		todo = todo[1:]
+		gone := []string{r.orphaned(e.ref.values("c"), e.ref), r.stayed(e.ref.values("c"), e.ref)}
+		unlinked, err := r.unlinkRows(ctx, e.child, e.ref, gone...)
+		if err != nil {
+			return err
+		}
 		n := int64(0)
-		for _, why := range []string{r.orphaned(e.ref.values("c"), e.ref), r.stayed(e.ref.values("c"), e.ref)} {
+		for _, why := range gone {
 			out, err := r.production.affect(ctx, fmt.Sprintf(`
 				WITH RECURSIVE %[1]s
 				INSERT INTO %[2]s (%[3]s, rowback_class, rowback_reason) SELECT %[3]s, '%[4]s', %[5]s FROM d c`,
-				e.child.prunes(e.ref, why), e.child.left, list("", e.child.columns), classParent, r.orphanReason(e.ref)))
+				r.prunes(e.child, e.ref, why), e.child.left, list("", e.child.columns), classParent, r.orphanReason(e.ref)))
 			if err != nil {
 				return err
 			}
 			n += out
 		}
-		if n == 0 {
-			continue
-		}
+		r.cutAgain = r.cutAgain || unlinked > 0
 		for _, o := range all {
-			if o.ref.Parent.Root() == e.child.live && !slices.Contains(todo, o) {
+			if (n > 0 && o.ref.Parent.Root() == e.child.live || unlinked > 0 && o.child == e.child && o != e) && !slices.Contains(todo, o) {
 				todo = append(todo, o)
 			}
 		}
@@ -129,15 +148,20 @@ func (r *restore) prune(ctx context.Context) error {
 // that refers to itself, what hangs on them goes at once: by levels, a chain of rows
 // would take a pass over all of them each. Rows are told apart by their place, as text:
 // not every type that a key may have can be hashed.
-func (t *table) prunes(ref reference, why string) string {
+// Who hangs on them by a link that it was given loses that link first.
+func (r *restore) prunes(t *table, ref reference, why string) string {
+	applies := ref.applies("c")
+	for _, l := range r.linksAlong(t, ref) {
+		applies += fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s x WHERE %s)", l.staged, l.given("c", "x"))
+	}
 	if ref.Parent.Root() != t.live || ref.within != "" || !t.hasAll(ref.ParentColumns) {
-		return fmt.Sprintf("d AS (DELETE FROM %s c WHERE %s AND %s RETURNING *)", t.in, ref.applies("c"), why)
+		return fmt.Sprintf("d AS (DELETE FROM %s c WHERE %s AND %s RETURNING *)", t.in, applies, why)
 	}
 	return fmt.Sprintf(`
 		o AS (SELECT c.ctid::text AS rowback_at FROM %[1]s c WHERE %[2]s AND %[3]s
 		      UNION SELECT c.ctid::text FROM o JOIN %[1]s p ON p.ctid = rowback_at::tid JOIN %[1]s c ON %[2]s AND %[4]s),
 		d AS (DELETE FROM %[1]s WHERE ctid IN (SELECT rowback_at::tid FROM o) RETURNING *)`,
-		t.in, ref.applies("c"), why, ref.refers("p", ref.values("c")))
+		t.in, applies, why, ref.refers("p", ref.values("c")))
 }
 
 func (r *restore) orphanReason(ref reference) string {

@@ -16,6 +16,7 @@ type detail struct {
 	checks      []check
 	leaves      map[uint32]string // of a partitioned table: the condition that a partition takes a row, by its OID; nil if it is not
 	insertRules bool              // rules rewrite INSERT: ON CONFLICT is not possible
+	updateRules string            // when rules that do something instead of an UPDATE are in force: of pg_rewrite.ev_enabled
 	rowSecurity bool              // policies hide rows from this role
 	sequences   []sequence
 	equality    map[string]string // operators of columns that pg_catalog's does not compare; see equality.go
@@ -110,11 +111,12 @@ func (d *detail) addColumn(v []string) {
 
 const tableSQL = `
 	SELECT c.oid, EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type IN ('2', '3') AND r.ev_enabled <> 'D')::text,
-	       row_security_active(c.oid)::text
+	       row_security_active(c.oid)::text,
+	       (SELECT string_agg(DISTINCT r.ev_enabled::text, '') FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '2' AND r.is_instead)
 	FROM pg_class c WHERE c.oid IN $tables`
 
 func (d *detail) addTable(v []string) {
-	d.insertRules, d.rowSecurity = v[0] == "true", v[1] == "true"
+	d.insertRules, d.rowSecurity, d.updateRules = v[0] == "true", v[1] == "true", v[2]
 }
 
 // Owned by the column (serial, identity), or merely used by its default.

@@ -62,9 +62,9 @@
 // Parents brought back on request are those of restored rows; a cut link whose
 // parent is gone under another deletion is listed, and whole after that one is
 // restored too. A link that was cut, re-pointed, and cut again by a later
-// deletion gets the parent of whichever deletion is restored; of both together,
-// the later one's. A row that was removed after its link was cut or after a soft
-// delete comes back, where both are restored, as it was before both: with its link,
+// deletion gets that one's parent, where that one is restored; of the earlier one
+// alone it is listed, if the journal has the later one. A row that was removed after its link was cut or after a soft
+// delete comes back, where both are restored, as it was before both: with its link, if its parent is there,
 // and with the recovery database's values of the marks. A link cut to a default that
 // is volatile is listed: what it was set to is not known. A foreign key that only a partition has stops the restore as
 // a whole where a row breaks it. A sequence more than ten million steps behind is reported, not

@@ -51,7 +51,7 @@ func (t *table) match(backup *detail, castable map[string]bool) (problems, warni
 			continue
 		}
 		if !castable[c.Name] {
-			problems = append(problems, fmt.Sprintf("%s.%s is %s in the recovery database and %s in production; values may not survive that conversion. Say how to convert them in the configuration: restore: {tables: {%[1]s: {columns: {%[2]s: SQL}}}}", t.name(), c.Name, b.Type, c.Type))
+			problems = append(problems, fmt.Sprintf("%s.%s is %s in the recovery database and %s in production; values may not survive that conversion. %s", t.name(), c.Name, b.Type, c.Type, t.howToConvert(c.Name)))
 			continue
 		}
 		t.casts = append(t.casts, cast{c.Name, c.Type, b.Type})
@@ -67,7 +67,7 @@ func (t *table) match(backup *detail, castable map[string]bool) (problems, warni
 
 // reshaped is about a column whose values would change places: those of a composite type go by place.
 func (t *table) reshaped(c catalog.Column, as string) string {
-	return fmt.Sprintf("%s.%s: the attributes of %s are not %s, and values within it would change places. Say how to convert them in the configuration: restore: {tables: {%[1]s: {columns: {%[2]s: SQL}}}}; for one that was merely renamed that is the column's own name", t.name(), c.Name, c.Type, as)
+	return fmt.Sprintf("%s.%s: the attributes of %s are not %s, and values within it would change places. %s; for one that was merely renamed that is the column's own name", t.name(), c.Name, c.Type, as, t.howToConvert(c.Name))
 }
 
 // lacking is about a live column that the backup has no values for.
@@ -109,4 +109,9 @@ func binarySafe(c columnDetail) bool {
 		return false
 	}
 	return true
+}
+
+// howToConvert is the way out where values of a column do not fit as they are.
+func (t *table) howToConvert(column string) string {
+	return fmt.Sprintf("Say how to convert them in the configuration: restore: {tables: {%s: {columns: {%s: SQL}}}}", t.name(), column)
 }

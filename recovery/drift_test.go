@@ -42,9 +42,9 @@ func TestDrift_ValueThatDoesNotFitIsRefused(t *testing.T) {
 	l := newLab(t, "CREATE TABLE p (id int PRIMARY KEY, v numeric(10,4), s text); INSERT INTO p VALUES (1, 1.2345, 'short'), (2, 1.5, 'short')").backup()
 	id := l.incident("DELETE FROM p")
 	l.exec("ALTER TABLE p ALTER v TYPE numeric(10,2)")
-	l.refused(l.options(id), Unfit, "public.p.v: numeric(10,4) in the recovery database does not fit numeric(10,2) in production: 1 values would change")
+	l.refused(l.options(id), Unfit, "public.p.v: numeric(10,4) in the recovery database does not fit numeric(10,2) in production: 1 values would change", "columns: {v: SQL}")
 	l.exec("ALTER TABLE p ALTER v TYPE numeric(10,4), ALTER s TYPE varchar(3)")
-	l.refused(l.options(id), Unfit, "public.p.s: text in the recovery database does not fit character varying(3)")
+	l.refused(l.options(id), Unfit, "public.p.s: text in the recovery database does not fit character varying(3)", "columns: {s: SQL}")
 }
 
 func TestTypes_BitForBit(t *testing.T) {

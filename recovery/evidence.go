@@ -80,29 +80,37 @@ func (r *restore) ask(ctx context.Context, e *journal.Entry) (journal.Outcome, e
 // outcome is how an entry's transaction ended: where the journal does not know, as
 // the server says. InDoubt: it cannot, or the transaction is still open.
 func (s *side) outcome(ctx context.Context, e *journal.Entry) (journal.Outcome, error) {
+	o, _, err := s.ended(ctx, e)
+	return o, err
+}
+
+// ended is outcome, and whether the transaction is known to be open.
+func (s *side) ended(ctx context.Context, e *journal.Entry) (o journal.Outcome, open bool, err error) {
 	if e.Outcome != journal.InDoubt {
-		return e.Outcome, nil
+		return e.Outcome, false, nil
 	}
 	xid, err := strconv.ParseUint(e.XID, 10, 64)
 	if err != nil {
-		return journal.InDoubt, nil
+		return journal.InDoubt, false, nil
 	}
-	// The status of an id that was not given out yet is an error.
+	// The status of an id that was not given out yet is an error. In one run an id that is
+	// no less than all that ended is of an open transaction.
 	rows, err := s.rows(ctx, fmt.Sprintf(`SELECT system_identifier::text, coalesce(%s, ''),
-		coalesce(CASE WHEN '%[2]d'::pg_catalog.xid8 < pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()) THEN pg_catalog.pg_xact_status('%[2]d'::pg_catalog.xid8) END, '') FROM pg_control_system()`, catalog.RunSQL, xid))
+		coalesce(CASE WHEN '%[2]d'::pg_catalog.xid8 < pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()) THEN pg_catalog.pg_xact_status('%[2]d'::pg_catalog.xid8) ELSE 'in progress' END, '') FROM pg_control_system()`, catalog.RunSQL, xid))
 	if err != nil {
-		return journal.InDoubt, err
+		return journal.InDoubt, false, err
 	}
 	system, run, status := *rows[0][0], catalog.RunStart(*rows[0][1]), *rows[0][2]
+	same := catalog.SameRun(run, e.Server.Started) // else the id may be another transaction's by now
 	switch {
 	case e.Server.SystemID != "" && e.Server.SystemID != system:
-		return journal.InDoubt, nil
+		return journal.InDoubt, false, nil
 	case status == "aborted": // also where a crash had the id given out again: a commit would have kept it
-		return journal.RolledBack, nil
-	case status == "committed" && catalog.SameRun(run, e.Server.Started): // else it may be another transaction's by now
-		return journal.Committed, nil
+		return journal.RolledBack, false, nil
+	case status == "committed" && same:
+		return journal.Committed, false, nil
 	}
-	return journal.InDoubt, nil
+	return journal.InDoubt, same && status == "in progress", nil
 }
 
 // evidence is the journal entry of this restore: what it inserted, by key, and

@@ -94,7 +94,7 @@ func TestRestore_LinksThatCannotBeRestoredAreListed(t *testing.T) {
 	id := l.incident("DELETE FROM parent WHERE id = 1")
 	l.exec("ALTER TABLE child DROP CONSTRAINT child_parent_fkey")
 	r := l.restore(l.options(id))
-	if r.Restored != 1 || r.Complete() || len(r.Unrestored) != 1 || !strings.Contains(r.Unrestored[0].Reason, "links of 1 rows") {
+	if r.Restored != 1 || r.Complete() || len(r.Unrestored) != 1 || !strings.Contains(r.Unrestored[0].Reason, "links of 1 row") {
 		t.Errorf("%+v", r)
 	}
 	s := journal.Table{Schema: "public", Name: "child", Via: journal.SetNull, Rows: 3, Why: "no key"}

@@ -139,7 +139,7 @@ func (r *restore) matchImages(ctx context.Context, f *imageFeed) (problems []str
 				return nil, err
 			}
 			if !ok {
-				problems = append(problems, fmt.Sprintf("%s.%s was %s when the rows went and is %s in production; values may not survive that conversion. Say how to convert them in the configuration: restore: {tables: {%[1]s: {columns: {%[2]s: SQL}}}}", t.name(), c.Name, had.Type, c.Type))
+				problems = append(problems, fmt.Sprintf("%s.%s was %s when the rows went and is %s in production; values may not survive that conversion. %s", t.name(), c.Name, had.Type, c.Type, t.howToConvert(c.Name)))
 				continue
 			}
 			f.casts = append(f.casts, imageCast{column: c.Name, there: there, back: fmt.Sprintf("(%s)::%s::text IS DISTINCT FROM %s::text", there, back, value), was: had.Type, is: c.Type})

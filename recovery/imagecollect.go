@@ -145,11 +145,11 @@ func (r *restore) survives(ctx context.Context, f *imageFeed) error {
 		problem := fmt.Sprintf("%s.%s: %s when the rows went does not fit %s in production", t.name(), c.column, c.was, c.is)
 		switch code := sqlState(err); {
 		case strings.HasPrefix(code, "22") || strings.HasPrefix(code, "42") || strings.HasPrefix(code, "23"):
-			return refuse(Unfit, problem+" (SQLSTATE "+code+")")
+			return refuse(Unfit, problem+" (SQLSTATE "+code+"). "+t.howToConvert(c.column))
 		case err != nil:
 			return err
 		case lost > 0:
-			return refuse(Unfit, fmt.Sprintf("%s: %d values would change", problem, lost))
+			return refuse(Unfit, fmt.Sprintf("%s: %d values would change. %s", problem, lost, t.howToConvert(c.column)))
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,12 +17,14 @@ type link struct {
 	live     *catalog.Table
 	ref      reference
 	via      journal.Via
-	key, old []string // columns; old are those whose old values are known
-	cut      []string // columns that the deletion changed, among old
-	unknown  string   // of cut, one whose default is volatile: what the deletion set it to is not known
-	staged   string   // temporary table: k01… (key), o01… (old), rowback_class, rowback_reason
-	same     []string // operators that compare the key's columns, then those of old
-	change   *change  // how it is given back, or cut again
+	key, old []string       // columns; old are those whose old values are known
+	cut      []string       // columns that the deletion changed, among old
+	unknown  string         // of cut, one whose default is volatile: what the deletion set it to is not known
+	staged   string         // temporary table: k01… (key), o01… (old), rowback_class, rowback_reason
+	of       *journal.Entry // the deletion; nil: an undo's
+	later    string         // temporary table, as staged: what deletions since then found it to be; "": there were none. See laterCuts
+	same     []string       // operators that compare the key's columns, then those of old
+	change   *change        // how it is given back, or cut again
 	pending  batch
 	relinked int64
 	stayed   int64 // listed as not re-linked
@@ -33,9 +36,11 @@ const (
 	linkNewer   = "newer"      // a later deletion cut the same link again
 	linkWhole   = "whole"      // refers to its parent already
 	linkStaged  = "staged"     // the row itself is restored, from after the cut: to be given its link
+	linkGiven   = "given"      // it has been, while rows are sorted
 	linkCut     = "cut"        // to be re-linked
 	linkGone    = "row gone"   // listed, as all below
 	linkMoved   = "re-pointed" // to another parent, since
+	linkLater   = "cut later"  // the same, until a later deletion cut it again
 	linkAlone   = "parent gone"
 	linkOut     = "left out" // of the image that the row is restored from
 	linkUnknown = "unknown"  // see link.unknown
@@ -46,6 +51,7 @@ const (
 var listedLinks = []struct{ class, reason string }{
 	{linkGone, "the row is not in production any more"},
 	{linkMoved, "it was changed since the deletion"},
+	{linkLater, "it led to another parent since, until a later deletion cut it again"},
 	{linkAlone, "its parent is gone or stays out"},
 	{linkOut, "what the row is restored from has not its columns"},
 	{linkUnknown, "its default is another each time, so that nothing tells whether it was changed since the deletion"},
@@ -67,6 +73,9 @@ func (r *restore) addLink(ctx context.Context, i int, st *journal.Table) error {
 		return fmt.Errorf("table %s: %s", display(live), why)
 	}
 	l := &link{live: live, via: st.Via, staged: fmt.Sprintf("pg_temp.rowback_link_%d", len(r.links)+1)}
+	if i < len(r.o.Source.of) {
+		l.of = r.o.Source.of[i]
+	}
 	for _, c := range st.Key {
 		l.key = append(l.key, c.Name)
 	}
@@ -84,6 +93,9 @@ func (r *restore) addLink(ctx context.Context, i int, st *journal.Table) error {
 		l.cut = l.ref.Columns
 	}
 	l.cut = slices.DeleteFunc(slices.Clone(l.cut), func(c string) bool { return !slices.Contains(l.old, c) })
+	if slices.ContainsFunc(l.cut, func(c string) bool { return slices.Contains(l.key, c) }) {
+		return fmt.Errorf("table %s: the deletion changed the key (%s) itself, by which the rows are on record; link them by hand", display(live), strings.Join(l.key, ", "))
+	}
 	if err := r.production.describe(ctx, live); err != nil {
 		return err
 	}
@@ -103,6 +115,35 @@ func (r *restore) addLink(ctx context.Context, i int, st *journal.Table) error {
 	r.links = append(r.links, l)
 	r.byFeed[i] = l
 	return nil
+}
+
+// ruled says why a rule keeps the link from being changed; "" if none does.
+func (r *restore) ruled(l *link) string {
+	on := "OA"
+	if r.replica {
+		on = "RA"
+	}
+	if !strings.ContainsAny(r.production.detail[l.live.OID].updateRules, on) {
+		return ""
+	}
+	return fmt.Sprintf("a rule on UPDATE of table %s does something instead; disable it for the time of the restore (ALTER TABLE … DISABLE RULE)", display(l.live))
+}
+
+// leaveRuled lists the links that a rule keeps from being given back.
+func (r *restore) leaveRuled() {
+	for _, i := range slices.Sorted(maps.Keys(r.byFeed)) {
+		l := r.byFeed[i]
+		if why := r.ruled(l); why != "" {
+			delete(r.byFeed, i)
+			r.links = slices.DeleteFunc(r.links, func(o *link) bool { return o == l })
+			r.loseLinks(&r.o.Source.Tables[i], why)
+		}
+	}
+}
+
+// loseLinks lists the links of a source table as not to be restored.
+func (r *restore) loseLinks(st *journal.Table, why string) {
+	r.lost = append(r.lost, Unrestored{Schema: st.Schema, Table: st.Name, Reason: fmt.Sprintf("links of %s not restored, they stay cut: %s", plural(st.Rows, "row"), why)})
 }
 
 // cutKey is the foreign key of t over the columns old: the one whose action fits, if there is one.
@@ -135,13 +176,17 @@ func (r *restore) makeLink(ctx context.Context, l *link) error {
 
 func (r *restore) stageLink(ctx context.Context, l *link) error {
 	defer l.pending.reset()
+	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s) %s", l.staged, list("", slices.Concat(l.keys(), l.olds())), r.typed(l, &l.pending)))
+}
+
+// typed is a query of keys and old values that are given as text.
+func (r *restore) typed(l *link, b *batch) string {
 	k := positions("k", len(l.key)+len(l.old))
 	var values []string
 	for i, c := range slices.Concat(l.key, l.old) {
-		values = append(values, k[i]+"::"+r.production.detail[l.live.OID].columns[c].bare)
+		values = append(values, fmt.Sprintf("k.%s::%s AS %s", k[i], r.production.detail[l.live.OID].columns[c].bare, slices.Concat(l.keys(), l.olds())[i]))
 	}
-	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s",
-		l.staged, list("", slices.Concat(l.keys(), l.olds())), strings.Join(values, ", "), l.pending.sql("k")))
+	return fmt.Sprintf("SELECT %s FROM %s", strings.Join(values, ", "), b.sql("k"))
 }
 
 func (l *link) keys() []string { return positions("k", len(l.key)) }

@@ -14,7 +14,7 @@ import (
 // and marked. They are set back where they still are as the deletion left them.
 type mark struct {
 	columns []string // that mark a row
-	staged  string   // temporary table: key, rowback_xmin (who marked it), rowback_blind
+	staged  string   // temporary table: key, rowback_xmin (who marked it), rowback_feed (of which source table), rowback_blind
 	was     string   // temporary table: key and columns of the rows as they were before
 	change  *change  // how they are set back
 	pending map[int]*batch
@@ -49,7 +49,7 @@ func (r *restore) makeMarks(ctx context.Context) error {
 		if t.mark == nil {
 			continue
 		}
-		err := r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin, false AS rowback_blind FROM %s WITH NO DATA",
+		err := r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin, NULL::int4 AS rowback_feed, false AS rowback_blind FROM %s WITH NO DATA",
 			local(t.mark.staged), list("", t.key), t.live.QuotedName()))
 		if err != nil {
 			return err
@@ -89,8 +89,8 @@ func (r *restore) stageMarks(ctx context.Context, i int) error {
 	for n, k := range positions("k", len(r.order[i])) {
 		values = append(values, k+"::"+t.detail.columns[r.order[i][n]].bare)
 	}
-	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_xmin) SELECT %s, %s FROM %s",
-		t.mark.staged, list("", r.order[i]), strings.Join(values, ", "), literal(xmin), b.sql("k")))
+	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_xmin, rowback_feed) SELECT %s, %s, %d FROM %s",
+		t.mark.staged, list("", r.order[i]), strings.Join(values, ", "), literal(xmin), i, b.sql("k")))
 }
 
 // marked finds, among the rows that are in production with other values, those
@@ -154,6 +154,26 @@ func (t *table) asLeft() string {
 	others := slices.DeleteFunc(slices.Clone(t.always), func(c string) bool { return slices.Contains(t.mark.columns, c) })
 	return fmt.Sprintf("NOT %s AND EXISTS (SELECT FROM %s m WHERE %s AND (m.rowback_xmin = l.xmin::text OR %s))",
 		sameImage("l", "x", t.mark.columns), t.mark.staged, t.equal("m", "l"), sameImage("l", "x", others))
+}
+
+// ofMark are conditions that the staged link x is of a column of its row's mark, and
+// that the soft delete, which is to be set back, too, came before the cut, or after it.
+func (r *restore) ofMark(l *link, x string) (before, after string) {
+	t := r.byOID[l.live.OID]
+	if t == nil || t.mark == nil || l.of == nil || l.unknown != "" || lacks(t.key, l.key) || !slices.ContainsFunc(l.cut, func(c string) bool { return slices.Contains(t.mark.columns, c) }) {
+		return "false", "false"
+	}
+	of := func(when func(soft, cut string) bool) string {
+		feeds := []string{"NULL"}
+		for i := range t.mark.pending {
+			if when(r.o.Source.of[i].ID, l.of.ID) {
+				feeds = append(feeds, strconv.Itoa(i))
+			}
+		}
+		return fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE m.rowback_feed IN (%s) AND %s)", t.mark.staged, strings.Join(feeds, ", "), l.equal("m", x))
+	}
+	before = of(func(soft, cut string) bool { return soft <= cut })
+	return before, "NOT " + before + " AND " + of(func(soft, cut string) bool { return soft > cut })
 }
 
 // judgeMarks holds back those that production would not take without the mark.

@@ -86,14 +86,11 @@ func ForeseeReading(ctx context.Context, recovery *Session) (denied []string, er
 		}
 	}
 	slices.SortFunc(tables, func(a, b *catalog.Table) int { return strings.Compare(display(a), display(b)) })
-	if err := s.describe(ctx, tables...); err != nil {
+	if denied, err = s.hidden(ctx, tables); err != nil {
 		return nil, err
 	}
 	var needs []need
 	for _, t := range tables {
-		if s.detail[t.OID].rowSecurity {
-			denied = append(denied, rowSecurityProblem(s.name, t))
-		}
 		needs = append(needs, schemaNeed(t), tableNeed(t, "SELECT"))
 	}
 	missing, err := s.missing(ctx, needs)

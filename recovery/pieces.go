@@ -26,7 +26,7 @@ func (r *restore) runPieces(ctx context.Context, plan *Plan) (*Report, error) {
 		total.count(o.Schema, o.Table).Filtered += o.Filtered
 	}
 	tables, links := r.tables, r.links
-	r.lost, r.outside, r.links = nil, nil, nil
+	r.lost, r.outside, r.links, r.waiting = nil, nil, nil, links
 	for _, group := range plan.groups {
 		r.tables = group
 		if err := r.group(ctx, total, group); err != nil {
@@ -37,7 +37,7 @@ func (r *restore) runPieces(ctx context.Context, plan *Plan) (*Report, error) {
 		}
 		total.Checks = append(total.Checks, r.analyze(ctx)...)
 	}
-	r.tables, r.links = nil, links
+	r.tables, r.links, r.waiting = nil, links, nil
 	if len(links) > 0 {
 		if err := r.piece(ctx, total); err != nil {
 			return total, partly(total, err)

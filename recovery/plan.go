@@ -38,7 +38,7 @@ func (r *restore) plan(ctx context.Context) (*Plan, error) {
 	}
 	p := &Plan{
 		IDs: r.o.Source.IDs, Production: r.production.where(), Recovery: r.source(),
-		Quiet: r.replica, WhyNotQuiet: r.why, mend: r.mend, Hooks: r.o.config().hooks(), Triggers: r.triggers(), groups: components(r.tables),
+		Quiet: r.replica, WhyNotQuiet: r.why, mend: r.mend, Hooks: r.o.config().hooks(), groups: components(r.tables),
 	}
 	if !r.inPieces { // of the whole it was asked before
 		if err := r.refuseSwapped(); err != nil {
@@ -59,6 +59,7 @@ func (r *restore) plan(ctx context.Context) (*Plan, error) {
 	if p.Unrestored, err = r.unrestored(ctx); err != nil {
 		return nil, err
 	}
+	p.Triggers = r.triggers() // of links, too, which are counted by now
 	p.Tables = r.counts()
 	for _, c := range p.Tables {
 		p.Restored += c.Restored

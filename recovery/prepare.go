@@ -25,8 +25,7 @@ func (r *restore) prepare(ctx context.Context) error {
 		case st.Via == journal.SetNull || st.Via == journal.SetDef:
 			// A link that cannot be mended does not keep the rows away.
 			if linkErr := r.addLink(ctx, i, st); linkErr != nil {
-				r.lost = append(r.lost, Unrestored{Schema: st.Schema, Table: st.Name,
-					Reason: fmt.Sprintf("links of %d rows not restored, they stay cut: %v", st.Rows, linkErr)})
+				r.loseLinks(st, linkErr.Error())
 			}
 		case st.Via == journal.Update:
 			r.warn(fmt.Sprintf("%s of %s were changed by the transaction, not removed; they stay as they are", plural(st.Rows, "row"), sourceName(st)))
@@ -65,7 +64,11 @@ func (r *restore) prepare(ctx context.Context) error {
 		t.unite(t.byKey || r.o.WithParents)
 	}
 	r.warnCutLinks()
-	return r.checkAll(ctx, r.tables)
+	if err := r.checkAll(ctx, r.tables); err != nil {
+		return err
+	}
+	r.leaveRuled()
+	return nil
 }
 
 // describeAll describes the tables asked for, and those that they refer to, on both

@@ -18,26 +18,23 @@ type need struct{ test, mend string }
 // that join later, as parents.
 func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 	var live, backup []need
-	var hidden []string
+	var read, copies []*catalog.Table
 	for _, t := range tables {
-		if r.production.detail[t.live.OID].rowSecurity {
-			hidden = append(hidden, rowSecurityProblem("production", t.live))
-		}
-		if t.backup != nil && r.recovery.detail[t.backup.OID].rowSecurity {
-			hidden = append(hidden, rowSecurityProblem("recovery", t.backup))
-		}
+		read = append(read, t.live)
 		live = append(live, schemaNeed(t.live), tableNeed(t.live, "SELECT"), tableNeed(t.live, "INSERT"))
 		if t.mark.settable() || len(t.key) == 0 { // see lockKeyless
 			live = append(live, tableNeed(t.live, "UPDATE"))
 		}
 		if t.mark.settable() {
 			_, children := r.around(t.live, t.mark.columns, nil)
+			read = append(read, children...)
 			live = append(live, childNeeds(children)...)
 		}
 		for _, ref := range t.declared { // no trigger locks their parents: we do
 			live = append(live, need{fmt.Sprintf("has_any_column_privilege(%d::oid, 'UPDATE')", ref.Parent.OID), "GRANT UPDATE ON " + display(ref.Parent) + " TO CURRENT_USER"})
 		}
 		if t.backup != nil {
+			copies = append(copies, t.backup)
 			backup = append(backup, schemaNeed(t.backup), tableNeed(t.backup, "SELECT"))
 		}
 		for _, s := range t.detail.sequences {
@@ -51,6 +48,7 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 	for _, l := range r.links {
 		live = append(live, schemaNeed(l.live), tableNeed(l.live, "SELECT"), tableNeed(l.live, "UPDATE"))
 		_, children := r.around(l.live, l.cut, nil)
+		read = append(append(read, l.live), children...)
 		live = append(live, childNeeds(children)...)
 	}
 	parents, err := r.parents(ctx, tables)
@@ -58,25 +56,27 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 		return err
 	}
 	for _, p := range parents {
-		if r.production.detail[p.OID].rowSecurity {
-			hidden = append(hidden, rowSecurityProblem("production", p))
-		}
 		live = append(live, schemaNeed(p), tableNeed(p, "SELECT"))
 	}
 	live = append(live, need{"has_database_privilege(current_database(), 'TEMPORARY')",
 		"GRANT TEMPORARY ON DATABASE " + journal.QuoteName("", r.production.catalog.Database) + " TO CURRENT_USER"})
-	problems := hidden
+	var hidden, missing []string
 	for _, x := range []struct {
 		s     *side
+		read  []*catalog.Table
 		needs []need
-	}{{r.production, live}, {r.recovery, backup}} {
-		missing, err := x.s.missing(ctx, x.needs)
+	}{{r.production, append(read, parents...), live}, {r.recovery, copies, backup}} {
+		h, err := x.s.hidden(ctx, x.read)
 		if err != nil {
 			return err
 		}
-		problems = append(problems, missing...)
+		m, err := x.s.missing(ctx, x.needs)
+		if err != nil {
+			return err
+		}
+		hidden, missing = append(hidden, h...), append(missing, m...)
 	}
-	if err := refuse(Denied, problems...); err != nil {
+	if err := refuse(Denied, append(hidden, missing...)...); err != nil {
 		return err
 	}
 	return r.probeReplica(ctx, parents)
@@ -109,6 +109,22 @@ func childNeeds(children []*catalog.Table) (out []need) {
 		out = append(out, schemaNeed(c), tableNeed(c, "SELECT"))
 	}
 	return out
+}
+
+// hidden names the tables of which the role does not see all rows.
+func (s *side) hidden(ctx context.Context, tables []*catalog.Table) (out []string, err error) {
+	if len(tables) == 0 {
+		return nil, nil
+	}
+	if err := s.describe(ctx, tables...); err != nil {
+		return nil, err
+	}
+	for _, t := range tables {
+		if line := rowSecurityProblem(s.name, t); s.detail[t.OID].rowSecurity && !slices.Contains(out, line) {
+			out = append(out, line)
+		}
+	}
+	return out, nil
 }
 
 func rowSecurityProblem(where string, t *catalog.Table) string {

@@ -174,7 +174,7 @@ func TestSource_OutcomesAndPrefixes(t *testing.T) {
 	}
 	committed := l.record(&journal.Entry{Database: l.name, Outcome: journal.Committed, Tables: p}, row)
 	s, err := FromFilter(ctx, l.journal, journal.Filter{Table: "p"})
-	if err != nil || len(s.IDs) != 1 || s.IDs[0] != committed || !strings.Contains(strings.Join(s.Warnings, ""), doubt) {
+	if err != nil || len(s.IDs) != 1 || s.IDs[0] != committed || len(s.doubt) != 1 || s.doubt[0].ID != doubt {
 		t.Errorf("filter: %+v, %v", s, err)
 	}
 	other := l.record(&journal.Entry{Database: "elsewhere", Outcome: journal.Committed, Tables: p}, row)
@@ -303,5 +303,29 @@ func TestKeyFile(t *testing.T) {
 	}
 	if _, err := FromKeyFile(filepath.Join(t.TempDir(), "none"), "p"); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("no file: %v", err)
+	}
+}
+
+// So it is with tables that are looked at for rows that stay, and for an undo.
+func TestRefuse_RowSecurityOfTablesAround(t *testing.T) {
+	for _, table := range []string{"p", "c", "k"} {
+		t.Run(table, func(t *testing.T) {
+			l := newLab(t, fiveLinks+"; ALTER TABLE c ADD UNIQUE (x); CREATE TABLE k (id int PRIMARY KEY, x int REFERENCES c (x))").backup()
+			id := l.incident("DELETE FROM p WHERE id <= 5")
+			ordinary := l.asRole(l.production, l.role(append(allGrants, undoRoles)...))
+			hide := fmt.Sprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY; CREATE POLICY low ON %[1]s USING (id < 3)", table)
+			show := fmt.Sprintf("ALTER TABLE %s DISABLE ROW LEVEL SECURITY; DROP POLICY low ON %[1]s", table)
+			l.exec(hide)
+			o := l.options(id)
+			o.Production = ordinary
+			l.refused(o, Denied, "row-level security hides rows of public."+table, "BYPASSRLS")
+			l.exec(show)
+			entry := l.restore(o).Entry
+			l.exec(hide)
+			_, err := Undo(context.Background(), UndoOptions{Production: ordinary, Journal: l.journal, IDs: []string{entry}})
+			if err == nil || !strings.Contains(err.Error(), "row-level security hides rows of public."+table) {
+				t.Errorf("undo: %v", err)
+			}
+		})
 	}
 }

@@ -7,28 +7,21 @@ import (
 	"strings"
 )
 
-// classifyLink sorts the staged links; newer are the links cut by later deletions.
-func (r *restore) classifyLink(ctx context.Context, l *link, newer []*link) error {
+// classifyLink sorts the staged links.
+func (r *restore) classifyLink(ctx context.Context, l *link) error {
 	l.relinked, l.stayed = 0, 0
 	d := r.production.detail[l.live.OID]
-	superseded := "false"
-	for _, n := range newer {
-		if n.live == l.live && n.ref.ForeignKey == l.ref.ForeignKey && slices.Equal(n.key, l.key) {
-			superseded += fmt.Sprintf(" OR EXISTS (SELECT FROM %s n WHERE %s)", n.staged, equal("n", n.keys(), "y", l.keys(), l.same...))
-		}
-	}
 	var cases strings.Builder
 	when := func(class, condition string) { fmt.Fprintf(&cases, " WHEN %s THEN '%s'", condition, class) }
-	alone := func(row string) string {
-		targets := l.targets("y", row)
-		return fmt.Sprintf("%s AND (%s OR %s)", allNotNull(targets), r.orphaned(targets, l.ref), r.stayed(targets, l.ref))
-	}
 	from := fmt.Sprintf("%s y LEFT JOIN %s l ON %s", l.staged, only(l.live), l.equal("l", "y"))
 	t := r.byOID[l.live.OID]
 	if t != nil && t.hasAll(l.key) {
 		when(linkRow, fmt.Sprintf("EXISTS (SELECT FROM %s s WHERE %s AND s.rowback_class NOT IN ('%s', '%s'))", t.left, l.equal("s", "y"), classDifferent, classHeld))
 	}
-	when(linkNewer, superseded)
+	if before, after := r.ofMark(l, "y"); before != "false" { // unless the mark stays
+		when(linkRow, fmt.Sprintf("(%s OR %s) AND NOT EXISTS (SELECT FROM %s s WHERE %s AND s.rowback_marked IS NULL)", before, after, t.left, l.equal("s", "y")))
+	}
+	when(linkNewer, r.superseded(l, "y"))
 	if t != nil && t.hasAll(l.key) {
 		from += fmt.Sprintf(" LEFT JOIN %s s ON %s", t.in, l.equal("s", "y"))
 		staged, known := "s."+quote(l.key[0])+" IS NOT NULL", l.knownOf(t)
@@ -47,7 +40,8 @@ func (r *restore) classifyLink(ctx context.Context, l *link, newer []*link) erro
 			if l.unknown != "" {
 				when(linkUnknown, staged)
 			} else if known != "false" {
-				when(linkAlone, staged+" AND "+alone("s"))
+				when(linkLater, staged+" AND "+l.repointed("y"))
+				when(linkAlone, staged+" AND "+r.alone(l, "y", "s"))
 				when(linkStaged, staged)
 			}
 		}
@@ -59,12 +53,13 @@ func (r *restore) classifyLink(ctx context.Context, l *link, newer []*link) erro
 	} else {
 		when(linkMoved, "NOT ("+l.stillCut("l", "y", d)+")")
 	}
-	when(linkAlone, alone("l"))
+	when(linkLater, l.repointed("y"))
+	when(linkAlone, r.alone(l, "y", "l"))
 	if err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET rowback_class = CASE%s ELSE '%s' END, rowback_reason = NULL FROM %s WHERE x.ctid = y.ctid",
 		l.staged, cases.String(), linkCut, from)); err != nil {
 		return err
 	}
-	if err := r.linkStaged(ctx, l, t); err != nil {
+	if err := r.linkStaged(ctx, l, linkRow); err != nil {
 		return err
 	}
 	l.change = l.changeOf(r, linkCut)
@@ -75,25 +70,24 @@ func (r *restore) classifyLink(ctx context.Context, l *link, newer []*link) erro
 	return r.judge(ctx, l.change)
 }
 
-// unlinkStaged makes rows that the recovery database has as the deletions left them
-// that cut their links and are restored, too: there a link may be of any time. What
-// they were is on record.
-func (r *restore) unlinkStaged(ctx context.Context) error {
-	for _, l := range r.links {
-		t := r.byOID[l.live.OID]
-		if t == nil || l.unknown != "" || !t.hasAll(l.key) || !slices.Contains(t.used, 0) || lacks(t.kinds[0], l.old) {
-			continue
+// superseded is the condition that a later one of the deletions cut the link x of l again.
+func (r *restore) superseded(l *link, x string) string {
+	out := "false"
+	for _, n := range slices.Concat(r.links, r.waiting) { // newest first
+		if n == l {
+			break
 		}
-		set := make([]string, len(l.cut))
-		for i, c := range l.cut {
-			set[i] = quote(c) + " = " + l.leftAs(c, r.production.detail[l.live.OID])
-		}
-		err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s s SET %s FROM %s x WHERE s.rowback_kind = 0 AND %s", t.in, strings.Join(set, ", "), l.staged, l.equal("s", "x")))
-		if err != nil {
-			return err
+		if n.live == l.live && n.ref.ForeignKey == l.ref.ForeignKey && slices.Equal(n.key, l.key) {
+			out += fmt.Sprintf(" OR EXISTS (SELECT FROM %s n WHERE %s)", n.staged, equal("n", n.keys(), x, l.keys(), l.same...))
 		}
 	}
-	return nil
+	return "(" + out + ")"
+}
+
+// alone is the condition that the parent is not there that the link x would lead a row to.
+func (r *restore) alone(l *link, x, row string) string {
+	targets := l.targets(x, row)
+	return fmt.Sprintf("%s AND (%s OR %s)", allNotNull(targets), r.orphaned(targets, l.ref), r.stayed(targets, l.ref))
 }
 
 // lacks: some column is not known.
@@ -128,26 +122,6 @@ func (l *link) changeOf(r *restore, class string) *change {
 // for a row that is to be changed.
 func (r *restore) parentless(values []string, ref reference) []string {
 	return []string{r.orphaned(values, ref), r.stayed(values, ref)}
-}
-
-// linkStaged gives rows their links before they are inserted: an image is of after
-// the cut, and so are rows of the recovery database by unlinkStaged. A link that the row cannot have is
-// listed; the row comes back without it.
-func (r *restore) linkStaged(ctx context.Context, l *link, t *table) error {
-	if t == nil || t.done || l.unknown != "" {
-		return nil
-	}
-	c := l.changeOf(r, linkStaged)
-	c.base = t.in
-	if err := r.judge(ctx, c); err != nil {
-		return err
-	}
-	set := make([]string, len(c.columns))
-	for i, col := range c.columns {
-		set[i] = quote(col) + " = " + c.values[i]
-	}
-	return r.production.exec(ctx, fmt.Sprintf("UPDATE %s l SET %s FROM %s x WHERE %s AND %s; UPDATE %[3]s x SET rowback_class = '%[6]s' WHERE %[4]s",
-		t.in, strings.Join(set, ", "), l.staged, c.chosen, l.equal("l", "x"), linkRow))
 }
 
 // unlinked lists the links that stay as they are, and counts all of them.
@@ -192,20 +166,25 @@ func (l *link) relinkedRows() string {
 	return fmt.Sprintf("%s l JOIN %s x ON x.rowback_class = '%s' AND %s", only(l.live), l.staged, linkCut, l.equal("l", "x"))
 }
 
-// verifyLinks proves that every re-linked row refers to a parent that is there.
+// verifyLinks proves that every re-linked row refers to a parent that is there. One
+// that is gone since the plan is a race.
 func (r *restore) verifyLinks(ctx context.Context) ([]Check, error) {
 	var out []Check
 	for _, l := range r.links {
 		if l.relinked == 0 {
 			continue
 		}
-		n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s AND EXISTS (SELECT FROM %s p WHERE %s)",
-			l.relinkedRows(), l.isWhole("l", "x"), only(l.ref.Parent), l.ref.refers("p", l.ref.values("l"))))
+		n, err := r.production.numbers(ctx, fmt.Sprintf("SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM %s p WHERE %s)) FROM %s WHERE %s",
+			only(l.ref.Parent), l.ref.refers("p", l.ref.values("l")), l.relinkedRows(), l.isWhole("l", "x")))
 		if err != nil {
 			return out, err
 		}
-		out = append(out, Check{Name: "links " + l.ref.Name + ": " + display(l.live), OK: n == l.relinked,
-			Detail: fmt.Sprintf("%d of %d restored links lead to their old parent", n, l.relinked)})
+		whole, led := n[0], n[1]
+		out = append(out, Check{Name: "links " + l.ref.Name + ": " + display(l.live), OK: led == l.relinked,
+			Detail: fmt.Sprintf("%d of %d restored links lead to their old parent", led, l.relinked)})
+		if whole == l.relinked && led < whole {
+			return out, &errRace{fmt.Sprintf("%s: %s: the parents of %d restored links are gone", display(l.live), l.ref.title(), whole-led)}
+		}
 	}
 	return out, nil
 }

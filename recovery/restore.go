@@ -27,6 +27,9 @@ type restore struct {
 	back   map[string]map[string]back // see restoredBefore
 	lost   []Unrestored               // cut links of whole tables that cannot be restored
 
+	waiting  []*link // inPieces: the links, until the last transaction gives those of rows that stayed back
+	cutAgain bool    // rows that are to be inserted have lost a link that they had been given
+
 	changes []*change // of rows in production, in the order in which they are made
 
 	mapping mapping // the configuration
@@ -116,6 +119,9 @@ func (r *restore) open(ctx context.Context) (err error) {
 	} else if err := refuseStandby(ctx, r.production); err != nil {
 		return err
 	}
+	if err := r.settleSource(ctx); err != nil {
+		return err
+	}
 	if err := r.load(ctx); err != nil {
 		return err
 	}
@@ -202,6 +208,9 @@ func (r *restore) stage(ctx context.Context) error {
 	if err := r.index(ctx); err != nil {
 		return err
 	}
+	if err := r.laterCuts(ctx); err != nil {
+		return err
+	}
 	return r.collectLarge(ctx)
 }
 
@@ -282,7 +291,7 @@ func (r *restore) rollback(ctx context.Context) error {
 	return r.production.exec(context.WithoutCancel(ctx), "ROLLBACK")
 }
 
-// write is one try: lock, plan, insert, relink, verify, resync, commit.
+// write is one try: lock, plan, insert, unmark, relink, verify, resync, commit.
 func (r *restore) write(ctx context.Context) (report *Report, err error) {
 	if err := r.begin(ctx); err != nil {
 		return nil, err
@@ -324,10 +333,10 @@ func (r *restore) write(ctx context.Context) (report *Report, err error) {
 		report.withdraw()
 		return report, err
 	}
-	if err := r.relink(ctx); err != nil {
+	if err := r.unmark(ctx); err != nil { // which goes by whose rows are: before they are ours
 		return nil, err
 	}
-	if err := r.unmark(ctx); err != nil {
+	if err := r.relink(ctx); err != nil {
 		return nil, err
 	}
 	if err := r.hooks(ctx, "after", config.After); err != nil {

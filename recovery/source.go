@@ -27,6 +27,9 @@ type Source struct {
 	keysIn   string                    // of a file that people write keys in: "k.csv, line 1: the header is (%s)", a format
 	find     func(value string) string // and where in it a value of a key stands, "" if it is not found
 	past     *past                     // nil: no table is without a key
+
+	entries []*journal.Entry // newest first; nil of a file
+	doubt   []*journal.Entry // what a filter selects beside them, of which the journal does not know how it ended
 }
 
 // fromFile: a person wrote the keys.
@@ -66,10 +69,11 @@ func FromIDs(ctx context.Context, j journal.Journal, ids []string) (*Source, err
 	return fromEntries(ctx, j, entries)
 }
 
-// FromFilter selects the committed deletions that f selects.
+// FromFilter selects the committed deletions that f selects; of those in doubt the
+// server is asked (see settleSource).
 func FromFilter(ctx context.Context, j journal.Journal, f journal.Filter) (*Source, error) {
 	f.Kind = journal.Deletion
-	var entries []*journal.Entry
+	var entries, doubt []*journal.Entry
 	var warnings []string
 	for e, err := range j.Entries(ctx, f) {
 		switch {
@@ -80,10 +84,13 @@ func FromFilter(ctx context.Context, j journal.Journal, f journal.Filter) (*Sour
 		case e.Kind == journal.Deletion && e.Outcome == journal.Committed:
 			entries = append(entries, e)
 		case e.Outcome == journal.InDoubt:
-			warnings = append(warnings, "left out "+e.ID+": it is not known yet whether its deletion committed; name it by its ID to restore it")
+			doubt = append(doubt, e)
 		}
 	}
 	if len(entries) == 0 {
+		for _, e := range doubt {
+			warnings = append(warnings, leftInDoubt(e))
+		}
 		return nil, refuse(Usage, append([]string{"no committed deletion in the journal matches; see `rowback log` with the same filters"}, warnings...)...)
 	}
 	s, err := fromEntries(ctx, j, entries)
@@ -91,7 +98,7 @@ func FromFilter(ctx context.Context, j journal.Journal, f journal.Filter) (*Sour
 		return nil, err
 	}
 	s.Warnings = append(s.Warnings, warnings...)
-	s.partial = true
+	s.partial, s.doubt = true, doubt
 	return s, nil
 }
 
@@ -110,7 +117,7 @@ func nothingToRestore(e *journal.Entry) string {
 
 func fromEntries(ctx context.Context, j journal.Journal, entries []*journal.Entry) (*Source, error) {
 	slices.SortFunc(entries, func(a, b *journal.Entry) int { return strings.Compare(b.ID, a.ID) })
-	s := &Source{Database: entries[0].Database}
+	s := &Source{Database: entries[0].Database, entries: entries}
 	base := make([]int, len(entries)) // where each entry's tables begin in s.Tables
 	for i, e := range entries {
 		if e.Database != s.Database {

@@ -67,11 +67,11 @@ func (r *restore) settle(ctx context.Context, t *table) error {
 		problem := fmt.Sprintf("%s.%s: %s in the recovery database does not fit %s in production", t.name(), c.column, c.backupType, c.liveType)
 		switch code := sqlState(err); {
 		case strings.HasPrefix(code, "22") || strings.HasPrefix(code, "42") || strings.HasPrefix(code, "23"):
-			return refuse(Unfit, problem+" (SQLSTATE "+code+")")
+			return refuse(Unfit, problem+" (SQLSTATE "+code+"). "+t.howToConvert(c.column))
 		case err != nil:
 			return err
 		case lost > 0:
-			return refuse(Unfit, fmt.Sprintf("%s: %d values would change", problem, lost))
+			return refuse(Unfit, fmt.Sprintf("%s: %d values would change. %s", problem, lost, t.howToConvert(c.column)))
 		}
 	}
 	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s; TRUNCATE %s",

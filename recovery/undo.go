@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/rowback/rowback/catalog"
@@ -60,7 +59,7 @@ func Undo(ctx context.Context, o UndoOptions) (report *UndoReport, err error) {
 			err = fmt.Errorf("%w: %w", ErrStopped, ctx.Err())
 		}
 	}()
-	for _, step := range []func(context.Context) error{u.load, u.open, u.prepare, u.stage} {
+	for _, step := range []func(context.Context) error{u.load, u.open, u.settle, u.prepare, u.stage} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -98,117 +97,6 @@ func Undo(ctx context.Context, o UndoOptions) (report *UndoReport, err error) {
 		case <-time.After(time.Duration(rand.IntN(50*try)) * time.Millisecond):
 		}
 	}
-}
-
-// load reads the entries.
-func (u *undo) load(ctx context.Context) error {
-	var problems []string
-	for _, id := range u.o.IDs {
-		e, err := u.o.Journal.Entry(ctx, id)
-		switch {
-		case errors.Is(err, journal.ErrNotFound), errors.Is(err, journal.ErrAmbiguous):
-			problems = append(problems, fmt.Sprintf("%s; `rowback log` lists them", err))
-			continue
-		case err != nil:
-			return err
-		case e.Kind != journal.Restore:
-			problems = append(problems, fmt.Sprintf("%s is a deletion, not a restore; `rowback restore %[1]s` brings its rows back", e.ID))
-		case e.Outcome == journal.InDoubt:
-			problems = append(problems, e.ID+" is in doubt: whether its transaction committed is not known yet; the proxy settles it when it next starts")
-		case e.Outcome != journal.Committed:
-			problems = append(problems, e.ID+" did not commit: there is nothing to undo")
-		}
-		all, err := u.batch(ctx, e)
-		if err != nil {
-			return err
-		}
-		for _, e := range all {
-			if !slices.ContainsFunc(u.entries, func(o *journal.Entry) bool { return o.ID == e.ID }) {
-				u.entries = append(u.entries, e)
-			}
-		}
-	}
-	if err := refuse(Usage, problems...); err != nil {
-		return err
-	}
-	if err := u.sayUndone(ctx); err != nil {
-		return err
-	}
-	slices.SortFunc(u.entries, func(a, b *journal.Entry) int { return -cmpID(a, b) })
-	for _, e := range u.entries {
-		if e.Database != u.entries[0].Database {
-			return refuse(Usage, "the restores were in several databases; undo one database at a time")
-		}
-		xid, err := strconv.ParseUint(e.XID, 10, 64)
-		if err != nil {
-			return refuse(Unfit, e.ID+" does not name its transaction, so its rows cannot be told from others")
-		}
-		u.restore.o.Source.IDs = append(u.restore.o.Source.IDs, e.ID)
-		for _, t := range e.Tables {
-			u.source, u.xids = append(u.source, t), append(u.xids, xid)
-		}
-	}
-	u.restore.o.Source.Database = u.entries[0].Database
-	return nil
-}
-
-// sayUndone warns of entries that were undone before: what is gone is found to be
-// gone, and what stayed then may go now.
-func (u *undo) sayUndone(ctx context.Context) error {
-	if len(u.entries) == 0 {
-		return nil
-	}
-	by := map[string]string{}
-	oldest := u.entries[0]
-	for _, e := range u.entries {
-		if e.Time.Before(oldest.Time) {
-			oldest = e
-		}
-	}
-	for o, err := range u.o.Journal.Entries(ctx, journal.Filter{Kind: journal.Deletion, Outcome: journal.Committed, Since: oldest.Time}) {
-		if err != nil {
-			return err
-		}
-		for _, id := range o.Restores {
-			by[id] = o.ID
-		}
-	}
-	for _, e := range u.entries {
-		if undo := by[e.ID]; undo != "" {
-			u.warn(e.ID + " was undone already, on record as " + undo)
-		}
-	}
-	return nil
-}
-
-// batch is e with the other transactions of its restore that committed.
-func (u *undo) batch(ctx context.Context, e *journal.Entry) ([]*journal.Entry, error) {
-	all := []*journal.Entry{e}
-	if e.Batch == "" {
-		return all, nil
-	}
-	for o, err := range u.o.Journal.Entries(ctx, journal.Filter{Kind: journal.Restore, Database: e.Database, Outcome: journal.Committed}) {
-		if err != nil {
-			return nil, err
-		}
-		if o.ID < e.Batch {
-			break // all of a batch are newer than the first
-		}
-		if o.Batch == e.Batch && o.ID != e.ID {
-			all = append(all, o)
-		}
-	}
-	return all, nil
-}
-
-func cmpID(a, b *journal.Entry) int {
-	switch {
-	case a.ID < b.ID:
-		return -1
-	case a.ID > b.ID:
-		return 1
-	}
-	return 0
 }
 
 // open connects, and refuses a server that is not the one that the restores
@@ -263,11 +151,14 @@ func (u *undo) prepare(ctx context.Context) error {
 		return err
 	}
 	var needs []need
+	var read []*catalog.Table
 	for _, t := range u.tables {
+		read = append(read, t.live)
 		for _, p := range []string{"SELECT", "DELETE", "UPDATE"} { // UPDATE locks them
 			needs = append(needs, tableNeed(t.live, p))
 		}
 		for _, ref := range u.referring(t) {
+			read = append(read, ref.Child)
 			needs = append(needs, schemaNeed(ref.Child), tableNeed(ref.Child, "SELECT"))
 		}
 	}
@@ -276,15 +167,31 @@ func (u *undo) prepare(ctx context.Context) error {
 		above, below := u.around(c.live, c.columns, c.values)
 		needs = append(append(needs, tableNeed(c.live, "SELECT"), tableNeed(c.live, "UPDATE")), childNeeds(slices.Concat(above, below))...)
 		parents = append(parents, above...)
+		read = slices.Concat(read, []*catalog.Table{c.live}, above, below)
+	}
+	for _, l := range u.links {
+		read = append(read, l.ref.Parent)
+	}
+	hidden, err := u.production.hidden(ctx, read)
+	if err != nil {
+		return err
 	}
 	missing, err := u.production.missing(ctx, needs)
 	if err != nil {
 		return err
 	}
-	if err := refuse(Denied, missing...); err != nil {
+	if err := refuse(Denied, append(hidden, missing...)...); err != nil {
 		return err
 	}
-	return u.probeReplica(ctx, parents)
+	if err := u.probeReplica(ctx, parents); err != nil {
+		return err
+	}
+	for _, l := range u.links {
+		if why := u.ruled(l); why != "" {
+			problems = append(problems, "links cannot be cut again: "+why)
+		}
+	}
+	return refuse(Unfit, problems...)
 }
 
 // addFilled makes source table i one of the tables to remove rows from.

@@ -9,8 +9,8 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
-// planned are the changes of rows that stay: links that are cut again, soft
-// deletes that are made again.
+// planned are the changes of rows that stay, in their order: soft deletes that are
+// made again, of rows that are still the restore's, links that are cut again.
 func (u *undo) planned() (out []*change) {
 	held := func(what string) func(string) string {
 		return func(why string) string {
@@ -18,6 +18,11 @@ func (u *undo) planned() (out []*change) {
 		}
 	}
 	chosen := "x.rowback_class = '" + undoRemove + "'"
+	for _, m := range u.remarked() {
+		m.change = &change{what: "marking rows of " + display(m.live) + " as deleted again", live: m.live, key: m.key, staged: m.staged, keys: m.key, columns: m.columns,
+			values: prefixed("x", m.columns), chosen: chosen, still: "l.xmin::text = x.rowback_xmin", gone: u.parentless, blame: u.blame, hold: held("left without the mark: ")}
+		out = append(out, m.change)
+	}
 	for _, l := range u.links {
 		c := &change{what: "cutting links of " + display(l.live), live: l.live, key: l.key, staged: l.staged, keys: l.keys(), columns: l.cut,
 			chosen: chosen, still: l.isWhole("l", "x"), gone: u.parentless, blame: u.blame, hold: held("its link is not cut again: ")}
@@ -29,11 +34,6 @@ func (u *undo) planned() (out []*change) {
 		}
 		l.change = c
 		out = append(out, c)
-	}
-	for _, m := range u.remarked() {
-		m.change = &change{what: "marking rows of " + display(m.live) + " as deleted again", live: m.live, key: m.key, staged: m.staged, keys: m.key, columns: m.columns,
-			values: prefixed("x", m.columns), chosen: chosen, still: "l.xmin::text = x.rowback_xmin", gone: u.parentless, blame: u.blame, hold: held("left without the mark: ")}
-		out = append(out, m.change)
 	}
 	return out
 }

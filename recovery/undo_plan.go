@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/rowback/rowback/journal"
 )
 
 // Classes of staged rows and links.
@@ -137,26 +139,19 @@ func (u *undo) stays(c string, ref reference) string {
 		out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", t.in, undoRemove, t.undone(c, "o")))
 	}
 	for _, l := range u.links {
-		if l.ref.ForeignKey == ref.ForeignKey {
+		nulls := l.via == journal.SetNull && l.live == ref.Child.Root() && slices.ContainsFunc(l.cut, func(c string) bool { return slices.Contains(ref.Columns, c) })
+		if l.ref.ForeignKey == ref.ForeignKey || nulls { // by another foreign key, over the same column, neither
 			out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", l.staged, undoRemove, l.equal(c, "o")))
 		}
 	}
 	return strings.Join(out, " AND ")
 }
 
-// remove cuts the links and deletes the rows, children before parents; what
+// remove marks and cuts the rows that stay, and deletes the others, children before parents; what
 // refers to each other goes by one statement.
 func (u *undo) remove(ctx context.Context) error {
 	if u.replica {
 		if err := u.production.exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
-			return err
-		}
-	}
-	for _, l := range u.links {
-		if l.relinked == 0 {
-			continue
-		}
-		if err := u.apply(ctx, l.change, l.relinked); err != nil {
 			return err
 		}
 	}
@@ -165,6 +160,14 @@ func (u *undo) remove(ctx context.Context) error {
 			continue
 		}
 		if err := u.apply(ctx, m.change, m.marked); err != nil {
+			return err
+		}
+	}
+	for _, l := range u.links {
+		if l.relinked == 0 {
+			continue
+		}
+		if err := u.apply(ctx, l.change, l.relinked); err != nil {
 			return err
 		}
 	}

@@ -63,7 +63,7 @@ func (u *undo) stage(ctx context.Context) error {
 		if len(t.key) == 0 {
 			continue
 		}
-		if _, err := u.dedupe(ctx, t.in, t.key, "ctid DESC"); err != nil {
+		if _, err := u.dedupe(ctx, t.in, t.key, "ctid"); err != nil { // the newest restore is staged first
 			return err
 		}
 		if err := u.indexOne(ctx, t.in, t.key); err != nil {

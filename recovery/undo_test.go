@@ -162,3 +162,15 @@ func TestUndo_ConcurrentChild(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// A link that is cut again leads nowhere by another foreign key over its column either.
+func TestUndo_TwoForeignKeysOverOneColumn(t *testing.T) {
+	l := newLab(t, `CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE q (id int PRIMARY KEY REFERENCES p ON DELETE CASCADE); INSERT INTO p SELECT generate_series(1, 9); INSERT INTO q SELECT id FROM p;
+		CREATE TABLE c (id int PRIMARY KEY, x int REFERENCES p ON DELETE SET NULL REFERENCES q ON DELETE SET NULL); INSERT INTO c SELECT i, i FROM generate_series(1, 9) i`).backup()
+	id := l.incident("DELETE FROM p WHERE id < 4")
+	after := l.state(l.production)
+	if undo := l.undo(UndoOptions{}, l.restore(l.options(id)).Entry); !undo.Complete() {
+		t.Errorf("%+v", undo.Kept)
+	}
+	l.is(l.state(l.production), after)
+}

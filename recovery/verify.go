@@ -36,10 +36,10 @@ func (r *restore) verify(ctx context.Context) ([]Check, error) {
 	}
 	checks = append(checks, fks...)
 	links, err := r.verifyLinks(ctx)
+	checks = append(checks, links...)
 	if err != nil {
 		return checks, err
 	}
-	checks = append(checks, links...)
 	changes, err := r.verifyChanges(ctx)
 	if err != nil {
 		return checks, err

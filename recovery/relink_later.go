@@ -1,0 +1,173 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// laterCuts finds, of the rows whose links were cut, those whose same link the journal
+// has another deletion cut since, which is not restored: what it led to then is what
+// somebody had made of it. It is NULL, or the default, as if nobody had.
+func (r *restore) laterCuts(ctx context.Context) error {
+	links := slices.DeleteFunc(slices.Clone(r.links), func(l *link) bool { return l.of == nil })
+	if len(links) == 0 {
+		return nil
+	}
+	here, err := r.production.system(ctx)
+	if err != nil {
+		return err
+	}
+	oldest := slices.MinFunc(links, func(a, b *link) int { return a.of.Time.Compare(b.of.Time) }).of
+	for e, err := range r.o.Journal.Entries(ctx, journal.Filter{Kind: journal.Deletion, Since: oldest.Time.Add(-skew)}) {
+		if err != nil {
+			return err
+		}
+		// Of one in doubt, too: that the link led there is as true if it was not cut.
+		if e.Outcome != journal.Committed && e.Outcome != journal.InDoubt || slices.Contains(r.o.Source.IDs, e.ID) ||
+			e.Database != r.o.Source.Database && e.Database != r.production.catalog.Database {
+			continue
+		}
+		cuts := map[int][]*laterCut{}
+		for i := range e.Tables {
+			for _, l := range links {
+				if e.ID < l.of.ID || elsewhere(e, here) && e.Server.SystemID != l.of.Server.SystemID {
+					continue
+				}
+				if at := r.cutsOf(&e.Tables[i], l); at != nil {
+					cuts[i] = append(cuts[i], &laterCut{link: l, at: at})
+				}
+			}
+		}
+		if err := r.stageLater(ctx, e, cuts); err != nil {
+			return err
+		}
+	}
+	for _, l := range links {
+		if l.later == "" {
+			continue
+		}
+		if _, err := r.dedupe(ctx, l.later, l.keys(), "ctid"); err != nil { // the latest is staged first
+			return err
+		}
+		if err := r.indexOne(ctx, l.later, l.keys()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// laterCut is a link that a later deletion cut again.
+type laterCut struct {
+	link    *link
+	at      []int // where the later entry's rows have the link's key and old values
+	pending batch
+}
+
+// cutsOf says where rows of an entry's table have what l is staged by; nil if it is
+// not of the same foreign key.
+func (r *restore) cutsOf(st *journal.Table, l *link) []int {
+	if st.Via != journal.SetNull && st.Via != journal.SetDef || len(st.Key) != len(l.key) || len(st.Old) != len(l.old) {
+		return nil
+	}
+	live, err := r.liveTable(st)
+	if err != nil || live.Root() != l.live {
+		return nil
+	}
+	names := func(columns []journal.Column) (out []string) {
+		for _, c := range columns {
+			out = append(out, c.Name)
+		}
+		return r.renamed(l.live, out)
+	}
+	key, old := names(st.Key), names(st.Old)
+	if cutKey(l.live, old, st.Via) != l.ref.ForeignKey {
+		return nil
+	}
+	var at []int
+	for _, c := range l.key {
+		at = append(at, slices.Index(key, c))
+	}
+	for _, c := range l.old {
+		if i := slices.Index(old, c); i >= 0 {
+			at = append(at, len(key)+i)
+		} else {
+			at = append(at, i)
+		}
+	}
+	if slices.Contains(at, -1) {
+		return nil
+	}
+	return at
+}
+
+// stageLater reads what a later deletion has of the rows whose links are staged.
+func (r *restore) stageLater(ctx context.Context, e *journal.Entry, cuts map[int][]*laterCut) error {
+	if len(cuts) == 0 {
+		return nil
+	}
+	r.o.Progress.Start("reading "+e.ID, 0)
+	for row, err := range r.o.Journal.Rows(ctx, e.ID) {
+		if errors.Is(err, journal.ErrNotFound) { // removed meanwhile
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("reading the keys of %s: %w", e.ID, err)
+		}
+		for _, c := range cuts[row.Table] {
+			values := make([]*string, len(c.at))
+			for i, at := range c.at {
+				values[i] = row.Values[at]
+			}
+			c.pending.add(values)
+			if !c.pending.full() {
+				continue
+			}
+			if err := r.flushLater(ctx, c); err != nil {
+				return err
+			}
+		}
+	}
+	for _, i := range slices.Sorted(maps.Keys(cuts)) {
+		for _, c := range cuts[i] {
+			if err := r.flushLater(ctx, c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *restore) flushLater(ctx context.Context, c *laterCut) error {
+	if c.pending.n == 0 {
+		return nil
+	}
+	defer c.pending.reset()
+	l := c.link
+	if l.later == "" {
+		l.later = l.staged + "_later"
+		if err := r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s FROM %s WITH NO DATA", local(l.later), list("", slices.Concat(l.keys(), l.olds())), l.staged)); err != nil {
+			return err
+		}
+	}
+	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT * FROM (%s) n WHERE EXISTS (SELECT FROM %s y WHERE %s)",
+		l.later, r.typed(l, &c.pending), l.staged, equal("n", l.keys(), "y", l.keys(), l.same...)))
+}
+
+// repointed is the condition that the row of the staged link x had been given another
+// parent since, as the journal knows.
+func (l *link) repointed(x string) string {
+	if l.later == "" {
+		return "false"
+	}
+	same := make([]string, len(l.old))
+	for i, o := range l.olds() {
+		same[i] = notDistinct("n."+o, l.same[len(l.key)+i], x+"."+o)
+	}
+	return fmt.Sprintf("EXISTS (SELECT FROM %s n WHERE %s AND NOT (%s))", l.later, equal("n", l.keys(), x, l.keys(), l.same...), strings.Join(same, " AND "))
+}

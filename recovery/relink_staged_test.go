@@ -1,0 +1,66 @@
+package recovery
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Names are of one folder, that of the roots being 0.
+const folders = `CREATE TABLE c (id int PRIMARY KEY, up int REFERENCES c ON DELETE SET NULL, name text NOT NULL); CREATE UNIQUE INDEX names ON c (coalesce(up, 0), name);
+	INSERT INTO c VALUES (1, NULL, 'projects'), (2, 1, 'docs'), (3, 2, 'old'), (4, NULL, 'private'), (5, 4, 'docs')`
+
+// A row that was removed after its link was cut is kept out by what is true of it as it
+// comes back, not by what was true while it had no link.
+func TestRelink_RowsAreJudgedWithTheirLinks(t *testing.T) {
+	const (
+		conflict = "another live row holds its value in names"
+		unlinked = "link not restored: its parent is gone or stays out"
+	)
+	projects := []string{"DELETE FROM c WHERE id = 1", "DELETE FROM c WHERE id IN (2, 3)"}
+	for name, c := range map[string]struct {
+		schema    string
+		deletions []string
+		since     string
+		left      []string // reasons
+		is        string   // c
+	}{
+		"a live row is like the cut one":   {folders, projects, "INSERT INTO c VALUES (9, NULL, 'docs')", nil, "(1,,projects)(2,1,docs)(3,2,old)(4,,private)(5,4,docs)(9,,docs)"},
+		"rivals while cut":                 {folders, append(projects, "DELETE FROM c WHERE id = 4", "DELETE FROM c WHERE id = 5"), "", nil, "(1,,projects)(2,1,docs)(3,2,old)(4,,private)(5,4,docs)"},
+		"its parent stays out":             {folders, projects, "INSERT INTO c VALUES (8, NULL, 'projects')", []string{conflict, unlinked}, "(2,,docs)(3,2,old)(4,,private)(5,4,docs)(8,,projects)"},
+		"nor can it be without its parent": {folders, projects, "INSERT INTO c VALUES (8, NULL, 'projects'), (9, NULL, 'docs')", []string{conflict, conflict, "its parent public.c (id) = (2) is gone or stays out; --with-parents brings it back if the recovery database has it"}, "(4,,private)(5,4,docs)(8,,projects)(9,,docs)"},
+		"a live row is like the whole one": {folders, []string{"DELETE FROM c WHERE id = 2", "DELETE FROM c WHERE id = 3"}, "INSERT INTO c VALUES (2, 1, 'docs'), (9, 2, 'old')", []string{"link not restored: another row holds its value in names"}, "(1,,projects)(2,1,docs)(3,,old)(4,,private)(5,4,docs)(9,2,old)"},
+		"the default's parent is gone": {`CREATE TABLE s (id int PRIMARY KEY); INSERT INTO s VALUES (0), (1), (2); CREATE TABLE c (id int PRIMARY KEY, x int DEFAULT 0 REFERENCES s ON DELETE SET DEFAULT); INSERT INTO c VALUES (1, 1), (2, 2)`,
+			[]string{"DELETE FROM s WHERE id = 1", "DELETE FROM c WHERE id = 1"}, "DELETE FROM s WHERE id = 0", nil, "(1,1)(2,2)"},
+	} {
+		for _, how := range []string{"keys", "images", "batches"} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				l := newLab(t, c.schema).backup()
+				var ids []string
+				for i, sql := range c.deletions {
+					if how == "images" && i%2 == 1 { // which cuts no links
+						ids = append(ids, l.imaged(nil, sql))
+					} else {
+						ids = append(ids, l.incident(sql))
+					}
+				}
+				l.exec(c.since)
+				o := l.options(ids...)
+				if how == "batches" {
+					o.Batch = 100
+				}
+				for _, time := range []string{"once", "twice"} { // what is back is found to be there
+					report := l.restore(o)
+					var left []string
+					for _, u := range report.Unrestored {
+						left = append(left, u.Reason)
+					}
+					slices.Sort(left)
+					if is := strings.Join(l.content("c"), ""); !slices.Equal(left, c.left) || is != c.is || time == "twice" && report.Restored > 0 {
+						t.Errorf("%s: %s %q %+v", time, is, left, report.Tables)
+					}
+				}
+			})
+		}
+	}
+}
