@@ -23,28 +23,19 @@ func (r *restore) laterCuts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	oldest := slices.MinFunc(links, func(a, b *link) int { return a.of.Time.Compare(b.of.Time) }).of
-	for e, err := range r.o.Journal.Entries(ctx, journal.Filter{Kind: journal.Deletion, Since: oldest.Time.Add(-skew)}) {
-		if err != nil {
-			return err
-		}
-		// Of one in doubt, too: that the link led there is as true if it was not cut.
-		if e.Outcome != journal.Committed && e.Outcome != journal.InDoubt || slices.Contains(r.o.Source.IDs, e.ID) ||
-			e.Database != r.o.Source.Database && e.Database != r.production.catalog.Database {
-			continue
-		}
-		cuts := map[int][]*laterCut{}
-		for i := range e.Tables {
-			for _, l := range links {
-				if e.ID < l.of.ID || elsewhere(e, here) && e.Server.SystemID != l.of.Server.SystemID {
-					continue
-				}
-				if at := r.cutsOf(&e.Tables[i], l); at != nil {
-					cuts[i] = append(cuts[i], &laterCut{link: l, at: at})
-				}
+	found := map[string]map[int][]*laterCut{} // by entry, and its table
+	for _, f := range r.laterFilters(links) {
+		for e, err := range r.o.Journal.Entries(ctx, f) {
+			if err != nil {
+				return err
+			}
+			if cuts := r.cutsIn(e, links, here); len(cuts) > 0 {
+				found[e.ID] = cuts
 			}
 		}
-		if err := r.stageLater(ctx, e, cuts); err != nil {
+	}
+	for _, id := range slices.Backward(slices.Sorted(maps.Keys(found))) { // the latest first
+		if err := r.stageLater(ctx, id, found[id]); err != nil {
 			return err
 		}
 	}
@@ -52,7 +43,7 @@ func (r *restore) laterCuts(ctx context.Context) error {
 		if l.later == "" {
 			continue
 		}
-		if _, err := r.dedupe(ctx, l.later, l.keys(), "ctid"); err != nil { // the latest is staged first
+		if _, err := r.dedupe(ctx, l.later, l.keys(), "ctid"); err != nil {
 			return err
 		}
 		if err := r.indexOne(ctx, l.later, l.keys()); err != nil {
@@ -62,11 +53,52 @@ func (r *restore) laterCuts(ctx context.Context) error {
 	return nil
 }
 
+// laterFilters select the deletions since that may have cut one of the links: by the
+// names that the tables had and have, unless partitions have names of their own.
+func (r *restore) laterFilters(links []*link) []journal.Filter {
+	since := slices.MinFunc(links, func(a, b *link) int { return a.of.Time.Compare(b.of.Time) }).of.Time
+	var names []string
+	for i, l := range r.byFeed {
+		if l.live.Kind == 'p' {
+			return []journal.Filter{{Kind: journal.Deletion, Since: since}}
+		}
+		st := r.o.Source.Tables[i]
+		names = append(names, l.live.Schema+"."+l.live.Name, st.Schema+"."+st.Name)
+	}
+	slices.Sort(names)
+	var out []journal.Filter
+	for _, name := range slices.Compact(names) {
+		out = append(out, journal.Filter{Kind: journal.Deletion, Since: since, Table: name})
+	}
+	return out
+}
+
 // laterCut is a link that a later deletion cut again.
 type laterCut struct {
 	link    *link
 	at      []int // where the later entry's rows have the link's key and old values
 	pending batch
+}
+
+// cutsIn are the cuts of the links that a later entry has, by its table.
+func (r *restore) cutsIn(e *journal.Entry, links []*link, here string) map[int][]*laterCut {
+	// Of one in doubt, too: that the link led there is as true if it was not cut.
+	if e.Outcome != journal.Committed && e.Outcome != journal.InDoubt || slices.Contains(r.o.Source.IDs, e.ID) ||
+		e.Database != r.o.Source.Database && e.Database != r.production.catalog.Database {
+		return nil
+	}
+	out := map[int][]*laterCut{}
+	for i := range e.Tables {
+		for _, l := range links {
+			if e.ID < l.of.ID || elsewhere(e, here) && e.Server.SystemID != l.of.Server.SystemID {
+				continue
+			}
+			if at := r.cutsOf(&e.Tables[i], l); at != nil {
+				out[i] = append(out[i], &laterCut{link: l, at: at})
+			}
+		}
+	}
+	return out
 }
 
 // cutsOf says where rows of an entry's table have what l is staged by; nil if it is
@@ -107,17 +139,14 @@ func (r *restore) cutsOf(st *journal.Table, l *link) []int {
 }
 
 // stageLater reads what a later deletion has of the rows whose links are staged.
-func (r *restore) stageLater(ctx context.Context, e *journal.Entry, cuts map[int][]*laterCut) error {
-	if len(cuts) == 0 {
-		return nil
-	}
-	r.o.Progress.Start("reading "+e.ID, 0)
-	for row, err := range r.o.Journal.Rows(ctx, e.ID) {
+func (r *restore) stageLater(ctx context.Context, id string, cuts map[int][]*laterCut) error {
+	r.o.Progress.Start("reading "+id, 0)
+	for row, err := range r.o.Journal.Rows(ctx, id) {
 		if errors.Is(err, journal.ErrNotFound) { // removed meanwhile
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("reading the keys of %s: %w", e.ID, err)
+			return fmt.Errorf("reading the keys of %s: %w", id, err)
 		}
 		for _, c := range cuts[row.Table] {
 			values := make([]*string, len(c.at))
