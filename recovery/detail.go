@@ -15,7 +15,7 @@ type detail struct {
 	arbiters    []arbiter
 	checks      []check
 	leaves      map[uint32]string // of a partitioned table: the condition that a partition takes a row, by its OID; nil if it is not
-	insertRules bool              // rules rewrite INSERT: ON CONFLICT is not possible
+	insertRules bool              // rules rewrite INSERT
 	updateRules string            // when rules that do something instead of an UPDATE are in force: of pg_rewrite.ev_enabled
 	rowSecurity bool              // policies hide rows from this role
 	sequences   []sequence

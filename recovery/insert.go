@@ -28,8 +28,8 @@ func (r *restore) insert(ctx context.Context, plan *Plan) error {
 			}
 			var parts []string
 			for _, k := range t.used { // columns that are not known get their default
-				ctes = append(ctes, fmt.Sprintf("i%d_%d AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s WHERE rowback_kind = %d%s RETURNING 1)",
-					i, k, t.live.QuotedName(), list("", t.kinds[k]), list("", t.kinds[k]), t.in, k, t.onConflict()))
+				ctes = append(ctes, fmt.Sprintf("i%d_%d AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s WHERE rowback_kind = %d RETURNING 1)",
+					i, k, t.live.QuotedName(), list("", t.kinds[k]), list("", t.kinds[k]), t.in, k))
 				parts = append(parts, fmt.Sprintf("(SELECT count(*) FROM i%d_%d)", i, k))
 			}
 			counts = append(counts, strings.Join(parts, " + "))
@@ -47,8 +47,7 @@ func (r *restore) insert(ctx context.Context, plan *Plan) error {
 				continue
 			}
 			if inserted[n] != t.count.Restored {
-				// A row that appeared since the plan, or a trigger that swallowed ours.
-				return &errRace{fmt.Sprintf("%s: %d rows were to be inserted, %d were; another session wrote the same keys or unique values, or a BEFORE trigger dropped rows%s",
+				return &errRace{fmt.Sprintf("%s: %d rows were to be inserted, %d were; a BEFORE trigger dropped rows%s",
 					t.name(), t.count.Restored, inserted[n], r.blame())}
 			}
 			n++
@@ -56,16 +55,6 @@ func (r *restore) insert(ctx context.Context, plan *Plan) error {
 		}
 	}
 	return r.lockParents(ctx)
-}
-
-// onConflict leaves a row that appeared since the plan to the count after the
-// insert. PostgreSQL does not offer it for tables with deferrable constraints;
-// there such a row raises an error.
-func (t *table) onConflict() string {
-	if slices.ContainsFunc(t.detail.arbiters, func(a arbiter) bool { return a.deferrable }) { // also of a partition alone
-		return ""
-	}
-	return " ON CONFLICT DO NOTHING"
 }
 
 // insertError makes a broken foreign key, unique or exclusion constraint a
