@@ -52,7 +52,7 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 		w.Forward()
 		return nil
 	}
-	if !ends && s.together(a.stmts) {
+	if !ends && s.together(w, a.stmts) {
 		return s.asOne(ctx, w, body, a.stmts)
 	}
 	if told, err := s.misspelt(ctx, w, sql, a.stmts); told || err != nil {
@@ -75,9 +75,12 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 
 // together reports whether statements may run as the one Query that they are: none is
 // judged, and none makes a later one delete, or what is deferred to the end.
-func (s *session) together(stmts []judged) bool {
-	last := len(stmts) - 1
-	for _, st := range stmts {
+func (s *session) together(w proxy.Wire, stmts []judged) bool {
+	last, block := len(stmts)-1, s.inBlock(w)
+	for i, st := range stmts {
+		if block && i < last && endsView(st.Verb) { // what follows is judged by what the catalog is then
+			return false
+		}
 		if st.route != routePlain && (last == 0 || !s.passes(st)) || last > 0 && (st.CommitsItself || st.Prepares || st.DDL && !st.Shapes) {
 			return false
 		}

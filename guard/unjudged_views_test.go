@@ -86,6 +86,8 @@ func TestUnjudged_ChangedByAnotherMeanwhile(t *testing.T) {
 		"in an old snapshot":          {[]messages{q("BEGIN ISOLATION LEVEL REPEATABLE READ"), q("SELECT 1"), q("CREATE TABLE made (id int)"), q("SELECT 1")}, []messages{q(logged1), q("COMMIT")}},
 		"in an old snapshot, bound":   {[]messages{q("BEGIN ISOLATION LEVEL REPEATABLE READ"), q("CREATE TABLE made (id int)"), cat(bindRun("s"), syncMsg)}, []messages{cat(bindRun("s"), syncMsg), q("COMMIT")}},
 		"in an old snapshot, before":  {[]messages{q("BEGIN ISOLATION LEVEL REPEATABLE READ"), q("SELECT 1")}, []messages{q("CREATE TABLE made (id int)"), q(logged1), q("COMMIT")}},
+		"behind a failed block's end": {[]messages{q("BEGIN"), q("SELECT 1/0")}, []messages{q("ROLLBACK; " + logged1)}},
+		"behind a READ ONLY one's":    {[]messages{q("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"), q("SELECT 1 FROM log")}, []messages{q("COMMIT; " + logged1)}},
 		"… and of a temporary object": {[]messages{q("BEGIN ISOLATION LEVEL REPEATABLE READ"), q("SELECT 1")}, []messages{q("CREATE TEMP TABLE made (id int)"), q(logged1), q("COMMIT")}},
 	} {
 		t.Run(name, func(t *testing.T) {
