@@ -24,7 +24,7 @@ type Reach struct {
 	// Commits: procedures that may end the transaction themselves.
 	Commits map[string]Why
 	// Renames: functions and procedures that may change what names mean in the session
-	// (search_path, the role), and views that call them.
+	// (search_path, the role), views that call them, and tables whose triggers do.
 	Renames map[string]Why
 	// Deferred is not empty when a deferrable trigger may delete, at COMMIT or at
 	// SET CONSTRAINTS: why.

@@ -155,6 +155,7 @@ func (l *loader) conclude(deletes, unseen, commits, renames map[node]Why) {
 	}
 	maps.Copy(s.Reach.Names, s.Reach.Reads)
 	maps.Copy(s.Reach.Unseen, named(unseen, mention))
+	maps.Copy(s.Reach.Renames, named(renames, target))
 	l.unsafeTriggers()
 }
 

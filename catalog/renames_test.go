@@ -17,10 +17,12 @@ func TestReach_Renames(t *testing.T) {
 		CREATE VIEW viewed AS SELECT becomes('a');
 		CREATE FUNCTION variable(v text) RETURNS text LANGUAGE sql AS $$SELECT set_config('app.tenant', v, true)$$;
 		CREATE FUNCTION own() RETURNS int LANGUAGE sql SET search_path = a AS 'SELECT 1';
-		CREATE TABLE roles (name text);
+		CREATE TABLE roles (name text); CREATE TABLE inbox (tenant text);
+		CREATE FUNCTION moves() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM tenant(NEW.tenant); RETURN NEW; END$$;
+		CREATE TRIGGER moves BEFORE INSERT ON inbox FOR EACH ROW EXECUTE FUNCTION moves();
 		CREATE FUNCTION writes() RETURNS void LANGUAGE sql AS $$UPDATE roles SET name = 'role'$$;`)
 	s := load(t, conn)
-	for name, may := range map[string]bool{"tenant": true, "called": true, "becomes": true, "sets": true, "resets": true, "session": true, "runs": true, "unknown": true, "viewed": true,
+	for name, may := range map[string]bool{"tenant": true, "called": true, "becomes": true, "sets": true, "resets": true, "session": true, "runs": true, "unknown": true, "viewed": true, "inbox": true,
 		"variable": false, "own": false, "writes": false} {
 		if _, ok := s.Reach.Renames[name]; ok != may {
 			t.Errorf("%s: Renames has it: %v", name, ok)

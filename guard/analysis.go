@@ -111,7 +111,7 @@ func (v *view) parse(text string, stmts []sqlparse.Statement) *analysis {
 
 // renames reports whether a statement calls what may change what names mean in the session.
 func (v *view) renames(st sqlparse.Statement) bool {
-	return len(v.snap.Reach.Renames) > 0 && slices.ContainsFunc(v.names.Mentions([]byte(st.Text)), func(name string) bool { return v.snap.Reach.Renames[name] != "" })
+	return len(v.snap.Reach.Renames) > 0 && (st.Verb == sqlparse.Execute || slices.ContainsFunc(v.names.Mentions([]byte(st.Text)), func(name string) bool { return v.snap.Reach.Renames[name] != "" }))
 }
 
 // route decides on the text and the catalog alone. Later, a DELETE whose target

@@ -36,6 +36,7 @@ func TestTarget_FollowsTheSearchPath(t *testing.T) {
 		"new table in front": "SET search_path = a, b; DROP TABLE a.t; delete RB001; CREATE TABLE a.t AS SELECT generate_series(1, 20) AS id; ALTER TABLE a.t ADD PRIMARY KEY (id); delete a",
 		"function":           "SET search_path = a; delete a; SELECT public.look('b'); delete RB001; SELECT public.look('a'); delete a",
 		"tenants":            "BEGIN; SELECT public.tenant('a'); delete a; COMMIT; BEGIN; SELECT public.tenant('b'); delete RB001; ROLLBACK; BEGIN; SELECT public.tenant('a'); delete a; COMMIT",
+		"prepared":           "PREPARE p AS SELECT public.look('b'); SET search_path = a; delete a; EXECUTE p; delete RB001",
 		"out of sight":       "SET search_path = a; delete a; SELECT public.hidden('b'); delete 40001; delete RB001; SELECT public.hidden('a'); delete a",
 	} {
 		for _, mode := range []string{"simple", "unnamed", "named"} {
