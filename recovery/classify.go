@@ -38,7 +38,8 @@ func (r *restore) classify(ctx context.Context) (err error) {
 	if err := r.linkRows(ctx); err != nil {
 		return err
 	}
-	for r.cutAgain = true; r.cutAgain; { // rows without their links may be in conflict with others
+	r.rounds, r.cutAgain = 0, true
+	for ; r.cutAgain; r.rounds++ { // rows without their links may be in conflict with others
 		r.cutAgain = false
 		if err := r.keepOutAll(ctx); err != nil {
 			return err

@@ -26,6 +26,10 @@ func (r *restore) laterCuts(ctx context.Context) error {
 	found := map[string]map[int][]*laterCut{} // by entry, and its table
 	for _, f := range r.laterFilters(links) {
 		for e, err := range r.o.Journal.Entries(ctx, f) {
+			if journal.IsDamage(err) {
+				r.unread(err)
+				break
+			}
 			if err != nil {
 				return err
 			}
@@ -51,6 +55,11 @@ func (r *restore) laterCuts(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// unread warns of later deletions that cannot be read: nobody has asked for them.
+func (r *restore) unread(err error) {
+	r.warn(fmt.Sprintf("links that a later deletion may have cut again are given back all the same: %v", err))
 }
 
 // laterFilters select the deletions since that may have cut one of the links: by the
@@ -143,6 +152,10 @@ func (r *restore) stageLater(ctx context.Context, id string, cuts map[int][]*lat
 	r.o.Progress.Start("reading "+id, 0)
 	for row, err := range r.o.Journal.Rows(ctx, id) {
 		if errors.Is(err, journal.ErrNotFound) { // removed meanwhile
+			break
+		}
+		if journal.IsDamage(err) {
+			r.unread(err)
 			break
 		}
 		if err != nil {

@@ -1,7 +1,11 @@
 package recovery
 
 import (
+	"context"
+	"fmt"
+	"iter"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rowback/rowback/journal"
@@ -74,5 +78,32 @@ func TestRelink_LaterCutsOfOtherEntries(t *testing.T) {
 				t.Errorf("%d links were given back", n)
 			}
 		})
+	}
+}
+
+// torn is a journal in which the keys of an entry are damaged.
+type torn struct {
+	journal.Journal
+	id string
+}
+
+func (j torn) Rows(ctx context.Context, id string) iter.Seq2[journal.Row, error] {
+	if id != j.id {
+		return j.Journal.Rows(ctx, id)
+	}
+	return func(yield func(journal.Row, error) bool) {
+		yield(journal.Row{}, fmt.Errorf("%w: entry %s lacks block 0 of its keys", journal.ErrDamaged, id))
+	}
+}
+
+// A later deletion that nobody asks for keeps nothing away, though it cannot be read.
+func TestRelink_ALaterEntryIsDamaged(t *testing.T) {
+	l := newLab(t, `CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, x int REFERENCES p ON DELETE SET NULL); INSERT INTO p VALUES (1), (2); INSERT INTO c VALUES (1, 1), (2, 2)`).backup()
+	o := l.options(l.incident("DELETE FROM p WHERE id = 1"))
+	later := l.incident("DELETE FROM p WHERE id = 2")
+	o.Journal = torn{l.journal, later}
+	report := l.restore(o)
+	if l.count(report, "c").Relinked != 1 || !slices.ContainsFunc(report.Warnings, func(w string) bool { return strings.Contains(w, later) }) {
+		t.Errorf("%+v, warnings %q", report.Tables, report.Warnings)
 	}
 }

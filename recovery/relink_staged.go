@@ -110,8 +110,15 @@ func (l *link) given(s, x string) string {
 	return fmt.Sprintf("%s.rowback_class = '%s' AND %s", x, linkGiven, l.equal(s, x))
 }
 
+// maxRounds bounds how often rows lose their links because others stay out. Along a
+// chain of any length the rest then stays out with its parents.
+const maxRounds = 20
+
 // linksAlong are the links of t without which rows might not refer to a parent by ref.
 func (r *restore) linksAlong(t *table, ref reference) []*link {
+	if r.rounds >= maxRounds {
+		return nil
+	}
 	return slices.DeleteFunc(r.linksOf(t), func(l *link) bool {
 		return !slices.ContainsFunc(l.cut, func(c string) bool { return slices.Contains(ref.reads(), c) })
 	})

@@ -1,9 +1,13 @@
 package recovery
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/rowback/rowback/journal"
 )
 
 // Names are of one folder, that of the roots being 0.
@@ -62,5 +66,32 @@ func TestRelink_RowsAreJudgedWithTheirLinks(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Along a chain of rows each loses its link as the one before it stays out, and may be in
+// conflict then; in the end the rest stays out with them.
+func TestRelink_AChainThatStaysOut(t *testing.T) {
+	const rows = 300
+	l := newLab(t, fmt.Sprintf(`CREATE TABLE c (id int PRIMARY KEY, prev int REFERENCES c ON DELETE SET NULL, list int); CREATE INDEX ON c (prev);
+		INSERT INTO c SELECT i, nullif(i - 1, 0), 1 FROM generate_series(1, %d) i; CREATE UNIQUE INDEX head ON c (list) WHERE prev IS NULL`, rows)).backup()
+	cut := &journal.Entry{Kind: journal.Deletion, Outcome: journal.Committed, Database: l.name, Tables: []journal.Table{{Schema: "public", Name: "c", Rows: rows - 1, Via: journal.SetNull, KeysCaptured: true,
+		Key: []journal.Column{{Name: "id", Type: "integer"}}, Old: []journal.Column{{Name: "prev", Type: "integer"}}}}}
+	var links []journal.Row
+	for i := 2; i <= rows; i++ {
+		row, prev := strconv.Itoa(i), strconv.Itoa(i-1)
+		links = append(links, journal.Row{Values: []*string{&row, &prev}})
+	}
+	ids := []string{l.record(cut, links...), l.incident(fmt.Sprintf("DO $$BEGIN FOR i IN 1..%d LOOP DELETE FROM c WHERE id = i; END LOOP; END$$", rows))}
+	l.exec("INSERT INTO c VALUES (100000, NULL, 1)")
+	report := l.restore(l.options(ids...))
+	kept := map[string]int{}
+	for _, u := range report.Unrestored {
+		why, _, _ := strings.Cut(u.Reason, " (")
+		kept[why]++
+	}
+	n := l.count(report, "c")
+	if conflicts := kept["another live row holds its value in head"]; n.Restored != 0 || conflicts+kept["its parent public.c"] != rows || conflicts > rows/10 {
+		t.Errorf("%+v %v", n, kept)
 	}
 }

@@ -28,6 +28,7 @@ type restore struct {
 
 	waiting  []*link // inPieces: the links, until the last transaction gives those of rows that stayed back
 	cutAgain bool    // rows that are to be inserted have lost a link that they had been given
+	rounds   int     // … and how often they have been looked at for that
 
 	changes []*change // of rows in production, in the order in which they are made
 
