@@ -147,11 +147,14 @@ func TestControl_IsNotLetIn(t *testing.T) {
 	o.Upstream = pgtest.Shared(t).UserURL("nobody_at_all", "SECRET", "postgres")
 	r := look(t, o)
 	r.expect(t, "control connection", Fail, "nobody_at_all")
+	r.expect(t, "control connection", Fail, "mend user and password")
 	r.expect(t, "upstream", OK, "")
 	var text bytes.Buffer
 	if r.WriteText(&text); strings.Contains(text.String(), "SECRET") {
 		t.Error("a password is shown")
 	}
+	o.Upstream = pgtest.Shared(t).URL("no_such_database")
+	look(t, o).expect(t, "control connection", Fail, "name a database in upstream that is there")
 }
 
 func TestAdmin(t *testing.T) {

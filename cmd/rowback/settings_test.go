@@ -164,6 +164,28 @@ func TestSettings_BadFile(t *testing.T) {
 	}
 }
 
+// What libpq would not know in a URL is an error, wherever a server is named.
+func TestSettings_UnknownParameter(t *testing.T) {
+	inDirectory(t)
+	for server, want := range map[string]string{
+		"postgres://u@h/db?sslmod=require":   `unknown parameter "sslmod", did you mean "sslmode"?`,
+		"host=h sslrootcrt=ca.pem":           `did you mean "sslrootcert"?`,
+		"postgres://h/?search_path=shop":     "a setting of the server is given by options=-c%20search_path%3D…",
+		"postgres://h/?options=-c%20a.b%3Dc": "",
+		"postgres://a,b/?keepalives_idle=30&load_balance_hosts=random&application_name=x": "",
+	} {
+		for _, name := range []string{"UPSTREAM", "PRODUCTION", "RECOVERY", "JOURNAL"} {
+			if name == "JOURNAL" && !isPostgresURL(server) {
+				continue
+			}
+			_, _, err := loaded(t, map[string]string{"ROWBACK_" + name: server})
+			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "ROWBACK_"+name)) {
+				t.Errorf("%s %s: %v", name, server, err)
+			}
+		}
+	}
+}
+
 // Roles of servers cannot be found out without a user, whom clients are not asked for.
 func TestSettings_RolesNeedAUser(t *testing.T) {
 	inDirectory(t)
