@@ -107,7 +107,7 @@ func TestRules_WhoseRowsAreOverTheLimit(t *testing.T) {
 		"would remove 15 rows (orders 3, payments 6, refunds 6), of which 12 rows (payments 6, refunds 6) fall under the default rule, limit 5":                                        strict,
 		"would bring the rows removed by this transaction to 15 rows (orders 3, payments 6, refunds 6), of which 12 rows (payments 6, refunds 6) fall under the default rule, limit 5": within,
 		`would remove 15 rows (orders 3, payments 6, refunds 6), of which 3 rows (orders 3) fall under the rule "hourly": 3 within 1h, limit 2`:                                        ruled(hourly),
-		`would remove 15 rows (orders 3, payments 6, refunds 6), of which 3 rows (orders 3) fall under the rule "hundredth", at least 3% of orders, limit 1%`:                                               ruled(hundredth),
+		`would remove 15 rows (orders 3, payments 6, refunds 6), of which 3 rows (orders 3) fall under the rule "hundredth", at least 3% of orders, limit 1%`:                          ruled(hundredth),
 	} {
 		e := newEnv(t, p, shop)
 		refused(t, e.connect(pgx.QueryExecModeExec), "DELETE FROM orders WHERE id <= 3", want)

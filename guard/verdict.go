@@ -77,23 +77,11 @@ func (r *run) judge(statement []journal.Table) verdict {
 		if r.isAnswered(sh) {
 			continue
 		}
-		if v := r.judgeShare(sh, statement); v.rule != nil && (worst.rule == nil || severity(v.rule.Mode) > severity(worst.rule.Mode)) {
+		if v := r.judgeShare(sh, statement); v.rule != nil && (worst.rule == nil || v.rule.Mode.Severity() > worst.rule.Mode.Severity()) {
 			worst = v
 		}
 	}
 	return worst
-}
-
-func severity(m policy.Mode) int {
-	switch m {
-	case policy.Block:
-		return 3
-	case policy.Hold:
-		return 2
-	case policy.Alert:
-		return 1
-	}
-	return 0
 }
 
 func (r *run) judgeShare(sh share, statement []journal.Table) verdict {
