@@ -136,6 +136,9 @@ func TestSettings_BadFile(t *testing.T) {
 	inDirectory(t)
 	for text, want := range map[string]string{
 		"mode: block\ntreshold: 5\n":             `rowback.yaml:2: unknown setting "treshold", did you mean "threshold"?`,
+		"mode: block\ncapture: rows\n":           "rowback.yaml:2: capture stands under defaults:, or in a rule",
+		"users: [a]\n":                           "rowback.yaml:1: users stands in a rule",
+		"defaults: {limits: 500}\n":              "limits takes {statement: 500, transaction: 500}; threshold: 500 sets both",
 		"tls_cert: x\n":                          `did you mean "tls-cert"?`,
 		"Mode: block\n":                          `did you mean "mode"?`,
 		"frobnication: x\n":                      "there are: listen, upstream",
