@@ -40,7 +40,7 @@ func (e *examination) rules(context.Context) {
 	}
 }
 
-// ruleNames: names in rules that nothing is called, or partitions only.
+// ruleNames: names in rules that nothing is called, or partitions only; and what they leave to other rules.
 func (e *examination) ruleNames(ctx context.Context) {
 	if e.production == nil {
 		return
@@ -51,8 +51,7 @@ func (e *examination) ruleNames(ctx context.Context) {
 	}
 	roots := map[policy.Name]policy.Name{}
 	for _, t := range s.Tables {
-		root := t.Root()
-		roots[policy.Name{Schema: t.Schema, Table: t.Name}] = policy.Name{Schema: root.Schema, Table: root.Name}
+		roots[named(t)] = named(t.Root())
 	}
 	for _, m := range e.o.Policy.Misnamed(s.Database, roots) {
 		if len(m.Roots) > 0 {
@@ -63,10 +62,11 @@ func (e *examination) ruleNames(ctx context.Context) {
 		e.warn("rules", "write the name as it is stored: without quotes, and in small letters if it was made without them",
 			"the rule %q is for tables %s, and no table of %s is called that", m.Rule.Name, m.Glob, s.Database)
 	}
-	for _, r := range e.o.Policy.Rules {
-		only := policy.Policy{Rules: []policy.Rule{{Match: policy.Match{Databases: r.Match.Databases}}}}
-		if only.For(policy.Subject{Database: s.Database}).Rule("", "") != &only.Rules[0] {
-			continue // for other databases
+	e.cascades(s)
+	for i := range e.o.Policy.Rules {
+		r := &e.o.Policy.Rules[i]
+		if !isFor(r, s.Database) {
+			continue
 		}
 		for _, glob := range r.ExcludeColumns {
 			if !anyColumn(s, r.Match.Tables, policy.Rule{ExcludeColumns: []string{glob}}) {

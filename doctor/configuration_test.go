@@ -52,6 +52,22 @@ func TestRules(t *testing.T) {
 		t.Errorf("%d warnings: %+v", n, r.Checks)
 	}
 
+	o.Production = pgtest.Shared(t).URL("shop")
+	wide := rule("wide", policy.Match{Users: []string{"gdpr"}, Tables: []string{"orders"}})
+	wide.Statement, wide.Transaction, wide.Mode = 5000, 5000, policy.Hold
+	others := rule("others", policy.Match{Users: []string{"somebody"}, Tables: []string{"payments"}})
+	o.Policy.Rules = []policy.Rule{others, wide}
+	r = look(t, o)
+	r.expect(t, "rules", Warn, `"wide", hold for 10m over 5000 rows a statement or transaction, does not judge what cascades take along`)
+	r.expect(t, "rules", Warn, `public.payments, with public.orders: rule "default", block over 1000 rows`)
+	wide.Match.Tables = []string{"orders", "payments"}
+	strict := rule("strict", policy.Match{Tables: []string{"orders"}})
+	strict.Statement, strict.Transaction = 10, 10
+	o.Policy.Rules = []policy.Rule{wide, strict}
+	if r = look(t, o); r.warnings("rules") != 0 {
+		t.Errorf("%+v", r.Checks)
+	}
+
 	o.Policy.Rules = nil
 	o.Policy.Default.Mode = policy.Off
 	look(t, o).expect(t, "rules", Warn, "nothing is guarded")
@@ -147,11 +163,14 @@ func TestControl_IsNotLetIn(t *testing.T) {
 	o.Upstream = pgtest.Shared(t).UserURL("nobody_at_all", "SECRET", "postgres")
 	r := look(t, o)
 	r.expect(t, "control connection", Fail, "nobody_at_all")
+	r.expect(t, "control connection", Fail, "mend user and password")
 	r.expect(t, "upstream", OK, "")
 	var text bytes.Buffer
 	if r.WriteText(&text); strings.Contains(text.String(), "SECRET") {
 		t.Error("a password is shown")
 	}
+	o.Upstream = pgtest.Shared(t).URL("no_such_database")
+	look(t, o).expect(t, "control connection", Fail, "name a database in upstream that is there")
 }
 
 func TestAdmin(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,6 +36,16 @@ func written(t *testing.T, o Options, entries ...journal.Entry) {
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestJournal_MendOfWhatCannotBeWritten(t *testing.T) {
+	for errno, want := range map[syscall.Errno]string{
+		syscall.ENOSPC: makeRoom, syscall.EDQUOT: makeRoom, syscall.EROFS: "mount it for writing, or name another directory with --journal", syscall.EACCES: asProxy,
+	} {
+		if got := unwritten(&os.PathError{Op: "write", Path: "j", Err: errno}); got != want {
+			t.Errorf("%v: %s", errno, got)
+		}
 	}
 }
 

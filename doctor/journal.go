@@ -23,6 +23,9 @@ import (
 // asProxy is the mend of a journal's permissions.
 const asProxy = "run this as the user that the proxy runs as; that user must own the directory"
 
+// makeRoom is the mend of a full disk.
+const makeRoom = "make room: with the disk full, every DELETE is refused with RB002"
+
 // journal: evidence can be kept, there is room for it, and what it holds is settled.
 func (e *examination) journal(ctx context.Context) {
 	key, usable := e.journalKey()
@@ -65,7 +68,7 @@ func (e *examination) journalDirectory() bool {
 		return false
 	}
 	if err := writable(dir); err != nil {
-		e.fail("journal", asProxy, "%s, which belongs to %s, cannot be written: %v", dir, owner(info), err)
+		e.fail("journal", unwritten(err), "%s, which belongs to %s, cannot be written: %v", dir, owner(info), err)
 		return false
 	}
 	if !ownFile(dir) {
@@ -99,6 +102,17 @@ func (e *examination) journalToBe() bool {
 	e.ok("journal", "%s is not there yet; the proxy makes it", e.o.Journal)
 	e.room(parent)
 	return false
+}
+
+// unwritten is the mend where a directory cannot be written.
+func unwritten(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return makeRoom
+	case errors.Is(err, syscall.EROFS):
+		return "mount it for writing, or name another directory with --journal"
+	}
+	return asProxy
 }
 
 // writable proves it with a file, synced, and removes it again.
@@ -141,12 +155,11 @@ func (e *examination) room(dir string) {
 		return
 	}
 	free := uint64(st.Bavail) * uint64(st.Bsize)
-	const mend = "make room: with the disk full, every DELETE is refused with RB002"
 	switch {
 	case free < e.o.LeastFree/16:
-		e.fail("journal disk", mend, "%s free", bytesOf(free))
+		e.fail("journal disk", makeRoom, "%s free", bytesOf(free))
 	case free < e.o.LeastFree:
-		e.warn("journal disk", mend, "%s free", bytesOf(free))
+		e.warn("journal disk", makeRoom, "%s free", bytesOf(free))
 	default:
 		e.ok("journal disk", "%s free", bytesOf(free))
 	}

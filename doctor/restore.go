@@ -48,7 +48,7 @@ func (e *examination) restore(ctx context.Context) {
 	list("tables", Note, keyless.all, "%s without an identity key: "+imagesAlone, "")
 	list("tables", Warn, slices.Concat(keyless.some, keyless.none), "%s without an identity key: their rows are counted, but cannot be told apart", "give them a primary key")
 	if len(out.Denied) > 0 {
-		e.add(Check{Name: "privileges", Status: Fail, List: out.Denied, Seen: "this role may not do all that a restore does", Mend: "run these statements, or restore as another role"})
+		e.add(Check{Name: "privileges", Status: Fail, List: out.Denied, Seen: "this role may not do all that a restore does", Mend: "name a role for restores in production, apart from the upstream's; or run these statements"})
 	} else {
 		e.ok("privileges", "a restore may read and write all that it must%s", alone)
 	}

@@ -118,7 +118,7 @@ func (e *examination) control(ctx context.Context) {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	switch answer := (*pgconn.PgError)(nil); {
 	case errors.As(err, &answer):
-		e.fail(name, "mend user and password in upstream, or leave them out: the proxy works without, too", "%s does not let the proxy in: %s", e.o.Redacted, said(err))
+		e.fail(name, ControlMend(err)+": the proxy works without, too", "%s does not let the proxy in: %s", e.o.Redacted, said(err))
 		return
 	case err != nil: // no word of the server's: clients will not get further
 		e.fail(name, "mend the address, sslmode or sslrootcert in upstream: clients' sessions fail as this one did", "%s cannot be used: %s", e.o.Redacted, said(err))
@@ -134,6 +134,22 @@ func (e *examination) control(ctx context.Context) {
 		return
 	}
 	e.ok(name, "works, as %s", config.User)
+}
+
+// ControlMend is what to do where a server refuses the proxy's own connection.
+func ControlMend(err error) string {
+	var answer *pgconn.PgError
+	switch errors.As(err, &answer); {
+	case answer == nil:
+		return "mend upstream, or leave user and password in it out"
+	case strings.HasPrefix(answer.Code, "28"): // invalid_authorization_specification
+		return "mend user and password in upstream, or leave them out"
+	case answer.Code == "3D000": // invalid_catalog_name
+		return "name a database in upstream that is there, or leave user and password out"
+	case answer.Code == "42501": // insufficient_privilege
+		return "let this role connect to the database, or leave user and password in upstream out"
+	}
+	return "mend what upstream asks the server for, or leave user and password in it out"
 }
 
 // said is what a server answered, without what the driver wraps around it.

@@ -45,6 +45,9 @@ func (x refusal) advice(who policy.Subject) string {
 		return "Run it again in half a minute: one of these was made past rowback, which has yet to look at it"
 	}
 	ask := "ask an operator for an allowance: " + x.command(who) + x.comment()
+	if x.few {
+		ask += ". Take more than it needs now: rows may have been added by then"
+	}
 	switch verb := capital(x.verb); {
 	case x.verb != "DELETE" && x.verb != "UPDATE":
 	case x.reason == crowded:

@@ -17,11 +17,11 @@ const askTime = 3 * time.Second
 
 // allowance finds by whose leave the rows of a verdict may go all the same: a
 // comment's, where the rule honours it, or an allowance's, of which it takes
-// them. nil: nobody's.
-func (r *run) allowance(ctx context.Context, v verdict, removed []journal.Table) (*journal.Allowed, error) {
+// them. nil: nobody's; then few is of the allowance that comes nearest, if one is too small.
+func (r *run) allowance(ctx context.Context, v verdict, removed []journal.Table) (l *journal.Allowed, few *journal.TooFewError, err error) {
 	s, need := r.s, underRule(r.s.rules.sheet, v.rule, removed)
 	if reason, ok := commented(v.rule, r.st.Text, need); ok {
-		return &journal.Allowed{By: s.info.User, How: "comment", Reason: reason}, nil
+		return &journal.Allowed{By: s.info.User, How: "comment", Reason: reason}, nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -29,25 +29,31 @@ func (r *run) allowance(ctx context.Context, v verdict, removed []journal.Table)
 	if err != nil { // without, the limit stands
 		s.j.journalFailed(err)
 		s.j.o.Logger.Error("allowances could not be read", "error", err)
-		return nil, nil
+		return nil, nil, nil
 	}
 	for _, a := range s.tx.mine(all) {
 		if !covers(a, s.rules.subject, removed) {
 			continue
 		}
 		use := s.tx.using(a, s.j.o.Now())
+		var short *journal.TooFewError
 		err := s.j.o.Journal.Use(ctx, a.ID, use, s.tx.removals.under(a.ID)+r.drawn(a.ID, v.rule.Name)+need, s.j.o.Now())
 		switch {
+		case errors.As(err, &short):
+			if few == nil || short.Left > few.Left {
+				few = short
+			}
+			continue
 		case errors.Is(err, journal.ErrSpent), errors.Is(err, journal.ErrNotFound):
 			continue
 		case err != nil:
 			s.j.journalFailed(err)
 			s.j.o.Logger.Error("an allowance could not be used", "id", a.ID, "error", err)
-			return nil, nil
+			return nil, nil, nil
 		}
-		return &journal.Allowed{By: a.By, How: "allowance", ID: a.ID, Reason: a.Reason}, nil
+		return &journal.Allowed{By: a.By, How: "allowance", ID: a.ID, Reason: a.Reason}, nil, nil
 	}
-	return nil, nil
+	return nil, few, nil
 }
 
 // honours reports whether a rule takes allowances from comments: it names who may write them.

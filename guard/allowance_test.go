@@ -98,6 +98,29 @@ func TestAllowance_IsSharedUntilItsRowsAreGone(t *testing.T) {
 	})
 }
 
+// An allowance that is too small is not passed over in silence; one for something else is.
+func TestAllowance_ThatIsTooSmallIsNamed(t *testing.T) {
+	eachForm(t, blockPolicy(), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
+		e.grant(journal.Allowance{Rows: 5})
+		id := e.grant(journal.Allowance{Rows: 20, Tables: []string{"plain"}})
+		e.grant(journal.Allowance{Rows: 15, Tables: []string{"plain"}, Expires: e.clock.now()})
+		words := "; allowance " + id + " has 20 rows left, and this needs 25"
+		pe := refused(t, c, "DELETE FROM plain WHERE id <= 25", words)
+		if !strings.Contains(pe.Hint, "--rows 25 ") || !strings.Contains(pe.Hint, "Take more than it needs now") {
+			t.Errorf("hint %q", pe.Hint)
+		}
+		if es := e.entries(journal.Filter{Outcome: journal.Blocked}); len(es) != 1 || !strings.Contains(es[0].Alert, words) {
+			t.Errorf("entries %+v", es)
+		}
+		passes(t, c, "DELETE FROM plain WHERE id <= 12")
+		refused(t, c, "DELETE FROM plain WHERE id <= 25", "; allowance "+id+" has 8 rows left, and this needs 13")
+		if pe := refused(t, c, "DELETE FROM orders"); strings.Contains(pe.Message, id) {
+			t.Errorf("message %q", pe.Message)
+		}
+		e.wantUsed(id, 12, 1)
+	})
+}
+
 func TestAllowance_OfAlertModeIsNoAlert(t *testing.T) {
 	e := newEnv(t, alertPolicy(), shop)
 	e.grant(journal.Allowance{Rows: 40, Tables: []string{"pl*"}})

@@ -41,7 +41,7 @@ func (r *run) decide(ctx context.Context, v verdict, removed []journal.Table) er
 		if r.probing && r.mayBeAllowed(ctx, v, removed) {
 			return nil // whether it is shows when the numbers are exact
 		}
-		l, err := r.allowance(ctx, v, removed)
+		l, few, err := r.allowance(ctx, v, removed)
 		if err != nil {
 			return err
 		}
@@ -49,6 +49,7 @@ func (r *run) decide(ctx context.Context, v verdict, removed []journal.Table) er
 			r.answer(v, l, removed)
 			return nil
 		}
+		v = v.despite(few)
 	}
 	switch v.rule.Mode {
 	case policy.Hold:

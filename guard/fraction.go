@@ -45,8 +45,9 @@ func (r *run) fraction(ctx context.Context, removed []journal.Table) (verdict, e
 			}
 			size := n + max(0, left-there[o])
 			if share := float64(n) / float64(size); size >= rule.FractionMin && share > rule.Fraction {
+				rows, by := partOf(rule, sh.statement, removed)
 				return verdict{rule: rule, share: sh.statement, limit: policy.Unlimited, reason: tooGreatAPart,
-					what: fmt.Sprintf("%s %s, at least %s of %s, limit %s%s", tensed(rule, sh.statement).remove, partOf(sh.statement, removed), percent(share), displayName(journal.Table{Schema: t.Schema, Name: t.Name}), percent(rule.Fraction), by(rule))}, nil
+					what: fmt.Sprintf("%s %s, at least %s of %s, limit %s%s", tensed(rule, sh.statement).remove, rows, percent(share), displayName(journal.Table{Schema: t.Schema, Name: t.Name}), percent(rule.Fraction), by)}, nil
 			}
 		}
 	}

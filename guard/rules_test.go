@@ -78,7 +78,7 @@ func TestRules_EachTableByItsOwn(t *testing.T) {
 	refunds.Match.Tables, refunds.Statement = []string{"refunds"}, 5
 	eachForm(t, ruled(refunds), []string{shop}, func(t *testing.T, e *env, c *pgx.Conn) {
 		before := e.keys()
-		pe := refused(t, c, "DELETE FROM orders WHERE id <= 3", "would remove 15 rows", "of which 6 rows (refunds 6) count", "limit 5", `rule "money"`)
+		pe := refused(t, c, "DELETE FROM orders WHERE id <= 3", "would remove 15 rows", `of which 6 rows (refunds 6) fall under the rule "money", limit 5`)
 		if !strings.Contains(pe.Hint, "rowback allow --rows") || !strings.Contains(pe.Hint, "--table orders") {
 			t.Errorf("hint %q", pe.Hint)
 		}
@@ -89,6 +89,29 @@ func TestRules_EachTableByItsOwn(t *testing.T) {
 			t.Errorf("entries %+v", es)
 		}
 	})
+}
+
+// Whatever limit it is, the message has all that the statement, or the transaction,
+// removes, and which rule judges which part of it.
+func TestRules_WhoseRowsAreOverTheLimit(t *testing.T) {
+	wide, hourly, hundredth := free("wide"), free("hourly"), free("hundredth")
+	wide.Match.Tables, hourly.Match.Tables, hundredth.Match.Tables = []string{"orders"}, []string{"orders"}, []string{"orders"}
+	hourly.Windows = []policy.Window{{Rows: 2, Per: time.Hour}}
+	hundredth.Fraction, hundredth.FractionMin = 0.01, 1
+	strict := ruled(wide)
+	strict.Default = policy.Uniform(policy.Block, 5).Default
+	within := policy.Uniform(policy.Block, 5)
+	within.Default.Statement = policy.Unlimited
+	within.Rules = []policy.Rule{wide}
+	for want, p := range map[string]policy.Policy{
+		"would remove 15 rows (orders 3, payments 6, refunds 6), of which 12 rows (payments 6, refunds 6) fall under the default rule, limit 5":                                        strict,
+		"would bring the rows removed by this transaction to 15 rows (orders 3, payments 6, refunds 6), of which 12 rows (payments 6, refunds 6) fall under the default rule, limit 5": within,
+		`would remove 15 rows (orders 3, payments 6, refunds 6), of which 3 rows (orders 3) fall under the rule "hourly": 3 within 1h, limit 2`:                                        ruled(hourly),
+		`would remove 15 rows (orders 3, payments 6, refunds 6), of which 3 rows (orders 3) fall under the rule "hundredth", at least 3% of orders, limit 1%`:                          ruled(hundredth),
+	} {
+		e := newEnv(t, p, shop)
+		refused(t, e.connect(pgx.QueryExecModeExec), "DELETE FROM orders WHERE id <= 3", want)
+	}
 }
 
 func TestRules_OffIsNeitherJudgedNorKept(t *testing.T) {

@@ -18,6 +18,21 @@ type verdict struct {
 	limit   int64           // that it is over; policy.Unlimited: another one than a rule's own number; notRows
 	reason  reason
 	atLeast bool // there may be more rows than share says
+	few     bool // there is an allowance for it, which has too few rows left
+}
+
+// despite adds that there is an allowance, which is too small; nil: there is none.
+func (v verdict) despite(few *journal.TooFewError) verdict {
+	if few == nil {
+		return v
+	}
+	needs := "needs"
+	if v.atLeast {
+		needs += " at least"
+	}
+	v.few = true
+	v.what += fmt.Sprintf("; allowance %s has %d rows left, and this %s %d", few.ID, few.Left, needs, few.Needed)
+	return v
 }
 
 // share is the part of removed rows that falls under one rule.
@@ -62,23 +77,11 @@ func (r *run) judge(statement []journal.Table) verdict {
 		if r.isAnswered(sh) {
 			continue
 		}
-		if v := r.judgeShare(sh, statement); v.rule != nil && (worst.rule == nil || severity(v.rule.Mode) > severity(worst.rule.Mode)) {
+		if v := r.judgeShare(sh, statement); v.rule != nil && (worst.rule == nil || v.rule.Mode.Severity() > worst.rule.Mode.Severity()) {
 			worst = v
 		}
 	}
 	return worst
-}
-
-func severity(m policy.Mode) int {
-	switch m {
-	case policy.Block:
-		return 3
-	case policy.Hold:
-		return 2
-	case policy.Alert:
-		return 1
-	}
-	return 0
 }
 
 func (r *run) judgeShare(sh share, statement []journal.Table) verdict {
@@ -96,13 +99,16 @@ func (r *run) judgeShare(sh share, statement []journal.Table) verdict {
 	}
 	switch {
 	case over(n, rule.Statement):
+		rows, by := partOf(rule, sh.statement, statement)
 		return verdict{rule: rule, share: sh.statement, limit: rule.Statement, atLeast: r.atLeast,
-			what: fmt.Sprintf("%s %s, limit %d%s", words.remove, partOf(sh.statement, statement), rule.Statement, by(rule))}
+			what: fmt.Sprintf("%s %s, limit %d%s", words.remove, rows, rule.Statement, by)}
 	case over(counted(rule, sh.tx)-s.tx.removals.pardonedOf(rule, sh.tx), rule.Transaction):
+		rows, by := partOf(rule, sh.tx, s.tx.gone())
 		return verdict{rule: rule, share: sh.tx, limit: rule.Transaction, atLeast: r.atLeast,
-			what: fmt.Sprintf("%s the rows %s by this transaction to %s, limit %d%s", words.bring, words.removed, rowsOf(sh.tx), rule.Transaction, by(rule))}
+			what: fmt.Sprintf("%s the rows %s by this transaction to %s, limit %d%s", words.bring, words.removed, rows, rule.Transaction, by)}
 	case full != "":
-		return verdict{rule: rule, share: sh.statement, limit: policy.Unlimited, reason: crowded, atLeast: r.atLeast, what: fmt.Sprintf("%s %s: %s%s", words.remove, rowsOf(sh.statement), full, by(rule))}
+		rows, by := partOf(rule, sh.statement, statement)
+		return verdict{rule: rule, share: sh.statement, limit: policy.Unlimited, reason: crowded, atLeast: r.atLeast, what: fmt.Sprintf("%s %s: %s%s", words.remove, rows, full, by)}
 	}
 	return verdict{}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -44,12 +45,17 @@ func rowsOf(tables []journal.Table) string {
 	return fmt.Sprintf("%d %s (%s)", n, rows, strings.Join(parts, ", "))
 }
 
-// partOf is all of the rows, and if a rule is about a part of them, that.
-func partOf(part, all []journal.Table) string {
-	if len(part) == len(all) {
-		return rowsOf(all)
+// partOf is all of the rows, and if a rule is about a part of them, that and the rule's
+// name; else that name comes last, and only of a rule that is not the default.
+func partOf(rule *policy.Rule, part, all []journal.Table) (rows, last string) {
+	rows, own := rowsOf(all), rowsOf(part)
+	switch {
+	case own == rows:
+		return rows, by(rule)
+	case rule.Name == policy.DefaultName || rule.Name == "":
+		return rows + ", of which " + own + " fall under the default rule", ""
 	}
-	return rowsOf(all) + ", of which " + rowsOf(part) + " count"
+	return fmt.Sprintf("%s, of which %s fall under the rule %q", rows, own, rule.Name), ""
 }
 
 func displayName(t journal.Table) string {

@@ -2,11 +2,25 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
 // ErrSpent: the allowance has expired, was revoked or used up, or has fewer rows left.
 var ErrSpent = errors.New("allowance has not enough left")
+
+// TooFewError is an ErrSpent: the allowance is live, and has fewer rows left than a
+// transaction needs.
+type TooFewError struct {
+	ID                 string
+	Left, Rows, Needed int64
+}
+
+func (e *TooFewError) Error() string {
+	return fmt.Sprintf("%v: %s has %d of %d rows left, and %d are needed", ErrSpent, e.ID, e.Left, e.Rows, e.Needed)
+}
+
+func (e *TooFewError) Unwrap() error { return ErrSpent }
 
 // Allowance lets an intended mass delete go over the limits.
 type Allowance struct {

@@ -244,7 +244,7 @@ func (a *Account) Refuses(id string, rows int64, at time.Time) error {
 	case a.Once && a.Uses > a.MineUses:
 		return fmt.Errorf("%w: %s was for one transaction, and another one has used it", ErrSpent, id)
 	case rows > left:
-		return fmt.Errorf("%w: %s has %d of %d rows left, and %d are needed", ErrSpent, id, left, a.Rows, rows)
+		return &TooFewError{ID: id, Left: left, Rows: a.Rows, Needed: rows}
 	}
 	return nil
 }

@@ -48,7 +48,15 @@ func runAnswer(cmd *cobra.Command, s *settings, o answerOptions, id string, answ
 	case err != nil:
 		return approvalError(err, "")
 	}
-	return printHold(cmd.OutOrStdout(), s.Output, h, now)
+	if err := printHold(cmd.OutOrStdout(), s.Output, h, now); err != nil || answer != journal.Granted || s.Output == "json" {
+		return err
+	}
+	more := fmt.Sprintf("if it removes more than %s by now", countOf(h.Rows, "row"))
+	if h.AtLeast {
+		more = "if it runs into another rule"
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "It goes on within a second if its client and proxy are still there, and has an entry (rowback log %s) when it commits; %s, it waits again under another ID (rowback allow holds).\n", h.ID, more)
+	return nil
 }
 
 // tooLate says what became of a hold that no longer waits, and what can be done.

@@ -97,7 +97,11 @@ func TestAllowAndDeny_Answer(t *testing.T) {
 			t.Errorf("printed %s, %v", r.stdout, err)
 		}
 		h = giveHold(t, j, nil)
-		checkHas(t, runWith(t, env, command, h.ID, "--by", "bob").stdout, h.ID, string(state)+" by bob", "50382", "DELETE FROM orders")
+		r = runWith(t, env, command, h.ID, "--by", "bob")
+		checkHas(t, r.stdout, h.ID, string(state)+" by bob", "50382", "DELETE FROM orders")
+		if says := strings.Contains(r.stderr, "if its client and proxy are still there") && strings.Contains(r.stderr, "more than 50382 rows by now"); says != (state == journal.Granted) {
+			t.Errorf("%s: %s", command, r.stderr)
+		}
 	}
 }
 

@@ -53,7 +53,7 @@ Exit codes: 0 done; 4 a privilege is missing; 2 wrong request; 1 failed.`,
 	f.Int64Var(&o.Threshold, "threshold", 0, "`ROWS` that one statement, and one transaction, may remove (default: as it is; for new tables the setting threshold)")
 	f.StringVar(&o.mode, "mode", "", "what happens over it: `block|alert` (default: as it is; for new tables the setting mode)")
 	f.StringVar(&o.drops, "drops", "auto", "watch DROP by an event trigger: `auto|on|off`")
-	f.StringVar(&o.Proxy, "proxy-role", "", "let `ROLE`, that of the proxy's control connection, read what it needs")
+	f.StringVar(&o.Proxy, "proxy-role", "", "let `ROLE`, that of the proxy's control connection, read what it needs (default: the upstream's)")
 	f.BoolVar(&o.NewSecret, "new-secret", false, "make a new secret for the proxy's tickets: dumps of the database hold the old one")
 	f.DurationVar(&o.LockTimeout, "lock-timeout", 5*time.Second, "longest `WAIT` for a table")
 	f.BoolVar(&o.DryRun, "dry-run", false, "print the SQL and change nothing")
@@ -83,6 +83,9 @@ func runProtectInstall(cmd *cobra.Command, s *settings, o protectInstallOptions)
 		o.Drops = protect.Drops(o.drops)
 	}
 	o.Mode, o.Alone = protect.Mode(o.mode), o.noCascades
+	if upstream, err := pgx.ParseConfig(connString(s.Upstream)); o.Proxy == "" && namesUser(s.Upstream) && err == nil {
+		o.Proxy, o.ProxyIfThere = upstream.User, true
+	}
 	// A trigger cannot hold a statement until somebody answers.
 	o.Defaults = protect.Limits{Threshold: max(s.Threshold, 1), Mode: protect.Block}
 	if s.Mode == "alert" {
@@ -92,6 +95,9 @@ func runProtectInstall(cmd *cobra.Command, s *settings, o protectInstallOptions)
 		p, err := protect.Install(ctx, conn, o.InstallOptions)
 		if err != nil {
 			return protectError(err)
+		}
+		if o.Proxy == "" && s.origin["upstream"] != "" {
+			p.Notes = append(p.Notes, "upstream has no role of the proxy's own: what comes through the proxy meets these limits, too, and no allowance helps there; give it one, and run this again")
 		}
 		return printPlan(cmd, s, p)
 	})

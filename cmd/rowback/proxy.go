@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/doctor"
 	"github.com/rowback/rowback/guard"
 	"github.com/rowback/rowback/guard/alert"
 	"github.com/rowback/rowback/internal/handover"
@@ -202,7 +203,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		if err := v.ready[0](side); err != nil && side.Err() == nil {
 			logger.Warn("clients cannot be served yet; every connection tries again", "error", err)
 		} else if err := v.tryControl(side, s.Upstream); err != nil && side.Err() == nil {
-			logger.Warn("rowback's own connection to the upstream does not work, and without one entries in doubt wait for a session; mend user and password in upstream, or leave them out", "error", err)
+			logger.Warn("rowback's own connection to the upstream does not work, and without one entries in doubt wait for a session; "+doctor.ControlMend(err), "error", err)
 		}
 	})
 	return v.run(ctx, cmd, s)

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/internal/yamlstrict"
 )
 
@@ -57,7 +59,7 @@ func (s *settings) parseFile(name string, text []byte) (map[string]line, error) 
 	top, err := yamlstrict.Parse(text)
 	if err == nil && top != nil {
 		lines := make(map[string]line)
-		if err = yamlstrict.Mapping(top, "setting", s.fileKeys(lines)...); err == nil {
+		if err = yamlstrict.Mapping(top, "setting", append(s.fileKeys(lines), ofRules(top)...)...); err == nil {
 			return lines, nil
 		}
 	}
@@ -65,6 +67,24 @@ func (s *settings) parseFile(name string, text []byte) (map[string]line, error) 
 		return nil, errors.New(yamlstrict.In(name, err))
 	}
 	return nil, nil // empty, or comments only
+}
+
+// ofRules are the keys of a rule, but those that are settings: at the top they are an
+// error that says where they stand. Only those that are there: no other name is near them.
+func ofRules(top *yaml.Node) (keys []yamlstrict.Key) {
+	settings := newSettings(nil).all()
+	for i := 0; i+1 < len(top.Content); i += 2 {
+		name := top.Content[i].Value
+		if slices.Contains(policy.Keys(), name) && !slices.ContainsFunc(settings, func(v setting) bool { return v.name == name }) {
+			keys = append(keys, yamlstrict.Key{Name: name, Decode: func(*yaml.Node) error {
+				if slices.Contains(policy.DefaultKeys(), name) {
+					return errors.New("stands under defaults:, or in a rule")
+				}
+				return errors.New("stands in a rule")
+			}})
+		}
+	}
+	return keys
 }
 
 // fileKeys are all that a file may hold; their values go into lines.

@@ -136,6 +136,9 @@ func TestSettings_BadFile(t *testing.T) {
 	inDirectory(t)
 	for text, want := range map[string]string{
 		"mode: block\ntreshold: 5\n":             `rowback.yaml:2: unknown setting "treshold", did you mean "threshold"?`,
+		"mode: block\ncapture: rows\n":           "rowback.yaml:2: capture stands under defaults:, or in a rule",
+		"users: [a]\n":                           "rowback.yaml:1: users stands in a rule",
+		"defaults: {limits: 500}\n":              "limits takes {statement: 500, transaction: 500}; threshold: 500 sets both",
 		"tls_cert: x\n":                          `did you mean "tls-cert"?`,
 		"Mode: block\n":                          `did you mean "mode"?`,
 		"frobnication: x\n":                      "there are: listen, upstream",
@@ -160,6 +163,28 @@ func TestSettings_BadFile(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("a password is shown: %v", err)
+		}
+	}
+}
+
+// What libpq would not know in a URL is an error, wherever a server is named.
+func TestSettings_UnknownParameter(t *testing.T) {
+	inDirectory(t)
+	for server, want := range map[string]string{
+		"postgres://u@h/db?sslmod=require":   `unknown parameter "sslmod", did you mean "sslmode"?`,
+		"host=h sslrootcrt=ca.pem":           `did you mean "sslrootcert"?`,
+		"postgres://h/?search_path=shop":     "a setting of the server is given by options=-c%20search_path%3D…",
+		"postgres://h/?options=-c%20a.b%3Dc": "",
+		"postgres://a,b/?keepalives_idle=30&load_balance_hosts=random&application_name=x": "",
+	} {
+		for _, name := range []string{"UPSTREAM", "PRODUCTION", "RECOVERY", "JOURNAL"} {
+			if name == "JOURNAL" && !isPostgresURL(server) {
+				continue
+			}
+			_, _, err := loaded(t, map[string]string{"ROWBACK_" + name: server})
+			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "ROWBACK_"+name)) {
+				t.Errorf("%s %s: %v", name, server, err)
+			}
 		}
 	}
 }

@@ -131,8 +131,12 @@ func checkServer(value string) error {
 		scheme, _, _ := strings.Cut(value, "://")
 		return fmt.Errorf("%s:// is not a postgres URL (postgres://user@host:port/database)", scheme)
 	case isPostgresURL(value), strings.Contains(value, "="):
-		if _, err := pgconn.ParseConfig(value); err != nil {
+		config, err := pgconn.ParseConfig(value)
+		if err != nil {
 			return fmt.Errorf("%s cannot be used: %s", redact(value), parseReason(err))
+		}
+		if err := checkParameters(config); err != nil {
+			return fmt.Errorf("%s cannot be used: %w", redact(value), err)
 		}
 		return nil
 	}

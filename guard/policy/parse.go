@@ -147,6 +147,14 @@ func Keys() (names []string) {
 	return names
 }
 
+// DefaultKeys are those of them that defaults may have.
+func DefaultKeys() (names []string) {
+	for _, k := range new(Rule).keys(new(int64), true) {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
 // DefaultFractionMin goes with a fraction that is given without fraction-min: a
 // tenth of a table of twenty rows is no mass delete.
 const DefaultFractionMin = 100

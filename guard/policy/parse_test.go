@@ -130,7 +130,7 @@ func TestParse_Refuses(t *testing.T) {
 		"- name: a\n  threshold: -1":                                  "f:2: threshold -1 is below zero",
 		"- name: a\n  threshold: lots":                                `f:2: threshold takes a number of rows, or unlimited, not "lots"`,
 		"- name: a\n  threshold: [1]":                                 "f:2: threshold takes one value",
-		"- name: a\n  limits: 5":                                      "f:2: expected lines of the form “limit: value”",
+		"- name: a\n  limits: 5":                                      "f:2: limits takes {statement: 500, transaction: 500}; threshold: 500 sets both",
 		"- name: a\n  limits: {statment: 5}":                          `f:2: unknown limit "statment", did you mean "statement"?`,
 		"- name: a\n  threshold: 5\n  limits: {statement: 5}":         "f:2: threshold sets both limits, and limits stands in line 3",
 		"- name: a\n  limits:\n    statement: 5000":                   `f:2: rule "a": limits: a statement may remove 5000 rows, but its transaction only 1000`,

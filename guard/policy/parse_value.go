@@ -34,6 +34,9 @@ func limit(to *int64) func(*yaml.Node) error {
 }
 
 func (r *Rule) decodeLimits(n *yaml.Node) error {
+	if yamlstrict.Resolve(n).Kind != yaml.MappingNode {
+		return errors.New("takes {statement: 500, transaction: 500}; threshold: 500 sets both")
+	}
 	return yamlstrict.Mapping(n, "limit", notEmpty([]yamlstrict.Key{
 		{Name: "statement", Decode: limit(&r.Statement)},
 		{Name: "transaction", Decode: limit(&r.Transaction)},

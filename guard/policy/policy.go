@@ -15,6 +15,19 @@ const (
 	Off   Mode = "off"   // these tables, or sessions, are not judged
 )
 
+// Severity orders modes: of several rules' verdicts, that of the highest counts.
+func (m Mode) Severity() int {
+	switch m {
+	case Block:
+		return 3
+	case Hold:
+		return 2
+	case Alert:
+		return 1
+	}
+	return 0
+}
+
 // Action is what happens to a removal that rowback cannot fully vouch for.
 type Action string
 

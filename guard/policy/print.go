@@ -60,7 +60,7 @@ func (r Rule) Does() string {
 	if r.Mode == Off {
 		return "off, nothing is judged"
 	}
-	out := []string{r.over()}
+	out := []string{r.Over()}
 	if len(r.Refuse) > 0 {
 		out = append(out, "refuses "+list(r.Refuse))
 	}
@@ -93,8 +93,8 @@ func (r Rule) Does() string {
 	return strings.Join(out, "; ")
 }
 
-// over is the mode, and what calls for it.
-func (r Rule) over() string {
+// Over is the mode, and what calls for it.
+func (r Rule) Over() string {
 	var limits []string
 	if r.Statement == r.Transaction && r.Statement != Unlimited {
 		limits = append(limits, rows(r.Statement)+" a statement or transaction")

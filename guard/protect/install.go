@@ -75,7 +75,7 @@ func (p *planner) install(ctx context.Context, o InstallOptions) error {
 		return err
 	}
 	p.sweep()
-	if err := p.grant(ctx, o.Proxy); err != nil {
+	if err := p.grant(ctx, o.Proxy, o.ProxyIfThere); err != nil {
 		return err
 	}
 	if o.NewSecret && p.version > 0 {
@@ -233,7 +233,7 @@ func (p *planner) drops(d Drops) error {
 }
 
 // grant lets the proxy's role do its part.
-func (p *planner) grant(ctx context.Context, role string) error {
+func (p *planner) grant(ctx context.Context, role string, ifThere bool) error {
 	if role == "" {
 		return nil
 	}
@@ -241,7 +241,11 @@ func (p *planner) grant(ctx context.Context, role string) error {
 	if err := p.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", role).Scan(&known); err != nil {
 		return err
 	}
-	if !known {
+	switch {
+	case !known && ifThere:
+		p.note("there is no role %s, which the proxy's upstream names: what comes through the proxy meets these limits, too; name its role with --proxy-role", role)
+		return nil
+	case !known:
 		return badRequest("there is no role %s", role)
 	}
 	if p.installed() && p.version == Version {
@@ -254,7 +258,7 @@ func (p *planner) grant(ctx context.Context, role string) error {
 	if may {
 		return nil
 	}
-	p.note("role %s may read the secret and the evidence: what comes through its proxy is left to that", role)
+	p.note("role %s may read the secret and the evidence: what comes through its proxy is left to that; one that runs already takes it up within some seconds", role)
 	to := pgx.Identifier{role}.Sanitize()
 	p.add("GRANT USAGE ON SCHEMA rowback TO "+to,
 		"GRANT SELECT ON rowback.secret, rowback.version, rowback.evidence, rowback.evidence_key TO "+to,

@@ -57,6 +57,8 @@ type InstallOptions struct {
 	// Proxy is the role of the proxy's control connection: it is let read the
 	// secret, and read and mark the evidence. "": nobody.
 	Proxy string
+	// ProxyIfThere: where there is no such role, nobody is let.
+	ProxyIfThere bool
 	// NewSecret makes the tickets of the old one worthless, as after a dump of the
 	// database, which holds it, has got about. Proxies read the new one by
 	// themselves; until then the triggers count beside them.
