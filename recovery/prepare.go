@@ -17,7 +17,7 @@ func (r *restore) prepare(ctx context.Context) error {
 	if err := r.describeAll(ctx); err != nil {
 		return err
 	}
-	var problems []string
+	problems := r.leaveUnnumbered()
 	for i := range r.o.Source.Tables {
 		st := &r.o.Source.Tables[i]
 		var err error
@@ -118,14 +118,33 @@ func (r *restore) withoutKeys(i int, st *journal.Table) string {
 		which = r.o.Source.of[i].ID + ": "
 	}
 	why := fmt.Sprintf("%sthe keys of %s of %s were not captured (%s); ", which, plural(st.Rows, "row"), sourceName(st), uncaptured(st))
-	if live, err := r.liveTable(st); err == nil && len(live.Root().Key) == 0 {
+	live, err := r.liveTable(st)
+	switch {
+	case err == nil && len(live.Root().Key) == 0:
 		return why + "the table has no key, so that its rows cannot be told apart: copy them from the recovery database by hand"
+	case err != nil:
+		why += r.wholeTable(st, err)
+	default:
+		why += fmt.Sprintf("find them with `rowback diff %s --out FILE` and restore with `rowback restore --from-diff FILE`", sourceName(st))
 	}
-	why += fmt.Sprintf("find them with `rowback diff %s --out FILE` and restore with `rowback restore --from-diff FILE`", sourceName(st))
 	if !r.partial() {
 		why += "; to restore the rest of the entry, and have these rows listed: --partial"
 	}
 	return why
+}
+
+// wholeTable is the way out where production has no table to compare with the recovery
+// database's, as err says.
+func (r *restore) wholeTable(st *journal.Table, err error) string {
+	if r.production.catalog.Tables[st.OID] != nil && st.OID != 0 {
+		return err.Error()
+	}
+	if r.recovery != nil {
+		if backup, _ := find(r.recovery.catalog, st.Schema, st.Name); backup == nil {
+			return "neither production nor the recovery database has the table: an older backup may have it"
+		}
+	}
+	return fmt.Sprintf("the table is not in production any more: pg_dump -t '%s' RECOVERY | psql PRODUCTION brings it back, with the rows that the recovery database has", sourceName(st))
 }
 
 // partial: what is not on record by key does not keep the rest away.

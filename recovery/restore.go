@@ -94,7 +94,7 @@ func (r *restore) open(ctx context.Context) (err error) {
 			return err
 		}
 	} else if !r.o.Source.whole() {
-		return refuse(Usage, "no recovery database is given: name it with --recovery. The journal holds the keys of these rows, not the rows themselves (see capture: rows in the rules)")
+		return r.refuseAlone(ctx)
 	}
 	if r.recovery == nil && r.o.WithParents {
 		return refuse(Usage, "--with-parents takes the parents from the recovery database: name it with --recovery")

@@ -18,7 +18,7 @@ func (r *restore) leaveOthers(ctx context.Context) error {
 		return err
 	}
 	var others []string
-	for _, e := range r.o.Source.of {
+	for _, e := range slices.Concat(r.o.Source.of, r.o.Source.bare) {
 		if elsewhere(e, here) && !slices.Contains(others, e.ID) {
 			others = append(others, e.ID)
 		}
@@ -37,6 +37,7 @@ func (r *restore) leaveOthers(ctx context.Context) error {
 	r.warn("left out " + strings.Join(others, ", ") + ": " + was + "; name it by its ID to restore it here")
 	source := *r.o.Source
 	source.IDs = slices.DeleteFunc(slices.Clone(source.IDs), func(id string) bool { return slices.Contains(others, id) })
+	source.bare = slices.DeleteFunc(slices.Clone(source.bare), func(e *journal.Entry) bool { return elsewhere(e, here) })
 	source.Tables = slices.Clone(source.Tables)
 	for i, e := range source.of {
 		if elsewhere(e, here) {

@@ -22,6 +22,7 @@ type Source struct {
 	Images   iter.Seq2[journal.Image, error]
 	Warnings []string                  // shown in the plan
 	of       []*journal.Entry          // one a table: whose it is; nil of a file
+	bare     []*journal.Entry          // that name no table: see Unnumbered
 	partial  bool                      // tables whose keys were not captured are left out and listed
 	origin   string                    // how a file was asked for: "--from-diff lost.json"
 	keysIn   string                    // of a file that people write keys in: "k.csv, line 1: the header is (%s)", a format
@@ -56,7 +57,13 @@ func FromIDs(ctx context.Context, j journal.Journal, ids []string) (*Source, err
 		case err != nil:
 			return nil, err
 		}
-		if why := nothingToRestore(e); why != "" {
+		why := nothingToRestore(e)
+		if Superseded(e) {
+			if why, err = supersededText(ctx, j, e); err != nil {
+				return nil, err
+			}
+		}
+		if why != "" {
 			problems = append(problems, why)
 		}
 		if !slices.ContainsFunc(entries, func(o *journal.Entry) bool { return o.ID == e.ID }) {
@@ -127,6 +134,9 @@ func fromEntries(ctx context.Context, j journal.Journal, entries []*journal.Entr
 		s.IDs = append(s.IDs, e.ID)
 		s.Tables = append(s.Tables, e.Tables...)
 		s.of = append(s.of, slices.Repeat([]*journal.Entry{e}, len(e.Tables))...)
+		if Unnumbered(e) {
+			s.bare = append(s.bare, e)
+		}
 		if e.Outcome == journal.InDoubt {
 			// Safe: a row is written only if it is proved absent.
 			s.Warnings = append(s.Warnings, e.ID+" is in doubt (rowback ended around its commit): rows that were not removed after all are counted as already present")

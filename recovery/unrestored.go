@@ -22,7 +22,10 @@ func writeLeft(w io.Writer, title string, rows []Unrestored) {
 	var order []group
 	groups := map[group][]Unrestored{}
 	for _, u := range rows {
-		g := group{journal.QuoteName(u.Schema, u.Table), u.group}
+		g := group{reason: u.group}
+		if u.Table != "" {
+			g.table = journal.QuoteName(u.Schema, u.Table)
+		}
 		if g.reason == "" {
 			g.reason = u.Reason
 		}
@@ -35,6 +38,10 @@ func writeLeft(w io.Writer, title string, rows []Unrestored) {
 	fmt.Fprintf(w, "\n%s (%s):\n", title, grouped(int64(len(rows))))
 	for _, g := range order {
 		members := groups[g]
+		if g.table == "" {
+			fmt.Fprintf(w, "  - %s\n", g.reason)
+			continue
+		}
 		if members[0].Key == nil {
 			fmt.Fprintf(w, "  - %s: %s\n", g.table, g.reason)
 			continue

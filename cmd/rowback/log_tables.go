@@ -56,6 +56,8 @@ func staysInPlace(e *journal.Entry, t journal.Table) string {
 		return ""
 	case e.Kind == journal.Restore:
 		return "link restored"
+	case !happened(e):
+		return "link"
 	}
 	return "link cut"
 }
@@ -70,6 +72,12 @@ func plural(what string, n int64) string {
 
 func tableRemark(e *journal.Entry, t journal.Table) string {
 	remark := string(t.Via)
+	if !happened(e) { // keys of what is still there are of no use
+		if what := staysInPlace(e, t); what != "" {
+			remark += ", " + plural(what, t.Rows) + " would have been cut"
+		}
+		return remark
+	}
 	if what := staysInPlace(e, t); what != "" {
 		remark += ", " + plural(what, t.Rows) + ", "
 		if t.Rows == 1 {

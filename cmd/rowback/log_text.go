@@ -10,9 +10,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/recovery"
 )
 
-const logLine = "%-20s  %-26s  %-21s  %-18s  %9v  %-*s  %-24s  %s\n"
+const logLine = "%-20s  %-26s  %-21s  %-19s  %9v  %-*s  %-24s  %s\n"
 
 // tablesWidth is how wide the column of tables is.
 const tablesWidth = 40
@@ -38,7 +39,12 @@ func printLine(ctx context.Context, out *bufio.Writer, since *aftermath, e *jour
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, logLine, shortTime(e.Time), e.ID, outcome, kind, e.Rows, tablesWidth, tablesBrief(e, tablesWidth), who, statementBrief(e))
+	kind += unrestorable(e)
+	rows := fmt.Sprint(e.Rows)
+	if uncounted(e) {
+		rows = "?"
+	}
+	_, err = fmt.Fprintf(out, logLine, shortTime(e.Time), e.ID, outcome, kind, rows, tablesWidth, tablesBrief(e, tablesWidth), who, statementBrief(e))
 	return err
 }
 
@@ -70,6 +76,15 @@ func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, since 
 	}
 	field("kind", back.kind(e.Kind))
 	field("outcome", string(e.Outcome))
+	if recovery.Superseded(e) {
+		by, err := recovery.SupersededBy(ctx, j, e)
+		if err != nil {
+			return err
+		}
+		if by != nil {
+			field("see", by.ID+": what it removed, which commits by itself")
+		}
+	}
 	if back != nil {
 		by := "restored by"
 		if e.Kind == journal.Restore {
@@ -98,7 +113,14 @@ func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, since 
 	if e.Kind == journal.Restore {
 		field("restores", strings.TrimPrefix(restoreOf(e), "restore of "))
 	}
-	field("rows", fmt.Sprint(e.Rows))
+	switch {
+	case uncounted(e):
+		field("rows", "unknown: nobody could count them")
+	case e.Rows > 0 && !happened(e):
+		field("rows", fmt.Sprintf("%d, none of which is gone", e.Rows))
+	default:
+		field("rows", fmt.Sprint(e.Rows))
+	}
 	if len(e.Tables) > 0 {
 		fmt.Fprintf(out, "tables\n")
 	}

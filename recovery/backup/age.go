@@ -82,6 +82,12 @@ func (v *verification) entries(ctx context.Context) error {
 			return fmt.Errorf("entry %s: %w", e.ID, err)
 		}
 		v.report.Entries = append(v.report.Entries, found)
+		if n := unkeyed(e); n > 0 {
+			v.report.Warnings = append(v.report.Warnings, fmt.Sprintf("entry %s has no keys of %s that it removed: whether they are in it nothing tells", e.ID, recovery.Plural(n, "row")))
+		}
+		if recovery.Unnumbered(e) {
+			v.report.Warnings = append(v.report.Warnings, fmt.Sprintf("entry %s removed what nobody could count: whether it is in it nothing tells", e.ID))
+		}
 		// What was deleted before the backup was made cannot be in it, nor what was
 		// made after; which of newer deletions were of such rows nothing tells.
 		if newest := v.report.Newest; found.Keys > 0 && found.Present == 0 && newest != nil && e.Time.After(newest.Time) {
@@ -90,6 +96,16 @@ func (v *verification) entries(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// unkeyed is how many rows e removed that are on record neither by key nor whole.
+func unkeyed(e *journal.Entry) (n int64) {
+	for _, t := range e.Tables {
+		if t.Removed() && !t.KeysCaptured && !t.RowsCaptured {
+			n += t.Rows
+		}
+	}
+	return n
 }
 
 func (v *verification) entry(ctx context.Context, e *journal.Entry) (EntryKeys, error) {

@@ -186,6 +186,9 @@ func (r *run) match() error {
 		p := &pair{backup: b, live: r.production.catalog.Lookup(b.Schema, b.Name), count: Count{Schema: b.Schema, Table: b.Name}}
 		if why := p.unfit(); why != "" {
 			if wanted[display(b)] {
+				if p.live == nil {
+					why += fmt.Sprintf("; pg_dump -t '%s' RECOVERY | psql PRODUCTION brings it back, with the rows that the recovery database has", display(b))
+				}
 				problems = append(problems, "table "+display(b)+" cannot be compared: "+why)
 			} else {
 				r.notes = append(r.notes, display(b)+" is not compared: "+why)

@@ -284,6 +284,9 @@ func TestRun_NamesWhatItCannotCompare(t *testing.T) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
+	if _, err := Run(t.Context(), Options{Production: l.production, Recovery: l.recovery, Tables: []string{"dropped"}}); err == nil || !strings.Contains(err.Error(), "pg_dump -t 'public.dropped' RECOVERY | psql PRODUCTION") {
+		t.Errorf("%v", err)
+	}
 	if _, err := Run(t.Context(), Options{Production: l.production, Recovery: l.production}); err == nil || !strings.Contains(err.Error(), "production database itself") {
 		t.Errorf("%v", err)
 	}

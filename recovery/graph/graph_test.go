@@ -127,6 +127,10 @@ func TestBuild_Incident(t *testing.T) {
 		}
 	}
 	out.Reset()
+	uncounted := &journal.Entry{ID: "01JY2M8ABCDEFGHJKMNPQRSTVW", Kind: journal.Deletion, Outcome: journal.Committed, Dropped: "rental"}
+	if err := build(t, shopSQL, Options{Incident: uncounted}).WriteText(&out); err != nil || !strings.Contains(out.String(), ": rows that nobody could count, committed") {
+		t.Errorf("%v: %s", err, &out)
+	}
 	if err := build(t, shopSQL, Options{Incident: entry(journal.Blocked)}).WriteText(&out); err != nil || !strings.Contains(out.String(), "3 would be removed (direct)") {
 		t.Errorf("%v\n%s", err, out.String())
 	}

@@ -76,7 +76,11 @@ func (g *Graph) title() string {
 	if g.Incident == nil {
 		return ""
 	}
-	return "Incident " + g.Incident.ID + ": " + recovery.Plural(g.Incident.Rows, "row") + ", " + strings.ReplaceAll(string(g.Incident.Outcome), "_", " ")
+	rows := recovery.Plural(g.Incident.Rows, "row")
+	if g.Incident.Outcome != journal.RolledBack && g.Incident.Outcome != journal.Blocked && recovery.Unnumbered(g.Incident) {
+		rows = "rows that nobody could count"
+	}
+	return "Incident " + g.Incident.ID + ": " + rows + ", " + strings.ReplaceAll(string(g.Incident.Outcome), "_", " ")
 }
 
 // action is what becomes of child rows, as SQL says it.
