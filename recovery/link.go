@@ -20,7 +20,7 @@ type link struct {
 	key, old []string       // columns; old are those whose old values are known
 	cut      []string       // columns that the deletion changed, among old
 	unknown  string         // of cut, one whose default is volatile: what the deletion set it to is not known
-	staged   string         // temporary table: k01… (key), o01… (old), rowback_class, rowback_reason
+	staged   string         // temporary table: k01… (key), o01… (old), rowback_class, rowback_reason, rowback_again (a later deletion cut the same link again)
 	of       *journal.Entry // the deletion; nil: an undo's
 	later    string         // temporary table, as staged: what deletions since then found it to be; "": there were none. See laterCuts
 	same     []string       // operators that compare the key's columns, then those of old
@@ -170,7 +170,7 @@ func (r *restore) makeLink(ctx context.Context, l *link) error {
 	for i, c := range l.old {
 		columns = append(columns, quote(c)+" AS "+l.olds()[i])
 	}
-	return r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_class, NULL::text AS rowback_reason FROM %s WITH NO DATA",
+	return r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_class, NULL::text AS rowback_reason, NULL::bool AS rowback_again FROM %s WITH NO DATA",
 		local(l.staged), strings.Join(columns, ", "), l.live.QuotedName()))
 }
 

@@ -21,7 +21,7 @@ func (r *restore) classifyLink(ctx context.Context, l *link) error {
 	if before, after := r.ofMark(l, "y"); before != "false" { // unless the mark stays
 		when(linkRow, fmt.Sprintf("(%s OR %s) AND NOT EXISTS (SELECT FROM %s s WHERE %s AND s.rowback_marked IS NULL)", before, after, t.left, l.equal("s", "y")))
 	}
-	when(linkNewer, r.superseded(l, "y"))
+	when(linkNewer, "y.rowback_again")
 	if t != nil && t.hasAll(l.key) {
 		from += fmt.Sprintf(" LEFT JOIN %s s ON %s", t.in, l.equal("s", "y"))
 		staged, known := "s."+quote(l.key[0])+" IS NOT NULL", l.knownOf(t)
@@ -68,20 +68,6 @@ func (r *restore) classifyLink(ctx context.Context, l *link) error {
 		return nil // none is cut
 	}
 	return r.judge(ctx, l.change)
-}
-
-// superseded is the condition that a later one of the deletions cut the link x of l again.
-func (r *restore) superseded(l *link, x string) string {
-	out := "false"
-	for _, n := range slices.Concat(r.links, r.waiting) { // newest first
-		if n == l {
-			break
-		}
-		if n.live == l.live && n.ref.ForeignKey == l.ref.ForeignKey && slices.Equal(n.key, l.key) {
-			out += fmt.Sprintf(" OR EXISTS (SELECT FROM %s n WHERE %s)", n.staged, equal("n", n.keys(), x, l.keys(), l.same...))
-		}
-	}
-	return "(" + out + ")"
 }
 
 // alone is the condition that the parent is not there that the link x would lead a row to.

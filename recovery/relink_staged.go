@@ -49,8 +49,8 @@ func (r *restore) linksOf(t *table) (out []*link) {
 func (r *restore) linkAsLive(ctx context.Context, t *table) error {
 	for _, l := range r.linksOf(t) {
 		c := l.changeOf(r, "")
-		err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s s SET %s FROM %s x JOIN %s l ON %s AND %s WHERE %s AND %s AND %s AND NOT %s",
-			t.in, c.set(), l.staged, only(l.live), l.equal("l", "x"), l.isWhole("l", "x"), l.equal("s", "x"), l.knownOf(t), l.stillCut("s", "x", t.detail), r.superseded(l, "x")))
+		err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s s SET %s FROM %s x JOIN %s l ON %s AND %s WHERE %s AND %s AND %s AND x.rowback_again IS NULL",
+			t.in, c.set(), l.staged, only(l.live), l.equal("l", "x"), l.isWhole("l", "x"), l.equal("s", "x"), l.knownOf(t), l.stillCut("s", "x", t.detail)))
 		if err != nil {
 			return err
 		}
@@ -67,8 +67,8 @@ func (r *restore) linkRows(ctx context.Context) error {
 		for _, l := range r.linksOf(t) {
 			n, err := r.production.affect(ctx, fmt.Sprintf(`
 				UPDATE %s x SET rowback_class = '%s' FROM %s s
-				WHERE %s AND %s AND %s AND NOT %s AND NOT %s AND NOT (%s)`,
-				l.staged, linkStaged, t.in, l.equal("s", "x"), l.knownOf(t), l.stillCut("s", "x", t.detail), r.superseded(l, "x"), l.repointed("x"), r.alone(l, "x", "s")))
+				WHERE %s AND %s AND %s AND x.rowback_again IS NULL AND NOT %s AND NOT (%s)`,
+				l.staged, linkStaged, t.in, l.equal("s", "x"), l.knownOf(t), l.stillCut("s", "x", t.detail), l.repointed("x"), r.alone(l, "x", "s")))
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rowback/rowback/journal"
@@ -75,7 +76,30 @@ func (u *undo) stage(ctx context.Context) error {
 			return err
 		}
 	}
-	return u.indexLinks(ctx)
+	if err := u.indexLinks(ctx); err != nil {
+		return err
+	}
+	return u.lastOnly(ctx)
+}
+
+// lastOnly leaves a link, or a mark, that several of the restores set back to the last of
+// them: it is what the row holds, and what was there before is the deletion's again.
+func (u *undo) lastOnly(ctx context.Context) error {
+	if err := u.supersedeLinks(ctx, "DELETE FROM %s x"); err != nil {
+		return err
+	}
+	type by struct{ table, key, columns string }
+	groups := map[by][]latest{}
+	for _, m := range u.remarked() {
+		at := by{display(m.live), list("", m.key), list("", slices.Sorted(slices.Values(m.columns)))}
+		groups[at] = append(groups[at], latest{m.staged, m.key, m.same})
+	}
+	for _, g := range groups {
+		if err := u.supersede(ctx, g, "DELETE FROM %s x"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (u *undo) pendingOf(i int) *batch {
