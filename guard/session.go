@@ -225,7 +225,7 @@ func (s *session) interesting(text []byte) bool {
 // analyse parses a query text as this session's server will. errFailed: the client has
 // been told that it cannot be.
 func (s *session) analyse(ctx context.Context, w proxy.Wire, text []byte) (*analysis, error) {
-	if !s.interesting(text) { // it is here for a look at the catalog, and may be large
+	if len(text) > maxCachedText && !s.interesting(text) { // it is here for a look at the catalog alone
 		return &analysis{plain: true}, nil
 	}
 	var a *analysis
