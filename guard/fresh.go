@@ -78,18 +78,10 @@ var ofDatabases = regexp.MustCompile(`(?i)\bdatabase\b`)
 
 // viewEndsBy is viewEnds where a statement is what ends it.
 func (s *session) viewEndsBy(v sqlparse.Verb) {
-	if endsView(v) {
-		s.viewEnds()
-	}
-}
-
-// endsView: a transaction, or a part of one, ends.
-func endsView(v sqlparse.Verb) bool {
 	switch v {
 	case sqlparse.Commit, sqlparse.Rollback, sqlparse.RollbackTo, sqlparse.PrepareTransaction:
-		return true
+		s.viewEnds()
 	}
-	return false
 }
 
 // viewEnds: the transaction, or a part of it, may end here, and what it changed of the

@@ -74,18 +74,31 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 }
 
 // together reports whether statements may run as the one Query that they are: none is
-// judged, and none makes a later one delete, or what is deferred to the end.
+// judged, and none makes a later one delete, or what is deferred to the end. Several do
+// only if one needs the block that they are for the server: nobody looks at the catalog
+// between them.
 func (s *session) together(w proxy.Wire, stmts []judged) bool {
-	last, block := len(stmts)-1, s.inBlock(w)
-	for i, st := range stmts {
-		if block && i < last && endsView(st.Verb) { // what follows is judged by what the catalog is then
+	if len(stmts) == 1 {
+		return stmts[0].route == routePlain
+	}
+	block := s.inBlock(w)
+	if block || blocksPipelines(w) {
+		return false
+	}
+	needed := false
+	for _, st := range stmts {
+		if st.route != routePlain && !s.passes(st) || st.CommitsItself || st.Prepares || st.DDL && !st.Shapes {
 			return false
 		}
-		if st.route != routePlain && (last == 0 || !s.passes(st)) || last > 0 && (st.CommitsItself || st.Prepares || st.DDL && !st.Shapes) {
-			return false
+		needed = needed || !block && (st.Block || st.Verb == sqlparse.PrepareTransaction)
+		switch st.Verb {
+		case sqlparse.Begin:
+			block = true
+		case sqlparse.Commit, sqlparse.Rollback, sqlparse.PrepareTransaction:
+			block = st.Chain
 		}
 	}
-	return true
+	return needed
 }
 
 // asOne sends the Query that they are, and notes what they may have changed: of several

@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -127,6 +128,29 @@ func TestUnjudged_BehindAnEnd(t *testing.T) {
 			}
 			if left := len(e.victims()); left != 20 || sqlstate(err) != "RB001" {
 				t.Errorf("%d rows are left of 20: %v", left, err)
+			}
+		})
+	}
+}
+
+// … and while a Query of several statements runs, by the later ones.
+func TestUnjudged_ReplacedAmidAQuery(t *testing.T) {
+	for _, first := range []string{"BEGIN", "CREATE TABLE made (id int)", "SET search_path = public"} {
+		t.Run(first, func(t *testing.T) {
+			e := newEnv(t, policy.Uniform(policy.Block, 10), purges, replaceable, "CREATE TRIGGER tr AFTER INSERT ON log FOR EACH ROW EXECUTE FUNCTION trf()")
+			c, other, holder := e.connect(pgx.QueryExecModeSimpleProtocol), e.connect(pgx.QueryExecModeSimpleProtocol), connect(t, e.direct, pgx.QueryExecModeSimpleProtocol)
+			mustExec(t, c, logged1)
+			mustExec(t, holder, "SELECT pg_advisory_lock(1)")
+			ran := make(chan error, 1)
+			go func() {
+				_, err := c.PgConn().Exec(context.Background(), first+"; SELECT pg_advisory_xact_lock(1); "+logged1+"; COMMIT").ReadAll()
+				ran <- err
+			}()
+			e.until("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))")
+			mustExec(t, other, replaced)
+			mustExec(t, holder, "SELECT pg_advisory_unlock(1)")
+			if err := <-ran; len(e.victims()) != 20 || sqlstate(err) != "RB001" {
+				t.Errorf("%d rows are left of 20: %v", len(e.victims()), err)
 			}
 		})
 	}

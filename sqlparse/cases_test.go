@@ -77,6 +77,7 @@ func summary(s Statement) string {
 	add(s.Returning, "returning")
 	add(s.Chain, "chain")
 	add(s.CopyIn, "copyin")
+	add(s.Block, "block")
 	add(s.DDL, "ddl")
 	add(s.ChangesNames, "names")
 	add(s.CommitsItself, "commits")

@@ -49,7 +49,7 @@ func classify(node *pg.Node) Statement {
 		s.Prepares = true
 		return s // EXECUTE runs what is inside
 	case *pg.Node_DeclareCursorStmt:
-		s.Cursor = true
+		s.Cursor, s.Block = true, true
 		return s // FETCH runs what is inside
 	case *pg.Node_ExecuteStmt:
 		s.Verb = Execute
@@ -67,13 +67,15 @@ func classify(node *pg.Node) Statement {
 	case *pg.Node_ClusterStmt:
 		s.ChangesNames = true // not that: but a table has another file
 	case *pg.Node_DeallocateStmt, *pg.Node_FetchStmt, *pg.Node_ClosePortalStmt, *pg.Node_VariableShowStmt,
-		*pg.Node_ListenStmt, *pg.Node_NotifyStmt, *pg.Node_UnlistenStmt, *pg.Node_LockStmt,
+		*pg.Node_ListenStmt, *pg.Node_NotifyStmt, *pg.Node_UnlistenStmt,
 		*pg.Node_CheckPointStmt, *pg.Node_VacuumStmt, *pg.Node_ReindexStmt,
 		*pg.Node_GrantRoleStmt, *pg.Node_CreateRoleStmt, *pg.Node_AlterRoleStmt,
 		*pg.Node_AlterRoleSetStmt, *pg.Node_AlterSystemStmt, *pg.Node_LoadStmt:
 	case *pg.Node_RefreshMatViewStmt, *pg.Node_CommentStmt, *pg.Node_SecLabelStmt,
 		*pg.Node_GrantStmt, *pg.Node_AlterDefaultPrivilegesStmt:
 		s.Events = true
+	case *pg.Node_LockStmt:
+		s.Block = true
 	case *pg.Node_ConstraintsSetStmt:
 		s.SetsConstraints = true
 	default:

@@ -85,6 +85,7 @@ type Statement struct {
 	Returning bool // Delete: has a RETURNING list
 	CopyIn    bool // COPY … FROM STDIN
 	Cursor    bool // DECLARE CURSOR: its query runs at FETCH, or at COMMIT if WITH HOLD
+	Block     bool // it needs a transaction block: LOCK, DECLARE
 	DDL       bool // may change the catalog
 	// Shapes: DDL of tables, indexes, sequences and the like alone. What may delete after it
 	// may have before, or its text names it.

@@ -31,7 +31,7 @@ func giveHold(t *testing.T, j journal.Journal, change func(*journal.Hold)) *jour
 }
 
 func TestAllowHolds(t *testing.T) {
-	env, j := approvalEnv(t)
+	env, j := journalEnv(t)
 	runWith(t, env, "allow", "holds").check(t, exitDone, "no statement waits")
 	runWith(t, env, "allow", "holds", "--all").check(t, exitDone, "no statement was ever held")
 
@@ -82,7 +82,7 @@ func TestAllowHolds(t *testing.T) {
 }
 
 func TestAllowAndDeny_Answer(t *testing.T) {
-	env, j := approvalEnv(t)
+	env, j := journalEnv(t)
 	for command, state := range map[string]journal.HoldState{"allow": journal.Granted, "deny": journal.Denied} {
 		h := giveHold(t, j, nil)
 		r := runWith(t, env, command, strings.ToLower(h.ID), "--reason", "as agreed", "--by", "alice", "--output", "json")
@@ -107,7 +107,7 @@ func TestAllowAndDeny_Answer(t *testing.T) {
 
 // Whoever answers in vain learns why, and what can be done.
 func TestAllowAndDeny_TooLate(t *testing.T) {
-	env, j := approvalEnv(t)
+	env, j := journalEnv(t)
 	decide := func(h *journal.Hold, state journal.HoldState, by, reason string) {
 		if _, err := j.Decide(t.Context(), h.ID, state, by, reason, time.Now()); err != nil {
 			t.Fatal(err)

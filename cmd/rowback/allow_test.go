@@ -14,9 +14,9 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
-// approvalEnv is an environment that names an empty journal, which stays open
+// journalEnv is an environment that names an empty journal, which stays open
 // as a proxy's would.
-func approvalEnv(t *testing.T) (map[string]string, journal.Journal) {
+func journalEnv(t *testing.T) (map[string]string, journal.Journal) {
 	t.Helper()
 	dir := filepath.Join(inDirectory(t), "journal")
 	j, err := journal.Open(t.Context(), dir, journal.Options{Proxy: "p1"})
@@ -60,7 +60,7 @@ func checkHas(t *testing.T, text string, parts ...string) {
 }
 
 func TestAllow_Grants(t *testing.T) {
-	env, j := approvalEnv(t)
+	env, j := journalEnv(t)
 	r := runWith(t, env, "allow", "--rows", "60000", "--table", "orders", "--table", `app."Old Orders"`, "--table", "orders", "--user", "app",
 		"--database", "shop", "--application", "x", "--for", "2h", "--once", "--reason", "GDPR batch 7", "--by", "alice")
 	r.check(t, exitDone, "")
@@ -82,7 +82,7 @@ func TestAllow_Grants(t *testing.T) {
 }
 
 func TestAllow_Defaults(t *testing.T) {
-	env, j := approvalEnv(t)
+	env, j := journalEnv(t)
 	r := runWith(t, env, "allow", "--rows", "1", "--output", "json")
 	r.check(t, exitDone, "")
 	a := allowances(t, j)[0]
@@ -107,7 +107,7 @@ func TestAllow_Defaults(t *testing.T) {
 }
 
 func TestAllow_ErrorsGrantNothing(t *testing.T) {
-	env, j := approvalEnv(t)
+	env, j := journalEnv(t)
 	for _, c := range []struct {
 		args   string
 		code   int
@@ -141,7 +141,7 @@ func TestAllow_ErrorsGrantNothing(t *testing.T) {
 }
 
 func TestAllowList(t *testing.T) {
-	env, j := approvalEnv(t)
+	env, j := journalEnv(t)
 	runWith(t, env, "allow", "list").check(t, exitDone, "no allowance can be used now")
 	runWith(t, env, "allow", "list", "--all").check(t, exitDone, "no allowance was ever granted")
 
@@ -192,7 +192,7 @@ func TestAllowList(t *testing.T) {
 }
 
 func TestAllowRevoke(t *testing.T) {
-	env, j := approvalEnv(t)
+	env, j := journalEnv(t)
 	a := giveAllowance(t, j, func(a *journal.Allowance) { a.ID = "01JY2M00000000000000000001" })
 	giveAllowance(t, j, func(a *journal.Allowance) { a.ID = "01JY2M00000000000000000002" })
 	if err := j.Use(t.Context(), a.ID, "u", 40, time.Now()); err != nil {

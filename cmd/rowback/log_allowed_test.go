@@ -11,7 +11,7 @@ import (
 
 // By whose leave a transaction went over a limit stands in the log, in each of its forms.
 func TestLog_Allowed(t *testing.T) {
-	env, j := approvalEnv(t)
+	env, j := journalEnv(t)
 	now := time.Now()
 	e := &journal.Entry{
 		ID: journal.NewID(now), Time: now, Kind: journal.Deletion, Outcome: journal.Committed, Database: "shop", User: "app", Rows: 50383, Rule: "night",

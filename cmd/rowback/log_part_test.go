@@ -20,7 +20,7 @@ type aftermathLab struct {
 }
 
 func newAftermathLab(t *testing.T) *aftermathLab {
-	env, j := approvalEnv(t)
+	env, j := journalEnv(t)
 	return &aftermathLab{t, env, j, time.Now().Add(-time.Hour)}
 }
 

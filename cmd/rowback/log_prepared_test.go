@@ -1,7 +1,6 @@
 package main
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,12 +10,7 @@ import (
 
 // Whoever reads of an entry in doubt reads what it waits for.
 func TestLog_PreparedTransaction(t *testing.T) {
-	dir := filepath.Join(inDirectory(t), "journal")
-	j, err := journal.Open(t.Context(), dir, journal.Options{Proxy: "p1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer j.Close()
+	env, j := journalEnv(t)
 	now := time.Now()
 	e := &journal.Entry{ID: journal.NewID(now), Time: now, Kind: journal.Deletion, Outcome: journal.InDoubt, Database: "shop", XID: "7", Prepared: "order\n17"}
 	if err := j.Append(t.Context(), e, nil); err != nil {
@@ -25,7 +19,6 @@ func TestLog_PreparedTransaction(t *testing.T) {
 	if err := j.Prepared(t.Context(), e.ID, journal.Server{SystemID: "1", Timeline: 1}); err != nil {
 		t.Fatal(err)
 	}
-	env := map[string]string{"ROWBACK_JOURNAL": dir}
 	r := runWith(t, env, "log", e.ID)
 	r.check(t, exitDone, "")
 	if !strings.Contains(r.stdout, "order 17: COMMIT PREPARED or ROLLBACK PREPARED ends it") {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,12 +11,7 @@ import (
 // What cannot be restored is seen in the list already, and nothing is said to be gone,
 // or lost to restores, that is still there.
 func TestLog_StateOfEntries(t *testing.T) {
-	dir := filepath.Join(inDirectory(t), "journal")
-	j, err := journal.Open(t.Context(), dir, journal.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer j.Close()
+	env, j := journalEnv(t)
 	now := time.Now().UTC().Add(-time.Hour)
 	keyed := journal.Table{Schema: "public", Name: "orders", Rows: 200, Via: journal.Direct, KeysCaptured: true}
 	unkeyed := journal.Table{Schema: "public", Name: "nokey", Rows: 500, Via: journal.Function, Why: "a DO block"}
@@ -47,7 +41,6 @@ func TestLog_StateOfEntries(t *testing.T) {
 		if err := j.Append(t.Context(), &e, nil); err != nil {
 			t.Fatal(err)
 		}
-		env := map[string]string{"ROWBACK_JOURNAL": dir}
 		if list := runWith(t, env, "log", "--limit", "1"); !strings.Contains(list.stdout, c.line) {
 			t.Errorf("%d: lacks %q:\n%s", i, c.line, list.stdout)
 		}
@@ -59,12 +52,7 @@ func TestLog_StateOfEntries(t *testing.T) {
 
 // The entry of a call that commits by itself leads to the one with its rows, in log and restore.
 func TestLog_CallsThatCommit(t *testing.T) {
-	dir := filepath.Join(inDirectory(t), "journal")
-	j, err := journal.Open(t.Context(), dir, journal.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer j.Close()
+	env, j := journalEnv(t)
 	now := time.Now().UTC().Add(-time.Hour)
 	add := func(e journal.Entry, sql string) string {
 		now = now.Add(time.Second)
@@ -90,7 +78,6 @@ func TestLog_CallsThatCommit(t *testing.T) {
 	its := add(after, "call purge()")
 	add(after, "call purge()")
 
-	env := map[string]string{"ROWBACK_JOURNAL": dir}
 	checkHas(t, runWith(t, env, "log", first).stdout, "see          "+its+": ")
 	runWith(t, env, "restore", first, "--dry-run").check(t, exitUsage, "name "+its)
 	if full := runWith(t, env, "log", nothing).stdout; strings.Contains(full, "see ") {
