@@ -50,13 +50,12 @@ const arbitersSQL = `
 	       coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false'), i.indisexclusion::text,
 	       EXISTS (SELECT FROM generate_series(1, i.indnkeyatts) k LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k - 1]
 	            JOIN pg_opclass oc ON oc.oid = i.indclass[k - 1] WHERE i.indcollation[k - 1] <> coalesce(a.attcollation, 0) OR NOT oc.opcdefault)::text,
-	       CASE WHEN i.indisexclusion THEN substr(d.def, strpos(d.def, ' USING ')) END,
+	       CASE WHEN i.indisexclusion THEN (SELECT substr(def, strpos(def, ' USING ')) FROM pg_get_indexdef(i.indexrelid) def) END,
 	       CASE WHEN t.rel <> t.root THEN CASE r.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END || quote_ident(s.nspname) || '.' || quote_ident(r.relname) END,
 	       CASE WHEN t.rel <> t.root THEN coalesce(pg_get_partition_constraintdef(t.rel), 'true') END
 	FROM (SELECT oid AS root, oid AS rel FROM pg_class WHERE oid IN $tables
 	      UNION SELECT x.oid, p.relid::oid FROM pg_class x CROSS JOIN LATERAL pg_partition_tree(x.oid) p WHERE x.oid IN $tables AND x.relkind = 'p') t
 	JOIN pg_class r ON r.oid = t.rel JOIN pg_namespace s ON s.oid = r.relnamespace JOIN pg_index i ON i.indrelid = t.rel JOIN pg_class c ON c.oid = i.indexrelid
-	CROSS JOIN LATERAL pg_get_indexdef(i.indexrelid) d(def)
 	LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u', 'x')
 	WHERE i.indislive AND i.indisready AND (i.indisunique OR i.indisexclusion) AND (t.rel = t.root OR NOT c.relispartition)
 	ORDER BY t.root, t.rel <> t.root, i.indexrelid`
