@@ -97,7 +97,11 @@ func (r *Report) WriteText(w io.Writer) {
 	}
 	writeList(w, "Note:", r.Warnings)
 	writeUnrestored(w, r.Unrestored)
-	fmt.Fprintf(w, "\n%s restored in %.1f s", plural(r.Restored, "row"), r.Seconds)
+	var relinked, unmarked int64
+	for _, c := range r.Tables {
+		relinked, unmarked = relinked+c.Relinked, unmarked+c.Unmarked
+	}
+	fmt.Fprintf(w, "\n%s restored%s%s in %.1f s", plural(r.Restored, "row"), also(relinked, "link", "given back"), also(unmarked, "soft delete", "set back"), r.Seconds)
 	switch {
 	case r.Batch != "":
 		fmt.Fprintf(w, "; on record as %s, in %s; `rowback restore --undo %[1]s` takes all of them back", r.Batch, entriesOf(len(r.Entries)))
@@ -105,6 +109,14 @@ func (r *Report) WriteText(w io.Writer) {
 		fmt.Fprintf(w, "; on record as %s", r.Entry)
 	}
 	fmt.Fprintln(w, ".")
+}
+
+// also is what was done beside, "" for nothing.
+func also(n int64, what, done string) string {
+	if n == 0 {
+		return ""
+	}
+	return ", " + plural(n, what) + " " + done
 }
 
 func entriesOf(n int) string {

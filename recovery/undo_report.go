@@ -197,7 +197,12 @@ func (r *UndoReport) WriteText(w io.Writer) {
 	case r.DryRun:
 		fmt.Fprintln(w, "\nDry run: nothing was changed.")
 	case r.Entry != "":
-		fmt.Fprintf(w, "\n%s removed in %.1f s; on record as %s, which `rowback restore` can bring back.\n", plural(r.Removed, "row"), r.Seconds, r.Entry)
+		var cut, marked int64
+		for _, c := range r.Tables {
+			cut, marked = cut+c.Unlinked, marked+c.Marked
+		}
+		fmt.Fprintf(w, "\n%s removed%s%s in %.1f s; on record as %s, which `rowback restore` can bring back.\n",
+			plural(r.Removed, "row"), also(cut, "link", "cut again"), also(marked, "row", "marked as deleted again"), r.Seconds, r.Entry)
 	case r.Removed+r.others() == 0:
 		fmt.Fprintln(w, "\nNothing is left to remove.")
 	}
