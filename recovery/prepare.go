@@ -54,6 +54,9 @@ func (r *restore) prepare(ctx context.Context) error {
 	if r.o.Source.fromFile() {
 		kind = Usage
 	}
+	if was, is := r.o.Source.Database, r.production.catalog.Database; len(problems) > 0 && was != "" && was != is {
+		problems = slices.Insert(problems, 0, fmt.Sprintf("the deletion was in database %s, and production here is database %s: is it the right one?", was, is))
+	}
 	if err := refuse(kind, problems...); err != nil {
 		return err
 	}

@@ -46,6 +46,16 @@ func TestRefuse_ProductionAsRecovery(t *testing.T) {
 	l.refused(o, Usage, "no recovery database is given", "--recovery")
 }
 
+func TestRefuse_AnotherDatabase(t *testing.T) {
+	l := newLab(t, twoTables).backup()
+	o := l.options(l.incident("DELETE FROM p WHERE id = 1"))
+	o.Production = pgtest.Shared(t).URL(pgtest.Database(t))
+	var r *Refusal
+	if _, err := Restore(context.Background(), o); !errors.As(err, &r) || !strings.HasPrefix(r.Problems[0], "the deletion was in database "+l.name+", and production here is database ") {
+		t.Errorf("%v", err)
+	}
+}
+
 // relay is an address from which bytes go to addr and back.
 func relay(t *testing.T, addr string) string {
 	in, err := net.Listen("tcp", "127.0.0.1:0")
