@@ -123,7 +123,12 @@ func TestHandover_ServiceManagersSockets(t *testing.T) {
 		c := exec.CommandContext(context.Background(), "sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh", program(t), "proxy",
 			"--upstream", pgtest.Shared(t).Addr(), "--journal", filepath.Join(t.TempDir(), "journal"))
 		c.Env = append(os.Environ(), "LISTEN_FDS=2", "LISTEN_FDNAMES=rowback.socket:admin")
-		c.Stderr = log
+		ended, stdout, err := os.Pipe() // every process of the proxy has it
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ended.Close()
+		c.Stdout, c.Stderr = stdout, log
 		for _, l := range []net.Listener{clients, admin} {
 			f, err := l.(interface{ File() (*os.File, error) }).File()
 			if err != nil {
@@ -133,6 +138,7 @@ func TestHandover_ServiceManagersSockets(t *testing.T) {
 			c.ExtraFiles = append(c.ExtraFiles, f)
 		}
 		p, err := child.Start(c, syscall.SIGKILL)
+		stdout.Close()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,6 +163,11 @@ func TestHandover_ServiceManagersSockets(t *testing.T) {
 		s.said.Write(said)
 		if err := syscall.Kill(s.newest(), syscall.SIGTERM); err != nil {
 			t.Fatal(err)
+		}
+		// Until then it may still take the next round's client, and end it.
+		_ = ended.SetReadDeadline(time.Now().Add(pollTime))
+		if _, err := io.Copy(io.Discard, ended); err != nil {
+			t.Fatalf("the processes do not end: %v", err)
 		}
 	}
 }
