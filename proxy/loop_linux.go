@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,6 +15,7 @@ import (
 // read and one write; with many sessions one wait serves several messages.
 type loop struct {
 	epoll, bell int
+	keeps       bool // its processor of Go's, see wait
 
 	mu     sync.Mutex
 	socks  map[int32]*sock
@@ -24,10 +26,14 @@ type loop struct {
 // watched is what the loop is told of.
 const watched = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 
+// maxUnheard is how long a wait goes on that no signal interrupts. A timer that comes
+// before the kernel's own next one would be set anew for each message.
+const maxUnheard = 100 * time.Millisecond
+
 // batch is how many connections one wait reports at most.
 const batch = 128
 
-func newLoop() (*loop, error) {
+func newLoop(keeps bool) (*loop, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -40,7 +46,7 @@ func newLoop() (*loop, error) {
 		_, _ = unix.Close(epoll), unix.Close(bell)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	l := &loop{epoll: epoll, bell: bell, socks: map[int32]*sock{}, done: make(chan struct{})}
+	l := &loop{epoll: epoll, bell: bell, keeps: keeps, socks: map[int32]*sock{}, done: make(chan struct{})}
 	go l.run()
 	return l, nil
 }
@@ -73,16 +79,10 @@ func (l *loop) run() {
 		socks  [batch]*sock
 	)
 	for {
-		n, err := rawPoll(l.epoll, events[:])
-		if n == 0 && err == nil {
-			n, err = unix.EpollWait(l.epoll, events[:], -1)
-		}
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			panic(os.NewSyscallError("epoll_wait", err)) // no argument of it can be wrong
-		}
+		n := l.wait(events[:])
 		l.mu.Lock()
 		closed := l.closed
-		for i := range max(n, 0) {
+		for i := range n {
 			socks[i] = l.socks[events[i].Fd] // nil: the bell, or closed meanwhile
 		}
 		l.mu.Unlock()
@@ -90,7 +90,7 @@ func (l *loop) run() {
 			return
 		}
 		woken := false
-		for i := range max(n, 0) {
+		for i := range n {
 			if s := socks[i]; s != nil {
 				s.event(events[i].Events)
 				woken = !s.session.advance(s, buf) || woken
@@ -101,6 +101,26 @@ func (l *loop) run() {
 			runtime.Gosched()
 		}
 	}
+}
+
+// wait for events. As long as messages come soon after another it does so without the
+// scheduler's knowledge: to give the processor (a P) back and to get one again costs more
+// than the message. The scheduler interrupts it by a signal where it needs the processor
+// or the world stopped, and when it has been away for ten milliseconds: then
+// all is quiet, and it waits as everybody does.
+func (l *loop) wait(events []unix.EpollEvent) int {
+	unheard := time.Duration(0)
+	if l.keeps {
+		unheard = maxUnheard
+	}
+	n, err := rawPoll(l.epoll, events, unheard)
+	if n == 0 && err == nil || errors.Is(err, unix.EINTR) {
+		n, err = unix.EpollWait(l.epoll, events, -1)
+	}
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		panic(os.NewSyscallError("epoll_wait", err)) // no argument of it can be wrong
+	}
+	return max(n, 0)
 }
 
 // close ends the loop; no session is on it any more.

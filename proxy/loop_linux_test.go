@@ -3,6 +3,7 @@ package proxy
 import (
 	"runtime"
 	"testing"
+	"time"
 )
 
 // A session that has nothing to do costs no goroutine, whatever it did before.
@@ -20,4 +21,27 @@ func TestLoop_QuietSessionsHaveNoGoroutine(t *testing.T) {
 	if n := s.Stats().Sessions; n != sessions {
 		t.Errorf("%d sessions are left", n)
 	}
+}
+
+// A loop that keeps a processor while it waits gives it up to who must stop the
+// world, be there messages or none, and to goroutines once none come.
+func TestLoop_GivesWayWhereItKeepsAProcessor(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	s := serve(t, Options{Loops: 1})
+	c := connect(t, proxyURL(s, "postgres"))
+	for n := range 300 {
+		if _, err := c.Exec(t.Context(), "SELECT 1"); err != nil {
+			t.Fatal(err)
+		}
+		if n%10 == 0 {
+			runtime.GC()
+		}
+	}
+	runtime.GOMAXPROCS(1) // which stops the world, and leaves the loop's processor alone
+	timer := time.NewTimer(time.Millisecond)
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
+	}
+	runtime.GC()
 }

@@ -11,7 +11,7 @@ import (
 // There are loops on Linux only: elsewhere every session has its goroutines.
 type loop struct{}
 
-func newLoop() (*loop, error)              { return nil, errors.ErrUnsupported }
+func newLoop(bool) (*loop, error)          { return nil, errors.ErrUnsupported }
 func (*loop) watch(*sock) error            { return errors.ErrUnsupported }
 func (*loop) close()                       {}
 func adopt(net.Conn, *loop) (*sock, error) { return nil, errors.ErrUnsupported }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"runtime"
 	"time"
 )
 
@@ -47,6 +48,10 @@ type Options struct {
 	MaxPerUser, MaxPerAddress int
 	// MaxMessage is the largest message accepted from either side, in bytes. Default DefaultMaxMessage.
 	MaxMessage int
+	// Loops is how many goroutines move messages. Each keeps a processor of Go's (one of
+	// GOMAXPROCS) while messages come, so that the program needs more of them than there are
+	// Loops. Default: HalfOfProcessors, and none is kept.
+	Loops int
 	// Logger gets a line for each session that ended with an error. Default: none.
 	Logger *slog.Logger
 	// Judge of the sessions; nil relays everything.
@@ -54,6 +59,10 @@ type Options struct {
 }
 
 const defaultPort = "6432"
+
+// HalfOfProcessors is how many loops a machine keeps busy: the other half is for
+// servers, Sessions and TLS.
+func HalfOfProcessors() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
 func (o *Options) setDefaults() {
 	if o.StartupTimeout <= 0 {

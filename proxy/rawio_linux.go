@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -23,9 +24,9 @@ func rawWrite(fd int, b []byte) (int, error) {
 	return result(n, e)
 }
 
-// rawPoll is EpollWait without a wait.
-func rawPoll(epoll int, events []unix.EpollEvent) (int, error) {
-	n, _, e := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
+// rawPoll is EpollWait with a bounded wait.
+func rawPoll(epoll int, events []unix.EpollEvent, wait time.Duration) (int, error) {
+	n, _, e := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(wait.Milliseconds()), 0, 0)
 	return result(n, e)
 }
 

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,6 +14,6 @@ import (
 
 func rawRead(fd int, b []byte) (int, error)  { return syscall.Read(fd, b) }
 func rawWrite(fd int, b []byte) (int, error) { return syscall.Write(fd, b) }
-func rawPoll(epoll int, events []unix.EpollEvent) (int, error) {
-	return unix.EpollWait(epoll, events, 0)
+func rawPoll(epoll int, events []unix.EpollEvent, wait time.Duration) (int, error) {
+	return unix.EpollWait(epoll, events, int(wait.Milliseconds()))
 }

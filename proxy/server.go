@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,8 +91,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	}()
 	stop := context.AfterFunc(ctx, func() { s.closeListener() })
 	defer stop()
-	for range max(1, runtime.GOMAXPROCS(0)/2) { // the other half is for servers, Sessions and TLS
-		if l, err := newLoop(); err == nil {
+	loops := s.o.Loops
+	if loops == 0 {
+		loops = HalfOfProcessors()
+	}
+	for range loops {
+		if l, err := newLoop(s.o.Loops > 0); err == nil {
 			s.loops = append(s.loops, l)
 			defer l.close()
 		}

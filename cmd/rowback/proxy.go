@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -104,7 +105,8 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		generations: generations{elder: elder, asks: make(chan func()), deaf: make(chan struct{})}}
 	v.limit, _ = parseAgo(s.HandoverLimit)
 	options := proxy.Options{Listen: s.Listen, Upstream: s.Upstream, Logger: logger,
-		MaxSessions: int(s.MaxSessions), MaxPerUser: int(s.MaxPerUser), MaxPerAddress: int(s.MaxPerAddress), RequireTLS: s.requireTLS()}
+		Loops: proxy.HalfOfProcessors(), MaxSessions: int(s.MaxSessions), MaxPerUser: int(s.MaxPerUser), MaxPerAddress: int(s.MaxPerAddress), RequireTLS: s.requireTLS()}
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + options.Loops) // the loops keep theirs
 	if options.TLS, err = s.tls(); err != nil {
 		return usageError(err)
 	}
