@@ -15,6 +15,7 @@ import (
 // cannot be hidden in a construct that a parser of another version, or of
 // PL/pgSQL, does not know; reading too much into them is the safe side.
 type body struct {
+	text    string
 	deletes string          // the first thing in it that removes rows ("DELETE"), "" if none
 	commits bool            // COMMIT or ROLLBACK
 	ddl     bool            // DDL, for event triggers
@@ -31,7 +32,7 @@ const (
 
 // readBody reads a body. Text that the lexer refuses may do anything.
 func readBody(text, lang string) body {
-	b := body{names: map[string]bool{}}
+	b := body{text: text, names: map[string]bool{}}
 	scan, err := pg_query.Scan(text)
 	if err != nil {
 		b.removes("text that cannot be read")
@@ -50,16 +51,18 @@ func readBody(text, lang string) body {
 	if b.alters { // what is called otherwise then, or hangs on what, is not known
 		b.removes("ALTER")
 	}
-	for _, sets := range []string{"set_config", "pg_settings"} {
-		if _, ok := b.names[sets]; ok {
-			b.renames = b.renames || ofNames.MatchString(text)
-		}
+	if _, ok := b.names["pg_settings"]; ok {
+		b.renames = b.renames || ofNames.MatchString(text)
 	}
 	return b
 }
 
-// ofNames are the settings by which a name may mean something else.
-var ofNames = regexp.MustCompile(`(?i)search_path|role|authorization`)
+// nameSettings are the settings by which a name may mean something else, ofNames a text
+// that may have one of them.
+var (
+	nameSettings = map[string]bool{"search_path": true, "role": true, "session_authorization": true}
+	ofNames      = regexp.MustCompile(`(?i)search_path|role|authorization`)
+)
 
 func (b *body) removes(what string) {
 	if b.deletes == "" {
@@ -147,6 +150,10 @@ func (b *body) read(w words, i int, lang string) {
 		b.removes("an identifier with Unicode escapes")
 	}
 	if name, ok := w[i].name(); ok {
+		if name == "set_config" {
+			setting, known := w.setting(i)
+			b.renames = b.renames || known && nameSettings[setting] || !known && ofNames.MatchString(b.text)
+		}
 		b.names[name] = b.names[name] || w.written(i)
 	}
 }
@@ -217,6 +224,16 @@ func (w words) setsNames(i int) bool {
 		return true
 	}
 	return i < len(w) && Fold(strings.Trim(w[i].text, `"`)) == "search_path"
+}
+
+// setting is what the set_config at i sets, if a mere literal says so.
+func (w words) setting(i int) (name string, known bool) {
+	if w.at(i+1) != pg_query.Token_ASCII_40 || w.at(i+2) != pg_query.Token_SCONST || w.at(i+3) != comma {
+		return "", false
+	}
+	name, ok := strings.CutPrefix(w[i+2].text, "'")
+	name, end := strings.CutSuffix(name, "'")
+	return Fold(name), ok && end && !strings.ContainsAny(name, `'\`)
 }
 
 // creates says what the CREATE at i makes, of what could delete once it exists.

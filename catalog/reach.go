@@ -26,6 +26,8 @@ type Reach struct {
 	// Renames: functions and procedures that may change what names mean in the session
 	// (search_path, the role), views that call them, and tables whose triggers do.
 	Renames map[string]Why
+	// RenamesReads is the part of Renames that may also when the statement only calls or reads it.
+	RenamesReads map[string]Why
 	// Deferred is not empty when a deferrable trigger may delete, at COMMIT or at
 	// SET CONSTRAINTS: why.
 	Deferred Why

@@ -146,16 +146,18 @@ func (l *loader) conclude(deletes, unseen, commits, renames map[node]Why) {
 		Names:      named(deletes, target),
 		Unseen:     named(unseen, target),
 		Commits:    named(commits, mention),
-		Renames:    named(renames, mention),
 		DDL:        deletes[node{kind: ddl}],
 		Everything: string(deletes[node{kind: everything}]),
+
+		Renames:      named(renames, target),
+		RenamesReads: named(renames, mention),
 	}
 	for n := range deletes {
 		s.Reach.Types = s.Reach.Types || n.kind == typing
 	}
 	maps.Copy(s.Reach.Names, s.Reach.Reads)
 	maps.Copy(s.Reach.Unseen, named(unseen, mention))
-	maps.Copy(s.Reach.Renames, named(renames, target))
+	maps.Copy(s.Reach.Renames, s.Reach.RenamesReads)
 	l.unsafeTriggers()
 }
 

@@ -15,6 +15,8 @@ func TestReach_Renames(t *testing.T) {
 		CREATE LANGUAGE other HANDLER plpgsql_call_handler;
 		CREATE FUNCTION unknown() RETURNS void LANGUAGE other AS $$BEGIN SET search_path = a; END$$;
 		CREATE VIEW viewed AS SELECT becomes('a');
+		CREATE FUNCTION personal(v text) RETURNS text LANGUAGE sql AS $$SELECT set_config('app.user_role', v, true)$$;
+		CREATE FUNCTION pieces(v text) RETURNS text LANGUAGE sql AS $$SELECT set_config(lower('SEARCH_PATH'), v, true)$$;
 		CREATE FUNCTION variable(v text) RETURNS text LANGUAGE sql AS $$SELECT set_config('app.tenant', v, true)$$;
 		CREATE FUNCTION own() RETURNS int LANGUAGE sql SET search_path = a AS 'SELECT 1';
 		CREATE TABLE roles (name text); CREATE TABLE inbox (tenant text);
@@ -22,10 +24,13 @@ func TestReach_Renames(t *testing.T) {
 		CREATE TRIGGER moves BEFORE INSERT ON inbox FOR EACH ROW EXECUTE FUNCTION moves();
 		CREATE FUNCTION writes() RETURNS void LANGUAGE sql AS $$UPDATE roles SET name = 'role'$$;`)
 	s := load(t, conn)
-	for name, may := range map[string]bool{"tenant": true, "called": true, "becomes": true, "sets": true, "resets": true, "session": true, "runs": true, "unknown": true, "viewed": true, "inbox": true,
-		"variable": false, "own": false, "writes": false} {
+	for name, may := range map[string]bool{"tenant": true, "called": true, "becomes": true, "sets": true, "resets": true, "session": true, "runs": true, "unknown": true, "viewed": true, "inbox": true, "pieces": true,
+		"variable": false, "personal": false, "own": false, "writes": false} {
 		if _, ok := s.Reach.Renames[name]; ok != may {
 			t.Errorf("%s: Renames has it: %v", name, ok)
+		}
+		if _, ok := s.Reach.RenamesReads[name]; ok != (may && name != "inbox") {
+			t.Errorf("%s: RenamesReads has it: %v", name, ok)
 		}
 	}
 }

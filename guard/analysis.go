@@ -99,7 +99,6 @@ func (v *view) parse(text string, stmts []sqlparse.Statement) *analysis {
 		runes, counted = runes+runeCount(text[counted:st.Offset]), st.Offset
 		j := judged{Statement: st, runes: runes}
 		v.judge(&j)
-		j.ChangesNames = j.ChangesNames || v.renames(st)
 		if j.route != routePlain || j.DDL || j.ChangesNames || j.Prepares || j.CommitsItself {
 			a.plain = false
 		}
@@ -111,7 +110,14 @@ func (v *view) parse(text string, stmts []sqlparse.Statement) *analysis {
 
 // renames reports whether a statement calls what may change what names mean in the session.
 func (v *view) renames(st sqlparse.Statement) bool {
-	return len(v.snap.Reach.Renames) > 0 && (st.Verb == sqlparse.Execute || slices.ContainsFunc(v.names.Mentions([]byte(st.Text)), func(name string) bool { return v.snap.Reach.Renames[name] != "" }))
+	renames := v.snap.Reach.Renames
+	if len(renames) == 0 || st.Verb == sqlparse.Execute {
+		return len(renames) > 0
+	}
+	if !v.writes(st) {
+		renames = v.snap.Reach.RenamesReads
+	}
+	return slices.ContainsFunc(v.names.Mentions([]byte(st.Text)), func(name string) bool { return renames[name] != "" })
 }
 
 // route decides on the text and the catalog alone. Later, a DELETE whose target
@@ -179,7 +185,7 @@ func (v *view) route(st sqlparse.Statement) (route, string) {
 
 // judge decides how a statement is guarded.
 func (v *view) judge(j *judged) {
-	j.unseen = false
+	j.unseen, j.ChangesNames = false, j.ChangesNames || v.renames(j.Statement)
 	j.route, j.why = v.route(j.Statement)
 	if j.route == routeCapture && j.why != "" && v.snap.Reach.Types { // nor may it be parsed before it is counted
 		j.route = routeCount

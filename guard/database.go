@@ -74,7 +74,7 @@ type view struct {
 
 	snap  *catalog.Snapshot
 	names *sqlparse.Names // Reach.Names and Reach.Renames
-	first *sqlparse.Names // Reach.Reads and the words of what writes: without one the other names do not matter
+	first *sqlparse.Names // Reach.Reads, Reach.RenamesReads and the words of what writes: without one the other names do not matter
 	// foreign are the names of tables and views whose rows may be those of a foreign table.
 	foreign map[string]bool
 	cache   cache
@@ -117,9 +117,8 @@ func newView(snap *catalog.Snapshot) *view {
 	if names == nil {
 		names = map[string]catalog.Why{}
 	}
-	for name, why := range snap.Reach.Renames {
-		first[name], names[name] = why, why
-	}
+	maps.Copy(names, snap.Reach.Renames)
+	maps.Copy(first, snap.Reach.RenamesReads)
 	foreign := map[string]bool{}
 	for _, t := range snap.Tables {
 		if t.HoldsForeign() {

@@ -131,9 +131,7 @@ func (s *session) judgedNow(name string) *prepared {
 		return p
 	}
 	now := *p
-	s.view.judge(&now.st)
-	s.rules.police(&now.st)
-	s.temps.judge(&now.st)
+	s.judge(&now.st)
 	s.stmts.set(name, &now)
 	return &now
 }

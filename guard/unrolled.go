@@ -53,14 +53,10 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if u.s.block = -1; u.block {
 		u.s.block = 1
 	}
-	if u.s.ran == u.s.exchange && u.s.stale() && !u.aborted { // an earlier statement has changed the catalog
-		u.s.wasClean = false
-		if err := u.s.refresh(ctx, u.w); err != nil {
+	if u.s.ran == u.s.exchange && !u.aborted {
+		if err := u.look(ctx, &st); err != nil {
 			return err
 		}
-		u.s.view.judge(&st)
-		u.s.rules.police(&st)
-		u.s.temps.judge(&st)
 	}
 	if err := u.respelt(ctx, st); err != nil {
 		return err
@@ -112,6 +108,32 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	u.s.changed(st)
 	u.complete(r.end, append([]byte(r.commandTag()), 0))
 	return nil
+}
+
+// look judges a statement by what the catalog is now: an earlier one, or another session,
+// may have changed it. As between messages it is not looked at where that is nothing to the
+// statement (unaffected.go), nor before what must come before any snapshot.
+func (u *unrolled) look(ctx context.Context, st *judged) error {
+	s := u.s
+	stale := s.stale() // takes the view in force
+	s.judge(st)
+	if !stale || st.Verb == sqlparse.Begin || sqlparse.Snapshotless([]byte(st.Text)) || !s.redefined && s.db.reaches(s.view) && st.unaffected() {
+		return nil
+	}
+	s.wasClean = false
+	if err := s.refresh(ctx, u.w); err != nil {
+		return err
+	}
+	s.judge(st)
+	return nil
+}
+
+// judge is what is known of a statement by the view in force, the rules and the session's
+// temporary tables.
+func (s *session) judge(st *judged) {
+	s.view.judge(st)
+	s.rules.police(st)
+	s.temps.judge(st)
 }
 
 // lead has the server begin the block of a Query of several statements, which decides

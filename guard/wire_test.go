@@ -240,6 +240,9 @@ func TestWire_SeveralThatRemoveNothing(t *testing.T) {
 		"create, error":           "CREATE TABLE made (id int); SELECT 1/0; LOCK TABLE made",
 		"committed, error":        "BEGIN; CREATE TABLE made (id int); COMMIT; SELECT 1/0",
 		"savepoint":               "CREATE TABLE made (id int); SAVEPOINT a",
+		"isolation behind DDL":    "BEGIN; CREATE TABLE made (id int); COMMIT; BEGIN ISOLATION LEVEL SERIALIZABLE; DELETE FROM plain WHERE id = 1; COMMIT",
+		"behind a function":       "BEGIN; CREATE FUNCTION made() RETURNS int LANGUAGE sql AS 'SELECT 1'; COMMIT; BEGIN READ ONLY; SELECT made(); COMMIT",
+		"constraints, isolation":  "SET CONSTRAINTS ALL IMMEDIATE; BEGIN ISOLATION LEVEL REPEATABLE READ; DELETE FROM plain WHERE id = 1; COMMIT",
 		"constraints and removal": "CREATE TABLE made (id int); SET CONSTRAINTS ALL DEFERRED; DELETE FROM plain WHERE id = 1",
 	} {
 		t.Run(name, func(t *testing.T) {
