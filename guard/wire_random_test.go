@@ -276,7 +276,7 @@ func recite(t *testing.T, url, db string, ms messages) (out []string) {
 		}
 	}
 	for i := range out {
-		out[i] = tableOID.ReplaceAllString(strings.ReplaceAll(out[i], db, "DB"), `"TableOID":0`)
+		out[i] = strings.ReplaceAll(out[i], db, "DB")
 	}
 	return out
 }

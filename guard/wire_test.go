@@ -79,7 +79,7 @@ func (r *raw) said(n int) (out []string, err error) {
 			return out, err
 		}
 		switch m := m.(type) {
-		case *pgproto3.BackendKeyData, *pgproto3.ParameterStatus, *pgproto3.AuthenticationOk:
+		case *pgproto3.BackendKeyData, *pgproto3.AuthenticationOk:
 			continue
 		case *pgproto3.ReadyForQuery:
 			n--
