@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,14 +58,21 @@ func (r *restore) insert(ctx context.Context, plan *Plan) error {
 	return r.lockParents(ctx)
 }
 
-// insertError makes a broken foreign key, unique or exclusion constraint a
-// race: the plan had seen none, so another session was there since.
 func insertError(group []*table, err error) error {
+	if race := new(errRace); errors.As(raced(err), &race) {
+		return race
+	}
+	return fmt.Errorf("inserting into %s: %w", group[0].name(), err)
+}
+
+// raced makes a broken foreign key, unique or exclusion constraint a race: the plan
+// had seen none, so another session was there since.
+func raced(err error) error {
 	switch sqlState(err) {
 	case "23503", "23505", "23P01":
 		return &errRace{err.Error()}
 	}
-	return fmt.Errorf("inserting into %s: %w", group[0].name(), err)
+	return err
 }
 
 // lockDeferrable keeps other writers out of tables with a deferrable unique or

@@ -15,6 +15,7 @@ import (
 type mark struct {
 	columns []string // that mark a row
 	staged  string   // temporary table: key, rowback_xmin (who marked it), rowback_feed (of which source table), rowback_blind
+	later   string   // temporary table: id, rowback_xmin of soft deletes since; "" if there are none
 	was     string   // temporary table: key and columns of the rows as they were before
 	change  *change  // how they are set back
 	pending map[int]*batch
@@ -99,6 +100,13 @@ func (r *restore) stageMarks(ctx context.Context, i int) error {
 func (r *restore) marked(ctx context.Context, t *table) error {
 	if !t.mark.settable() {
 		return nil
+	}
+	if t.mark.later != "" {
+		err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET rowback_class = '%s', rowback_reason = 'soft delete not set back: ' || n.id || ' has soft-deleted the row again since' FROM %s l JOIN %s n ON n.rowback_xmin = l.xmin::text WHERE x.rowback_class = '%s' AND %s AND NOT %s AND EXISTS (SELECT FROM %s m WHERE %s)",
+			t.left, classHeld, only(t.live), t.mark.later, classDifferent, t.equal("l", "x"), sameImage("l", "x", t.mark.columns), t.mark.staged, t.equal("m", "l")))
+		if err != nil {
+			return err
+		}
 	}
 	return r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET rowback_marked = true FROM %s l WHERE x.rowback_class = '%s' AND %s AND %s",
 		t.left, only(t.live), classDifferent, t.equal("l", "x"), t.asLeft()))

@@ -104,6 +104,28 @@ func TestMark_SoftDeletesAreSetBackWhereTheyStillAre(t *testing.T) {
 	}
 }
 
+// A row that has been soft-deleted again since, by a deletion on record that is not restored,
+// stays so; restored together, the rows are set back to what they were before the first.
+func TestMark_SoftDeletedAgainSince(t *testing.T) {
+	for _, together := range []bool{false, true} {
+		l := newLab(t, softTable).backup()
+		first := l.softly("UPDATE p SET deleted_at = now() WHERE id <= 3", "p", "deleted_at")
+		l.exec("UPDATE p SET deleted_at = NULL WHERE id = 2")
+		again := l.softly("UPDATE p SET deleted_at = '2030-01-01' WHERE id = 2", "p", "deleted_at")
+		ids, want, listed := []string{first}, int64(2), 1
+		if together {
+			ids, want, listed = []string{first, again}, 3, 0
+		}
+		report := l.restore(l.options(ids...))
+		if report.Tables[0].Unmarked != want || len(report.Unrestored) != listed || listed > 0 && !strings.Contains(report.Unrestored[0].Reason, again+" has soft-deleted the row again since") {
+			t.Errorf("together %v: %+v, %+v", together, report.Tables, report.Unrestored)
+		}
+		if row := l.state(l.production)["public.p"]["2"]; (row["deleted_at"] == null) != together {
+			t.Errorf("together %v: %v", together, row)
+		}
+	}
+}
+
 // With --batch, by a role without superuser's rights, and where nothing else is to be done.
 func TestMark_InPieces(t *testing.T) {
 	l := newLab(t, softTable).backup()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -65,14 +66,24 @@ func (r *restore) unread(err error) {
 // laterFilters select the deletions since that may have cut one of the links: by the
 // names that the tables had and have, unless partitions have names of their own.
 func (r *restore) laterFilters(links []*link) []journal.Filter {
-	since := slices.MinFunc(links, func(a, b *link) int { return a.of.Time.Compare(b.of.Time) }).of.Time
-	var names []string
+	first := slices.MinFunc(links, func(a, b *link) int { return a.of.Time.Compare(b.of.Time) }).of
+	tables := map[int]*catalog.Table{}
 	for i, l := range r.byFeed {
-		if l.live.Kind == 'p' {
+		tables[i] = l.live
+	}
+	return r.laterOf(first, tables)
+}
+
+// laterOf select the deletions since from these tables, by their index in Source.Tables.
+func (r *restore) laterOf(first *journal.Entry, tables map[int]*catalog.Table) []journal.Filter {
+	since := first.Time
+	var names []string
+	for i, live := range tables {
+		if live.Kind == 'p' {
 			return []journal.Filter{{Kind: journal.Deletion, Since: since}}
 		}
 		st := r.o.Source.Tables[i]
-		names = append(names, l.live.Schema+"."+l.live.Name, st.Schema+"."+st.Name)
+		names = append(names, live.Schema+"."+live.Name, st.Schema+"."+st.Name)
 	}
 	slices.Sort(names)
 	var out []journal.Filter

@@ -214,6 +214,9 @@ func (r *restore) stage(ctx context.Context) error {
 	if err := r.laterCuts(ctx); err != nil {
 		return err
 	}
+	if err := r.laterMarks(ctx); err != nil {
+		return err
+	}
 	return r.collectLarge(ctx)
 }
 

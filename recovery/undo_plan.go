@@ -225,7 +225,7 @@ func (u *undo) removeGroup(ctx context.Context, group []*table) error {
 // nothing refers to it.
 func (u *undo) verify(ctx context.Context) error {
 	if _, err := u.production.change(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
-		return err
+		return raced(err)
 	}
 	u.o.Progress.Start("verifying", 0)
 	add := func(name, none, detail string) error {

@@ -14,7 +14,7 @@ const listed = 5
 func (r *restore) verify(ctx context.Context) ([]Check, error) {
 	// Deferred constraints speak now, where their error still has a place.
 	if _, err := r.production.change(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
-		return nil, err
+		return nil, raced(err)
 	}
 	r.o.Progress.Start("verifying", 0)
 	var checks []Check
@@ -24,10 +24,10 @@ func (r *restore) verify(ctx context.Context) ([]Check, error) {
 		}
 		for _, check := range []func(context.Context, *table) ([]Check, error){r.verifyRows, r.verifyUnique} {
 			c, err := check(ctx, t)
+			checks = append(checks, c...)
 			if err != nil {
 				return checks, err
 			}
-			checks = append(checks, c...)
 		}
 	}
 	fks, err := r.verifyForeignKeys(ctx)
@@ -130,6 +130,9 @@ func (r *restore) verifyUnique(ctx context.Context, t *table) ([]Check, error) {
 			return nil, err
 		}
 		out = append(out, Check{Name: "constraint " + a.name + ": " + t.name(), OK: twice == 0, Detail: fmt.Sprintf("%d conflicts with other rows", twice)})
+		if twice > 0 {
+			return out, &errRace{fmt.Sprintf("%s: constraint %s: %d conflicts with other rows", t.name(), a.name, twice)}
+		}
 	}
 	return out, nil
 }

@@ -167,13 +167,16 @@ func TestRestore_ConcurrentWriters(t *testing.T) {
 	for _, c := range []struct {
 		name, sql string
 		want      Count
+		more      string // of the schema
 	}{
-		{"parent", "DELETE FROM p WHERE id = 3", Count{Schema: "public", Table: "c", Requested: 9, Restored: 8, ParentGone: 1}},
-		{"key", "INSERT INTO c VALUES (5, 4)", Count{Schema: "public", Table: "c", Requested: 9, Restored: 8, Different: 1}},
+		{name: "deferred parent", sql: "DELETE FROM p WHERE id = 3", want: Count{Schema: "public", Table: "c", Requested: 9, Restored: 8, ParentGone: 1}, more: "ALTER TABLE c ALTER CONSTRAINT c_p_id_fkey DEFERRABLE INITIALLY DEFERRED"},
+		{name: "deferred key", sql: "INSERT INTO c VALUES (100, 4, NULL, 5)", want: Count{Schema: "public", Table: "c", Requested: 9, Restored: 8, Conflicts: 1}, more: "ALTER TABLE c ADD COLUMN u int; UPDATE c SET u = id; ALTER TABLE c ADD UNIQUE (u) DEFERRABLE INITIALLY DEFERRED"},
+		{name: "parent", sql: "DELETE FROM p WHERE id = 3", want: Count{Schema: "public", Table: "c", Requested: 9, Restored: 8, ParentGone: 1}},
+		{name: "key", sql: "INSERT INTO c VALUES (5, 4)", want: Count{Schema: "public", Table: "c", Requested: 9, Restored: 8, Different: 1}},
 	} {
 		for _, who := range []string{"superuser", "ordinary role"} {
 			t.Run(c.name+" "+who, func(t *testing.T) {
-				l := newLab(t, twoTables).backup()
+				l := newLab(t, twoTables+"; "+c.more).backup()
 				o := l.options(l.incident("DELETE FROM c"))
 				if who != "superuser" {
 					o.Production = l.asRole(l.production, l.role(allGrants...))
