@@ -38,6 +38,27 @@ func TestBody_EveryBit(t *testing.T) {
 	}
 }
 
+// What stands beside a body is checked, too: the ID, and the outcome.
+func TestBody_WhatStandsBesideIt(t *testing.T) {
+	e := plainEntry()
+	body, _, err := EncodeEntry(e, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, read := range map[string]func() (*Entry, error){
+		"another's ID": func() (*Entry, error) { return DecodeEntry(e.ID[1:]+"0", body, e.Outcome) },
+		"an outcome":   func() (*Entry, error) { return DecodeEntry(e.ID, body, "commytted") },
+	} {
+		if got, err := read(); !IsDamage(err) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	one := func(string, ...any) ([]string, error) { return []string{"01A"}, nil }
+	if got, err := lookup(AnEntry, "01B", func(s string) string { return s }, one); !IsDamage(err) {
+		t.Errorf("an index that leads elsewhere: %s, %v", got, err)
+	}
+}
+
 // A body as versions of before wrote it has no sum, and is read; written anew it has one.
 func TestBody_OfBefore(t *testing.T) {
 	e := plainEntry()

@@ -77,6 +77,12 @@ func DecodeEntry(id string, body []byte, outcome Outcome) (*Entry, error) {
 	if err := decode(body, e); err != nil {
 		return nil, fmt.Errorf("%w: entry %s: %w", ErrDamaged, id, err)
 	}
+	if e.ID != id {
+		return nil, fmt.Errorf("%w: entry %s is stored as %s", ErrDamaged, e.ID, id)
+	}
+	if err := CheckOutcome(outcome); err != nil {
+		return nil, fmt.Errorf("%w: entry %s: %w", ErrDamaged, id, err)
+	}
 	e.Outcome = outcome
 	// Empty lists stay lists in JSON.
 	if e.Statements == nil {

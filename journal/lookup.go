@@ -27,7 +27,13 @@ func exists(n Noun, id string) error {
 func lookup[T any](n Noun, id string, idOf func(T) string, read func(where string, args ...any) ([]T, error)) (T, error) {
 	return Lookup(n, id, idOf, func(prefix bool) ([]T, error) {
 		if !prefix {
-			return read("id = ?", id)
+			found, err := read("id = ?", id)
+			for _, f := range found {
+				if is := idOf(f); err == nil && is != id {
+					err = fmt.Errorf("%w: its index has %s for %s %s", ErrDamaged, is, n.one, id)
+				}
+			}
+			return found, err
 		}
 		where, args := Filter{ID: id}.where()
 		return read(where, args...)

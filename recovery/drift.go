@@ -31,8 +31,8 @@ func (t *table) match(backup *detail, castable map[string]bool) (problems, warni
 			warnings = append(warnings, fmt.Sprintf("%s.%s is made from the recovery database's row by the configuration: %s", t.name(), c.Name, t.config.Columns[c.Name]))
 			continue
 		}
-		if b == nil || b.Generated {
-			p, w := t.lacking(c, b != nil)
+		if b == nil { // else its values are as good if it is a generated one there
+			p, w := t.lackingIn("the recovery database", c)
 			problems, warnings = append(problems, p...), append(warnings, w...)
 			continue
 		}
@@ -70,20 +70,13 @@ func (t *table) reshaped(c catalog.Column, as string) string {
 	return fmt.Sprintf("%s.%s: the attributes of %s are not %s, and values within it would change places. %s; for one that was merely renamed that is the column's own name", t.name(), c.Name, c.Type, as, t.howToConvert(c.Name))
 }
 
-// lacking is about a live column that the backup has no values for.
-func (t *table) lacking(c catalog.Column, generated bool) (problems, warnings []string) {
-	return t.lackingIn("the recovery database", c, generated)
-}
-
-func (t *table) lackingIn(source string, c catalog.Column, generated bool) (problems, warnings []string) {
+// lackingIn is about a live column that the source of rows has no values for.
+func (t *table) lackingIn(source string, c catalog.Column) (problems, warnings []string) {
 	what := "is not in " + source
-	if generated {
-		what = "is a generated column in " + source
-	}
 	d := t.detail.columns[c.Name]
 	switch {
 	case slices.Contains(t.key, c.Name):
-		return []string{fmt.Sprintf("key column %s.%s %s; is this a copy of the right database?", t.name(), c.Name, what)}, nil
+		return []string{fmt.Sprintf("key column %s.%s %s; is this a copy of the right database? If it was renamed since: restore: {tables: {%[1]s: {rename: {OLD: %[2]s}}}}", t.name(), c.Name, what)}, nil
 	case c.NotNull && !d.hasDef:
 		return []string{fmt.Sprintf("column %s.%s %s, is NOT NULL and has no default; say what it gets in the configuration: restore: {tables: {%[1]s: {columns: {%[2]s: SQL}}}}", t.name(), c.Name, what)}, nil
 	case d.hasDef && d.defs != "":

@@ -116,3 +116,15 @@ func TestGenerated_Key(t *testing.T) {
 		l.is(l.state(l.production), before)
 	}
 }
+
+// A column that was generated when the backup was made, and is a plain one by now, comes
+// back with the backup's values.
+func TestGenerated_OnlyInTheBackup(t *testing.T) {
+	l := newLab(t, "CREATE TABLE p (id int PRIMARY KEY, g int GENERATED ALWAYS AS (id * 2) STORED); INSERT INTO p SELECT generate_series(1, 3)").backup()
+	l.exec("ALTER TABLE p ALTER g DROP EXPRESSION")
+	before := l.state(l.production)
+	if report := l.restore(l.options(l.incident("DELETE FROM p"))); report.Restored != 3 || len(report.Warnings) > 0 {
+		t.Errorf("%+v", report)
+	}
+	l.is(l.state(l.production), before)
+}

@@ -210,7 +210,7 @@ func (r *restore) lackingImage(f *imageFeed, c catalog.Column) (problem string) 
 		r.warn(fmt.Sprintf("column %s.%s is kept out of the journal's images by the policy; restored rows get its default, or NULL", t.name(), c.Name))
 		return ""
 	}
-	problems, warnings := t.lackingIn("the journal's images", c, false)
+	problems, warnings := t.lackingIn("the journal's images", c)
 	r.warn(warnings...)
 	return strings.Join(problems, "\n  - ")
 }

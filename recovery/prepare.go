@@ -278,7 +278,7 @@ func (r *restore) findBackup(ctx context.Context, live *catalog.Table) (*catalog
 	}
 	backup, err := r.backupTable(live)
 	if err != nil {
-		return nil, fmt.Errorf("recovery: %w; is it a copy of the right database?", err)
+		return nil, fmt.Errorf("recovery: %w; is it a copy of the right database? If the table was renamed or moved since, say what it was called: restore: {tables: {%s: {from: SCHEMA.NAME}}}", err, display(live))
 	}
 	if why := unsupported(backup); why != "" {
 		return nil, fmt.Errorf("table %s in the recovery database: %s", display(live), why)

@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -49,3 +50,8 @@ var ErrUnverified = errors.New("verification failed, everything was rolled back"
 type errRace struct{ what string }
 
 func (e *errRace) Error() string { return e.what }
+
+// last is what is said of it after the last try.
+func (e *errRace) last(try int) error {
+	return fmt.Errorf("%w: %s (in each of %d tries; if other sessions write such rows all the time, run it again, a restore with --batch N: short transactions come between)", ErrUnverified, e.what, try)
+}

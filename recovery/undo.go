@@ -84,7 +84,7 @@ func Undo(ctx context.Context, o UndoOptions) (report *UndoReport, err error) {
 		if err == nil || try == tries || !again(err) {
 			var race *errRace
 			if errors.As(err, &race) {
-				err = fmt.Errorf("%w: %s", ErrUnverified, race.what)
+				err = race.last(try)
 			}
 			if u.report != nil {
 				u.report.Seconds = time.Since(began).Seconds()

@@ -3,7 +3,6 @@ package recovery
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -17,7 +16,7 @@ func (r *restore) attempts(ctx context.Context) (*Report, error) {
 		if err == nil || try == tries || !again(err) {
 			var race *errRace
 			if errors.As(err, &race) {
-				err = fmt.Errorf("%w: %s", ErrUnverified, race.what)
+				err = race.last(try)
 			}
 			return report, err
 		}
