@@ -9,6 +9,7 @@ import (
 type admission struct {
 	byUser    map[string]int
 	byAddress map[netip.Addr]int
+	byNetwork map[netip.Prefix]int // those of Options.MaxPerNetwork
 }
 
 // admit counts r in, or says why there is no room for it. Sessions that only end
@@ -16,7 +17,7 @@ type admission struct {
 func (s *Server) admit(r *relay) error {
 	a := &s.admitted
 	if a.byUser == nil {
-		a.byUser, a.byAddress = map[string]int{}, map[netip.Addr]int{}
+		a.byUser, a.byAddress, a.byNetwork = map[string]int{}, map[netip.Addr]int{}, map[netip.Prefix]int{}
 	}
 	from := clientIP(r.info.Client)
 	full := func(limit int, whose string) error {
@@ -31,6 +32,16 @@ func (s *Server) admit(r *relay) error {
 		return full(s.o.MaxPerUser, " for one user")
 	case s.o.MaxPerAddress > 0 && from.IsValid() && a.byAddress[from] >= s.o.MaxPerAddress:
 		return full(s.o.MaxPerAddress, " from one address")
+	}
+	for network, limit := range s.o.MaxPerNetwork {
+		if network.Contains(from) && a.byNetwork[network] >= limit {
+			return full(limit, " from "+network.String())
+		}
+	}
+	for network := range s.o.MaxPerNetwork {
+		if network.Contains(from) {
+			a.byNetwork[network]++
+		}
 	}
 	a.byUser[r.info.User]++
 	a.byAddress[from]++
@@ -50,6 +61,11 @@ func (s *Server) dismiss(r *relay) {
 	from := clientIP(r.info.Client)
 	if a.byAddress[from]--; a.byAddress[from] == 0 {
 		delete(a.byAddress, from)
+	}
+	for network := range s.o.MaxPerNetwork {
+		if network.Contains(from) {
+			a.byNetwork[network]--
+		}
 	}
 }
 

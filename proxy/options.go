@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime"
 	"time"
 )
@@ -46,6 +47,8 @@ type Options struct {
 	// MaxPerUser and MaxPerAddress are likewise for the sessions of one user, and
 	// from one client address (unix sockets are exempt). Default: no limit.
 	MaxPerUser, MaxPerAddress int
+	// MaxPerNetwork is likewise for all sessions from each of these networks together.
+	MaxPerNetwork map[netip.Prefix]int
 	// MaxMessage is the largest message accepted from either side, in bytes. Default DefaultMaxMessage.
 	MaxMessage int
 	// Loops is how many goroutines move messages. Each keeps a processor of Go's (one of

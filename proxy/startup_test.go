@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -265,8 +266,9 @@ func TestStartup_TooManySessions(t *testing.T) {
 	connect(t, proxyURL(s, "postgres"))
 }
 
-func TestStartup_TooManySessionsOfOneUserOrAddress(t *testing.T) {
-	for name, o := range map[string]Options{"for one user": {MaxPerUser: 1}, "from one address": {MaxPerAddress: 1}} {
+func TestStartup_TooManySessionsOfOneUserOrNetwork(t *testing.T) {
+	networks := map[netip.Prefix]int{netip.MustParsePrefix("127.0.0.0/8"): 1, netip.MustParsePrefix("192.0.2.0/24"): 0, netip.MustParsePrefix("::/0"): 0, netip.MustParsePrefix("0.0.0.0/0"): 5}
+	for name, o := range map[string]Options{"for one user": {MaxPerUser: 1}, "from one address": {MaxPerAddress: 1}, "from 127.0.0.0/8": {MaxPerNetwork: networks}} {
 		s := serve(t, o)
 		first := connect(t, proxyURL(s, "postgres"))
 		c := dial(t, s)

@@ -106,6 +106,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 	v.limit, _ = parseAgo(s.HandoverLimit)
 	options := proxy.Options{Listen: s.Listen, Upstream: s.Upstream, Logger: logger,
 		Loops: proxy.HalfOfProcessors(), MaxSessions: int(s.MaxSessions), MaxPerUser: int(s.MaxPerUser), MaxPerAddress: int(s.MaxPerAddress), RequireTLS: s.requireTLS()}
+	options.MaxPerNetwork, _ = perNetwork(s.MaxPerNetwork)
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + options.Loops) // the loops keep theirs
 	if options.TLS, err = s.tls(); err != nil {
 		return usageError(err)

@@ -132,29 +132,44 @@ func TestSettings_TLSRequired(t *testing.T) {
 	}
 }
 
+func TestSettings_PerNetwork(t *testing.T) {
+	got, err := perNetwork("10.1.0.0/8=50, 192.0.2.7=2,2001:db8::/32=0,")
+	want := map[string]int{"10.0.0.0/8": 50, "192.0.2.7/32": 2, "2001:db8::/32": 0}
+	if err != nil || len(got) != len(want) {
+		t.Errorf("%v, %v", got, err)
+	}
+	for network, n := range got {
+		if is, ok := want[network.String()]; !ok || is != n {
+			t.Errorf("%v: %d", network, n)
+		}
+	}
+}
+
 func TestSettings_BadFile(t *testing.T) {
 	inDirectory(t)
 	for text, want := range map[string]string{
-		"mode: block\ntreshold: 5\n":             `rowback.yaml:2: unknown setting "treshold", did you mean "threshold"?`,
-		"mode: block\ncapture: rows\n":           "rowback.yaml:2: capture stands under defaults:, or in a rule",
-		"users: [a]\n":                           "rowback.yaml:1: users stands in a rule",
-		"defaults: {limits: 500}\n":              "limits takes {statement: 500, transaction: 500}; threshold: 500 sets both",
-		"tls_cert: x\n":                          `did you mean "tls-cert"?`,
-		"Mode: block\n":                          `did you mean "mode"?`,
-		"frobnication: x\n":                      "there are: listen, upstream",
-		"mode: block\n\nmode: alert\n":           "rowback.yaml:3: mode is already set in line 1",
-		"mode: [block]\n":                        "rowback.yaml:1: mode takes one value",
-		"- mode\n":                               "rowback.yaml:1: expected lines of the form",
-		"max-sessions: -1\n":                     "rowback.yaml:1: max-sessions: -1 is below zero (0 means any number)",
-		"threshold: many\n":                      `rowback.yaml:1: threshold: "many" is not a whole number`,
-		"mode: block\n  threshold: 5\n":          "rowback.yaml:2: mapping values are not allowed",
-		"listen: localhost\n":                    "listen: \"localhost\" is not host:port; give host:port, or an absolute directory",
-		"threshold: 1\nmode: warn\n":             `rowback.yaml:2: mode: "warn" is none of block, hold, alert, off`,
-		"tls-required: maybe\n":                  `rowback.yaml:1: tls-required: "maybe" is none of on, off`,
-		"tls-required: on\n":                     "tls-required: on needs tls-cert and tls-key",
-		"recovery: mysql://h/db\n":               "recovery: mysql:// is not a postgres URL",
-		"recovery: postgres://h:x/db\n":          "recovery: postgres://h:x/db cannot be used",
-		"upstream: postgres://u:SECRET@h:x/db\n": "upstream: postgres://u:xxxxx@h:x/db cannot be used",
+		"mode: block\ntreshold: 5\n":                  `rowback.yaml:2: unknown setting "treshold", did you mean "threshold"?`,
+		"mode: block\ncapture: rows\n":                "rowback.yaml:2: capture stands under defaults:, or in a rule",
+		"users: [a]\n":                                "rowback.yaml:1: users stands in a rule",
+		"defaults: {limits: 500}\n":                   "limits takes {statement: 500, transaction: 500}; threshold: 500 sets both",
+		"tls_cert: x\n":                               `did you mean "tls-cert"?`,
+		"Mode: block\n":                               `did you mean "mode"?`,
+		"frobnication: x\n":                           "there are: listen, upstream",
+		"mode: block\n\nmode: alert\n":                "rowback.yaml:3: mode is already set in line 1",
+		"mode: [block]\n":                             "rowback.yaml:1: mode takes one value",
+		"- mode\n":                                    "rowback.yaml:1: expected lines of the form",
+		"max-sessions: -1\n":                          "rowback.yaml:1: max-sessions: -1 is below zero (0 means any number)",
+		"max-sessions-per-network: 10.0.0.0/8\n":      `rowback.yaml:1: max-sessions-per-network: "10.0.0.0/8" is not a network and a number, such as`,
+		"max-sessions-per-network: ::1=2,::1/128=3\n": "max-sessions-per-network: ::1/128 stands there twice",
+		"threshold: many\n":                           `rowback.yaml:1: threshold: "many" is not a whole number`,
+		"mode: block\n  threshold: 5\n":               "rowback.yaml:2: mapping values are not allowed",
+		"listen: localhost\n":                         "listen: \"localhost\" is not host:port; give host:port, or an absolute directory",
+		"threshold: 1\nmode: warn\n":                  `rowback.yaml:2: mode: "warn" is none of block, hold, alert, off`,
+		"tls-required: maybe\n":                       `rowback.yaml:1: tls-required: "maybe" is none of on, off`,
+		"tls-required: on\n":                          "tls-required: on needs tls-cert and tls-key",
+		"recovery: mysql://h/db\n":                    "recovery: mysql:// is not a postgres URL",
+		"recovery: postgres://h:x/db\n":               "recovery: postgres://h:x/db cannot be used",
+		"upstream: postgres://u:SECRET@h:x/db\n":      "upstream: postgres://u:xxxxx@h:x/db cannot be used",
 	} {
 		write(t, "rowback.yaml", text)
 		_, _, err := loaded(t, nil)

@@ -31,6 +31,7 @@ func (s *settings) validate() error {
 		{"max-sessions", checkMany(s.MaxSessions)},
 		{"max-sessions-per-user", checkMany(s.MaxPerUser)},
 		{"max-sessions-per-address", checkMany(s.MaxPerAddress)},
+		{"max-sessions-per-network", checkPerNetwork(s.MaxPerNetwork)},
 		{"handover-limit", checkDuration(s.HandoverLimit)},
 		{"admin", checkAdmin(s.Admin)},
 		{"admin", s.checkAdminAccess(s.Admin)},
