@@ -15,16 +15,18 @@ type restore struct {
 	o                    Options
 	production, recovery *side // recovery is nil where images alone are the source
 
-	tables []*table           // every table that rows go into, parents included
-	byOID  map[uint32]*table  // of production
-	feeds  map[int]*table     // whose rows are found by their keys; by index in Source.Tables
-	images map[int]*imageFeed // whose images are read, likewise
-	order  map[int][]string   // key columns in the order that the source gives them
-	links  []*link            // cut links, newest first
-	byFeed map[int]*link
-	marks  map[int]string             // by index in Source.Tables: the transaction that soft-deleted the rows
-	back   map[string]map[string]back // see restoredBefore
-	lost   []Unrestored               // cut links of whole tables that cannot be restored
+	tables  []*table           // every table that rows go into, parents included
+	byOID   map[uint32]*table  // of production
+	feeds   map[int]*table     // whose rows are found by their keys; by index in Source.Tables
+	images  map[int]*imageFeed // whose images are read, likewise
+	order   map[int][]string   // key columns in the order that the source gives them
+	links   []*link            // cut links, newest first
+	byFeed  map[int]*link
+	written map[uint32]*catalog.Table  // by OID
+	defined definitions                // of these, as planned with; see unchanged
+	marks   map[int]string             // by index in Source.Tables: the transaction that soft-deleted the rows
+	back    map[string]map[string]back // see restoredBefore
+	lost    []Unrestored               // cut links of whole tables that cannot be restored
 
 	waiting  []*link // inPieces: the links, until the last transaction gives those of rows that stayed back
 	cutAgain bool    // rows that are to be inserted have lost a link that they had been given
@@ -67,6 +69,9 @@ func Restore(ctx context.Context, o Options) (report *Report, err error) {
 		return nil, err
 	}
 	if err := r.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.remember(ctx); err != nil {
 		return nil, err
 	}
 	if err := r.stage(ctx); err != nil {

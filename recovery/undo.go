@@ -59,7 +59,7 @@ func Undo(ctx context.Context, o UndoOptions) (report *UndoReport, err error) {
 			err = fmt.Errorf("%w: %w", ErrStopped, ctx.Err())
 		}
 	}()
-	for _, step := range []func(context.Context) error{u.load, u.open, u.settle, u.prepare, u.stage} {
+	for _, step := range []func(context.Context) error{u.load, u.open, u.settle, u.prepare, u.remember, u.stage} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -192,6 +192,15 @@ func (u *undo) prepare(ctx context.Context) error {
 		}
 	}
 	return refuse(Unfit, problems...)
+}
+
+// remember also notes the tables whose rows are changed.
+func (u *undo) remember(ctx context.Context) error {
+	var changed []*catalog.Table
+	for _, c := range u.planned() {
+		changed = append(changed, c.live)
+	}
+	return u.restore.remember(ctx, changed...)
 }
 
 // addFilled makes source table i one of the tables to remove rows from.

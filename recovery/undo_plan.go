@@ -36,6 +36,11 @@ func (u *undo) try(ctx context.Context, write bool) (err error) {
 			err = errors.Join(err, u.rollback(ctx))
 		}
 	}()
+	if write {
+		if err := u.unchanged(ctx); err != nil {
+			return err
+		}
+	}
 	if err := u.classify(ctx, write); err != nil {
 		return err
 	}

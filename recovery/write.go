@@ -71,6 +71,9 @@ func (r *restore) write(ctx context.Context) (report *Report, err error) {
 	if err := r.lockKeyless(ctx); err != nil {
 		return nil, err
 	}
+	if err := r.unchanged(ctx); err != nil {
+		return nil, err
+	}
 	plan, err := r.plan(ctx)
 	if err != nil {
 		return nil, err
