@@ -22,7 +22,7 @@ demo: ## a whole incident on two throwaway clusters: block, alert, restore, veri
 
 test: ## every test, on real PostgreSQL
 	@sh scripts/bootstrap test
-	$(GO) test $(BUILD) -timeout 60m ./...
+	@GO='$(GO)' sh scripts/test $(BUILD) -timeout 60m ./...
 	@GO='$(GO)' TESTFLAGS='$(BUILD)' sh scripts/versions smoke
 
 clients: ## the own test suites of pgx and lib/pq through the proxy, whole (make test runs most of them)
@@ -36,7 +36,7 @@ versions: ## the tests of what talks to a server on PostgreSQL VERSIONS (13 … 
 
 race: ## every test under the race detector
 	@sh scripts/bootstrap test
-	$(GO) test $(BUILD) -race -timeout 120m ./...
+	@GO='$(GO)' sh scripts/test $(BUILD) -race -timeout 120m ./...
 
 soak: ## kill proxies and servers, have the journal's disk lose power, and Patroni fail over, under load for SOAK (10m) each: compare with the truth
 	@sh scripts/bootstrap test
