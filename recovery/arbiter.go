@@ -94,7 +94,7 @@ func (a arbiter) of(live *catalog.Table) string {
 }
 
 // values is a FROM item without its alias: of the rows of table that it is about
-// and for which the conditions hold, what it compares, as u01, u02, …, and the
+// and for which the conditions hold, what it compares, as rowback_u01, rowback_u02, …, and the
 // columns given. Expressions and predicates are the index's own, over unqualified
 // column names, so this is a query over one table.
 func (a arbiter) values(table, columns string, conditions ...string) string {
@@ -109,7 +109,7 @@ func (a arbiter) values(table, columns string, conditions ...string) string {
 		where = " WHERE " + strings.Join(conditions, " AND ")
 	}
 	exprs := make([]string, len(a.expressions))
-	for i, name := range positions("u", len(exprs)) {
+	for i, name := range positions("rowback_u", len(exprs)) {
 		exprs[i] = a.expressions[i] + " AS " + name
 	}
 	return fmt.Sprintf("(SELECT %s, %s FROM %s%s)", columns, strings.Join(exprs, ", "), table, where)
@@ -117,7 +117,7 @@ func (a arbiter) values(table, columns string, conditions ...string) string {
 
 // exclude is the condition that rows of values, of aliases x and y, exclude each other.
 func (a arbiter) exclude(x, y string) string {
-	names := positions("u", len(a.expressions))
+	names := positions("rowback_u", len(a.expressions))
 	if a.nullsEqual && !a.overlaps { // as are those of records; unlike IS NOT DISTINCT FROM they can be sorted
 		return fmt.Sprintf("ROW(%s)::record OPERATOR(pg_catalog.=) ROW(%s)::record", list(x+".", names), list(y+".", names))
 	}

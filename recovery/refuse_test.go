@@ -343,3 +343,14 @@ func TestRefuse_RowSecurityOfTablesAround(t *testing.T) {
 		})
 	}
 }
+
+// Columns may be called what a restore calls things; but for the names that it takes for its own.
+func TestRefuse_ColumnsOfRowbacksOwnNames(t *testing.T) {
+	const table = "CREATE TABLE p (u01 int PRIMARY KEY, u02 int UNIQUE, k01 int UNIQUE DEFERRABLE, %s int); INSERT INTO p SELECT i, i, i, i FROM generate_series(1, 5) i"
+	l := newLab(t, fmt.Sprintf(table, "s")).backup()
+	if report := l.restore(l.options(l.incident("DELETE FROM p"))); report.Restored != 5 {
+		t.Errorf("%+v", report)
+	}
+	l = newLab(t, fmt.Sprintf(table, "rowback_no")).backup()
+	l.refused(l.options(l.incident("DELETE FROM p")), Unfit, "its column rowback_no has a name of the kind that rowback takes for its own")
+}

@@ -38,7 +38,7 @@ func (r *restore) rivals(ctx context.Context) error {
 func (r *restore) rivalsBy(ctx context.Context, t *table, a arbiter) (lost int64, err error) {
 	rows, reason := t.staged(a, "rowback_feed, rowback_no"), "another row of this restore holds its value in "+a.name
 	if !a.overlaps {
-		names := positions("u", len(a.expressions))
+		names := positions("rowback_u", len(a.expressions))
 		where := ""
 		if !a.nullsEqual {
 			where = " WHERE " + notNull("x", names)

@@ -113,5 +113,10 @@ func unsupported(t *catalog.Table) string {
 	case t.Temporary:
 		return "it is a temporary table"
 	}
+	for _, c := range t.Columns {
+		if strings.HasPrefix(c.Name, "rowback_") {
+			return "its column " + c.Name + " has a name of the kind that rowback takes for its own; copy its rows by hand"
+		}
+	}
 	return ""
 }
