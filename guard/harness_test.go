@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sort"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // as in the command: a proxy's loop keeps one
 	// A server that dies keeps what it has written; only a machine that dies would not.
 	pgtest.Main(m, pgtest.Options{Memory: true, Settings: []string{"max_prepared_transactions=10", "fsync=off", "full_page_writes=off"}})
 }

@@ -19,7 +19,7 @@ func startProxy(t *testing.T, upstream string, judge proxy.Judge, logger *slog.L
 // startProxyUnder starts one that offers clients TLS.
 func startProxyUnder(t *testing.T, tls *tls.Config, upstream string, judge proxy.Judge, logger *slog.Logger) (addr string, stop func()) {
 	t.Helper()
-	s, err := proxy.New(proxy.Options{Listen: "127.0.0.1:0", Upstream: "postgres://" + upstream + "/?sslmode=disable", Judge: judge, Logger: logger, TLS: tls})
+	s, err := proxy.New(proxy.Options{Listen: "127.0.0.1:0", Loops: 1, Upstream: "postgres://" + upstream + "/?sslmode=disable", Judge: judge, Logger: logger, TLS: tls})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,9 +100,9 @@ func pipe(ctx context.Context, from, to *pgx.Conn, table string) (rows int, err 
 	r, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		_, err := from.PgConn().CopyTo(ctx, w, fmt.Sprintf("COPY (SELECT * FROM %s JOIN lost_%s USING (id)) TO STDOUT", table, table))
+		_, err := from.PgConn().CopyTo(ctx, w, fmt.Sprintf("COPY (SELECT * FROM %s JOIN lost_%s USING (id)) TO STDOUT (FORMAT binary)", table, table))
 		done <- errors.Join(err, w.CloseWithError(err))
 	}()
-	tag, err := to.PgConn().CopyFrom(ctx, r, "COPY "+table+" FROM STDIN")
+	tag, err := to.PgConn().CopyFrom(ctx, r, "COPY "+table+" FROM STDIN (FORMAT binary)")
 	return int(tag.RowsAffected()), errors.Join(err, r.Close(), <-done)
 }
