@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,10 +45,14 @@ func TestPsycopg2(t *testing.T) {
 
 func TestJDBC(t *testing.T) {
 	same(t, func(t *testing.T, url string) string {
-		// The driver takes the user as a parameter.
-		url = strings.Replace(url, "postgres://postgres@", "postgresql://", 1) + "&user=postgres"
-		return run(t, exec.CommandContext(t.Context(), "java", "-cp", "/usr/share/java/postgresql.jar", "testdata/JdbcSuite.java", url))
+		return run(t, jdbc(t.Context(), url))
 	})
+}
+
+func jdbc(ctx context.Context, args ...string) *exec.Cmd {
+	// The driver takes the user as a parameter.
+	args[0] = strings.Replace(args[0], "postgres://postgres@", "postgresql://", 1) + "&user=postgres"
+	return command("java", "-cp", "/usr/share/java/postgresql.jar", "testdata/JdbcSuite.java")(ctx, args...)
 }
 
 // same runs a client directly and through the proxy and compares what it says.

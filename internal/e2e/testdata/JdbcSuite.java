@@ -71,12 +71,67 @@ public class JdbcSuite {
 
     public static void main(String[] args) throws Exception {
         url = args[0];
+        boolean blocked = args.length > 1;
         for (String mode : new String[] {"", "&preferQueryMode=simple", "&prepareThreshold=1&binaryTransfer=true", "&prepareThreshold=-1", "&preferQueryMode=extendedCacheEverything&autosave=always"}) {
             System.out.println("== " + mode);
             conn = open(mode);
-            suite(mode);
+            if (blocked) blocked();
+            else suite(mode);
             conn.close();
         }
+    }
+
+    /** Each way in which a statement over the threshold is sent; then ones within it. */
+    static void blocked() throws Exception {
+        long before = value("SELECT count(*) FROM parent");
+        for (boolean autoCommit : new boolean[] {true, false}) {
+            conn.setAutoCommit(autoCommit);
+            refused("executeUpdate", () -> {
+                try (Statement s = conn.createStatement()) { s.executeUpdate("DELETE FROM parent WHERE id <= 600"); }
+            });
+            refused("prepared", () -> {
+                try (PreparedStatement p = conn.prepareStatement("DELETE FROM parent WHERE id <= ?")) { p.setInt(1, 600); p.executeUpdate(); }
+            });
+            refused("returning", () -> {
+                try (PreparedStatement p = conn.prepareStatement("DELETE FROM parent WHERE id <= ? RETURNING id")) { p.setInt(1, 600); p.executeQuery(); }
+            });
+            refused("batch", () -> {
+                try (Statement s = conn.createStatement()) {
+                    for (String sql : new String[] {"DELETE FROM child WHERE parent_id = 600", "DELETE FROM parent WHERE id <= 600", "DELETE FROM child WHERE parent_id = 601"}) s.addBatch(sql);
+                    s.executeBatch();
+                }
+            });
+            refused("prepared batch", () -> {
+                try (PreparedStatement p = conn.prepareStatement("DELETE FROM parent WHERE id BETWEEN ? AND ?")) {
+                    for (int to : new int[] {700, 1300, 701}) { p.setInt(1, 700); p.setInt(2, to); p.addBatch(); }
+                    p.executeBatch();
+                }
+            });
+        }
+        System.out.println("parents gone " + (before - value("SELECT count(*) FROM parent")));
+        try (PreparedStatement p = conn.prepareStatement("DELETE FROM parent WHERE id = (SELECT max(id) + ? FROM parent WHERE id < 600)")) {
+            for (int i = -1; i <= 1; i++) { p.setInt(1, i); p.addBatch(); }
+            System.out.println("within " + Arrays.toString(p.executeBatch()));
+        }
+        conn.commit();
+    }
+
+    static long value(String sql) throws SQLException {
+        try (Statement s = conn.createStatement(); ResultSet r = s.executeQuery(sql)) { r.next(); return r.getLong(1); }
+    }
+
+    static void refused(String how, Step step) throws Exception {
+        try {
+            step.run();
+            System.out.println(how + " was not refused");
+        } catch (BatchUpdateException e) {
+            System.out.println(how + " " + e.getSQLState() + " " + Arrays.toString(e.getUpdateCounts()));
+        } catch (SQLException e) {
+            System.out.println(how + " " + e.getSQLState());
+        }
+        if (conn.getAutoCommit()) return;
+        try { System.out.println("in a transaction " + value("SELECT 1")); } catch (SQLException e) { System.out.println("in a transaction " + e.getSQLState()); }
+        conn.rollback();
     }
 
     static void suite(String mode) throws Exception {
