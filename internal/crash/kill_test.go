@@ -2,8 +2,13 @@ package crash
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -38,7 +43,8 @@ func TestKill_Proxy(t *testing.T) {
 	t.Logf("the proxy was killed %d times; %d rows deleted, every one in one committed entry", kills, rows)
 }
 
-// The proxy stays up while the server crashes: by its postmaster, or by a backend.
+// The proxy stays up while the server crashes: by its postmaster, a backend, or all its
+// processes at once.
 func TestKill_Server(t *testing.T) {
 	c := pgtest.Shared(t)
 	database := pgtest.Database(t, tables)
@@ -49,15 +55,44 @@ func TestKill_Server(t *testing.T) {
 	kills := 0
 	for end := time.Now().Add(howLong(t, normal)); time.Now().Before(end); kills++ {
 		awaitDeletions(t, c.URL(database), 1+rand.IntN(12))
-		if rand.IntN(2) == 0 {
+		switch rand.IntN(3) {
+		case 0:
 			crash(t, c)
-		} else {
+		case 1:
 			crashBackend(t, c.URL(database))
+		case 2:
+			killServer(t, c)
+			restart(t, c)
 		}
 	}
 	load.stop()
 	rows := compare(t, c.URL(database), url, dir)
 	t.Logf("the server was killed %d times; %d rows deleted, every one in one committed entry", kills, rows)
+}
+
+// The machine of both dies, but for its disk: at one moment every process is gone.
+func TestKill_Both(t *testing.T) {
+	c := pgtest.Shared(t)
+	database := pgtest.Database(t, tables)
+	dir, addr := filepath.Join(t.TempDir(), "journal"), freeAddr(t)
+	url := through(addr, database)
+	load := startClients(t, 6, url)
+	kills := 0
+	for end := time.Now().Add(howLong(t, normal)); time.Now().Before(end); kills++ {
+		upstream := c.Addr()
+		if rand.IntN(2) == 0 {
+			upstream = c.URL("postgres")
+		}
+		p := serve(t, addr, upstream, dir)
+		awaitDeletions(t, c.URL(database), 1+rand.IntN(12))
+		killServer(t, c, p.PID())
+		_ = p.wait() // killed
+		restart(t, c)
+	}
+	load.stop()
+	serve(t, addr, c.Addr(), dir)
+	rows := compare(t, c.URL(database), url, dir)
+	t.Logf("proxy and server were killed %d times; %d rows deleted, every one in one committed entry", kills, rows)
 }
 
 func crash(t *testing.T, c *pgtest.Cluster) {
@@ -66,9 +101,59 @@ func crash(t *testing.T, c *pgtest.Cluster) {
 		t.Fatal(err)
 	}
 	c.Wait()
+	restart(t, c)
+}
+
+func restart(t *testing.T, c *pgtest.Cluster) {
+	t.Helper()
 	if err := c.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// killServer kills all processes of a server at once, and others with them: none can
+// write a word more, nor can the postmaster tell the others. It returns when they are gone.
+func killServer(t *testing.T, c *pgtest.Cluster, others ...int) {
+	t.Helper()
+	master := c.PID()
+	_ = syscall.Kill(master, syscall.SIGSTOP) // it starts no more
+	all := append(append(others, master), children(t, master)...)
+	for _, pid := range all {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // an error: it has ended by itself
+	}
+	c.Wait()
+	for deadline := time.Now().Add(pollTime); ; pause(context.Background()) {
+		if !slices.ContainsFunc(all, func(pid int) bool { return !slices.Contains(others, pid) && alive(pid) }) {
+			return // what is shared between them is nobody's
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("processes of the server outlive SIGKILL")
+		}
+	}
+}
+
+// children of a process that starts none meanwhile.
+func children(t *testing.T, pid int) (all []int) {
+	t.Helper()
+	said, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range strings.Fields(string(said)) {
+		child, err := strconv.Atoi(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, child)
+	}
+	return all
+}
+
+// alive reports whether there is such a process that has not ended (a zombie has).
+func alive(pid int) bool {
+	said, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(said), ") ")
+	return err == nil && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
 }
 
 // crashBackend kills one backend of the database; the postmaster then ends all

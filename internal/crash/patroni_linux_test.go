@@ -230,18 +230,7 @@ func (p *patroni) processes(t *testing.T, n *node) []int {
 	}
 	pids = append(pids, master)
 	_ = syscall.Kill(master, syscall.SIGSTOP)
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", master, master))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range strings.Fields(string(children)) {
-		pid, err := strconv.Atoi(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pids = append(pids, pid)
-	}
-	return pids
+	return append(pids, children(t, master)...)
 }
 
 func listens(addr string) bool {

@@ -132,6 +132,9 @@ func (c *Cluster) Detach(ctx context.Context) (pid int, err error) {
 // Signal sends a signal to the postmaster (SIGQUIT: immediate shutdown, like a crash).
 func (c *Cluster) Signal(s os.Signal) error { return c.server.Signal(s) }
 
+// PID of the postmaster.
+func (c *Cluster) PID() int { return c.server.PID() }
+
 // Wait returns when the postmaster has ended.
 func (c *Cluster) Wait() { <-c.server.Done() }
 
