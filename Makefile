@@ -40,7 +40,7 @@ race: ## every test under the race detector
 
 soak: ## kill proxies and servers, have the journal's disk lose power, and Patroni fail over, under load for SOAK (10m) each: compare with the truth
 	@sh scripts/bootstrap test
-	SOAK=$(SOAK) $(GO) test $(BUILD) -v -timeout 24h -run 'TestKill|TestTwoPhase_Killed|TestFleet_ProxyKilled|TestDisk_PowerLoss|TestPatroni' ./internal/crash
+	SOAK=$(SOAK) $(GO) test $(BUILD) -v -timeout 24h -run 'TestKill|TestTwoPhase_Killed|TestFleet_ProxyKilled|TestDisk_PowerLoss|TestDisk_Faults|TestPatroni' ./internal/crash
 
 load: ## SESSIONS (9900) idle sessions, a tenth of that busy ones, storms: what they take (two files a session: mind ulimit -n)
 	@sh scripts/bootstrap test

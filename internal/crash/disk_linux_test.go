@@ -18,15 +18,17 @@ import (
 
 // disk is what a proxy's journal is on; see testdata/disk.c.
 type disk struct {
-	so, dir, log, hangs, readonly string
-	durable                       map[string][]byte // the journal's files as they have been synced
+	so, dir, log, hangs, readonly, full, slow string
+
+	durable map[string][]byte // the journal's files as they have been synced
 }
 
 func newDisk(t *testing.T) *disk {
 	t.Helper()
 	tmp := t.TempDir()
 	d := &disk{so: filepath.Join(tmp, "disk.so"), dir: filepath.Join(tmp, "journal"), log: filepath.Join(tmp, "log"),
-		hangs: filepath.Join(tmp, "hangs"), readonly: filepath.Join(tmp, "readonly"), durable: map[string][]byte{}}
+		hangs: filepath.Join(tmp, "hangs"), readonly: filepath.Join(tmp, "readonly"),
+		full: filepath.Join(tmp, "full"), slow: filepath.Join(tmp, "slow"), durable: map[string][]byte{}}
 	// cgo has needed a compiler as well.
 	if out, err := exec.CommandContext(t.Context(), "cc", "-shared", "-fPIC", "-O1", "-o", d.so, "testdata/disk.c", "-ldl", "-pthread").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -38,7 +40,7 @@ func newDisk(t *testing.T) *disk {
 func (d *disk) serve(t *testing.T, addr, upstream string) *served {
 	t.Helper()
 	program(t) // not to be made with what follows
-	for name, value := range map[string]string{"LD_PRELOAD": d.so, "DISK_DIR": d.dir, "DISK_LOG": d.log, "DISK_HANGS": d.hangs, "DISK_READONLY": d.readonly} {
+	for name, value := range map[string]string{"LD_PRELOAD": d.so, "DISK_DIR": d.dir, "DISK_LOG": d.log, "DISK_HANGS": d.hangs, "DISK_READONLY": d.readonly, "DISK_FULL": d.full, "DISK_SLOW": d.slow} {
 		if err := os.Setenv(name, value); err != nil {
 			t.Fatal(err)
 		}
@@ -172,6 +174,42 @@ func TestDisk_PowerLoss(t *testing.T) {
 		t.Error("no write was in danger: nothing was tried")
 	}
 	t.Logf("the power failed %d times, with %d writes not synced; %d rows deleted, every one in one committed entry", losses, endangered, rows)
+}
+
+// Under load the disk is full, read-only, slow, or hangs, for a while each, and the proxy is
+// killed now and then. The journal agrees with the database.
+func TestDisk_Faults(t *testing.T) {
+	c := pgtest.Shared(t)
+	database := pgtest.Database(t, tables)
+	d, addr := newDisk(t), freeAddr(t)
+	url, direct := through(addr, database), c.URL(database)
+	program(t)
+	load := startClients(t, 6, url)
+	p := d.serve(t, addr, c.Addr())
+	faults := []string{d.hangs, d.readonly, d.full, d.slow}
+	met, kills := 0, 0
+	for end := time.Now().Add(howLong(t, normal)); time.Now().Before(end); met++ {
+		awaitDeletions(t, direct, 1+rand.IntN(12))
+		fault := faults[rand.IntN(len(faults))]
+		if err := os.WriteFile(fault, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond) // that is how long it lasts
+		killed := rand.IntN(4) == 0
+		if killed {
+			p.kill(t)
+			kills++
+		}
+		if err := os.Remove(fault); err != nil {
+			t.Fatal(err)
+		}
+		if killed {
+			p = d.serve(t, addr, c.Addr())
+		}
+	}
+	load.stop()
+	rows := compare(t, direct, url, d.dir)
+	t.Logf("the disk failed %d times, and the proxy was killed %d times; %d rows deleted, every one in one committed entry", met, kills, rows)
 }
 
 // While the disk hangs, deletions wait, and nothing else does. A proxy that is killed

@@ -1,7 +1,8 @@
 // A disk for tests, preloaded into the proxy: what it writes below $DISK_DIR is
 // recorded in $DISK_LOG with its syncs, so that a test can take back what was not
 // synced. While the file $DISK_HANGS is there syncs hang; while $DISK_READONLY is
-// there writes fail.
+// there writes fail, while $DISK_FULL is after a part of them was written; while
+// $DISK_SLOW is they take their time, and so do syncs.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -72,6 +73,12 @@ ssize_t pwrite64(int fd, const void *b, size_t n, off64_t offset) {
 		errno = EROFS;
 		return -1;
 	}
+	if (there("DISK_SLOW"))
+		usleep(500);
+	if (there("DISK_FULL") && (n /= 2) < 512) { // what is written on from there has no room
+		errno = ENOSPC;
+		return -1;
+	}
 	pthread_mutex_lock(&mu);
 	ssize_t done = real(fd, b, n, offset);
 	if (done > 0)
@@ -126,6 +133,8 @@ static int synced(int fd, const char *call) {
 		return real(fd);
 	while (there("DISK_HANGS"))
 		usleep(1000);
+	if (there("DISK_SLOW"))
+		usleep(20000);
 	if (there("DISK_READONLY")) {
 		errno = EROFS;
 		return -1;
