@@ -31,10 +31,11 @@ var psqlLine = regexp.MustCompile(`^\\(restrict|unrestrict|connect|encoding)\b`)
 func (s *script) next() (string, error) {
 	var b strings.Builder
 	l := lexer{}
+	begun := false // there is more than blanks and comments
 	for {
 		text, err := s.r.ReadString('\n')
 		if text == "" && err != nil {
-			if errors.Is(err, io.EOF) && (l.inside() || blank(b.String())) {
+			if errors.Is(err, io.EOF) && (l.inside() || !begun) {
 				if l.inside() {
 					return "", fmt.Errorf("line %d: the dump ends within a statement: it is cut off", s.line)
 				}
@@ -49,7 +50,7 @@ func (s *script) next() (string, error) {
 			return "", err
 		}
 		s.line++
-		if !l.inside() && blank(b.String()) {
+		if !l.inside() && !begun {
 			switch strings.TrimRight(text, "\r\n") {
 			case dumpComment:
 				s.open++
@@ -57,7 +58,7 @@ func (s *script) next() (string, error) {
 				s.open--
 			}
 		}
-		if !l.inside() && blank(b.String()) && strings.HasPrefix(text, `\`) {
+		if !l.inside() && !begun && strings.HasPrefix(text, `\`) {
 			if !psqlLine.MatchString(text) {
 				return "", fmt.Errorf("line %d: the dump holds a command of psql (%s); only what pg_dump writes is loaded", s.line, strings.Fields(text)[0])
 			}
@@ -69,6 +70,7 @@ func (s *script) next() (string, error) {
 			return "", fmt.Errorf("line %d: %w", s.line, err)
 		}
 		b.WriteString(text)
+		begun = begun || !blank(text)
 		if !end {
 			continue
 		}
