@@ -1,6 +1,7 @@
 GO      ?= go
 FUZZTIME ?= 10m
 SOAK     ?= 10m
+SESSIONS ?= 10000
 # A checkout that git refuses to look at (foreign owner) still builds.
 VCS     := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 BUILD   := -buildvcs=$(VCS)
@@ -42,7 +43,7 @@ soak: ## kill proxies and servers, have the journal's disk lose power, and Patro
 	@sh scripts/bootstrap test
 	SOAK=$(SOAK) $(GO) test $(BUILD) -v -timeout 24h -run 'TestKill|TestTwoPhase_Killed|TestFleet_ProxyKilled|TestDisk_PowerLoss|TestDisk_Faults|TestPatroni' ./internal/crash
 
-load: ## SESSIONS (9900) idle sessions, a tenth of that busy ones, storms: what they take (two files a session: mind ulimit -n)
+load: ## SESSIONS (10000) idle sessions, a tenth of that busy ones, storms: what they take (fewer idle ones where ulimit -Hn is below 21020 and may not be raised)
 	@sh scripts/bootstrap test
 	SESSIONS=$(SESSIONS) $(GO) test $(BUILD) -count=1 -v -timeout 60m ./internal/load
 

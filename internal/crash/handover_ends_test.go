@@ -144,7 +144,7 @@ func TestHandover_FailsWithoutHarm(t *testing.T) {
 	write("")
 	url := through(addr, database)
 	p := serve(t, addr, pgtest.Shared(t).Addr(), filepath.Join(t.TempDir(), "journal"), "--config", file)
-	stop := patient(t, 2, url, true)
+	stop := patient(t, 2, true, url)
 	write("thresold: 1\n")
 	p.handOver(t, "this one goes on")
 	write("tls-cert: " + file + "\ntls-key: " + file + "\n")

@@ -59,7 +59,7 @@ func TestHandover_SignalsInQuickSuccession(t *testing.T) {
 	addr, dir := freeAddr(t), filepath.Join(t.TempDir(), "journal")
 	direct, url := pgtest.Shared(t).URL(database), through(addr, database)
 	p := serve(t, addr, pgtest.Shared(t).Addr(), dir)
-	stop := patient(t, 3, url, true)
+	stop := patient(t, 3, true, url)
 	awaitDeletions(t, direct, 5)
 	for range 3 { // to whoever is the newest by then, and to the first one in any case
 		for range 5 {

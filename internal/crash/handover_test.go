@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/internal/testcert"
 )
 
 // handOver has the newest process of a proxy hand over, and waits until it has
@@ -99,13 +100,14 @@ func (s *served) stop(t *testing.T) {
 	}
 }
 
-// patient clients delete at random, connecting again and again or never. stop
-// ends them; every error that a client sees fails the test.
-func patient(t *testing.T, n int, url string, again bool) (stop func()) {
+// patient clients delete at random, connecting again and again or never, to the urls
+// in turn. stop ends them; every error that a client sees fails the test.
+func patient(t *testing.T, n int, again bool, urls ...string) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	connect := func() (*pgx.Conn, error) { return pgx.Connect(context.Background(), url) }
 	for i := range n {
+		url := urls[i%len(urls)]
+		connect := func() (*pgx.Conn, error) { return pgx.Connect(context.Background(), url) }
 		wg.Go(func() {
 			c, err := connect()
 			for ; err == nil && ctx.Err() == nil; err = firm(c, transact(context.Background(), c, i)) {
@@ -117,7 +119,7 @@ func patient(t *testing.T, n int, url string, again bool) (stop func()) {
 				}
 			}
 			if err != nil {
-				t.Errorf("a client (connecting again: %v) sees %v", again, err)
+				t.Errorf("a client of %s (connecting again: %v) sees %v", url, again, err)
 			}
 			if c != nil {
 				c.Close(context.Background())
@@ -155,10 +157,12 @@ func TestHandover_NoClientSeesIt(t *testing.T) {
 			database := pgtest.Database(t, tables)
 			addr := freeAddr(t)
 			direct, url := pgtest.Shared(t).URL(database), through(addr, database)
-			p := serve(t, addr, pgtest.Shared(t).Addr(), journal)
+			cert, key := testcert.New(t).Issue(t, "proxy")
+			p := serve(t, addr, pgtest.Shared(t).Addr(), journal, "--tls-cert", cert, "--tls-key", key)
+			secure := strings.Replace(url, "sslmode=disable", "sslmode=require", 1)
 			idle := connect(t, url)
 			defer idle.Close(context.Background())
-			inside := connect(t, url)
+			inside := connect(t, secure)
 			defer inside.Close(context.Background())
 			run := func(c *pgx.Conn, sql string) {
 				t.Helper()
@@ -168,7 +172,7 @@ func TestHandover_NoClientSeesIt(t *testing.T) {
 			}
 			run(inside, "BEGIN")
 			run(inside, "DELETE FROM parents WHERE id = 39999")
-			staying, coming := patient(t, 3, url, false), patient(t, 3, url, true)
+			staying, coming := patient(t, 4, false, url, secure), patient(t, 4, true, url, secure)
 			awaitDeletions(t, direct, 5)
 			const restarts = 4
 			for range restarts {

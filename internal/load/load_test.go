@@ -41,6 +41,9 @@ func TestIdle(t *testing.T) {
 	}
 	memory, sockets := p.inUse(t)
 	n := sessions()
+	if n < asked() {
+		t.Logf("%d sessions were asked for: a process may open %d files here, and has no right to raise that (ulimit -Hn, CAP_SYS_RESOURCE), which is room for %d", asked(), files, n)
+	}
 	clients := make([]*client, n)
 	defer func() {
 		for _, c := range clients {

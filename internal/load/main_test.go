@@ -36,17 +36,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// sessions is how many there are at a time: SESSIONS, or enough to show that it works.
-func sessions() int {
-	if n, err := strconv.Atoi(os.Getenv("SESSIONS")); err == nil && n > 0 {
-		return n
-	}
-	return 400
-}
-
-// busy is how many of them do something all the time.
-func busy() int { return max(sessions()/10, 40) }
-
 var made struct {
 	once sync.Once
 	dir  string

@@ -25,6 +25,35 @@ def attempt(cur, sql, args=None):
         print("status", cur.connection.get_transaction_status())
 
 
+def blocked():
+    """Each way in which a statement over the threshold is sent; then ones within it."""
+    conn = psycopg2.connect(URL)
+    cur = conn.cursor()
+    for conn.autocommit in True, False:
+        for how, send in (
+            ("execute", lambda: cur.execute("DELETE FROM parent WHERE id <= %s", (600,))),
+            ("returning", lambda: cur.execute("DELETE FROM parent WHERE id <= 600 RETURNING id")),
+            ("several", lambda: cur.execute("DELETE FROM child WHERE parent_id = 601; DELETE FROM parent WHERE id <= 600; SELECT 'not reached'")),
+            ("executemany", lambda: cur.executemany("DELETE FROM parent WHERE id BETWEEN 602 AND %s", [(1300,), (602,)])),
+            ("execute_batch", lambda: psycopg2.extras.execute_batch(cur, "DELETE FROM parent WHERE id BETWEEN 603 AND %s", [(603,), (1300,)])),
+            ("execute_values", lambda: psycopg2.extras.execute_values(cur, "DELETE FROM parent WHERE id IN (%s)", [(i,) for i in range(1, 601)], template="%s", page_size=600)),
+        ):
+            try:
+                send()
+                print(how, "was not refused")
+            except psycopg2.Error as e:
+                print(how, type(e).__name__, e.pgcode, e.diag.severity, conn.get_transaction_status())
+            conn.rollback()
+    cur.execute("SELECT (SELECT count(*) FROM parent), (SELECT count(*) FROM child)")
+    print(cur.fetchone())
+    psycopg2.extras.execute_batch(cur, "DELETE FROM parent WHERE id = %s", [(i,) for i in range(600, 620)])
+    conn.commit()
+
+
+if len(sys.argv) > 2:
+    blocked()
+    sys.exit()
+
 conn = psycopg2.connect(URL)
 cur = conn.cursor()
 print("server", conn.server_version, conn.encoding, conn.get_parameter_status("TimeZone"), conn.get_parameter_status("is_superuser"))
