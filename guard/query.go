@@ -58,6 +58,7 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	if told, err := s.misspelt(ctx, w, sql, a.stmts); told || err != nil {
 		return err
 	}
+	w.Trail("A")
 	u := unrolled{s: s, w: w, block: s.inBlock(w), aborted: s.aborted(w), several: len(a.stmts) > 1, begun: s.hasRun}
 	for _, st := range a.stmts {
 		if err = u.statement(ctx, st); err != nil {

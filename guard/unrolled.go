@@ -321,6 +321,7 @@ func (u *unrolled) control(ctx context.Context, st judged) error {
 // if it commits an implicit transaction.
 func (u *unrolled) end(ctx context.Context, failed bool) error {
 	s := u.s
+	u.w.Trail("AS") // before PostgreSQL 14 it tells of a setting as it is set
 	if s.block = -1; u.block {
 		s.block = 1
 	}

@@ -136,6 +136,8 @@ var exchanges = map[string][]messages{
 	"several in block":              {q("BEGIN"), q("DELETE FROM plain WHERE id = 1; DELETE FROM plain WHERE id = 2"), q("ROLLBACK"), q("SELECT count(*) FROM plain")},
 	"several, set first": {q("SET LOCAL work_mem = '1MB'; DELETE FROM plain WHERE id = 3; SHOW work_mem"), q("SHOW work_mem"),
 		q("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; DELETE FROM plain WHERE id = 4; SHOW transaction_isolation"),
+		q("SET TimeZone = 'Asia/Tokyo'; DELETE FROM plain WHERE id = 32"), q("DELETE FROM plain WHERE id = 33; SET application_name = 'y'"), q("RESET TimeZone; DELETE FROM plain WHERE id = 35; RESET application_name; SELECT 1/0"),
+		q("LISTEN heard; NOTIFY heard, 'it'; DELETE FROM plain WHERE id = 34"), q("NOTIFY heard, 'it'; COMMIT; DELETE FROM plain WHERE id = 36; SELECT 1"), q("UNLISTEN heard"),
 		q("SELECT 1; COMMIT; SET LOCAL work_mem = '2MB'; DELETE FROM plain WHERE id = 8; SHOW work_mem"), q("SAVEPOINT s; DELETE FROM plain WHERE id = 9"), q("SELECT array_agg(id) FROM plain WHERE id < 12")},
 	"chain":                      {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT AND CHAIN"), q("DELETE FROM plain WHERE id = 2"), q("ROLLBACK AND CHAIN"), q("COMMIT")},
 	"error in block":             {q("BEGIN"), q("DELETE FROM plain WHERE id = 1"), q("DELETE FROM nope"), q("DELETE FROM plain"), q("COMMIT"), q("SELECT count(*) FROM plain")},

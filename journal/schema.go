@@ -147,6 +147,8 @@ func schemaVersion(ctx context.Context, c *sql.Conn, path string) (int, error) {
 	err := c.QueryRowContext(ctx, `SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema)
 		FROM pragma_user_version, pragma_application_id`).Scan(&version, &application, &objects)
 	switch {
+	case err == nil && version < 0:
+		return 0, fmt.Errorf("%w: %s has format %d", ErrDamaged, path, version)
 	case err != nil:
 		return 0, err
 	case application != applicationID && (application != 0 || objects > 0):

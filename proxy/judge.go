@@ -77,6 +77,9 @@ type Wire interface {
 	Mute(notice func(body []byte) bool) (was func(body []byte) bool)
 	// Unmute puts that in force again.
 	Unmute(was func(body []byte) bool)
+	// Trail has notifications ('A') and settings ('S') come right before the next ReadyForQuery
+	// that is replied, where the server says them, and not before answers that are held back.
+	Trail(types string)
 	// Reply queues a message for the client; Receive, CopyIn and the end of
 	// Message flush it. Only after Quiesce. Back-pressure applies.
 	Reply(typ byte, body []byte) error

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -37,9 +38,13 @@ func openFiles() files {
 // round trips, for a TLS handshake and the startup packet, take less over a good line.
 const newcomerGrace = 500 * time.Millisecond
 
+// hurryPause is how long is waited where all who have had newcomerGrace wait for the proxy.
+const hurryPause = 20 * time.Millisecond
+
 // newcomers are the accepted connections that are no session yet, which cost
-// their sender nothing. They have so many places; where all are taken, the one
-// that has been here longest goes, once it has had newcomerGrace.
+// their sender nothing. They have so many places; where all are taken, the one goes
+// that the proxy has waited for longest, once it has had newcomerGrace. Who waits for
+// the proxy stays: in a storm it is the proxy that is late, and owes them an answer.
 type newcomers struct {
 	places int
 
@@ -51,6 +56,26 @@ type newcomers struct {
 type newcomer struct {
 	conn  net.Conn
 	since time.Time
+	said  atomic.Int32 // of what is below
+}
+
+// What a newcomer has sent in full.
+const (
+	saidNothing int32 = iota
+	saidStartup       // it is let in or refused, which takes nothing more from it
+	saidCancel        // which may take others long
+)
+
+// late: the proxy is, and not the newcomer.
+func (c *newcomer) late() bool {
+	said := c.said.Load()
+	return said == saidStartup || said == saidNothing && queued(c.conn)
+}
+
+// place is a newcomer's. The zero place is none.
+type place struct {
+	of *newcomers
+	at *list.Element
 }
 
 func newNewcomers(places int) *newcomers {
@@ -58,12 +83,12 @@ func newNewcomers(places int) *newcomers {
 }
 
 // admit waits for a place, and closes the connection that had to make room, if one
-// had to. leave gives the place back and may be called again; nil: ctx has ended.
-func (n *newcomers) admit(ctx context.Context, c net.Conn) (leave func(), removed net.Conn) {
+// had to. No place: ctx has ended.
+func (n *newcomers) admit(ctx context.Context, c net.Conn) (p place, removed net.Conn) {
 	for {
-		leave, removed, wait := n.tryAdmit(c)
-		if leave != nil {
-			return leave, removed
+		p, removed, wait := n.tryAdmit(c)
+		if p.at != nil {
+			return p, removed
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -71,34 +96,49 @@ func (n *newcomers) admit(ctx context.Context, c net.Conn) (leave func(), remove
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, nil
+			return place{}, nil
 		}
 		timer.Stop()
 	}
 }
 
-// tryAdmit does not wait: if there is no place, it says how long the oldest may still keep its own.
-func (n *newcomers) tryAdmit(c net.Conn) (leave func(), removed net.Conn, wait time.Duration) {
+// tryAdmit does not wait: if there is no place, it says for how long there may be none.
+func (n *newcomers) tryAdmit(c net.Conn) (p place, removed net.Conn, wait time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.here.Len() >= n.places {
 		oldest := n.here.Front()
-		was := oldest.Value.(*newcomer)
-		if wait := newcomerGrace - time.Since(was.since); wait > 0 {
-			return nil, nil, wait
+		for ; oldest != nil; oldest = oldest.Next() {
+			was := oldest.Value.(*newcomer)
+			if left := newcomerGrace - time.Since(was.since); left > 0 {
+				if oldest != n.here.Front() {
+					left = min(left, hurryPause)
+				}
+				return place{}, nil, left
+			}
+			if !was.late() {
+				break
+			}
 		}
+		if oldest == nil {
+			return place{}, nil, hurryPause
+		}
+		removed = oldest.Value.(*newcomer).conn
 		n.here.Remove(oldest)
-		removed = was.conn
 		removed.Close()
 	}
-	e := n.here.PushBack(&newcomer{c, time.Now()})
-	return func() { n.leave(e) }, removed, 0
+	return place{n, n.here.PushBack(&newcomer{conn: c, since: time.Now()})}, removed, 0
 }
 
-func (n *newcomers) leave(e *list.Element) {
+// says notes what the newcomer has sent.
+func (p place) says(what int32) { p.at.Value.(*newcomer).said.Store(what) }
+
+// leave gives the place back; it may be called again.
+func (p place) leave() {
+	n := p.of
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.here.Remove(e) // does nothing if it was removed
+	n.here.Remove(p.at) // does nothing if it was removed
 	select {
 	case n.freed <- struct{}{}:
 	default:

@@ -127,8 +127,8 @@ func (s *Server) accept(ctx, starting context.Context) error {
 			if t, ok := c.(*net.TCPConn); ok && s.o.Listener != nil { // as Listen's own are
 				_ = t.SetKeepAliveConfig(keepAlive)
 			}
-			leave, removed := s.newcomers.admit(ctx, c)
-			if leave == nil {
+			at, removed := s.newcomers.admit(ctx, c)
+			if at == (place{}) {
 				c.Close()
 				return nil
 			}
@@ -138,8 +138,8 @@ func (s *Server) accept(ctx, starting context.Context) error {
 			}
 			s.conns.Add(1)
 			go func() {
-				defer leave()
-				if !s.serveConn(ctx, starting, c, leave) {
+				defer at.leave()
+				if !s.serveConn(ctx, starting, c, at) {
 					s.conns.Done()
 				}
 			}()
@@ -159,8 +159,8 @@ func (s *Server) accept(ctx, starting context.Context) error {
 }
 
 // serveConn handles one connection from its first byte to its end, and closes
-// it; unless it becomes a session on a loop (then true). leave is called once it is a session.
-func (s *Server) serveConn(ctx, starting context.Context, c net.Conn, leave func()) bool {
+// it; unless it becomes a session on a loop (then true). It leaves its place once it is a session.
+func (s *Server) serveConn(ctx, starting context.Context, c net.Conn, at place) bool {
 	defer c.Close()
 	log := s.o.Logger.With("client", clientAddr(c))
 	c.SetDeadline(time.Now().Add(s.o.StartupTimeout))
@@ -184,11 +184,13 @@ func (s *Server) serveConn(ctx, starting context.Context, c net.Conn, leave func
 		}
 	}()
 	if first.cancel != nil {
+		at.says(saidCancel)
 		if err := s.cancel(ctx, first.cancel); err != nil {
 			s.strangers.warn(log, "cancel request failed", "error", err)
 		}
 		return false
 	}
-	onLoop = s.serveSession(ctx, first, leave)
+	at.says(saidStartup)
+	onLoop = s.serveSession(ctx, first, at.leave)
 	return onLoop
 }

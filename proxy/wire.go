@@ -25,6 +25,8 @@ type wire struct {
 	read      int                    // size in cin of what Skip used up
 	out       []byte                 // for the server
 	reply     []byte                 // for the client
+	trails    string                 // see Trail
+	trail     []byte                 // what waits for ReadyForQuery then
 	serverErr error
 	clientErr error
 }
@@ -169,6 +171,8 @@ func (w *wire) Mute(notice func(body []byte) bool) (was func(body []byte) bool) 
 	return was
 }
 
+func (w *wire) Trail(types string) { w.trails = types }
+
 func (w *wire) Unmute(was func(body []byte) bool) { w.mute = was }
 
 func (w *wire) Parameter(name string) string {
@@ -185,6 +189,7 @@ func (w *wire) finish(err error) error {
 		w.r.cin.r += w.read
 		w.r.end = w.r.cin.r
 		w.drop()
+		w.catchUp()
 		w.flushClient()
 		if err == nil {
 			w.release()

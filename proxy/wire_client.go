@@ -14,10 +14,19 @@ func (w *wire) queueReply(typ byte, body []byte) {
 	if w.clientErr != nil {
 		return
 	}
+	if typ == 'Z' {
+		w.catchUp()
+	}
 	w.reply = appendFrame(w.reply, typ, body)
 	if len(w.reply) >= bufferSize {
 		w.flushClient()
 	}
+}
+
+// catchUp lets what trails go.
+func (w *wire) catchUp() {
+	w.reply = append(w.reply, w.trail...)
+	w.trails, w.trail = "", nil
 }
 
 // detach makes the read buffer another one than the message under judgement is in: that

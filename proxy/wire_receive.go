@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"strings"
 )
 
 func (w *wire) Receive(ctx context.Context) (typ byte, body []byte, err error) {
@@ -72,7 +73,11 @@ func asynchronous(typ byte) bool { return typ == 'N' || typ == 'A' || typ == 'S'
 
 // say passes an asynchronous message on, unless it is a notice that is muted.
 func (w *wire) say(typ byte, body []byte) {
-	if typ != 'N' || w.mute == nil || !w.mute(body) {
+	switch {
+	case typ == 'N' && w.mute != nil && w.mute(body):
+	case strings.IndexByte(w.trails, typ) >= 0:
+		w.trail = appendFrame(w.trail, typ, body)
+	default:
 		w.queueReply(typ, body)
 	}
 }
