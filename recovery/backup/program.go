@@ -172,8 +172,9 @@ func (a archive) createOptions(ctx context.Context) string {
 	return createOptions(out)
 }
 
-var createDatabase = regexp.MustCompile(`^CREATE DATABASE .* WITH TEMPLATE = template0( .*);$`)
-var tablespace = regexp.MustCompile(` TABLESPACE = \S+| OWNER = \S+`)
+// What follows the template are names with values, and nothing else: it is sent as it is.
+var createDatabase = regexp.MustCompile(`^CREATE DATABASE .* WITH TEMPLATE = template0((?: [A-Z_]+ = (?:'[^']*'|"[^"]*"|[A-Za-z0-9_]+))*);$`)
+var tablespace = regexp.MustCompile(` (?:TABLESPACE|OWNER) = (?:"[^"]*"|\S+)`)
 
 // createOptions looks at a script's first lines.
 func createOptions(script io.Reader) string {

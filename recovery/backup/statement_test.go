@@ -55,3 +55,16 @@ func TestLoadPlain_OtherCopies(t *testing.T) {
 		})
 	}
 }
+
+// Of CREATE DATABASE the encoding and locale are taken, and no statement behind it.
+func TestCreateOptions(t *testing.T) {
+	for line, want := range map[string]string{
+		"CREATE DATABASE shop WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'C.UTF-8';":                " ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'C.UTF-8'",
+		`CREATE DATABASE "a b" WITH TEMPLATE = template0 ENCODING = 'UTF8' LC_COLLATE = 'C' TABLESPACE = "fast disk" OWNER = "o w";`: " ENCODING = 'UTF8' LC_COLLATE = 'C'",
+		"CREATE DATABASE shop WITH TEMPLATE = template0 ENCODING = 'UTF8'; DROP DATABASE other;":                                     "",
+	} {
+		if got := createOptions(strings.NewReader("--\n" + line + "\n")); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+}
