@@ -173,8 +173,8 @@ func (a archive) createOptions(ctx context.Context) string {
 }
 
 // What follows the template are names with values, and nothing else: it is sent as it is.
-var createDatabase = regexp.MustCompile(`^CREATE DATABASE .* WITH TEMPLATE = template0((?: [A-Z_]+ = (?:'[^']*'|"[^"]*"|[A-Za-z0-9_]+))*);$`)
-var tablespace = regexp.MustCompile(` (?:TABLESPACE|OWNER) = (?:"[^"]*"|\S+)`)
+var createDatabase = regexp.MustCompile(`^CREATE DATABASE .* WITH TEMPLATE = template0((?: [A-Z_]+ = (?:'(?:[^']|'')*'|` + quoted + `|[A-Za-z0-9_]+))*);$`)
+var tablespace = regexp.MustCompile(` (?:TABLESPACE|OWNER) = (?:` + quoted + `|\S+)`)
 
 // createOptions looks at a script's first lines.
 func createOptions(script io.Reader) string {

@@ -138,13 +138,16 @@ type lexer struct {
 	quote   string // ' or " or E (escape string) or $tag$; "" outside
 	comment int    // depth of /* */
 	depth   int    // of parentheses
-	atomic  int    // of BEGIN ATOMIC … END
+	begun   bool   // it has read a word
+	routine bool   // the statement makes a function or procedure
+	atomic  int    // of BEGIN ATOMIC … END, which only such a one has
 }
 
 func (l *lexer) inside() bool { return l.quote != "" || l.comment > 0 || l.depth > 0 || l.atomic > 0 }
 
 var (
 	dollar  = regexp.MustCompile(`^\$([A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$`)
+	routine = regexp.MustCompile(`(?i)^create\s+(or\s+replace\s+)?(function|procedure)\b`)
 	atomic  = regexp.MustCompile(`(?i)^begin\s+atomic\b`)
 	wordEnd = regexp.MustCompile(`(?i)^(end|case)\b`)
 )
@@ -198,8 +201,10 @@ func (l *lexer) feed(text string) (end bool, err error) {
 			}
 			l.depth = 0
 			return true, nil
-		case i == 0 || !wordByte(text[i-1]):
-			if atomic.MatchString(rest) {
+		case wordByte(rest[0]) && (i == 0 || !wordByte(text[i-1])):
+			if !l.begun {
+				l.begun, l.routine = true, routine.MatchString(rest)
+			} else if l.routine && atomic.MatchString(rest) {
 				l.atomic++
 			} else if m := wordEnd.FindString(rest); m != "" && l.atomic > 0 {
 				if strings.EqualFold(m, "end") {

@@ -61,6 +61,7 @@ func TestCreateOptions(t *testing.T) {
 	for line, want := range map[string]string{
 		"CREATE DATABASE shop WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'C.UTF-8';":                " ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'C.UTF-8'",
 		`CREATE DATABASE "a b" WITH TEMPLATE = template0 ENCODING = 'UTF8' LC_COLLATE = 'C' TABLESPACE = "fast disk" OWNER = "o w";`: " ENCODING = 'UTF8' LC_COLLATE = 'C'",
+		"CREATE DATABASE shop WITH TEMPLATE = template0 LOCALE = 'de' ICU_RULES = '& a < ''g''';":                                    " LOCALE = 'de' ICU_RULES = '& a < ''g'''",
 		"CREATE DATABASE shop WITH TEMPLATE = template0 ENCODING = 'UTF8'; DROP DATABASE other;":                                     "",
 	} {
 		if got := createOptions(strings.NewReader("--\n" + line + "\n")); got != want {
