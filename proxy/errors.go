@@ -16,6 +16,7 @@ const (
 	codeUnsupported        = "0A000"
 	codeInvalidAuth        = "28000"
 	codeTooManyConnections = "53300"
+	codeLimit              = "54000"
 	codeAdminShutdown      = "57P01"
 	codeInternal           = "XX000"
 )

@@ -20,8 +20,10 @@ func frameSize(b []byte, max int) (int, error) {
 	switch {
 	case n < 4:
 		return 0, protocolError(fmt.Sprintf("invalid length %d of a message of type %q", n, b[0]))
+	case uint64(n) >= DefaultMaxMessage:
+		return 0, protocolError(fmt.Sprintf("a message of type %q says it has %d bytes: PostgreSQL's limit is %d", b[0], n, 1<<30))
 	case uint64(n) >= uint64(max):
-		return 0, protocolError(fmt.Sprintf("a message of type %q says it has %d bytes: the limit is %d", b[0], n, max))
+		return 0, &clientError{code: codeLimit, message: fmt.Sprintf("a message of type %q has %d bytes: the proxy's limit is %d", b[0], n, max), hint: "Send less at a time, or raise max-message."}
 	}
 	return int(n) + 1, nil
 }

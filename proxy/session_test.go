@@ -355,3 +355,31 @@ func frame(m pgproto3.FrontendMessage) []byte {
 	}
 	return b
 }
+
+// A message over the limit ends its session, whichever side it is from, with what to do;
+// as much in shorter ones goes through.
+func TestMaxMessage(t *testing.T) {
+	s := serve(t, Options{MaxMessage: 64 << 10})
+	for name, sql := range map[string]string{"query": "SELECT '" + strings.Repeat("x", 100<<10) + "'", "row": "SELECT repeat('x', 100 << 10)"} {
+		c := connect(t, proxyURL(s, "postgres"))
+		var e *pgconn.PgError
+		if _, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); !errors.As(err, &e) || e.Code != "54000" || !strings.Contains(e.Hint, "max-message") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !c.IsClosed() {
+			t.Errorf("%s: the session goes on", name)
+		}
+	}
+	c := connect(t, proxyURL(s, "postgres"))
+	var n int
+	if err := c.QueryRow(t.Context(), "SELECT sum(length(a)) FROM (SELECT repeat('x', 1000) AS a FROM generate_series(1, 1000)) x").Scan(&n); err != nil || n != 1e6 {
+		t.Errorf("%d, %v", n, err)
+	}
+	rows, err := c.Query(t.Context(), "SELECT repeat('x', 1000) FROM generate_series(1, 1000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || len(all) != 1000 {
+		t.Errorf("%d rows, %v", len(all), err)
+	}
+}

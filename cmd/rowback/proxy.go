@@ -107,6 +107,8 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 	options := proxy.Options{Listen: s.Listen, Upstream: s.Upstream, Logger: logger,
 		Loops: proxy.HalfOfProcessors(), MaxSessions: int(s.MaxSessions), MaxPerUser: int(s.MaxPerUser), MaxPerAddress: int(s.MaxPerAddress), RequireTLS: s.requireTLS()}
 	options.MaxPerNetwork, _ = perNetwork(s.MaxPerNetwork)
+	longest, _ := parseSize(s.MaxMessage)
+	options.MaxMessage = int(longest)
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + options.Loops) // the loops keep theirs
 	if options.TLS, err = s.tls(); err != nil {
 		return usageError(err)

@@ -29,6 +29,7 @@ type settings struct {
 	MaxPerUser     int64  // of one user
 	MaxPerAddress  int64  // from one client address
 	MaxPerNetwork  string // from each of some networks, such as 10.0.0.0/8=50; see perNetwork
+	MaxMessage     string // the longest message of either side, such as 64MB; "": PostgreSQL's own limit
 	HandoverLimit  string // how long old sessions go on after a restart, such as 24h; 0: any time
 	Admin          string // host:port, "" if switched off
 	AdminToken     string // file with the token for reading, "" if none or given by the environment
@@ -109,6 +110,7 @@ func (s *settings) all() []setting {
 		{name: "max-sessions-per-user", number: &s.MaxPerUser, usage: "likewise `N` sessions of one user"},
 		{name: "max-sessions-per-address", number: &s.MaxPerAddress, usage: "likewise `N` sessions from one client address"},
 		{name: "max-sessions-per-network", text: &s.MaxPerNetwork, usage: "likewise from all of a network: `NETWORK=N`, such as 10.0.0.0/8=50; several with commas"},
+		{name: "max-message", text: &s.MaxMessage, usage: "`SIZE` of the longest message, query or row, such as 64MB (default PostgreSQL's own limit, 1GiB)"},
 		{name: "handover-limit", text: &s.HandoverLimit, usage: "`TIME` that sessions of the old process go on after SIGUSR2 (0: any time)"},
 		{name: "admin", text: &s.Admin, usage: "`ADDR` of metrics, health and API, or off"},
 		{name: "admin-token", text: &s.AdminToken, secret: true, usage: "`FILE` of the bearer token that reads metrics and API"},

@@ -13,6 +13,7 @@ import (
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/journal/upkeep"
+	"github.com/rowback/rowback/proxy"
 )
 
 // leastKept is the shortest age by which a journal is cut: incidents are noticed late.
@@ -46,6 +47,17 @@ func (s *settings) checkKept(p policy.Policy) error {
 		}
 	}
 	return nil
+}
+
+// minMessage leaves room for what any client sends and any server says.
+const minMessage = 64 << 10
+
+func checkMessage(text string) error {
+	n, err := parseSize(text)
+	if err == nil && n != 0 && (n < minMessage || n > proxy.DefaultMaxMessage) {
+		err = fmt.Errorf("%s is not between 64KiB and 1GiB", text)
+	}
+	return err
 }
 
 func checkSize(text string) error {

@@ -32,6 +32,7 @@ func (s *settings) validate() error {
 		{"max-sessions-per-user", checkMany(s.MaxPerUser)},
 		{"max-sessions-per-address", checkMany(s.MaxPerAddress)},
 		{"max-sessions-per-network", checkPerNetwork(s.MaxPerNetwork)},
+		{"max-message", checkMessage(s.MaxMessage)},
 		{"handover-limit", checkDuration(s.HandoverLimit)},
 		{"admin", checkAdmin(s.Admin)},
 		{"admin", s.checkAdminAccess(s.Admin)},
