@@ -30,6 +30,9 @@ const watched = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 // before the kernel's own next one would be set anew for each message.
 const maxUnheard = 100 * time.Millisecond
 
+// turn is how long a loop that keeps its processor goes on by itself.
+const turn = 5 * time.Millisecond
+
 // batch is how many connections one wait reports at most.
 const batch = 128
 
@@ -77,6 +80,7 @@ func (l *loop) run() {
 		buf    = make([]byte, 2*bufferSize)
 		events [batch]unix.EpollEvent
 		socks  [batch]*sock
+		given  time.Time // when it last gave others a turn
 	)
 	for {
 		n := l.wait(events[:])
@@ -97,8 +101,11 @@ func (l *loop) run() {
 				socks[i] = nil
 			}
 		}
-		if woken { // they go on here, rather than wait for this thread to come back
+		// Those woken go on here, rather than wait for this thread to come back. Who
+		// gives no turn for ten milliseconds is made to, in the middle of a wait.
+		if now := time.Now(); woken || l.keeps && now.Sub(given) > turn {
 			runtime.Gosched()
+			given = now
 		}
 	}
 }
