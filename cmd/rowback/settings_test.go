@@ -161,7 +161,7 @@ func TestSettings_BadFile(t *testing.T) {
 		"max-sessions: -1\n":                          "rowback.yaml:1: max-sessions: -1 is below zero (0 means any number)",
 		"max-sessions-per-network: 10.0.0.0/8\n":      `rowback.yaml:1: max-sessions-per-network: "10.0.0.0/8" is not a network and a number, such as`,
 		"max-sessions-per-network: ::1=2,::1/128=3\n": "max-sessions-per-network: ::1/128 stands there twice",
-		"max-message: 1kB\n": "max-message: 1kB is not between 64KiB and 1GiB",
+		"max-message: 1kB\n":                          "max-message: 1kB is not between 64KiB and 1GiB",
 		"threshold: many\n":                           `rowback.yaml:1: threshold: "many" is not a whole number`,
 		"mode: block\n  threshold: 5\n":               "rowback.yaml:2: mapping values are not allowed",
 		"listen: localhost\n":                         "listen: \"localhost\" is not host:port; give host:port, or an absolute directory",
