@@ -124,7 +124,7 @@ func TestAnnounce_NobodyWaitsForALook(t *testing.T) {
 	mustExec(t, others[3], "BEGIN ISOLATION LEVEL REPEATABLE READ")
 	mustExec(t, others[3], "SELECT 1")
 	mustExec(t, maker, "CREATE FUNCTION g() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$")
-	_, lock := e.blockReading("pg_trigger")
+	_, lock := e.blockReading("pg_catalog.pg_trigger")
 	var wg sync.WaitGroup
 	for i, c := range others {
 		wg.Go(func() {
@@ -176,7 +176,7 @@ func TestAnnounce_ParsedBeforeALook(t *testing.T) {
 			maker, r := e.connect(pgx.QueryExecModeSimpleProtocol), dialRaw(t, e.url)
 			r.say(q("DELETE FROM plain WHERE id < 0"))
 			mustExec(t, maker, "CREATE FUNCTION g() RETURNS int LANGUAGE plpgsql AS $$BEGIN DELETE FROM victim; RETURN 1; END$$")
-			_, lock := e.blockReading("pg_trigger")
+			_, lock := e.blockReading("pg_catalog.pg_trigger")
 			for _, m := range cat(parse("", sql), messages{&pgproto3.Flush{}}) {
 				r.Send(m)
 			}

@@ -176,10 +176,19 @@ func TestBatch_TriggersCount(t *testing.T) {
 // say sends one exchange and returns its answers.
 func (r *raw) say(ms ...messages) string {
 	r.t.Helper()
+	r.post(ms...)
+	return strings.Join(r.answers(1), "\n")
+}
+
+// post sends, and waits for no answer.
+func (r *raw) post(ms ...messages) {
+	r.t.Helper()
 	for _, m := range cat(ms...) {
 		r.Send(m)
 	}
-	return strings.Join(r.answers(1), "\n")
+	if err := r.Flush(); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 func fractionPolicy(f float64) policy.Policy {

@@ -73,7 +73,7 @@ func TestOutdated_ChangesWhileTheCatalogIsRead(t *testing.T) {
 			ctx := context.Background()
 			e, sql := changedPast(t, name)
 			c := e.connect(pgx.QueryExecModeCacheStatement)
-			awaited, other := e.blockReading("pg_depend")
+			awaited, other := e.blockReading("pg_catalog.pg_depend")
 			done := make(chan error, 1)
 			go func() {
 				_, err := c.Exec(ctx, sql, 2)

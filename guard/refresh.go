@@ -11,8 +11,27 @@ import (
 
 // refresh makes s.view what the catalog says now, if that can be asked: not
 // while the server discards messages or the transaction has failed, when
-// nothing can be removed either.
+// nothing can be removed either. What another session has told of a change meanwhile
+// has been seen, or is counted.
 func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
+	for range looks {
+		if err := s.lookOnce(ctx, w); !errors.Is(err, errOvertaken) {
+			return err
+		}
+	}
+	s.view = s.view.doubt()
+	return nil
+}
+
+// looks is how often the catalog is looked at in a row because it changed meanwhile.
+const looks = 2
+
+// errOvertaken: s.view may be what the catalog was before a change that another session
+// has told of since.
+var errOvertaken = errors.New("the catalog changed while it was looked at")
+
+// lookOnce is refresh, of what was told before it begins, or errOvertaken.
+func (s *session) lookOnce(ctx context.Context, w proxy.Wire) error {
 	failed, err := w.Quiesce(ctx)
 	if err != nil {
 		return err
@@ -137,18 +156,20 @@ func (s *session) refresh(ctx context.Context, w proxy.Wire) error {
 	if now := s.db.view.Load(); s.inBlock(w) || !q.own {
 		private = now != nil && now != view
 	}
-	if fixed && (changed || private) { // nor does it show what others have
-		s.view = view.doubt()
+	overtaken := s.db.changes.Load() > at.changes
+	if fixed && (changed || private || overtaken) { // nor does it show what others have
+		s.view, overtaken = view.doubt(), false
 	}
 	s.implied = !s.inBlock(w) && (private || !q.own && s.temps != nil)
-	if private {
-		s.private = true
-		return nil
+	if s.private = s.private || private; !private {
+		if shared := s.db.view.Load(); shared == nil || shared.changes.Load() <= view.changes.Load() { // none that was begun later
+			s.db.view.Store(view)
+		}
+		s.db.checkNames(s.j.rules.Load(), view, s.j.o.Logger)
 	}
-	if shared := s.db.view.Load(); shared == nil || shared.changes.Load() <= view.changes.Load() { // none that was begun later
-		s.db.view.Store(view)
+	if overtaken {
+		return errOvertaken
 	}
-	s.db.checkNames(s.j.rules.Load(), view, s.j.o.Logger)
 	return nil
 }
 

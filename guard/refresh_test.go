@@ -2,11 +2,13 @@ package guard_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -15,7 +17,7 @@ import (
 func (e *env) blockCatalog() (awaited func(time.Duration), release func()) {
 	t := e.t
 	t.Helper()
-	awaited, direct := e.blockReading("pg_trigger")
+	awaited, direct := e.blockReading("pg_catalog.pg_trigger")
 	return awaited, func() {
 		t.Helper()
 		if _, err := direct.Exec(context.Background(), "ROLLBACK"); err != nil {
@@ -26,7 +28,7 @@ func (e *env) blockCatalog() (awaited func(time.Duration), release func()) {
 
 // blockReading is blockCatalog for who reads one table of it, until the transaction
 // of direct ends.
-func (e *env) blockReading(catalog string) (awaited func(time.Duration), direct *pgx.Conn) {
+func (e *env) blockReading(table string) (awaited func(time.Duration), direct *pgx.Conn) {
 	t, ctx := e.t, context.Background()
 	t.Helper()
 	direct, err := pgx.Connect(ctx, e.direct)
@@ -34,7 +36,7 @@ func (e *env) blockReading(catalog string) (awaited func(time.Duration), direct 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = direct.Close(ctx) })
-	if _, err := direct.Exec(ctx, "BEGIN; LOCK TABLE pg_catalog."+catalog+" IN ACCESS EXCLUSIVE MODE"); err != nil {
+	if _, err := direct.Exec(ctx, "BEGIN; LOCK TABLE "+table+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 		t.Fatal(err)
 	}
 	return func(least time.Duration) {
@@ -43,7 +45,7 @@ func (e *env) blockReading(catalog string) (awaited func(time.Duration), direct 
 			var waits bool
 			mustExec(t, direct, "SELECT pg_stat_clear_snapshot()") // else a transaction sees the sessions as it first did
 			err := direct.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = $2::regclass
-				AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid IN (SELECT pid FROM pg_stat_activity WHERE clock_timestamp() - query_start > $1::interval))`, least, catalog).Scan(&waits)
+				AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid IN (SELECT pid FROM pg_stat_activity WHERE clock_timestamp() - query_start > $1::interval))`, least, table).Scan(&waits)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +53,7 @@ func (e *env) blockReading(catalog string) (awaited func(time.Duration), direct 
 				return
 			}
 			if time.Now().After(deadline) {
-				t.Fatal("nobody reads the catalog")
+				t.Fatalf("nobody waits for %s", table)
 			}
 		}
 	}, direct
@@ -159,5 +161,38 @@ func TestRefresh_TheFirstLookKeepsNobodyWaiting(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// What another session has told of a change while the catalog is looked at for a statement
+// is known to that statement: a trigger that deletes 20 rows, over a limit of 10.
+func TestRefresh_AChangeAmidALook(t *testing.T) {
+	for name, begin := range map[string]string{"a statement alone": "SELECT 1", "in a block": "BEGIN", "in a block that changed the catalog": "BEGIN; CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'"} {
+		for mode, insert := range map[string]messages{"query": q("INSERT INTO log VALUES (1)"), "extended": cat(pbe("INSERT INTO log VALUES (1)"), syncMsg)} {
+			t.Run(name+", "+mode, func(t *testing.T) {
+				e := newEnv(t, policy.Uniform(policy.Block, 10), purges, "CREATE TRIGGER tr AFTER INSERT ON log FOR EACH ROW EXECUTE FUNCTION purge_trigger(); ALTER TABLE log DISABLE TRIGGER tr")
+				user, deploys, other := dialRaw(t, e.url), dialRaw(t, e.url), e.connect(pgx.QueryExecModeSimpleProtocol)
+				user.say(q(begin))
+				awaitsLog, writer := e.blockReading("log")
+				deploys.post(q("ALTER TABLE log ENABLE TRIGGER tr"))
+				awaitsLog(0)
+				mustExec(t, other, "CREATE FUNCTION harmless() RETURNS int LANGUAGE sql AS 'SELECT 1'") // there is something to look at
+				awaited, lock := e.blockReading("pg_catalog.pg_language")                               // triggers are read before
+				user.post(insert)
+				awaited(0)
+				mustExec(t, writer, "ROLLBACK")
+				if _, err := deploys.said(1); err != nil {
+					t.Fatal(err)
+				}
+				mustExec(t, lock, "ROLLBACK")
+				if got, err := user.said(1); err != nil || !strings.Contains(strings.Join(got, "\n"), `"RB001"`) {
+					t.Errorf("%s %v, want RB001", got, err)
+				}
+				user.say(q("COMMIT"))
+				if left := len(e.victims()); left != 20 {
+					t.Errorf("%d rows are left of 20", left)
+				}
+			})
+		}
 	}
 }

@@ -24,7 +24,7 @@ func TestReshape_ALookWhenItMatters(t *testing.T) {
 					mustExec(t, c, "DELETE FROM plain WHERE id < 0")
 					mustExec(t, other, "DELETE FROM plain WHERE id < 0")
 				}
-				_, lock := e.blockReading("pg_policy")
+				_, lock := e.blockReading("pg_catalog.pg_policy")
 				before := e.routed(t, "count")
 				var script []string
 				if block {

@@ -118,7 +118,7 @@ func TestUnlikely_DoThatCommits(t *testing.T) {
 	c, other := e.connect(pgx.QueryExecModeSimpleProtocol), e.connect(pgx.QueryExecModeSimpleProtocol)
 	mustExec(t, c, "SELECT 1")
 	mustExec(t, other, "CREATE VIEW made AS SELECT 1 AS id")
-	_, lock := e.blockReading("pg_depend")
+	_, lock := e.blockReading("pg_catalog.pg_depend")
 	for _, sql := range []string{"DO $$ BEGIN INSERT INTO plain VALUES (2000); COMMIT; END $$", "SELECT 1"} {
 		mustExec(t, c, sql)
 	}
