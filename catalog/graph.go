@@ -16,9 +16,11 @@ const (
 	reading                    // reading the relation
 	writing                    // inserting into or updating the relation
 	removing                   // deleting from the relation: by its triggers, rules and policies, not the DELETE itself
+	losing                     // deleting from the relation, and what that reaches: cascades, partitions, heirs, under a view
 	typing                     // making a value of the domain or composite type
 	mention                    // a text that names it calls or reads it (name, folded)
 	target                     // a text that writes to the name (name, folded)
+	removal                    // a text that deletes from the name (name, folded)
 	ddl                        // any DDL command
 	runner                     // the server's functions that run text
 	everything                 // any statement

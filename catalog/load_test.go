@@ -148,6 +148,22 @@ func TestLoad_Trees(t *testing.T) {
 	}
 }
 
+// A transaction is not told the files that it has itself given to tables, or may have.
+func TestLoad_Files(t *testing.T) {
+	conn := database(t, `CREATE TABLE old (id int); CREATE TABLE changed (id int); CREATE TABLE rewritten (id int)`)
+	before := load(t, conn)
+	file := func(s *Snapshot, name string) uint32 { return lookup(t, s, name).File }
+	run(t, conn, `BEGIN; ALTER TABLE changed ADD COLUMN more int; SAVEPOINT a; ALTER TABLE rewritten SET UNLOGGED; RELEASE a`)
+	s := load(t, conn)
+	if f := file(before, "old"); f == 0 || file(s, "old") != f || file(s, "changed") != 0 || file(s, "rewritten") != 0 {
+		t.Errorf("files %d, then %d, %d and %d", f, file(s, "old"), file(s, "changed"), file(s, "rewritten"))
+	}
+	run(t, conn, "COMMIT")
+	if s := load(t, conn); file(s, "changed") != file(before, "changed") || file(s, "rewritten") == 0 || file(s, "rewritten") == file(before, "rewritten") {
+		t.Errorf("once committed: %d, %d", file(s, "changed"), file(s, "rewritten"))
+	}
+}
+
 func TestLoad_TemporaryTables(t *testing.T) {
 	conn := database(t)
 	other := connect(t, conn.Config().ConnString())

@@ -94,7 +94,7 @@ func (l *loader) document(kind, text string) error {
 func (l *loader) relation(d document) {
 	t := &Table{
 		OID: d.oid(0), Schema: l.intern(d.text(1)), Name: d.text(2), Kind: d.char(3),
-		Temporary: d.flag(4), Partition: d.flag(5), RowSecurity: d.flag(6), EstimatedRows: d.number(7), Updatable: d.flag(8),
+		Temporary: d.flag(4), Partition: d.flag(5), RowSecurity: d.flag(6), EstimatedRows: d.number(7), Updatable: d.flag(8), File: d.oid(10),
 	}
 	l.snapshot.Tables[t.OID] = t
 	l.snapshot.byName[t.Name] = append(l.snapshot.byName[t.Name], t)

@@ -28,6 +28,9 @@ type Reach struct {
 	Renames map[string]Why
 	// RenamesReads is the part of Renames that may also when the statement only calls or reads it.
 	RenamesReads map[string]Why
+	// RenamesRemovals: tables and views, a DELETE from which may (by triggers and the like of
+	// what it cascades to, too).
+	RenamesRemovals map[string]Why
 	// Deferred is not empty when a deferrable trigger may delete, at COMMIT or at
 	// SET CONSTRAINTS: why.
 	Deferred Why

@@ -85,8 +85,12 @@ func (l *loader) reach() {
 			}
 		}
 	}
-	l.conclude(g.spread(b.deletes, nil), g.spread(b.unseen, nil),
-		g.spread(committing, func(n node) bool { return n.kind != mention && !procedures[n] }), g.spread(renaming, nil))
+	deletes, unseen := g.spread(b.deletes, nil), g.spread(b.unseen, nil)
+	commits := g.spread(committing, func(n node) bool { return n.kind != mention && !procedures[n] })
+	if len(renaming) > 0 {
+		l.addLosses(g)
+	}
+	l.conclude(deletes, unseen, commits, g.spread(renaming, nil))
 }
 
 // bodies collects what the bodies of functions delete by themselves, and leads
@@ -113,6 +117,9 @@ func (s *bodies) add(n node, b body) {
 		s.graph.edge(node{kind: mention, name: name}, n, "")
 		if written {
 			s.graph.edge(node{kind: target, name: name}, n, "")
+		}
+		if b.deletes != "" {
+			s.graph.edge(node{kind: removal, name: name}, n, "")
 		}
 	}
 	if b.ddl {
@@ -149,8 +156,9 @@ func (l *loader) conclude(deletes, unseen, commits, renames map[node]Why) {
 		DDL:        deletes[node{kind: ddl}],
 		Everything: string(deletes[node{kind: everything}]),
 
-		Renames:      named(renames, target),
-		RenamesReads: named(renames, mention),
+		Renames:         named(renames, target),
+		RenamesReads:    named(renames, mention),
+		RenamesRemovals: named(renames, removal),
 	}
 	for n := range deletes {
 		s.Reach.Types = s.Reach.Types || n.kind == typing

@@ -32,6 +32,30 @@ func (l *loader) addTable(g *graph, t *Table) {
 	}
 }
 
+// addLosses leads from what deleting from a table sets off to the names of the tables and
+// views a DELETE from which reaches it; see fired.
+func (l *loader) addLosses(g *graph) {
+	for _, t := range l.snapshot.Tables {
+		loss := node{kind: losing, oid: t.OID}
+		g.edge(node{kind: removing, oid: t.OID}, loss, "")
+		g.edge(loss, node{kind: removal, name: Fold(t.Name)}, "")
+		for _, x := range t.Children {
+			g.edge(node{kind: losing, oid: x.OID}, loss, "")
+		}
+		for _, x := range t.Bases {
+			g.edge(node{kind: losing, oid: x.OID}, loss, "")
+		}
+		for _, k := range t.ReferencedBy {
+			switch {
+			case k.OnDelete == Cascade:
+				g.edge(node{kind: losing, oid: k.Child.OID}, loss, "")
+			case k.OnDelete.sets():
+				g.edge(node{kind: writing, oid: k.Child.OID}, loss, "")
+			}
+		}
+	}
+}
+
 // addTrigger leads from the functions of a trigger to what fires it.
 func (l *loader) addTrigger(g *graph, r *triggerRow) {
 	if f := (node{kind: function, oid: r.oid}); !slices.Contains(r.uses, f) {

@@ -53,6 +53,9 @@ type Table struct {
 	UnsafeTriggers []string
 	Triggers       []Trigger
 	EstimatedRows  float64 // pg_class.reltuples, -1 unknown
+	// File is pg_class.relfilenode, 0 where the transaction that read it had itself written
+	// that. A later one may be of another's TRUNCATE or CLUSTER: the Fingerprint leaves it out.
+	File uint32
 
 	signature signature
 }

@@ -61,7 +61,8 @@ const relationsSQL = `
 SELECT 'relation', pg_catalog.json_build_array(c.oid::pg_catalog.int8, n.nspname, c.relname, c.relkind,
 	c.relpersistence = 't', c.relispartition, c.relrowsecurity, c.reltuples,
 	CASE WHEN c.relkind = 'v' THEN (pg_catalog.pg_relation_is_updatable(c.oid, false) & 16) <> 0 ELSE false END,
-	(SELECT pg_catalog.json_agg(i.inhparent::pg_catalog.int8 ORDER BY i.inhseqno) FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid))::pg_catalog.text
+	(SELECT pg_catalog.json_agg(i.inhparent::pg_catalog.int8 ORDER BY i.inhseqno) FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid),
+	CASE WHEN pg_catalog.age(c.xmin) >= 1 THEN c.relfilenode::pg_catalog.int8 END)::pg_catalog.text
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid >= 16384

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
@@ -31,12 +32,8 @@ func (r *run) account(ctx context.Context) error {
 			} else if ok {
 				continue
 			}
-			n = r.estimate(o, before)
 			if !r.taken[o] {
-				r.vanished(o)
-			}
-			if n > 0 && !r.taken[o] {
-				r.uncounted(o, n, "the table was truncated, rewritten or detached inside the statement; the number is an estimate")
+				r.estimated(o, before, "the table was truncated, rewritten or detached inside the statement")
 			}
 			continue
 		}
@@ -52,11 +49,7 @@ func (r *run) account(ctx context.Context) error {
 	}
 	for o, before := range r.before.tables {
 		if _, still := r.after.tables[o]; !still && !r.taken[o] {
-			n := r.estimate(o, before)
-			r.vanished(o)
-			if n > 0 {
-				r.uncounted(o, n, "the table was dropped inside the statement; the number is an estimate")
-			}
+			r.estimated(o, before, "the table was dropped inside the statement")
 		}
 	}
 	r.misspelt()
@@ -67,6 +60,19 @@ func (r *run) account(ctx context.Context) error {
 	r.opened()
 	return nil
 }
+
+// estimated notes a table whose rows went without being counted, and as many as it may have had.
+func (r *run) estimated(o uint32, before counter, why string) {
+	r.vanished(o)
+	if n := r.estimate(o, before); n > 0 {
+		r.uncounted(o, n, why+anEstimate)
+	}
+}
+
+// anEstimate ends why there are no keys where the number of rows is none that was counted.
+const anEstimate = "; the number is an estimate"
+
+func isEstimate(t journal.Table) bool { return strings.HasSuffix(t.Why, anEstimate) }
 
 // estimate is how many rows the server thinks a table had. Where nobody knows it is
 // too many: unknown is never safe. Before PostgreSQL 14 that is said as 0.
@@ -135,7 +141,7 @@ func (r *run) uncounted(o uint32, n int64, why string) {
 		if t != nil && (st.table == t || st.table == t.Root()) && (st.via == journal.Direct || st.via == journal.Cascade) {
 			e := &rm.tables[r.table(i, o)]
 			e.Rows += n
-			e.KeysCaptured, e.Why = false, why
+			lacks(e, why)
 			st.image.without(why).note(e)
 			return
 		}
@@ -149,18 +155,31 @@ func (r *run) uncounted(o uint32, n int64, why string) {
 		root := t.Root()
 		want.Schema, want.Name, want.OID = root.Schema, root.Name, root.OID
 	}
+	reason := r.st.why
 	if r.plan != nil && r.plan.blind[want.OID] != "" {
-		want.Via, why = journal.Cascade, r.plan.blind[want.OID]
+		want.Via, reason = journal.Cascade, r.plan.blind[want.OID]
 	} else if r.plan != nil && r.plan.count != "" {
-		why = r.plan.count
-	} else if r.st.why != "" {
-		why = r.st.why
+		reason = r.plan.count
+	}
+	switch {
+	case reason == "":
+	case strings.HasSuffix(why, anEstimate):
+		why = reason + ": " + why
+	default:
+		why = reason
 	}
 	e := &rm.tables[rm.table(want)]
 	e.Rows += n
-	e.KeysCaptured, e.Why = false, why
+	lacks(e, why)
 	if t != nil {
 		r.s.imageOf(r.w, t, "UTF8").without(why).note(e)
+	}
+}
+
+// lacks notes why there are no keys. Where some of the number is an estimate, it says that.
+func lacks(e *journal.Table, why string) {
+	if e.KeysCaptured = false; !isEstimate(*e) {
+		e.Why = why
 	}
 }
 

@@ -117,7 +117,13 @@ func (v *view) renames(st sqlparse.Statement) bool {
 	if !v.writes(st) {
 		renames = v.snap.Reach.RenamesReads
 	}
-	return slices.ContainsFunc(v.names.Mentions([]byte(st.Text)), func(name string) bool { return renames[name] != "" })
+	removals := v.snap.Reach.RenamesRemovals
+	switch st.Verb {
+	case sqlparse.Delete, sqlparse.Merge, sqlparse.Nested, sqlparse.Do:
+	default:
+		removals = nil
+	}
+	return slices.ContainsFunc(v.names.Mentions([]byte(st.Text)), func(name string) bool { return renames[name] != "" || removals[name] != "" })
 }
 
 // route decides on the text and the catalog alone. Later, a DELETE whose target

@@ -13,12 +13,13 @@ func (r *run) receive(ctx context.Context) error {
 	if r.rowdesc { // for a Query there would be neither Parse nor Bind
 		defer r.w.Unmute(r.w.Mute(logged))
 	}
+	var step bindStep
 	for {
 		typ, body, err := r.w.Receive(ctx)
 		if err != nil {
 			return err
 		}
-		switch typ {
+		switch step.answered(typ); typ {
 		case '1', '2', '3', 'n', 't':
 			if typ == r.until {
 				if err := r.w.Reply(typ, body); err != nil || r.closed == nil {
@@ -75,7 +76,7 @@ func (r *run) receive(ctx context.Context) error {
 			if err := r.w.Reply('E', r.clientError(body)); err != nil {
 				return err
 			}
-			return errFailed
+			return step.failed()
 		case 'G':
 			if err := r.w.Reply(typ, body); err != nil {
 				return err

@@ -84,7 +84,7 @@
 // Rows that a TRUNCATE or DROP inside a function takes cannot be counted (that a table
 // which the transaction has rewritten was truncated is made to show: rewritten.go): in
 // block mode that is refused unless the policy allows what is uncountable, in
-// alert mode the entry has an estimate.
+// alert mode the entry has an estimate, and says so.
 //
 // A change of the catalog made through the proxy is seen at once. Of one made
 // past it, a foreign key, trigger, rule or partition that matters to a DELETE is

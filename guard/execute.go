@@ -147,7 +147,7 @@ func (s *session) again(ctx context.Context, w proxy.Wire, name string, p *porta
 			return err
 		}
 		switch {
-		case typ == 'E':
+		case typ == 'E', typ == 'I': // another one, in which nothing is, has taken its place
 			return w.Reply(typ, body)
 		case typ == 'C' && p.st.Returning:
 			return p.more(w, max)

@@ -65,7 +65,7 @@ func (s *session) functionCall(ctx context.Context, w proxy.Wire, body []byte) e
 	if err != nil && !errors.Is(err, errFailed) {
 		return err
 	}
-	return u.end(ctx, err != nil)
+	return u.end(ctx, err)
 }
 
 // callUnjudged lets a FunctionCall through as it is. Only after Quiesce.

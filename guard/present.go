@@ -124,7 +124,7 @@ func (r *run) invisible(ctx context.Context) error {
 			continue
 		}
 		r.vanished(o)
-		r.uncounted(o, r.toomany(o), "the table was made since this transaction's snapshot was taken; the number is a guess")
+		r.uncounted(o, r.toomany(o), "the table was made since this transaction's snapshot was taken"+anEstimate)
 		break // the rest are its indexes
 	}
 	return nil

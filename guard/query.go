@@ -71,7 +71,7 @@ func (s *session) query(ctx context.Context, w proxy.Wire, body []byte) error {
 	case err != nil && !errors.Is(err, errFailed):
 		return err
 	}
-	return u.end(ctx, err != nil)
+	return u.end(ctx, err)
 }
 
 // together reports whether statements may run as the one Query that they are: none is

@@ -33,9 +33,10 @@ func (r *run) rewritten(ctx context.Context) (err error) {
 }
 
 // ownFiles are the tables that the transaction may have rewritten: it has locked them, has
-// not made them, and rowback has not seen it empty them.
+// not made them, their files are not those that they had before, as far as is known, and
+// rowback has not seen it empty them.
 func (r *run) ownFiles(ctx context.Context) (map[uint32]file, error) {
-	rows, err := lookup{w: r.w}.Query(ctx, "SELECT c.oid::pg_catalog.text, pg_catalog.pg_relation_size(c.oid)::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid)::pg_catalog.text FROM pg_catalog.pg_class c"+
+	rows, err := lookup{w: r.w}.Query(ctx, "SELECT c.oid::pg_catalog.text, pg_catalog.pg_relation_size(c.oid)::pg_catalog.text, pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid)::pg_catalog.text, c.relfilenode::pg_catalog.text FROM pg_catalog.pg_class c"+
 		" WHERE pg_catalog.pg_stat_get_xact_tuples_updated('pg_catalog.pg_class'::pg_catalog.regclass) OPERATOR(pg_catalog.>) 0::pg_catalog.int8 AND c.relkind OPERATOR(pg_catalog.=) 'r' AND c.relpersistence OPERATOR(pg_catalog.<>) 't'"+
 		" AND c.oid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.relation"+ownLocks+"))"+
 		" AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname OPERATOR(pg_catalog.=) 'tableoid' AND a.xmin OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.xid)")
@@ -55,11 +56,25 @@ func (r *run) ownFiles(ctx context.Context) (map[uint32]file, error) {
 		if f.inserted, err = strconv.ParseInt(text(row[2]), 10, 64); err != nil {
 			return nil, err
 		}
-		if !r.s.tx.emptied[uint32(o)] {
+		if !r.s.tx.emptied[uint32(o)] && !r.s.hasFile(uint32(o), text(row[3])) {
 			files[uint32(o)] = f
 		}
 	}
 	return files, nil
+}
+
+// hasFile reports whether a table's file is the one that it had when the catalog was read:
+// the transaction has given it no other.
+func (s *session) hasFile(o uint32, file string) bool {
+	for _, v := range []*view{s.view, s.db.view.Load()} { // of the session's own, its own changes are left out
+		if v == nil {
+			continue
+		}
+		if t := v.snap.Tables[o]; t != nil && t.File != 0 && strconv.FormatUint(uint64(t.File), 10) == file {
+			return true
+		}
+	}
+	return false
 }
 
 // emptied notes what may have been emptied in place.
@@ -73,8 +88,7 @@ func (r *run) emptied(ctx context.Context) error {
 	}
 	for _, o := range slices.Sorted(maps.Keys(r.files)) {
 		if now, still := files[o]; still && !r.taken[o] && (now.size < r.files[o].size || now.inserted > 0) && r.files[o].size > 0 {
-			r.vanished(o)
-			r.uncounted(o, r.estimate(o, r.before.tables[o]), "the transaction has rewritten the table, and may have truncated it then; the number is an estimate")
+			r.estimated(o, r.before.tables[o], "the transaction has rewritten the table, and may have truncated it then")
 		}
 	}
 	return nil

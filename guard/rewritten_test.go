@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -34,6 +35,10 @@ func TestTruncateOnTheWay_OfWhatWasRewritten(t *testing.T) {
 		"no block":               {q("ALTER TABLE victim SET UNLOGGED; SELECT trunc()")},
 		"no block, a pipeline":   {cat(pbe("ALTER TABLE victim SET UNLOGGED"), pbe("SELECT trunc()"), syncMsg)},
 		"no block, filled again": {q("ALTER TABLE victim SET UNLOGGED; SELECT refill()")},
+		"looked at since":        {q("ALTER TABLE victim SET UNLOGGED; CREATE FUNCTION again() RETURNS int LANGUAGE sql AS 'SELECT refill()'; SELECT again()")},
+		"and in savepoints":      {q("DELETE FROM sink"), q("BEGIN"), q("SAVEPOINT a"), q("ALTER TABLE victim SET UNLOGGED"), q("CREATE FUNCTION again() RETURNS int LANGUAGE sql AS 'SELECT refill()'"), q("SELECT again()"), q("COMMIT")},
+		"moved to a new file":    {q("CLUSTER victim"), q("ALTER TABLE victim SET UNLOGGED; SELECT refill()")},
+		"a column beside that":   {q("ALTER TABLE victim ADD COLUMN more int DEFAULT random() * 9; SELECT refill()")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEnv(t, policy.Uniform(policy.Block, 10), purges, truncates)
@@ -52,6 +57,9 @@ func TestRewritten_WhatIsNotTruncated(t *testing.T) {
 		"one that fails":          {"BEGIN", "ALTER TABLE victim SET UNLOGGED", "SAVEPOINT a", "SELECT fill(1) FROM nowhere", "ROLLBACK TO a", "SELECT fill(51)", "COMMIT"},
 		"no block":                {"ALTER TABLE victim SET UNLOGGED; SELECT 1 FROM fill(51) WHERE false; DELETE FROM victim WHERE id = 1"},
 		"made, no block":          {"CREATE TABLE made (id int); INSERT INTO made VALUES (1); SELECT fill(51)"},
+		"a column, no block":      {"INSERT INTO victim VALUES (50)", "ALTER TABLE victim ADD COLUMN more int; SELECT fill(51)"},
+		"a column and rows":       {"ALTER TABLE victim ADD COLUMN more int; INSERT INTO victim VALUES (50); SELECT fill(51)"},
+		"a column and a name":     {"ALTER TABLE victim ADD COLUMN more int; ALTER TABLE victim RENAME TO v; ALTER TABLE v RENAME TO victim; INSERT INTO victim VALUES (50); DO 'BEGIN DELETE FROM victim WHERE id = 1; END'"},
 		"truncated, no block":     {"TRUNCATE other; INSERT INTO other VALUES (1); SELECT fill(51)"},
 		"frozen":                  {"BEGIN", "TRUNCATE other", "COPY other FROM STDIN WITH (FREEZE)", "SELECT fill(51)", "COMMIT"},
 	} {
@@ -75,6 +83,32 @@ func TestRewritten_WhatIsNotTruncated(t *testing.T) {
 			es := e.entries(journal.Filter{})
 			if len(es) != 1 || es[0].Outcome == journal.Blocked {
 				t.Errorf("entries %+v", es)
+			}
+		})
+	}
+}
+
+// What nobody counted is not told as what was counted, and what nothing hints at is not told.
+func TestRewritten_EstimatesAreSaidToBeThat(t *testing.T) {
+	for name, x := range map[string]struct{ sql, alert, why string }{
+		"rewritten":        {"ALTER TABLE victim SET UNLOGGED; SELECT refill()", "(victim N by estimate)", "function public.refill: TRUNCATE: the transaction has rewritten the table, and may have truncated it then; the number is an estimate"},
+		"truncated":        {"SELECT trunc()", "(victim N by estimate)", "function public.trunc: TRUNCATE: the table was truncated, rewritten or detached inside the statement; the number is an estimate"},
+		"and then counted": {"BEGIN; SELECT trunc(); INSERT INTO victim VALUES (1); SELECT fill(2); COMMIT", "(victim N by estimate)", "; the number is an estimate"},
+		"a column":         {"ALTER TABLE victim ADD COLUMN more int; INSERT INTO victim VALUES (50); DO 'BEGIN DELETE FROM victim WHERE id = 1; END'", "", "a DO block"},
+		"many":             {"DO 'BEGIN DELETE FROM victim WHERE id <= 12; END'", "DO removed N rows (victim N), limit N", "a DO block"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, policy.Uniform(policy.Alert, 10), purges, truncates)
+			if _, err := e.connect(modes["simple"]).PgConn().Exec(t.Context(), x.sql).ReadAll(); err != nil {
+				t.Fatal(err)
+			}
+			es := e.entries(journal.Filter{})
+			if len(es) != 1 || len(es[0].Tables) != 1 {
+				t.Fatalf("entries %+v", es)
+			}
+			alert, why := regexp.MustCompile(`\d+`).ReplaceAllString(es[0].Alert, "N"), es[0].Tables[0].Why
+			if !strings.Contains(alert, x.alert) || (alert == "") != (x.alert == "") || !strings.HasSuffix(why, x.why) {
+				t.Errorf("alert %q, why %q, want %q, %q", alert, why, x.alert, x.why)
 			}
 		})
 	}

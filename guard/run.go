@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -366,3 +367,22 @@ func firstWord(tag string) string {
 // errFailed: the statement failed and the client has been told; the server
 // discards what follows up to Sync.
 var errFailed = errors.New("statement failed")
+
+// errUnbound: it was its Bind that failed.
+var errUnbound = fmt.Errorf("%w when it was bound", errFailed)
+
+// bindStep is how far a statement has come: 0, '1' (parsed) or '2' (bound).
+type bindStep byte
+
+func (b *bindStep) answered(typ byte) {
+	if typ == '1' || typ == '2' {
+		*b = bindStep(typ)
+	}
+}
+
+func (b bindStep) failed() error {
+	if b == '1' {
+		return errUnbound
+	}
+	return errFailed
+}

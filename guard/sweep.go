@@ -36,27 +36,27 @@ func (s *session) sweep(ctx context.Context, w proxy.Wire) (done bool, err error
 	case s.tx != nil:
 		s.tx.implicit = s.tx.implicit && !block
 	}
-	return true, closeUp(ctx, w, private)
+	return true, closeUp(ctx, w, target('S', private))
 }
 
 // syncFailed ends an exchange that has failed, in which the client sends no Sync.
 func (s *session) syncFailed(ctx context.Context, w proxy.Wire) error {
 	if s.litter {
 		s.litter = false
-		return closeUp(ctx, w, private)
+		return closeUp(ctx, w, target('S', private))
 	}
 	w.Send('S', nil)
 	return nil
 }
 
-// closeUp sends the Sync after an error, and closes what statements the error may have
-// left behind: the private one, the unnamed one of a Query. The client is told that the
-// server is ready.
-func closeUp(ctx context.Context, w proxy.Wire, statements ...string) error {
+// closeUp sends the Sync after an error, and closes what the error may have left behind:
+// the private statement, the unnamed one of a Query. The client is told that the server
+// is ready.
+func closeUp(ctx context.Context, w proxy.Wire, left ...[]byte) error {
 	defer w.Unmute(w.Mute(own))
 	w.Send('S', nil)
-	for _, s := range statements {
-		w.Send('C', target('S', s))
+	for _, what := range left {
+		w.Send('C', what)
 	}
 	w.Send('S', nil)
 	for ends := 0; ; {

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/internal/pgtest"
 )
 
@@ -69,6 +70,38 @@ func TestTarget_FollowsTheSearchPath(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A trigger that a DELETE fires, wherever that is, may change what names mean for the next.
+func TestTarget_FollowsTriggersOfDeletes(t *testing.T) {
+	const trigger = " ON fires FOR EACH ROW EXECUTE FUNCTION leaves()"
+	for name, x := range map[string]struct{ setup, fires string }{
+		"its own":        {"CREATE TRIGGER x BEFORE DELETE" + trigger, "DELETE FROM fires"},
+		"a cascade's":    {"CREATE TABLE top (id int PRIMARY KEY); INSERT INTO top VALUES (1); ALTER TABLE fires ADD FOREIGN KEY (id) REFERENCES top ON DELETE CASCADE; CREATE TRIGGER x AFTER DELETE" + trigger, "DELETE FROM top"},
+		"a cut link's":   {"CREATE TABLE top (id int PRIMARY KEY); INSERT INTO top VALUES (1); ALTER TABLE fires ADD FOREIGN KEY (id) REFERENCES top ON DELETE SET NULL; CREATE TRIGGER x AFTER UPDATE" + trigger, "DELETE FROM top"},
+		"a partition's":  {"CREATE TABLE parts (id int) PARTITION BY LIST (id); ALTER TABLE parts ATTACH PARTITION fires DEFAULT; CREATE TRIGGER x BEFORE DELETE" + trigger, "DELETE FROM parts"},
+		"an heir's":      {"CREATE TABLE elder (id int); ALTER TABLE fires INHERIT elder; CREATE TRIGGER x BEFORE DELETE" + trigger, "DELETE FROM elder"},
+		"a view's":       {"CREATE VIEW seen AS SELECT * FROM fires; CREATE TRIGGER x INSTEAD OF DELETE ON seen FOR EACH ROW EXECUTE FUNCTION leaves()", "DELETE FROM seen"},
+		"under a view":   {"CREATE VIEW seen AS SELECT * FROM fires; CREATE TRIGGER x BEFORE DELETE" + trigger, "DELETE FROM seen"},
+		"below a WITH":   {"CREATE TRIGGER x BEFORE DELETE" + trigger, "WITH w AS (DELETE FROM fires RETURNING id) SELECT * FROM w"},
+		"in a function":  {"CREATE TRIGGER x BEFORE DELETE" + trigger + "; CREATE FUNCTION clear() RETURNS void LANGUAGE sql AS 'DELETE FROM public.fires'", "SELECT clear()"},
+		"in a DO block":  {"CREATE TRIGGER x BEFORE DELETE" + trigger, "DO 'BEGIN DELETE FROM fires; END'"},
+		"and taken back": {"CREATE TRIGGER x BEFORE DELETE" + trigger, "SAVEPOINT a; DELETE FROM fires; DELETE FROM t WHERE id = 4; ROLLBACK TO a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, policy.Uniform(policy.Block, 1000), twoMeanings, "CREATE TABLE fires (id int); INSERT INTO fires VALUES (1); "+
+				"CREATE FUNCTION leaves() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('search_path', 'b, public', false); IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END$$", x.setup)
+			steps := strings.Split("BEGIN; DELETE FROM t WHERE id = 1; "+x.fires+"; DELETE FROM t WHERE id = 2; DELETE FROM t WHERE id = 3; COMMIT", "; ")
+			var single []messages
+			var pipeline messages
+			for _, sql := range steps {
+				single, pipeline = append(single, q(sql)), append(pipeline, pbe(sql)...)
+			}
+			for _, exchange := range [][]messages{single, {cat(pipeline, syncMsg)}, {q(strings.Join(steps, "; "))}} {
+				e.compare(t, append(append([]messages{q("SET search_path = a, public"), q("DELETE FROM t WHERE id = 10")}, exchange...), q("SELECT (SELECT array_agg(id) FROM a.t), (SELECT array_agg(id) FROM b.t)")))
+			}
+		})
 	}
 }
 

@@ -237,6 +237,7 @@ func (u *unrolled) cut(err error) error {
 // returns its tag.
 func answers(ctx context.Context, w proxy.Wire, st judged, complete func(typ byte, body []byte) error) (string, error) {
 	var fields []byte // a RowDescription, held until the first row: see Statement.Streams
+	var step bindStep
 	for {
 		typ, body, err := w.Receive(ctx)
 		if err != nil {
@@ -247,6 +248,7 @@ func answers(ctx context.Context, w proxy.Wire, st judged, complete func(typ byt
 			fields = append([]byte(nil), body...)
 			continue
 		case typ == '1', typ == '2', typ == '3', typ == 'n', typ == 't':
+			step.answered(typ)
 			continue
 		}
 		if fields != nil && typ != 'E' {
@@ -271,7 +273,7 @@ func answers(ctx context.Context, w proxy.Wire, st judged, complete func(typ byt
 		}
 		switch typ {
 		case 'E':
-			return "", errFailed
+			return "", step.failed()
 		case 'G':
 			if err := w.CopyIn(ctx); err != nil {
 				return "", err
@@ -319,8 +321,8 @@ func (u *unrolled) control(ctx context.Context, st judged) error {
 
 // end sends the Sync of an unrolled Query: held until the evidence is durable
 // if it commits an implicit transaction.
-func (u *unrolled) end(ctx context.Context, failed bool) error {
-	s := u.s
+func (u *unrolled) end(ctx context.Context, why error) error {
+	s, failed := u.s, why != nil
 	u.w.Trail("AS") // before PostgreSQL 14 it tells of a setting as it is set
 	if s.block = -1; u.block {
 		s.block = 1
@@ -343,7 +345,11 @@ func (u *unrolled) end(ctx context.Context, failed bool) error {
 	}
 	if failed {
 		s.litter = false
-		return closeUp(ctx, u.w, "", private)
+		left := [][]byte{target('S', ""), target('S', private)}
+		if errors.Is(why, errUnbound) { // its portal is there, with nothing in it, for as long as the block
+			left = append(left, target('P', ""))
+		}
+		return closeUp(ctx, u.w, left...)
 	}
 	u.w.Send('S', nil)
 	if u.completion == nil && s.prepares == nil {

@@ -11,11 +11,12 @@ import (
 // maxNamed bounds the tables named in a message.
 const maxNamed = 12
 
-// rowsOf is "50382 rows (orders 1237, payments 8642)".
+// rowsOf is "50382 rows (orders 1237, payments 8642)". What nobody has counted is said to be by estimate.
 func rowsOf(tables []journal.Table) string {
 	var names []string
 	var n int64
 	var perTable = map[string]int64{}
+	guessed := map[string]string{}
 	for _, t := range tables {
 		if t.Rows == 0 || !t.Removed() && t.Via != journal.Update {
 			continue
@@ -24,7 +25,9 @@ func rowsOf(tables []journal.Table) string {
 		if _, seen := perTable[name]; !seen {
 			names = append(names, name)
 		}
-		perTable[name] += t.Rows
+		if perTable[name] += t.Rows; isEstimate(t) {
+			guessed[name] = " by estimate"
+		}
 		n += t.Rows
 	}
 	rows := "rows"
@@ -40,7 +43,7 @@ func rowsOf(tables []journal.Table) string {
 			parts = append(parts, fmt.Sprintf("and %d more tables", len(names)-i))
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%s %d", name, perTable[name]))
+		parts = append(parts, fmt.Sprintf("%s %d%s", name, perTable[name], guessed[name]))
 	}
 	return fmt.Sprintf("%d %s (%s)", n, rows, strings.Join(parts, ", "))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,7 +50,8 @@ func newLoop(keeps bool) (*loop, error) {
 		_, _ = unix.Close(epoll), unix.Close(bell)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	l := &loop{epoll: epoll, bell: bell, keeps: keeps, socks: map[int32]*sock{}, done: make(chan struct{})}
+	interrupted := !strings.Contains(os.Getenv("GODEBUG"), "asyncpreemptoff=1") // see wait
+	l := &loop{epoll: epoll, bell: bell, keeps: keeps && interrupted, socks: map[int32]*sock{}, done: make(chan struct{})}
 	go l.run()
 	return l, nil
 }

@@ -23,6 +23,20 @@ func TestLoop_QuietSessionsHaveNoGoroutine(t *testing.T) {
 	}
 }
 
+// Where the scheduler has no signals to interrupt its wait, it keeps none.
+func TestLoop_KeepsNoProcessorWhereNoSignalInterruptsIt(t *testing.T) {
+	for settings, want := range map[string]bool{"": true, "gctrace=0": true, "gctrace=0,asyncpreemptoff=1": false} {
+		t.Setenv("GODEBUG", settings)
+		l, err := newLoop(true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.close(); l.keeps != want {
+			t.Errorf("GODEBUG=%q: keeps its processor: %v", settings, l.keeps)
+		}
+	}
+}
+
 // A loop that keeps a processor while it waits gives it up to who must stop the
 // world, be there messages or none, and to goroutines once none come.
 func TestLoop_GivesWayWhereItKeepsAProcessor(t *testing.T) {
