@@ -84,7 +84,7 @@ func Undo(ctx context.Context, o UndoOptions) (report *UndoReport, err error) {
 		if err == nil || try == tries || !again(err) {
 			var race *errRace
 			if errors.As(err, &race) {
-				err = race.last(try)
+				err = race.last(try, "", u.blame())
 			}
 			if u.report != nil {
 				u.report.Seconds = time.Since(began).Seconds()
