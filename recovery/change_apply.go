@@ -25,13 +25,13 @@ func (r *restore) apply(ctx context.Context, c *change, want int64) error {
 	switch sqlState(err) {
 	case "":
 	case "23503", "23505", "23P01", "23514": // judged before: another session was there since
-		return &errRace{c.what + ": " + err.Error()}
+		return &errRace{what: c.what + ": " + err.Error()}
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.what, err)
 	}
 	if n != want {
-		return &errRace{fmt.Sprintf("%s: %d rows were to be changed, %d were; another session changed the rows", c.what, want, n) + c.blame()}
+		return &errRace{what: fmt.Sprintf("%s: %d rows were to be changed, %d were; another session changed the rows", c.what, want, n) + c.blame()}
 	}
 	c.done = n
 	if !r.replica {
@@ -87,7 +87,7 @@ func (r *restore) unreferred(ctx context.Context, c *change) error {
 			return err
 		}
 		if n > 0 {
-			return &errRace{fmt.Sprintf("%s: rows of %s refer to %d of the rows by now", c.what, display(ref.Child), n)}
+			return &errRace{what: fmt.Sprintf("%s: rows of %s refer to %d of the rows by now", c.what, display(ref.Child), n)}
 		}
 	}
 	return nil
@@ -107,7 +107,7 @@ func (r *restore) verifyChanges(ctx context.Context) (out []Check, err error) {
 				return out, err
 			}
 			if n > 0 {
-				return out, &errRace{fmt.Sprintf("%s: %s: %d rows have no parent", c.what, ref.title(), n)}
+				return out, &errRace{what: fmt.Sprintf("%s: %s: %d rows have no parent", c.what, ref.title(), n)}
 			}
 			out = append(out, Check{Name: ref.title() + ", changed rows: " + display(c.live), OK: true, Detail: fmt.Sprintf("every parent in %s is there", display(ref.Parent))})
 		}
@@ -122,7 +122,7 @@ func (r *restore) verifyChanges(ctx context.Context) (out []Check, err error) {
 				return out, err
 			}
 			if n > 0 {
-				return out, &errRace{fmt.Sprintf("%s: constraint %s: %d conflicts with other rows", c.what, a.name, n)}
+				return out, &errRace{what: fmt.Sprintf("%s: constraint %s: %d conflicts with other rows", c.what, a.name, n)}
 			}
 			out = append(out, Check{Name: "constraint " + a.name + ", changed rows: " + display(c.live), OK: true, Detail: "no conflicts with other rows"})
 		}

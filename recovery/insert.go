@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // insert writes the staged rows, one statement for each group of the plan's
@@ -48,7 +50,7 @@ func (r *restore) insert(ctx context.Context, plan *Plan) error {
 				continue
 			}
 			if inserted[n] != t.count.Restored {
-				return &errRace{fmt.Sprintf("%s: %d rows were to be inserted, %d were; a BEFORE trigger dropped rows%s",
+				return &errRace{what: fmt.Sprintf("%s: %d rows were to be inserted, %d were; a BEFORE trigger dropped rows%s",
 					t.name(), t.count.Restored, inserted[n], r.blame())}
 			}
 			n++
@@ -70,9 +72,21 @@ func insertError(group []*table, err error) error {
 func raced(err error) error {
 	switch sqlState(err) {
 	case "23503", "23505", "23P01":
-		return &errRace{err.Error()}
+		var said *pgconn.PgError
+		_ = errors.As(err, &said) // it has a code, so there is one
+		return &errRace{what: err.Error(), schema: said.SchemaName, table: said.TableName}
 	}
 	return err
+}
+
+// leaveOutOf is how to do without a row that is in the way each time: the plan does not
+// see every conflict, such as one over an index that reads the whole row.
+func (r *restore) leaveOutOf(race *errRace) string {
+	live := r.production.catalog.Lookup(race.schema, race.table)
+	if live == nil || r.byOID[live.Root().OID] == nil {
+		return ""
+	}
+	return fmt.Sprintf("leave the row out, in the configuration: restore: {tables: {%s: {where: SQL}}}", display(live.Root()))
 }
 
 // lockDeferrable keeps other writers out of tables with a deferrable unique or

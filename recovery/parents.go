@@ -105,6 +105,7 @@ func (r *restore) parentTable(ctx context.Context, live *catalog.Table) (*table,
 	if err := r.checkAll(ctx, r.tables); err != nil {
 		return nil, err
 	}
+	r.writes(t.live, t.references()...)
 	t.unite(true)
 	return t, r.makeStaging(ctx, t)
 }

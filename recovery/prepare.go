@@ -190,9 +190,13 @@ func (r *restore) addRequested(ctx context.Context, i int, st *journal.Table) er
 	if err := r.keyOf(ctx, live.Root(), key); err != nil {
 		return err
 	}
-	t, err := r.table(ctx, live, key, !whole)
+	newer := r.madeSince(live.Root())
+	t, err := r.table(ctx, live, key, !whole && !newer)
 	if err != nil {
 		return err
+	}
+	if newer {
+		t.noBackup = "the recovery database has no such table: it was made since the backup; or, if it had another name then: restore: {tables: {" + t.name() + ": {from: SCHEMA.NAME}}}"
 	}
 	for _, c := range key {
 		if kind := t.detail.columns[c].bare; numbered(kind) && !whole && !r.o.Source.fromFile() {
@@ -268,22 +272,6 @@ func (r *restore) table(ctx context.Context, live *catalog.Table, key []string, 
 	r.byOID[live.OID] = t
 	r.tables = append(r.tables, t)
 	return t, nil
-}
-
-// findBackup is where rows of a live table come from, described. A nil table
-// comes with the reason.
-func (r *restore) findBackup(ctx context.Context, live *catalog.Table) (*catalog.Table, error) {
-	if r.recovery == nil {
-		return nil, errors.New("no recovery database is given")
-	}
-	backup, err := r.backupTable(live)
-	if err != nil {
-		return nil, fmt.Errorf("recovery: %w; is it a copy of the right database? If the table was renamed or moved since, say what it was called: restore: {tables: {%s: {from: SCHEMA.NAME}}}", err, display(live))
-	}
-	if why := unsupported(backup); why != "" {
-		return nil, fmt.Errorf("table %s in the recovery database: %s", display(live), why)
-	}
-	return backup, r.recovery.describe(ctx, backup)
 }
 
 // fit checks that rows found by t's key in the one table fit into the other. Where

@@ -47,11 +47,21 @@ var ErrStopped = errors.New("stopped before the commit; nothing was written")
 var ErrUnverified = errors.New("verification failed, everything was rolled back")
 
 // errRace: the rows changed between planning and writing; a new try sees them.
-type errRace struct{ what string }
+type errRace struct {
+	what          string
+	schema, table string // of the constraint; "" if it is another matter
+}
 
 func (e *errRace) Error() string { return e.what }
 
-// last is what is said of it after the last try.
-func (e *errRace) last(try int) error {
-	return fmt.Errorf("%w: %s (in each of %d tries; if other sessions write such rows all the time, run it again, a restore with --batch N: short transactions come between)", ErrUnverified, e.what, try)
+// last is what is said of it after the last try: of other sessions, and of what else it
+// may be, for what is in conflict each time may be so without any.
+func (e *errRace) last(try int, otherwise, blame string) error {
+	if otherwise != "" {
+		otherwise = "; if none does, " + otherwise
+	}
+	if strings.Contains(e.what, blame) {
+		blame = ""
+	}
+	return fmt.Errorf("%w: %s (in each of %d tries; if other sessions write such rows all the time, run it again, a restore with --batch N: short transactions come between%s)%s", ErrUnverified, e.what, try, otherwise, blame)
 }

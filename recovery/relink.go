@@ -169,7 +169,7 @@ func (r *restore) verifyLinks(ctx context.Context) ([]Check, error) {
 		out = append(out, Check{Name: "links " + l.ref.Name + ": " + display(l.live), OK: led == l.relinked,
 			Detail: fmt.Sprintf("%d of %d restored links lead to their old parent", led, l.relinked)})
 		if whole == l.relinked && led < whole {
-			return out, &errRace{fmt.Sprintf("%s: %s: the parents of %d restored links are gone", display(l.live), l.ref.title(), whole-led)}
+			return out, &errRace{what: fmt.Sprintf("%s: %s: the parents of %d restored links are gone", display(l.live), l.ref.title(), whole-led)}
 		}
 	}
 	return out, nil

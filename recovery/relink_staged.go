@@ -93,7 +93,7 @@ func (r *restore) linkRows(ctx context.Context) error {
 // cannot have, and makes these class.
 func (r *restore) linkStaged(ctx context.Context, l *link, class string) error {
 	t := r.byOID[l.live.OID]
-	if t == nil || t.done || l.unknown != "" {
+	if t == nil || t.done || l.unknown != "" || l.knownOf(t) == "false" {
 		return nil
 	}
 	c := l.changeOf(r, linkStaged)

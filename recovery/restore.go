@@ -22,8 +22,9 @@ type restore struct {
 	order   map[int][]string   // key columns in the order that the source gives them
 	links   []*link            // cut links, newest first
 	byFeed  map[int]*link
-	written map[uint32]*catalog.Table  // by OID
-	defined definitions                // of these, as planned with; see unchanged
+	written map[uint32]*catalog.Table  // by OID; see unchanged
+	beside  []reference                // of these or to these, by which other tables are read
+	defined definitions                // of all tables, before the catalog was read
 	marks   map[int]string             // by index in Source.Tables: the transaction that soft-deleted the rows
 	back    map[string]map[string]back // see restoredBefore
 	lost    []Unrestored               // cut links of whole tables that cannot be restored
@@ -144,11 +145,6 @@ func (r *restore) open(ctx context.Context) (err error) {
 		r.warn(fmt.Sprintf("the deletion was in database %s; production here is %s", was, is))
 	}
 	return nil
-}
-
-// load reads the catalogs of both sides.
-func (r *restore) load(ctx context.Context) error {
-	return r.onBoth(func(s *side) error { return s.load(ctx) })
 }
 
 // onBoth does something on both sides, if they are connected, at the same time.

@@ -84,7 +84,7 @@ func Undo(ctx context.Context, o UndoOptions) (report *UndoReport, err error) {
 		if err == nil || try == tries || !again(err) {
 			var race *errRace
 			if errors.As(err, &race) {
-				err = race.last(try)
+				err = race.last(try, "", u.blame())
 			}
 			if u.report != nil {
 				u.report.Seconds = time.Since(began).Seconds()
@@ -112,7 +112,7 @@ func (u *undo) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := u.production.load(ctx); err != nil {
+	if err := u.restore.load(ctx); err != nil {
 		return err
 	}
 	var problems []string
@@ -194,13 +194,20 @@ func (u *undo) prepare(ctx context.Context) error {
 	return refuse(Unfit, problems...)
 }
 
-// remember also notes the tables whose rows are changed.
+// remember notes what refers to rows that are removed, and what changed rows refer to or
+// are referred to by.
 func (u *undo) remember(ctx context.Context) error {
-	var changed []*catalog.Table
-	for _, c := range u.planned() {
-		changed = append(changed, c.live)
+	for _, t := range u.tables {
+		u.writes(t.live, u.referring(t)...)
 	}
-	return u.restore.remember(ctx, changed...)
+	for _, c := range u.planned() {
+		a := u.asked(c)
+		u.writes(c.live, slices.Concat(a.refs, a.referring)...)
+	}
+	for _, l := range u.links {
+		u.writes(l.live, l.ref)
+	}
+	return u.asNoted(ctx)
 }
 
 // addFilled makes source table i one of the tables to remove rows from.

@@ -219,7 +219,7 @@ func (u *undo) removeGroup(ctx context.Context, group []*table) error {
 	}
 	for i, t := range group {
 		if want := u.report.count(t.live).Removed; removed[i] != want {
-			return &errRace{fmt.Sprintf("%s: %d rows were to be removed, %d were%s", t.name(), want, removed[i], u.blame())}
+			return &errRace{what: fmt.Sprintf("%s: %d rows were to be removed, %d were%s", t.name(), want, removed[i], u.blame())}
 		}
 		u.o.Progress.Add(removed[i])
 	}

@@ -131,7 +131,7 @@ func (r *restore) verifyUnique(ctx context.Context, t *table) ([]Check, error) {
 		}
 		out = append(out, Check{Name: "constraint " + a.name + ": " + t.name(), OK: twice == 0, Detail: fmt.Sprintf("%d conflicts with other rows", twice)})
 		if twice > 0 {
-			return out, &errRace{fmt.Sprintf("%s: constraint %s: %d conflicts with other rows", t.name(), a.name, twice)}
+			return out, &errRace{what: fmt.Sprintf("%s: constraint %s: %d conflicts with other rows", t.name(), a.name, twice)}
 		}
 	}
 	return out, nil
@@ -152,7 +152,7 @@ func (r *restore) verifyForeignKeys(ctx context.Context) ([]Check, error) {
 				return out, err
 			}
 			if broken > 0 {
-				return out, &errRace{fmt.Sprintf("%s of %s: %d restored rows have no parent", ref.title(), t.name(), broken)}
+				return out, &errRace{what: fmt.Sprintf("%s of %s: %d restored rows have no parent", ref.title(), t.name(), broken)}
 			}
 			out = append(out, Check{Name: ref.title() + ": " + t.name(), OK: true, Detail: fmt.Sprintf("every parent in %s is there", display(ref.Parent))})
 		}

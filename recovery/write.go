@@ -16,7 +16,7 @@ func (r *restore) attempts(ctx context.Context) (*Report, error) {
 		if err == nil || try == tries || !again(err) {
 			var race *errRace
 			if errors.As(err, &race) {
-				err = race.last(try)
+				err = race.last(try, r.leaveOutOf(race), r.blame())
 			}
 			return report, err
 		}
