@@ -37,8 +37,9 @@
 // again. Large objects are in no image.
 //
 // Rows of a table without a key can come from images only. There a row is absent
-// if no live row is identical to it; or, after a restore of the same deletion that
-// the journal knows of, it is present. Both are looked at once no other session can
+// if no live row is identical to it, and no restore of the same deletion that the
+// journal knows of has brought it back into this database: then it may have been
+// changed since, and is listed. Both are looked at once no other session can
 // write the table any more; what the journal has in doubt the server is asked, and where
 // it cannot tell the rows stay out. An undo goes by the transaction that wrote the rows.
 //
