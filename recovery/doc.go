@@ -80,7 +80,8 @@
 // The same restore, run again, goes on where the last one ended.
 //
 // Undo takes restores back: rows that nobody has touched since, links that still
-// are as restored; one that several of them set back is the last one's. Large objects
+// are as restored, unless their parents stay; one that several of them set back is the
+// last one's, and one that another restore gave back since, that one's. Large objects
 // stay, and so does a sequence's position.
 //
 // Memory on our side does not grow with the rows restored, only with the rows

@@ -91,15 +91,28 @@ func (u *undo) classify(ctx context.Context, lock bool) error {
 			return err
 		}
 	}
+	if err := u.holdLinks(ctx); err != nil {
+		return err
+	}
 	for _, m := range u.remarks {
 		if err := u.classifyRemark(ctx, m, lock); err != nil {
 			return err
 		}
 	}
-	if err := u.judgeChanges(ctx); err != nil {
+	if _, err := u.keepLinks(ctx); err != nil {
 		return err
 	}
-	return u.keep(ctx)
+	for { // rows that stay keep links, and these rows
+		if err := u.judgeChanges(ctx); err != nil {
+			return err
+		}
+		if err := u.keep(ctx); err != nil {
+			return err
+		}
+		if n, err := u.keepLinks(ctx); err != nil || n == 0 {
+			return err
+		}
+	}
 }
 
 // keep takes out the rows that a row refers to that stays, then the parents of
