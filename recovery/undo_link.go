@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -109,4 +110,36 @@ func (u *undo) keepLinks(ctx context.Context) (n int64, err error) {
 		n += more
 	}
 	return n, nil
+}
+
+// goes is the condition that the row of alias l, of a live table, is removed.
+func (u *undo) goes(live *catalog.Table, l string) string {
+	t := u.byOID[live.OID]
+	if t == nil {
+		return "false"
+	}
+	return fmt.Sprintf("EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", t.in, undoRemove, t.undone(l, "o"))
+}
+
+// goWithRows drops links and marks of rows that are removed from what stays as it is.
+func (u *undo) goWithRows(ctx context.Context) error {
+	gone := func(live *catalog.Table, staged, same string) error {
+		goes := u.goes(live, "l")
+		if goes == "false" {
+			return nil
+		}
+		return u.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET rowback_class = '%s' FROM %s l WHERE x.rowback_class IN ('%s', '%s') AND %s AND %s",
+			staged, undoGone, only(live), undoChanged, undoHeld, same, goes))
+	}
+	for _, m := range u.remarks {
+		if err := gone(m.live, m.staged, equal("l", m.key, "x", m.key, m.same...)); err != nil {
+			return err
+		}
+	}
+	for _, l := range u.links {
+		if err := gone(l.live, l.staged, l.equal("l", "x")); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -109,8 +109,12 @@ func (u *undo) classify(ctx context.Context, lock bool) error {
 		if err := u.keep(ctx); err != nil {
 			return err
 		}
-		if n, err := u.keepLinks(ctx); err != nil || n == 0 {
+		n, err := u.keepLinks(ctx)
+		if err != nil {
 			return err
+		}
+		if n == 0 {
+			return u.goWithRows(ctx)
 		}
 	}
 }
@@ -153,8 +157,8 @@ func (u *undo) keeps(t *table, ref reference) string {
 // stays is the condition that the row of alias c still refers by ref when all is done.
 func (u *undo) stays(c string, ref reference) string {
 	out := []string{"true"}
-	if t := u.byOID[ref.Child.Root().OID]; t != nil {
-		out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", t.in, undoRemove, t.undone(c, "o")))
+	if goes := u.goes(ref.Child.Root(), c); goes != "false" {
+		out = append(out, "NOT "+goes)
 	}
 	for _, l := range u.links {
 		nulls := l.via == journal.SetNull && l.live == ref.Child.Root() && slices.ContainsFunc(l.cut, func(c string) bool { return slices.Contains(ref.Columns, c) })
