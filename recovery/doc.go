@@ -31,7 +31,8 @@
 // the rows had, and go the same way from there: converted by assignment where a
 // type has changed, classified, inserted, verified bit for bit against what was
 // loaded. Without a recovery database rows that have no image are missing.
-// Excluded columns come from the recovery database where it has the row, else they
+// Excluded columns come from the recovery database where it has the row, other columns
+// that images lack where the row is otherwise the same there; else they
 // get their default. Of several images of a row that of the latest deletion counts.
 // Columns of types that hold another object's number (regclass, …) get that number
 // again. Large objects are in no image.
