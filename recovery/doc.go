@@ -79,6 +79,8 @@
 // With Options.Batch a restore is several transactions, each planned, verified
 // and on record by itself; parents come first, so production is whole after each.
 // The same restore, run again, goes on where the last one ended.
+// Rows that a later deletion on record removed again, which is not asked for, too, it
+// leaves out and lists.
 //
 // Undo takes restores back: rows that nobody has touched since, links that still
 // are as restored, unless their parents stay; one that several of them set back is the
