@@ -160,6 +160,11 @@ func (u *undo) stays(c string, ref reference) string {
 	if goes := u.goes(ref.Child.Root(), c); goes != "false" {
 		out = append(out, "NOT "+goes)
 	}
+	for _, m := range u.remarked() { // judged by what its mark will be
+		if m.live == ref.Child.Root() && slices.ContainsFunc(m.columns, func(c string) bool { return slices.Contains(ref.Columns, c) }) {
+			out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", m.staged, undoRemove, equal(c, m.key, "o", m.key, m.same...)))
+		}
+	}
 	for _, l := range u.links {
 		nulls := l.via == journal.SetNull && l.live == ref.Child.Root() && slices.ContainsFunc(l.cut, func(c string) bool { return slices.Contains(ref.Columns, c) })
 		if l.ref.ForeignKey == ref.ForeignKey || nulls { // by another foreign key, over the same column, neither
