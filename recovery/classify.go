@@ -25,6 +25,9 @@ func (r *restore) classify(ctx context.Context) (err error) {
 		if err := present(ctx, t); err != nil {
 			return err
 		}
+		if err := r.leaveRemoved(ctx, t); err != nil {
+			return err
+		}
 		if err := r.marked(ctx, t); err != nil {
 			return err
 		}

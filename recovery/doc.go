@@ -31,14 +31,16 @@
 // the rows had, and go the same way from there: converted by assignment where a
 // type has changed, classified, inserted, verified bit for bit against what was
 // loaded. Without a recovery database rows that have no image are missing.
-// Excluded columns come from the recovery database where it has the row, else they
+// Excluded columns come from the recovery database where it has the row, other columns
+// that images lack where the row is otherwise the same there; else they
 // get their default. Of several images of a row that of the latest deletion counts.
 // Columns of types that hold another object's number (regclass, …) get that number
 // again. Large objects are in no image.
 //
 // Rows of a table without a key can come from images only. There a row is absent
-// if no live row is identical to it; or, after a restore of the same deletion that
-// the journal knows of, it is present. Both are looked at once no other session can
+// if no live row is identical to it, and no restore of the same deletion that the
+// journal knows of has brought it back into this database: then it may have been
+// changed since, and is listed. Both are looked at once no other session can
 // write the table any more; what the journal has in doubt the server is asked, and where
 // it cannot tell the rows stay out. An undo goes by the transaction that wrote the rows.
 //
@@ -77,9 +79,12 @@
 // With Options.Batch a restore is several transactions, each planned, verified
 // and on record by itself; parents come first, so production is whole after each.
 // The same restore, run again, goes on where the last one ended.
+// Rows that a later deletion on record removed again, which is not asked for, too, it
+// leaves out and lists.
 //
 // Undo takes restores back: rows that nobody has touched since, links that still
-// are as restored; one that several of them set back is the last one's. Large objects
+// are as restored, unless their parents stay; one that several of them set back is the
+// last one's, and one that another restore gave back since, that one's. Large objects
 // stay, and so does a sequence's position.
 //
 // Memory on our side does not grow with the rows restored, only with the rows

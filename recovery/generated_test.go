@@ -128,3 +128,23 @@ func TestGenerated_OnlyInTheBackup(t *testing.T) {
 	}
 	l.is(l.state(l.production), before)
 }
+
+// One that was generated when the images were taken is in none. Where a row is otherwise as
+// in the recovery database, so is what it was.
+func TestGenerated_WhenTheImagesWereTaken(t *testing.T) {
+	for notNull, want := range map[bool]string{false: "(1,1,2,s)(2,9,,s)(3,3,6,s)", true: ""} {
+		l := newLab(t, "CREATE TABLE p (id int PRIMARY KEY, v int, g int GENERATED ALWAYS AS (v * 2) STORED, s text); INSERT INTO p (id, v, s) SELECT i, i, 's' FROM generate_series(1, 3) i").backup()
+		l.exec("UPDATE p SET v = 9 WHERE id = 2")
+		ids := []string{l.imaged(func(_, column string) bool { return column != "s" }, "DELETE FROM p WHERE id < 3"), l.imaged(nil, "DELETE FROM p WHERE id = 3")}
+		l.exec("ALTER TABLE p ALTER g DROP EXPRESSION")
+		if notNull {
+			l.exec("ALTER TABLE p ALTER g SET NOT NULL")
+			l.refused(l.options(ids...), Unfit, "p.g is NOT NULL and has no default, and neither the journal's images nor the recovery database have a value for 1 row")
+		} else if report := l.restore(l.options(ids...)); report.Restored != 3 || !strings.Contains(strings.Join(report.Warnings, "\n"), "column public.p.g is not in the journal's images; rows that are otherwise as in the recovery database") {
+			t.Errorf("%+v", report)
+		}
+		if got := strings.Join(l.content("p"), ""); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

@@ -17,10 +17,10 @@ type imageFeed struct {
 	t      *table
 	staged string // temporary table with the types that the rows had
 	kind   int
-	before bool     // it has its columns' names of before they were renamed
-	after  bool     // or of after; neither: some so, some so
-	filled int      // the kind of rows whose excluded columns the recovery database had; 0: not asked
-	fill   []string // those columns
+	before bool   // it has its columns' names of before they were renamed
+	after  bool   // or of after; neither: some so, some so
+	filled int    // the kind of rows that the recovery database had all of fills for; 0: not asked
+	fills  []fill // in their order
 
 	columns []string // of t, in the order of values
 	values  []string // over row i of staged and the expressions x
@@ -55,16 +55,7 @@ func (r *restore) addImages(ctx context.Context, i int, st *journal.Table, t *ta
 		return fmt.Errorf("%s", strings.Join(problems, "\n  - "))
 	}
 	f.kind = t.kind(f.columns)
-	if f.fill = r.fillable(f); len(f.fill) > 0 {
-		known := slices.Concat(f.columns, f.fill)
-		var all []string
-		for _, c := range t.live.Columns {
-			if slices.Contains(known, c.Name) {
-				all = append(all, c.Name)
-			}
-		}
-		f.filled = t.kind(all)
-	}
+	r.addFills(f)
 	t.images = append(t.images, f)
 	r.images[i] = f
 	return nil
@@ -210,6 +201,10 @@ func (r *restore) lackingImage(f *imageFeed, c catalog.Column) (problem string) 
 		r.warn(fmt.Sprintf("column %s.%s is kept out of the journal's images by the policy; restored rows get its default, or NULL", t.name(), c.Name))
 		return ""
 	}
+	if r.backupHas(t, c.Name) {
+		r.warn(fmt.Sprintf("column %s.%s is not in the journal's images; rows that are otherwise as in the recovery database get it from there, others get its default, or NULL", t.name(), c.Name))
+		return "" // refuseUnknown likewise
+	}
 	problems, warnings := t.lackingIn("the journal's images", c)
 	r.warn(warnings...)
 	return strings.Join(problems, "\n  - ")
@@ -222,16 +217,6 @@ func (f *imageFeed) excluded(c string) bool {
 // backupHas: the recovery database gives values for the column.
 func (r *restore) backupHas(t *table, c string) bool {
 	return t.backup != nil && len(t.key) > 0 && slices.Contains(t.fetched, c)
-}
-
-// fillable are the excluded columns that the recovery database may fill.
-func (r *restore) fillable(f *imageFeed) (out []string) {
-	for _, c := range f.t.live.Columns {
-		if !slices.Contains(f.columns, c.Name) && f.excluded(c.Name) && r.backupHas(f.t, c.Name) {
-			out = append(out, c.Name)
-		}
-	}
-	return out
 }
 
 // refuseUnknown refuses rows of which a column is not known that must have a value.

@@ -193,7 +193,7 @@ func (r *restore) unreadableImage(f *imageFeed, err error) error {
 	return refuse(Unfit, fmt.Sprintf("images of rows of %s%s cannot be loaded: %s (SQLSTATE %s). Restore those rows from a recovery database with --no-images, or change the type back", f.t.name(), column, what, code))
 }
 
-// merge brings together what came from several sources: excluded columns get the
+// merge brings together what came from several sources: columns that images lack get the
 // recovery database's values, and of rows with one key the image of the latest
 // deletion stays.
 func (r *restore) merge(ctx context.Context) error {
@@ -202,16 +202,7 @@ func (r *restore) merge(ctx context.Context) error {
 			continue
 		}
 		for _, f := range t.images {
-			if f.filled == 0 {
-				continue
-			}
-			var set []string
-			for _, c := range f.fill {
-				set = append(set, fmt.Sprintf("%s = b.%[1]s", quote(c)))
-			}
-			err := r.production.exec(ctx, fmt.Sprintf("ANALYZE %[1]s; UPDATE %[1]s s SET %[2]s, rowback_kind = %[3]d FROM %[1]s b WHERE b.rowback_kind = 0 AND s.rowback_feed = %[4]d AND s.rowback_kind = %[5]d AND %[6]s",
-				t.in, strings.Join(set, ", "), f.filled, f.n, f.kind, t.equal("b", "s")))
-			if err != nil {
+			if err := r.fillIn(ctx, t, f); err != nil {
 				return err
 			}
 		}

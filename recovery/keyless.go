@@ -8,8 +8,9 @@ import (
 
 const noKey = "the table has no primary key or unique not-null key"
 
-// presentKeyless is present for a table without a key. That a restore has brought
-// the rows of a deletion back before, the journal proves. Else a row is absent
+// presentKeyless is present for a table without a key. Rows that a restore has brought
+// back before, as the journal knows, are present where identical ones are there, and
+// else may have been changed, or removed, since. Of other deletions a row is absent
 // if none is in production that is identical; whether an identical one is the same
 // or another, nobody can tell.
 func (r *restore) presentKeyless(ctx context.Context, t *table) error {
@@ -25,23 +26,36 @@ func (r *restore) presentKeyless(ctx context.Context, t *table) error {
 		if !some {
 			continue
 		}
-		mine := fmt.Sprintf("s.rowback_feed = %d", f.n)
-		there := mine
-		if !b.whole {
-			there += " AND " + identical
-		}
-		n, err := r.production.affect(ctx, fmt.Sprintf("DELETE FROM %s s WHERE %s", t.in, there))
+		n, err := r.production.affect(ctx, r.stillBack(t, f, b))
 		if err != nil {
 			return err
 		}
 		t.count.AlreadyPresent += n
-		if !b.whole {
-			if err := out(mine, b.reason()); err != nil {
-				return err
-			}
+		if err := out(fmt.Sprintf("s.rowback_feed = %d", f.n), b.reason()); err != nil {
+			return err
 		}
 	}
 	return out(identical, "an identical row is in production, and the table has no key to tell whether it is the same; insert it by hand if it is another")
+}
+
+// stillBack takes the rows of f out of staging that restores have brought back, as far
+// as identical rows, as many, are in production, or come back for a deletion since.
+func (r *restore) stillBack(t *table, f *imageFeed, b back) string {
+	hash := func(alias string) string {
+		return fmt.Sprintf("pg_catalog.hashtextextended(ROW(%s)::text, 0) AS rowback_hash", list(alias+".", t.kinds[f.kind]))
+	}
+	there := fmt.Sprintf("SELECT %s FROM %s l", hash("l"), only(t.live))
+	for _, o := range t.images {
+		if b.by != nil && r.o.Source.of[o.n].ID > b.by.ID && o.kind == f.kind {
+			there += fmt.Sprintf(" UNION ALL SELECT %s FROM %s o WHERE o.rowback_feed = %d", hash("o"), t.in, o.n)
+		}
+	}
+	return fmt.Sprintf(`
+		WITH n AS (SELECT rowback_at, rowback_hash, row_number() OVER (PARTITION BY rowback_hash) AS rowback_nth
+		           FROM (SELECT s.ctid AS rowback_at, %s FROM %s s WHERE s.rowback_feed = %d) s),
+		     h AS (SELECT rowback_hash, count(*) AS rowback_of FROM (%s) l WHERE rowback_hash IN (SELECT rowback_hash FROM n) GROUP BY 1)
+		DELETE FROM %[2]s s USING n JOIN h USING (rowback_hash) WHERE s.ctid = n.rowback_at AND rowback_nth <= rowback_of`,
+		hash("s"), t.in, f.n, there)
 }
 
 // broughtBack: restores of the same deletion have brought rows of this table back.

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -85,8 +86,8 @@ func TestKeyless_RestoredWhileItAsked(t *testing.T) {
 		l.exec("UPDATE k SET v = 'changed'")
 		return true, nil
 	}
-	if c := l.count(l.restore(o), "k"); c.Restored != 0 || c.AlreadyPresent != 5 {
-		t.Errorf("%+v", c)
+	if report := l.restore(o); report.Restored != 0 || report.Complete() || !strings.Contains(report.Unrestored[0].Reason, "no identical row is there now") {
+		t.Errorf("%+v", report)
 	}
 	if got := l.content("k"); len(got) != 5 {
 		t.Errorf("%v", got)
@@ -138,7 +139,7 @@ func TestKeyless_AfterARestoreInDoubt(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	l.exec("UPDATE k SET v = 'changed'")
-	if c := l.count(l.restore(l.alone(id)), "k"); c.Restored != 0 || c.AlreadyPresent != 5 {
+	if c := l.count(l.restore(l.alone(id)), "k"); c.Restored != 0 || c.Different != 5 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -161,17 +162,80 @@ func (fatal) Settle(context.Context, string, journal.Outcome) error { return jou
 func TestKeyless_AfterARestoreThatNobodyKnowsOf(t *testing.T) {
 	l := newLab(t, keylessTable)
 	id := l.imaged(nil, "DELETE FROM k")
-	now := time.Now()
-	e := &journal.Entry{ID: journal.NewID(now), Time: now, Kind: journal.Restore, Outcome: journal.InDoubt, Database: l.name, XID: "3", Rows: 5, Restores: []string{id},
-		Server: journal.Server{Started: now.Add(-24 * time.Hour)}, Tables: []journal.Table{{Schema: "public", Name: "k", Rows: 5, Via: viaRestore, Why: noKey}}}
-	if err := l.journal.Append(context.Background(), e, nil); err != nil {
-		t.Fatal(err)
-	}
+	e := l.broughtBack(id, journal.InDoubt, l.name, journal.Server{Started: time.Now().Add(-24 * time.Hour)})
 	report := l.restore(l.alone(id))
 	if report.Restored != 0 || report.Complete() || !strings.Contains(report.Unrestored[0].Reason, "5 rows: how "+e.ID+" ended is not known") {
 		t.Errorf("%+v", report)
 	}
 	if got := l.content("k"); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+}
+
+// broughtBack puts a restore of all five rows on record.
+func (l *lab) broughtBack(id string, how journal.Outcome, database string, server journal.Server) *journal.Entry {
+	l.t.Helper()
+	now := time.Now()
+	e := &journal.Entry{ID: journal.NewID(now), Time: now, Kind: journal.Restore, Outcome: how, Database: database, XID: "3", Rows: 5, Restores: []string{id},
+		Server: server, Tables: []journal.Table{{Schema: "public", Name: "k", Rows: 5, Via: viaRestore, Why: noKey}}}
+	if err := l.journal.Append(context.Background(), e, nil); err != nil {
+		l.t.Fatal(err)
+	}
+	return e
+}
+
+// What a restore put into another database, or on another server, is not back here; what it
+// may have put here, and is not there, is listed.
+func TestKeyless_RestoredElsewhere(t *testing.T) {
+	const another = "7300000000000000001"
+	for name, c := range map[string]struct {
+		database, server, deletion string // "": this one
+		restored                   int64
+	}{
+		"another database":                     {database: "postgres", restored: 5},
+		"another server":                       {server: another, restored: 5},
+		"here":                                 {},
+		"a database that was renamed, perhaps": {database: "what it was called"},
+		"a server that production was on, perhaps":     {server: another, deletion: another},
+		"another database of it, under another's name": {database: "postgres", server: another, deletion: another},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, keylessTable)
+			before := l.content("k")
+			id := l.imaged(nil, "DELETE FROM k")
+			here, err := l.side(l.production).system(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := l.broughtBack(id, journal.Committed, cmp.Or(c.database, l.name), journal.Server{SystemID: cmp.Or(c.server, here)})
+			o := l.alone(id)
+			o.Source.of[0].Server.SystemID = cmp.Or(c.deletion, here)
+			report := l.restore(o)
+			if report.Restored != c.restored || l.count(report, "k").AlreadyPresent != 0 || report.Complete() != (c.restored > 0) {
+				t.Errorf("%+v", report)
+			}
+			if c.restored > 0 {
+				if got := l.content("k"); !slices.Equal(got, before) {
+					t.Errorf("%v", got)
+				}
+			} else if got := l.content("k"); len(got) > 0 || !strings.Contains(report.Unrestored[0].Reason, "5 rows: "+e.ID+" brought it back (into "+e.Database+" at ") {
+				t.Errorf("%v, %+v", got, report.Unrestored)
+			}
+		})
+	}
+}
+
+// Rows that were restored and removed again come back for the later deletion.
+func TestKeyless_RestoredAndRemovedAgain(t *testing.T) {
+	l := newLab(t, keylessTable)
+	before := l.content("k")
+	first := l.imaged(nil, "DELETE FROM k WHERE a < 4")
+	l.restore(l.alone(first))
+	last := l.imaged(nil, "DELETE FROM k WHERE a < 3")
+	if report := l.restore(l.alone(first, last)); report.Restored != 2 || !report.Complete() {
+		t.Errorf("%+v", report)
+	}
+	if got := l.content("k"); !slices.Equal(got, before) {
 		t.Errorf("%v", got)
 	}
 }

@@ -82,7 +82,7 @@ func TestMark_ThatIsALinkWhichWasCut(t *testing.T) {
 				}
 				if batch == 0 {
 					l.undo(UndoOptions{}, report.Entry)
-					l.is(state{"public.c": l.state(l.production)["public.c"]}, state{"public.c": after["public.c"]})
+					l.is(l.state(l.production), after)
 				}
 			})
 		}

@@ -70,10 +70,16 @@ func (p *past) update(ctx context.Context) error {
 // back is what restores have brought back of what one deletion took of a table.
 type back struct {
 	whole bool
-	doubt string // the entry that does not tell whether some of it is back; "": none
+	by    *journal.Entry // whole: the last that did
+	doubt string         // the entry that does not tell whether some of it is back; "": none
 }
 
+// reason is about a row of which there is no identical one.
 func (b back) reason() string {
+	if b.whole {
+		return fmt.Sprintf("%s brought it back (into %s at %s); no identical row is there now, and the table has no key to tell whether it has been changed since. If that was into a copy of the database, `rowback restore --undo` there, then restore again; else insert it by hand if it is missing",
+			b.by.ID, b.by.Database, b.by.Time.UTC().Format(time.RFC3339))
+	}
 	if b.doubt != "" {
 		return fmt.Sprintf("how %[1]s ended is not known, so that this row may be back, and the table has no key to tell; restore again when `rowback log %[1]s` says it, or insert the row by hand if it is missing", b.doubt)
 	}
@@ -89,6 +95,10 @@ func (r *restore) restoredBefore(ctx context.Context) (map[string]map[string]bac
 		return nil, nil
 	}
 	if err := p.update(ctx); err != nil {
+		return nil, err
+	}
+	here, err := r.production.system(ctx)
+	if err != nil {
 		return nil, err
 	}
 	undone := map[string]map[string]int64{} // rows, by the restore's ID and the table's name
@@ -123,6 +133,13 @@ func (r *restore) restoredBefore(ctx context.Context) (map[string]map[string]bac
 	}
 	out := map[string]map[string]back{}
 	for _, e := range restores {
+		asking, err := r.broughtHere(ctx, e, here)
+		if err != nil {
+			return nil, err
+		}
+		if len(asking) == 0 {
+			continue
+		}
 		doubt := unsure[e.ID]
 		if outcomes[e.ID] == journal.InDoubt {
 			doubt = e.ID
@@ -137,21 +154,44 @@ func (r *restore) restoredBefore(ctx context.Context) (map[string]map[string]bac
 			if err != nil {
 				return nil, err
 			}
-			for _, id := range e.Restores {
+			for _, of := range asking {
+				id := of.ID
 				if out[id] == nil {
 					out[id] = map[string]back{}
 				}
 				b := out[id][name]
-				if doubt == "" {
-					b.whole = b.whole || rows >= asked
-				} else {
+				if doubt != "" {
 					b.doubt = doubt
+				} else if rows >= asked {
+					b.whole = true
+					if b.by == nil || b.by.ID < e.ID {
+						b.by = e
+					}
 				}
 				out[id][name] = b
 			}
 		}
 	}
 	return out, nil
+}
+
+// broughtHere are the entries asked for whose rows the restore e brought back into this
+// database, or may have: a name that the server does not have may be what the database
+// was called, and another server what production was on, if the deletion was there, too.
+func (r *restore) broughtHere(ctx context.Context, e *journal.Entry, here string) (asking []*journal.Entry, err error) {
+	for _, of := range r.o.Source.of {
+		if slices.Contains(e.Restores, of.ID) && !slices.Contains(asking, of) && (!elsewhere(e, here) || elsewhere(of, here)) {
+			asking = append(asking, of)
+		}
+	}
+	if len(asking) == 0 || e.Database == r.production.catalog.Database || elsewhere(e, here) {
+		return asking, nil
+	}
+	others, err := r.production.number(ctx, "SELECT count(*) FROM pg_database WHERE datname = "+literal(e.Database))
+	if err != nil || others > 0 {
+		return nil, err
+	}
+	return asking, nil
 }
 
 // isNow is the name in production of an entry's table: it may have been renamed since.

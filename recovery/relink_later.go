@@ -58,9 +58,9 @@ func (r *restore) laterCuts(ctx context.Context) error {
 	return nil
 }
 
-// unread warns of later deletions that cannot be read: nobody has asked for them.
+// unread warns of later entries that cannot be read: nobody has asked for them.
 func (r *restore) unread(err error) {
-	r.warn(fmt.Sprintf("links that a later deletion may have cut again are given back all the same: %v", err))
+	r.warn(fmt.Sprintf("links are taken for untouched since, as a later entry of the journal cannot be read: %v", err))
 }
 
 // laterFilters select the deletions since that may have cut one of the links: by the

@@ -4,17 +4,22 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // unlinkStaged makes rows that the recovery database has as the deletions left them
 // that cut their links and are restored, too: there a link may be of any time. What
-// they were is on record. Where the link is the mark of a soft delete the rows are made
-// what they were before both.
+// they were is on record. So it is with images of before the cut. Where the link is the mark
+// of a soft delete the rows are made what they were before both.
 func (r *restore) unlinkStaged(ctx context.Context) error {
 	for _, l := range slices.Backward(r.links) {
 		t := r.byOID[l.live.OID]
-		if t == nil || l.unknown != "" || !t.hasAll(l.key) || !slices.Contains(t.used, 0) || lacks(t.kinds[0], l.old) {
+		if t == nil || l.unknown != "" || !t.hasAll(l.key) {
+			continue
+		}
+		rows := r.ofAnyTime(l, t)
+		if rows == "" {
 			continue
 		}
 		before, after := r.ofMark(l, "x")
@@ -25,13 +30,31 @@ func (r *restore) unlinkStaged(ctx context.Context) error {
 			if which == "false" {
 				continue
 			}
-			err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s s SET %s FROM %s x WHERE s.rowback_kind = 0 AND %s AND %s", t.in, set, l.staged, l.equal("s", "x"), which))
+			err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s s SET %s FROM %s x WHERE (%s) AND %s AND %s", t.in, set, l.staged, rows, l.equal("s", "x"), which))
 			if err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// ofAnyTime is the condition that staged row s of t is not known to be of after the cut, nor
+// without the link; "": no row is so.
+func (r *restore) ofAnyTime(l *link, t *table) string {
+	var rows, feeds []string
+	if slices.Contains(t.used, 0) && !lacks(t.kinds[0], l.old) {
+		rows = append(rows, "s.rowback_kind = 0")
+	}
+	for _, f := range t.images {
+		if l.of != nil && r.o.Source.of[f.n].ID < l.of.ID {
+			feeds = append(feeds, strconv.Itoa(f.n))
+		}
+	}
+	if known := l.knownOf(t); len(feeds) > 0 && known != "false" {
+		rows = append(rows, fmt.Sprintf("s.rowback_kind > 0 AND s.rowback_feed IN (%s) AND %s", strings.Join(feeds, ", "), known))
+	}
+	return strings.Join(rows, " OR ")
 }
 
 // linksOf are the links that rows of t, which are yet to be inserted, may get, newest first.

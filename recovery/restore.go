@@ -209,6 +209,9 @@ func (r *restore) stage(ctx context.Context) error {
 	if err := r.index(ctx); err != nil {
 		return err
 	}
+	if err := r.removedAgain(ctx); err != nil {
+		return err
+	}
 	if err := r.supersedeLinks(ctx, "UPDATE %s x SET rowback_again = true"); err != nil {
 		return err
 	}

@@ -45,7 +45,8 @@ type table struct {
 	pending batch // keys not yet asked for
 	feed    int   // whose the last one is
 	count   Count
-	unknown int64 // rows that production has and the recovery database has not
+	unknown int64  // rows that production has and the recovery database has not
+	again   string // temporary table: rows that were restored and removed again; "": there are none. See removedAgain
 }
 
 // cast is a column whose value is converted through text on its way.

@@ -48,6 +48,11 @@ func (u *undo) remarked() (out []*remark) {
 
 // judgeChanges holds back what production would not take.
 func (u *undo) judgeChanges(ctx context.Context) error {
+	for _, c := range u.changes { // judged before
+		if err := u.production.exec(ctx, "DROP TABLE IF EXISTS "+c.after()); err != nil {
+			return err
+		}
+	}
 	u.changes = nil
 	for _, l := range u.links {
 		if l.unknown == "" {

@@ -91,15 +91,32 @@ func (u *undo) classify(ctx context.Context, lock bool) error {
 			return err
 		}
 	}
+	if err := u.holdLinks(ctx); err != nil {
+		return err
+	}
 	for _, m := range u.remarks {
 		if err := u.classifyRemark(ctx, m, lock); err != nil {
 			return err
 		}
 	}
-	if err := u.judgeChanges(ctx); err != nil {
+	if _, err := u.keepLinks(ctx); err != nil {
 		return err
 	}
-	return u.keep(ctx)
+	for { // rows that stay keep links, and these rows
+		if err := u.judgeChanges(ctx); err != nil {
+			return err
+		}
+		if err := u.keep(ctx); err != nil {
+			return err
+		}
+		n, err := u.keepLinks(ctx)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return u.goWithRows(ctx)
+		}
+	}
 }
 
 // keep takes out the rows that a row refers to that stays, then the parents of
@@ -140,8 +157,13 @@ func (u *undo) keeps(t *table, ref reference) string {
 // stays is the condition that the row of alias c still refers by ref when all is done.
 func (u *undo) stays(c string, ref reference) string {
 	out := []string{"true"}
-	if t := u.byOID[ref.Child.Root().OID]; t != nil {
-		out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", t.in, undoRemove, t.undone(c, "o")))
+	if goes := u.goes(ref.Child.Root(), c); goes != "false" {
+		out = append(out, "NOT "+goes)
+	}
+	for _, m := range u.remarked() { // judged by what its mark will be
+		if m.live == ref.Child.Root() && slices.ContainsFunc(m.columns, func(c string) bool { return slices.Contains(ref.Columns, c) }) {
+			out = append(out, fmt.Sprintf("NOT EXISTS (SELECT FROM %s o WHERE o.rowback_class = '%s' AND %s)", m.staged, undoRemove, equal(c, m.key, "o", m.key, m.same...)))
+		}
 	}
 	for _, l := range u.links {
 		nulls := l.via == journal.SetNull && l.live == ref.Child.Root() && slices.ContainsFunc(l.cut, func(c string) bool { return slices.Contains(ref.Columns, c) })

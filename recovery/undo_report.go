@@ -99,12 +99,13 @@ func (u *undo) plan(ctx context.Context) (*UndoReport, error) {
 		}
 	}
 	for _, l := range u.links {
-		n, err := u.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE rowback_class = '%s'", l.staged, undoRemove))
+		n, err := u.production.numbers(ctx, fmt.Sprintf("SELECT count(*), count(*) FILTER (WHERE NOT %s) FROM %s x JOIN %s l ON %s WHERE x.rowback_class = '%s'",
+			u.goes(l.live, "l"), l.staged, only(l.live), l.equal("l", "x"), undoRemove))
 		if err != nil {
 			return r, err
 		}
-		l.relinked = n
-		r.count(l.live).Unlinked += n
+		l.relinked = n[0]
+		r.count(l.live).Unlinked += n[1]
 		if err := u.listHeld(ctx, l.live, l.key, l.keys(), l.staged); err != nil {
 			return r, err
 		}

@@ -79,7 +79,10 @@ func (u *undo) stage(ctx context.Context) error {
 	if err := u.indexLinks(ctx); err != nil {
 		return err
 	}
-	return u.lastOnly(ctx)
+	if err := u.lastOnly(ctx); err != nil {
+		return err
+	}
+	return u.laterRestores(ctx)
 }
 
 // lastOnly leaves a link, or a mark, that several of the restores set back to the last of

@@ -99,11 +99,11 @@ func TestUndo_KeepsWhatChangedAndWhatIsReferredTo(t *testing.T) {
 		if c := l.undone(undo, "c"); c.Removed != 7 || c.Kept != 1 || c.Gone != 1 {
 			t.Errorf("%s: c %+v", who, c)
 		}
-		if c := l.undone(undo, "note"); c.Unlinked != 7 {
+		if c := l.undone(undo, "note"); c.Unlinked != 1 { // to 8: the others' parents stay
 			t.Errorf("%s: note %+v", who, c)
 		}
 		kept := fmt.Sprint(undo.Kept)
-		if undo.Complete() || !strings.Contains(kept, "rows that came or stay refer to it") || !strings.Contains(kept, "its link was changed") {
+		if undo.Complete() || !strings.Contains(kept, "rows that came or stay refer to it") || !strings.Contains(kept, "its link was changed") || strings.Count(kept, "its parent stays") != 6 {
 			t.Errorf("%s: %s", who, kept)
 		}
 		now := l.state(l.production)

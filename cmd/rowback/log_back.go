@@ -108,7 +108,7 @@ func everything(e *journal.Entry) int64 {
 // were of e alone and nothing else came of it but that others were undone as a whole.
 // nil: they do not tell.
 func (a *aftermath) byNumber(e *journal.Entry, later []*journal.Entry) *back {
-	direct := a.of[e.ID]
+	direct := a.direct(e)
 	whole := map[string]string{} // what was undone, by what
 	for _, u := range later {
 		if slices.Contains(direct, u) {
@@ -123,7 +123,7 @@ func (a *aftermath) byNumber(e *journal.Entry, later []*journal.Entry) *back {
 			taken -= everything(direct[i])
 			whole[id] = u.ID
 		}
-		if taken != 0 || len(a.of[u.ID]) > 0 {
+		if taken != 0 || len(a.direct(u)) > 0 {
 			return nil
 		}
 	}

@@ -19,7 +19,9 @@ func (a *aftermath) printJSON(ctx context.Context, out *bufio.Writer, e *journal
 		*journal.Entry
 		Restored *back `json:"restored,omitempty"`
 		Undone   *back `json:"undone,omitempty"`
-	}{Entry: e}
+		// By restores into other databases than the deletion's: nothing of it is back by these.
+		Elsewhere []visit `json:"restored_elsewhere,omitempty"`
+	}{Entry: e, Elsewhere: a.visits(e)}
 	if e.Kind == journal.Restore {
 		with.Undone = b
 	} else {

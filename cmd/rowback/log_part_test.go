@@ -17,11 +17,14 @@ type aftermathLab struct {
 	env map[string]string
 	j   journal.Journal
 	now time.Time
+	// Where the next entries are.
+	database string
+	server   journal.Server
 }
 
 func newAftermathLab(t *testing.T) *aftermathLab {
 	env, j := journalEnv(t)
-	return &aftermathLab{t, env, j, time.Now().Add(-time.Hour)}
+	return &aftermathLab{t: t, env: env, j: j, now: time.Now().Add(-time.Hour), database: "shop"}
 }
 
 // entry records rows first to last of t; with of it is a restore, or an undo.
@@ -34,7 +37,7 @@ func (l *aftermathLab) table(t journal.Table, kind journal.Kind, first, last int
 	l.t.Helper()
 	l.now = l.now.Add(time.Second)
 	t.Rows, t.KeysCaptured = int64(last-first+1), len(t.Key) > 0
-	e := &journal.Entry{ID: journal.NewID(l.now), Time: l.now, Kind: kind, Outcome: journal.Committed, Database: "shop", Restores: of, Rows: t.Rows, Tables: []journal.Table{t}}
+	e := &journal.Entry{ID: journal.NewID(l.now), Time: l.now, Kind: kind, Outcome: journal.Committed, Database: l.database, Server: l.server, Restores: of, Rows: t.Rows, Tables: []journal.Table{t}}
 	if len(of) > 0 {
 		e.Application = "rowback restore"
 	}

@@ -47,11 +47,11 @@ func readAftermath(ctx context.Context, j journal.Journal) (*aftermath, error) {
 
 func byID(x, y *journal.Entry) int { return strings.Compare(x.ID, y.ID) }
 
-// after are all entries that restore or undo e, or one another, oldest first.
+// after are all entries that restore or undo e, or one another, where they were, oldest first.
 func (a *aftermath) after(e *journal.Entry) []*journal.Entry {
-	out := slices.Clone(a.of[e.ID])
+	out := a.direct(e)
 	for i := 0; i < len(out); i++ { // grows
-		for _, x := range a.of[out[i].ID] {
+		for _, x := range a.direct(out[i]) {
 			if !slices.Contains(out, x) {
 				out = append(out, x)
 			}
@@ -64,7 +64,19 @@ func (a *aftermath) after(e *journal.Entry) []*journal.Entry {
 // kind is an entry's, and whether it has been restored or undone since, as far as known.
 func (a *aftermath) kind(ctx context.Context, e *journal.Entry) (string, error) {
 	b, err := a.back(ctx, e)
-	return b.kind(e.Kind), err
+	return a.kindWith(e, b), err
+}
+
+// kindWith is kind where b is known.
+func (a *aftermath) kindWith(e *journal.Entry, b *back) string {
+	kind := b.kind(e.Kind)
+	if kind != string(e.Kind) {
+		return kind
+	}
+	if all := a.visits(e); len(all) > 0 {
+		kind += ", restored " + all[len(all)-1].into(e)
+	}
+	return kind
 }
 
 // kind is an entry's of this kind with b.

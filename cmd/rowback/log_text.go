@@ -74,7 +74,7 @@ func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, since 
 	if err != nil {
 		return err
 	}
-	field("kind", back.kind(e.Kind))
+	field("kind", since.kindWith(e, back))
 	field("outcome", string(e.Outcome))
 	if recovery.Superseded(e) {
 		by, err := recovery.SupersededBy(ctx, j, e)
@@ -93,6 +93,9 @@ func printFull(ctx context.Context, out *bufio.Writer, j journal.Journal, since 
 		for _, d := range back.By {
 			field(by, d.text(e.Kind))
 		}
+	}
+	for _, v := range since.visits(e) {
+		field("restored by", v.text(e))
 	}
 	field("alert", oneLine(e.Alert, 0))
 	field("rule", oneLine(e.Rule, 0))

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rowback/rowback/internal/pgtest"
 )
 
 // With capture: rows a deletion comes back without any recovery database, to the
@@ -99,4 +101,27 @@ func TestImages_RowRemovedTwiceByATransaction(t *testing.T) {
 	s.backup = ""
 	s.restore(0, id)
 	s.is(was)
+}
+
+// A restore that was rehearsed on a copy is not taken for one of production's, by the next
+// one nor by the log.
+func TestImages_RehearsedOnACopy(t *testing.T) {
+	s := newShopWith(t, "defaults:\n  capture: rows\n", nil, `CREATE TABLE t (id int, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')`)
+	was := s.content()
+	id := s.run("DELETE FROM t WHERE id < 3")
+	name := s.name + "_staging"
+	pgtest.Shared(t).CreateDatabase(t, name, s.name)
+	t.Cleanup(func() { pgtest.Exec(t, pgtest.Shared(t).URL("postgres"), "DROP DATABASE "+name+" WITH (FORCE)") })
+	s.backup = ""
+	s.rowback(0, "restore", "--yes", "--production", pgtest.Shared(t).URL(name), id)
+	if log := s.rowback(0, "log", id); !strings.Contains(log, "deletion, restored into "+name+", not "+s.name+"\n") {
+		t.Error(log)
+	}
+	if r := s.restore(0, id); r.Restored != 2 {
+		t.Errorf("%+v", r)
+	}
+	s.is(was)
+	if log := s.rowback(0, "log", id); !strings.Contains(log, "deletion, restored\n") {
+		t.Error(log)
+	}
 }

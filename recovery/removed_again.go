@@ -1,0 +1,206 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/journal"
+)
+
+// removedAgain finds, of the rows asked for, those that a restore of the same deletions
+// brought back before, and that a later deletion removed again that is not asked for: the
+// same restore, run again, leaves them out. An undo took its restore back, not the row.
+func (r *restore) removedAgain(ctx context.Context) error {
+	tables := map[int]*catalog.Table{}
+	for i, t := range r.feeds {
+		if len(t.key) > 0 {
+			tables[i] = t.live
+		}
+	}
+	for i, f := range r.images {
+		if len(f.t.key) > 0 {
+			tables[i] = f.t.live
+		}
+	}
+	if len(r.o.Source.of) == 0 || len(tables) == 0 {
+		return nil
+	}
+	here, err := r.production.system(ctx)
+	if err != nil {
+		return err
+	}
+	first := slices.MinFunc(r.o.Source.of, func(a, b *journal.Entry) int { return a.Time.Compare(b.Time) })
+	restores, err := r.later(ctx, []journal.Filter{{Kind: journal.Restore, Since: first.Time}}, func(e *journal.Entry) (bool, error) {
+		if asking, err := r.broughtHere(ctx, e, here); err != nil || len(asking) == 0 {
+			return false, err
+		}
+		o, err := r.production.outcome(ctx, e)
+		return o != journal.RolledBack, err
+	})
+	if err != nil || len(restores) == 0 {
+		return err
+	}
+	first = slices.MinFunc(restores, func(a, b *journal.Entry) int { return a.Time.Compare(b.Time) })
+	removals, err := r.later(ctx, r.laterOf(first, tables), func(e *journal.Entry) (bool, error) {
+		return (e.Outcome == journal.Committed || e.Outcome == journal.InDoubt) && len(e.Restores) == 0 && !slices.Contains(r.o.Source.IDs, e.ID) &&
+			(e.Database == r.o.Source.Database || e.Database == r.production.catalog.Database) && !elsewhere(e, here), nil
+	})
+	if err != nil || len(removals) == 0 {
+		return err
+	}
+	for _, e := range slices.Concat(restores, removals) {
+		if err := r.noteRows(ctx, e); err != nil {
+			return err
+		}
+	}
+	for _, t := range r.tables {
+		if t.again == "" {
+			continue
+		}
+		noted, keys := t.again, list("", t.key)
+		t.again += "_out"
+		err := r.production.exec(ctx, fmt.Sprintf(`
+			CREATE TEMP TABLE %[1]s AS SELECT %[2]s, max(rowback_id COLLATE "C") FILTER (WHERE rowback_back) AS rowback_by, max(rowback_id COLLATE "C") FILTER (WHERE NOT rowback_back) AS rowback_gone FROM %[3]s GROUP BY %[2]s;
+			DELETE FROM %[4]s WHERE (rowback_gone > rowback_by) IS NOT TRUE`, local(t.again), keys, noted, t.again))
+		if err != nil {
+			return err
+		}
+		if err := r.indexOne(ctx, t.again, t.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// later are the entries that filters select and that are wanted, with keys of our tables.
+func (r *restore) later(ctx context.Context, filters []journal.Filter, want func(*journal.Entry) (bool, error)) (out []*journal.Entry, err error) {
+	for _, f := range filters {
+		for e, err := range r.o.Journal.Entries(ctx, f) {
+			if journal.IsDamage(err) {
+				r.unnoted(err)
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			if slices.ContainsFunc(out, func(o *journal.Entry) bool { return o.ID == e.ID }) ||
+				!slices.ContainsFunc(e.Tables, func(st journal.Table) bool { t, _ := r.keyedAs(&st); return t != nil }) {
+				continue
+			}
+			wanted, err := want(e)
+			if err != nil {
+				return nil, err
+			}
+			if wanted {
+				out = append(out, e)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (r *restore) unnoted(err error) {
+	r.warn(fmt.Sprintf("rows that a later deletion has removed again may come back all the same: %v", err))
+}
+
+// keyedAs is which of our tables an entry's table has rows of, that came or went, and where
+// in its keys the columns of ours are; nil: none.
+func (r *restore) keyedAs(st *journal.Table) (*table, []int) {
+	if !st.KeysCaptured || !st.Removed() || st.Via == journal.SoftDelete {
+		return nil, nil
+	}
+	live, err := r.liveTable(st)
+	if err != nil {
+		return nil, nil
+	}
+	t := r.byOID[live.Root().OID]
+	if t == nil || len(t.key) == 0 || len(t.key) != len(st.Key) {
+		return nil, nil
+	}
+	var names []string
+	for _, c := range st.Key {
+		names = append(names, c.Name)
+	}
+	names = r.renamed(t.live, names)
+	at := make([]int, len(t.key))
+	for i, c := range t.key {
+		if at[i] = slices.Index(names, c); at[i] < 0 {
+			return nil, nil
+		}
+	}
+	return t, at
+}
+
+// noteRows notes which of the rows asked for e brought back, or removed.
+func (r *restore) noteRows(ctx context.Context, e *journal.Entry) error {
+	r.o.Progress.Start("reading "+e.ID, 0)
+	pending := make([]batch, len(e.Tables))
+	flush := func(i int) error {
+		b := &pending[i]
+		if b.n == 0 {
+			return nil
+		}
+		defer b.reset()
+		t, _ := r.keyedAs(&e.Tables[i])
+		if t.again == "" {
+			t.again = t.in + "_again"
+			if err := r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_id, NULL::bool AS rowback_back FROM %s WITH NO DATA", local(t.again), list("", t.key), t.in)); err != nil {
+				return err
+			}
+		}
+		var values []string
+		for n, k := range positions("k", len(t.key)) {
+			values = append(values, fmt.Sprintf("k.%s::%s AS %s", k, t.detail.columns[t.key[n]].bare, quote(t.key[n])))
+		}
+		return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT n.*, %s, %t FROM (SELECT %s FROM %s) n WHERE EXISTS (SELECT FROM %s s WHERE %s)",
+			t.again, literal(e.ID), e.Kind == journal.Restore, strings.Join(values, ", "), b.sql("k"), t.in, t.equal("n", "s")))
+	}
+	for row, err := range r.o.Journal.Rows(ctx, e.ID) {
+		if errors.Is(err, journal.ErrNotFound) { // removed meanwhile
+			break
+		}
+		if journal.IsDamage(err) {
+			r.unnoted(err)
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("reading the keys of %s: %w", e.ID, err)
+		}
+		t, at := r.keyedAs(&e.Tables[row.Table])
+		if t == nil {
+			continue
+		}
+		values := make([]*string, len(at))
+		for i, n := range at {
+			values[i] = row.Values[n]
+		}
+		pending[row.Table].add(values)
+		if pending[row.Table].full() {
+			if err := flush(row.Table); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range pending {
+		if err := flush(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leaveRemoved takes the rows out that were brought back and removed again.
+func (r *restore) leaveRemoved(ctx context.Context, t *table) error {
+	if t.again == "" {
+		return nil
+	}
+	return r.production.exec(ctx, fmt.Sprintf(`
+		WITH d AS (DELETE FROM %[1]s s USING %[2]s n WHERE %[3]s RETURNING s.*, rowback_by, rowback_gone)
+		INSERT INTO %[4]s (%[5]s, rowback_class, rowback_reason)
+		SELECT %[5]s, '%[6]s', 'restored by ' || rowback_by || ' and removed again by ' || rowback_gone || '; name that one to bring it back' FROM d`,
+		t.in, t.again, t.equal("n", "s"), t.left, list("", t.columns), classConflict))
+}
