@@ -197,7 +197,11 @@ func (r *restore) unrestored(ctx context.Context) ([]Unrestored, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, blind...)
+		alive, err := r.alive(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		out = slices.Concat(out, blind, alive)
 		if t.count.Different+t.count.Conflicts+t.count.Missing+t.count.ParentGone == 0 {
 			continue
 		}

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,8 +15,7 @@ import (
 // and marked. They are set back where they still are as the deletion left them.
 type mark struct {
 	columns []string // that mark a row
-	staged  string   // temporary table: key, rowback_xmin (who marked it), rowback_feed (of which source table), rowback_blind
-	later   string   // temporary table: id, rowback_xmin of soft deletes since; "" if there are none
+	staged  string   // temporary table: key, rowback_xmin (who marked it), rowback_feed (of which source table), rowback_id (its entry), rowback_blind
 	was     string   // temporary table: key and columns of the rows as they were before
 	change  *change  // how they are set back
 	pending map[int]*batch
@@ -45,12 +45,19 @@ func (r *restore) addMark(ctx context.Context, i int, st *journal.Table, t *tabl
 // kept, or there is no backup that has them.
 func (m *mark) settable() bool { return m != nil && len(m.columns) > 0 }
 
+// first of the soft deletes.
+func (m *mark) first(r *restore) *journal.Entry {
+	return r.o.Source.of[slices.MinFunc(slices.Collect(maps.Keys(m.pending)), func(a, b int) int {
+		return r.o.Source.of[a].Time.Compare(r.o.Source.of[b].Time)
+	})]
+}
+
 func (r *restore) makeMarks(ctx context.Context) error {
 	for _, t := range r.tables {
 		if t.mark == nil {
 			continue
 		}
-		err := r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin, NULL::int4 AS rowback_feed, false AS rowback_blind FROM %s WITH NO DATA",
+		err := r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin, NULL::int4 AS rowback_feed, NULL::text COLLATE \"C\" AS rowback_id, false AS rowback_blind FROM %s WITH NO DATA",
 			local(t.mark.staged), list("", t.key), t.live.QuotedName()))
 		if err != nil {
 			return err
@@ -90,8 +97,8 @@ func (r *restore) stageMarks(ctx context.Context, i int) error {
 	for n, k := range positions("k", len(r.order[i])) {
 		values = append(values, k+"::"+t.detail.columns[r.order[i][n]].bare)
 	}
-	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_xmin, rowback_feed) SELECT %s, %s, %d FROM %s",
-		t.mark.staged, list("", r.order[i]), strings.Join(values, ", "), literal(xmin), i, b.sql("k")))
+	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_xmin, rowback_feed, rowback_id) SELECT %s, %s, %d, %s FROM %s",
+		t.mark.staged, list("", r.order[i]), strings.Join(values, ", "), literal(xmin), i, literal(r.o.Source.of[i].ID), b.sql("k")))
 }
 
 // marked finds, among the rows that are in production with other values, those
@@ -101,12 +108,8 @@ func (r *restore) marked(ctx context.Context, t *table) error {
 	if !t.mark.settable() {
 		return nil
 	}
-	if t.mark.later != "" {
-		err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET rowback_class = '%s', rowback_reason = 'soft delete not set back: ' || n.id || ' has soft-deleted the row again since' FROM %s l JOIN %s n ON n.rowback_xmin = l.xmin::text WHERE x.rowback_class = '%s' AND %s AND NOT %s AND EXISTS (SELECT FROM %s m WHERE %s)",
-			t.left, classHeld, only(t.live), t.mark.later, classDifferent, t.equal("l", "x"), sameImage("l", "x", t.mark.columns), t.mark.staged, t.equal("m", "l")))
-		if err != nil {
-			return err
-		}
+	if err := r.holdMarks(ctx, t); err != nil {
+		return err
 	}
 	return r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET rowback_marked = true FROM %s l WHERE x.rowback_class = '%s' AND %s AND %s",
 		t.left, only(t.live), classDifferent, t.equal("l", "x"), t.asLeft()))

@@ -1,0 +1,282 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rowback/rowback/journal"
+)
+
+// otherMarks are the soft deletes that the journal has of rows of one table and that are
+// not to be taken back, and what restores set back before: who was soft-deleted before
+// stays so, and so does who was again since. They go by key: who wrote a row last tells
+// nothing where it was within a savepoint, or the table was rewritten.
+type otherMarks struct {
+	staged  string            // temporary table: key, rowback_id, rowback_set (or set back); see sortMarks
+	columns []string          // that they set
+	xmins   string            // temporary table: id, rowback_xmin of those since whose keys are of no use; "": there are none
+	pending map[string]*batch // by the types of the keys
+	unkeyed batch
+	warned  bool
+}
+
+// lookBack is how far back they are looked for where rows are only to be inserted: more
+// than most recovery databases are old. Of marks from before that they have the rows with them.
+const lookBack = 35 * 24 * time.Hour
+
+// findMarks stages the other marks of all rows that are staged.
+func (r *restore) findMarks(ctx context.Context) error {
+	if len(r.o.Source.of) == 0 {
+		return nil
+	}
+	here, err := r.production.system(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range r.tables {
+		if len(t.key) == 0 {
+			continue
+		}
+		t.others = &otherMarks{staged: strings.Replace(t.in, "_in_", "_others_", 1), pending: map[string]*batch{}}
+		err := r.production.exec(ctx, fmt.Sprintf(`CREATE TEMP TABLE %s AS SELECT %s, NULL::text COLLATE "C" AS rowback_id, NULL::bool AS rowback_set FROM %s WITH NO DATA`, local(t.others.staged), list("", t.key), t.live.QuotedName()))
+		if err != nil {
+			return err
+		}
+		if err := r.readMarks(ctx, t, here); err != nil {
+			return err
+		}
+		if err := r.sortMarks(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readMarks reads the entries that have other marks of t.
+func (r *restore) readMarks(ctx context.Context, t *table, here string) error {
+	r.o.Progress.Start("reading the soft deletes of "+t.name(), 0)
+	soft := map[string]bool{}     // IDs
+	var restores []*journal.Entry // that inserted rows
+	for _, e := range r.o.Source.of {
+		soft[e.ID] = r.hasMarks(e, t, journal.SoftDelete)
+	}
+	for _, f := range r.markFilters(t) {
+		for e, err := range r.o.Journal.Entries(ctx, f) {
+			if journal.IsDamage(err) {
+				r.unreadMarks(t, err)
+				break
+			}
+			if err != nil {
+				return err
+			}
+			if !r.mayMark(e, here) {
+				continue
+			}
+			if e.Kind == journal.Restore && r.hasMarks(e, t, viaRestore) {
+				restores = append(restores, e)
+			}
+			if !r.hasMarks(e, t, journal.SoftDelete) {
+				continue
+			}
+			soft[e.ID] = true
+			if err := r.stageOthers(ctx, t, e, journal.SoftDelete); err != nil {
+				return err
+			}
+		}
+	}
+	// Rows that were soft-deleted and removed, and came back from both, are not marked any more.
+	for _, e := range restores {
+		if !slices.ContainsFunc(e.Restores, func(id string) bool { return soft[id] }) {
+			continue
+		}
+		if err := r.stageOthers(ctx, t, e, viaRestore); err != nil {
+			return err
+		}
+	}
+	for _, types := range slices.Sorted(maps.Keys(t.others.pending)) {
+		if err := r.flushOthers(ctx, t, types); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unreadMarks warns of soft deletes that nobody has asked for, and that cannot be read.
+func (r *restore) unreadMarks(t *table, err error) {
+	if !t.others.warned {
+		t.others.warned = true
+		r.warn(fmt.Sprintf("rows of %s may come back without the mark of another soft delete, which cannot be read: %v", t.name(), err))
+	}
+}
+
+// markFilters select the entries that may have other marks of t: by the names that it had and has.
+func (r *restore) markFilters(t *table) (out []journal.Filter) {
+	var since time.Time
+	if !t.mark.settable() {
+		since = slices.MinFunc(r.o.Source.of, func(a, b *journal.Entry) int { return a.Time.Compare(b.Time) }).Time.Add(-lookBack)
+	}
+	names := []string{t.live.Schema + "." + t.live.Name}
+	for _, leaf := range t.live.Leaves() { // it may have been a table by itself
+		names = append(names, leaf.Schema+"."+leaf.Name)
+	}
+	for _, st := range r.o.Source.Tables {
+		if r.isOf(&st, t) {
+			names = append(names, st.Schema+"."+st.Name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		out = append(out, journal.Filter{Since: since, Table: name})
+	}
+	return out
+}
+
+// mayMark: e was not asked for and tells of rows of this database. A restore that may
+// not have set anything back has not.
+func (r *restore) mayMark(e *journal.Entry, here string) bool {
+	if slices.Contains(r.o.Source.IDs, e.ID) {
+		return false
+	}
+	if e.Kind == journal.Restore {
+		return e.Outcome == journal.Committed && e.Database == r.production.catalog.Database && !elsewhere(e, here)
+	}
+	return (e.Outcome == journal.Committed || e.Outcome == journal.InDoubt) &&
+		(e.Database == r.o.Source.Database || e.Database == r.production.catalog.Database) &&
+		(!elsewhere(e, here) || slices.ContainsFunc(r.o.Source.of, func(o *journal.Entry) bool { return o.Server.SystemID == e.Server.SystemID }))
+}
+
+// isOf reports whether an entry's table is t.
+func (r *restore) isOf(st *journal.Table, t *table) bool {
+	live, err := r.liveTable(st)
+	return err == nil && live.Root() == t.live
+}
+
+// hasMarks reports whether rows of t are in e by that way, marked by the columns that
+// are to be set back.
+func (r *restore) hasMarks(e *journal.Entry, t *table, via journal.Via) bool {
+	return slices.ContainsFunc(e.Tables, func(st journal.Table) bool { return r.isMark(&st, t, via) })
+}
+
+func (r *restore) isMark(st *journal.Table, t *table, via journal.Via) bool {
+	if st.Via != via || !r.isOf(st, t) {
+		return false
+	}
+	soft := r.renamed(t.live, slices.Clone(st.Soft))
+	return len(soft) == 0 || !t.mark.settable() || slices.ContainsFunc(soft, func(c string) bool { return slices.Contains(t.mark.columns, c) })
+}
+
+// stageOthers reads what e has of rows that are staged.
+func (r *restore) stageOthers(ctx context.Context, t *table, e *journal.Entry, via journal.Via) error {
+	o := t.others
+	at := map[int][]int{}
+	for i := range e.Tables {
+		st := &e.Tables[i]
+		if !r.isMark(st, t, via) {
+			continue
+		}
+		for _, c := range r.renamed(t.live, slices.Clone(st.Soft)) {
+			if !slices.Contains(o.columns, c) {
+				o.columns = append(o.columns, c)
+			}
+		}
+		if at[i] = r.keyIn(st, t); at[i] == nil {
+			delete(at, i)
+			o.byXmin(r, t, e)
+		}
+	}
+	if len(at) == 0 {
+		return nil
+	}
+	set := strconv.FormatBool(e.Kind == journal.Deletion)
+	for row, err := range r.o.Journal.Rows(ctx, e.ID) {
+		if errors.Is(err, journal.ErrNotFound) { // removed meanwhile
+			break
+		}
+		if journal.IsDamage(err) {
+			r.unreadMarks(t, err)
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("reading the keys of %s: %w", e.ID, err)
+		}
+		key := at[row.Table]
+		if key == nil {
+			continue
+		}
+		values := make([]*string, 0, len(key)+2)
+		for _, i := range key {
+			values = append(values, row.Values[i])
+		}
+		var kinds []string
+		for _, c := range e.Tables[row.Table].Key {
+			kinds = append(kinds, c.Type)
+		}
+		types := strings.Join(kinds, ", ")
+		if o.pending[types] == nil {
+			o.pending[types] = &batch{}
+		}
+		b := o.pending[types]
+		if b.add(append(values, &e.ID, &set)); b.full() {
+			if err := r.flushOthers(ctx, t, types); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// keyIn says where rows of an entry's table have t's key; nil: they have it not.
+func (r *restore) keyIn(st *journal.Table, t *table) (at []int) {
+	var names []string
+	for _, c := range st.Key {
+		names = append(names, c.Name)
+	}
+	names = r.renamed(t.live, names)
+	if !st.KeysCaptured || len(names) != len(t.key) || lacks(names, t.key) {
+		return nil
+	}
+	for _, c := range t.key {
+		at = append(at, slices.Index(names, c))
+	}
+	return at
+}
+
+// byXmin notes an entry whose rows are known by their transaction alone, if that came
+// after what is to be set back.
+func (o *otherMarks) byXmin(r *restore, t *table, e *journal.Entry) {
+	if !t.mark.settable() || e.Kind != journal.Deletion || e.ID < t.mark.first(r).ID || e.XID == t.mark.first(r).XID {
+		return
+	}
+	if xid, err := strconv.ParseUint(e.XID, 10, 64); err == nil {
+		xmin := strconv.FormatUint(uint64(uint32(xid)), 10)
+		o.unkeyed.add([]*string{&e.ID, &xmin})
+	}
+}
+
+// flushOthers stages pending keys of these types.
+func (r *restore) flushOthers(ctx context.Context, t *table, types string) error {
+	b := t.others.pending[types]
+	defer b.reset()
+	if b.n == 0 {
+		return nil
+	}
+	k := positions("k", len(t.key)+2)
+	var values []string
+	for i, c := range t.key {
+		values = append(values, fmt.Sprintf("k.%s::%s AS %s", k[i], t.detail.columns[c].bare, quote(c)))
+	}
+	id, set := k[len(t.key)], k[len(t.key)+1]
+	err := r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT %s, n.%s, n.%s::bool FROM (SELECT %s, %s, %s FROM %s) n JOIN %s s ON %s",
+		t.others.staged, list("s.", t.key), id, set, strings.Join(values, ", "), id, set, b.sql("k"), t.in, t.equal("n", "s")))
+	if code := sqlState(err); strings.HasPrefix(code, "22") || strings.HasPrefix(code, "42") {
+		r.unreadMarks(t, fmt.Errorf("its keys are values of (%s), and not of what they are now (SQLSTATE %s)", types, code))
+		return nil
+	}
+	return err
+}
