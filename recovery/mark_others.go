@@ -272,8 +272,8 @@ func (r *restore) flushOthers(ctx context.Context, t *table, types string) error
 		values = append(values, fmt.Sprintf("k.%s::%s AS %s", k[i], t.detail.columns[c].bare, quote(c)))
 	}
 	id, set := k[len(t.key)], k[len(t.key)+1]
-	err := r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT %s, n.%s, n.%s::bool FROM (SELECT %s, %s, %s FROM %s) n JOIN %s s ON %s",
-		t.others.staged, list("s.", t.key), id, set, strings.Join(values, ", "), id, set, b.sql("k"), t.in, t.equal("n", "s")))
+	err := r.production.exec(ctx, fmt.Sprintf("INSERT INTO %[1]s SELECT %[2]s, n.%[3]s, n.%[4]s::bool FROM (SELECT %[5]s, %[3]s, %[4]s FROM %[6]s) n JOIN (SELECT %[7]s FROM %[8]s UNION ALL SELECT %[7]s FROM %[9]s) s ON %[10]s",
+		t.others.staged, list("s.", t.key), id, set, strings.Join(values, ", "), b.sql("k"), list("", t.key), t.in, t.left, t.equal("n", "s")))
 	if code := sqlState(err); strings.HasPrefix(code, "22") || strings.HasPrefix(code, "42") {
 		r.unreadMarks(t, fmt.Errorf("its keys are values of (%s), and not of what they are now (SQLSTATE %s)", types, code))
 		return nil

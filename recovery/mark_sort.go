@@ -3,8 +3,6 @@ package recovery
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 )
 
 // sortMarks keeps of a row's other marks the last one on each side of the first of those
@@ -58,24 +56,6 @@ func (r *restore) holdMarks(ctx context.Context, t *table) error {
 		return nil
 	}
 	return hold("id", again, o.xmins+" n ON n.rowback_xmin = l.xmin::text", fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE %s)", t.mark.staged, t.equal("m", "l")))
-}
-
-// marks is the condition that row x is marked by one of the columns, as far as that can
-// be told whatever the application takes for a mark: bools by being true, times by being there.
-func (t *table) marks(x string, columns []string) string {
-	out := []string{"false"}
-	for _, c := range columns {
-		if !slices.Contains(t.columns, c) {
-			continue
-		}
-		switch d := t.detail.columns[c]; {
-		case d.bare == "boolean":
-			out = append(out, x+"."+quote(c)+" IS TRUE")
-		case slices.Contains([]string{"timestamp with time zone", "timestamp without time zone", "date"}, d.bare) && !d.hasDef:
-			out = append(out, x+"."+quote(c)+" IS NOT NULL")
-		}
-	}
-	return "(" + strings.Join(out, " OR ") + ")"
 }
 
 // alive lists the rows that come back without the mark that they had when they were removed.

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 )
 
 // softly runs an UPDATE that marks rows, after what stands before it, and records it as
-// the guard does.
+// the guard does. Of the columns those from "+" on are the others that it set.
 func (l *lab) softly(sql, table string, columns ...string) string {
 	l.t.Helper()
 	ctx := context.Background()
@@ -40,8 +41,12 @@ func (l *lab) softly(sql, table string, columns ...string) string {
 	if err != nil {
 		l.t.Fatal(err)
 	}
+	var set []string
+	if at := slices.Index(columns, "+"); at >= 0 {
+		columns, set = columns[:at], columns[at+1:]
+	}
 	e := &journal.Entry{ID: journal.NewID(time.Now()), Time: time.Now().UTC(), Kind: journal.Deletion, Outcome: journal.Committed, Database: l.name, Rows: int64(len(ids)),
-		Tables: []journal.Table{{Schema: "public", Name: table, Rows: int64(len(ids)), Via: journal.SoftDelete, KeysCaptured: true, Key: []journal.Column{{Name: "id", Type: "integer"}}, Soft: columns}}}
+		Tables: []journal.Table{{Schema: "public", Name: table, Rows: int64(len(ids)), Via: journal.SoftDelete, KeysCaptured: true, Key: []journal.Column{{Name: "id", Type: "integer"}}, Soft: columns, Set: set}}}
 	if err := tx.QueryRow(ctx, "SELECT pg_current_xact_id()::text, (SELECT pg_typeof(id)::text FROM "+table+" LIMIT 1)").Scan(&e.XID, &e.Tables[0].Key[0].Type); err != nil {
 		l.t.Fatal(err)
 	}
@@ -108,6 +113,19 @@ func TestMark_SoftDeletesAreSetBackWhereTheyStillAre(t *testing.T) {
 	// What it did is a soft delete on record, and can be set back in turn.
 	if back := l.restore(l.options(undone.Entry)); back.Tables[0].Unmarked != 6 || back.Restored != 1 {
 		t.Errorf("%+v", back)
+	}
+}
+
+// A soft delete within a savepoint, of rows that had changed since the backup: where the
+// server keeps the times of commits it is known as the last to have written them.
+func TestMark_WithinASavepoint(t *testing.T) {
+	l := newLab(t, softTable).backup()
+	l.exec("UPDATE p SET name = 'newer' WHERE id <= 2")
+	id := l.softly("SAVEPOINT a; UPDATE p SET deleted_at = now() WHERE id <= 3", "p", "deleted_at")
+	l.exec("UPDATE p SET name = 'touched' WHERE id = 2")
+	report := l.restore(l.options(id))
+	if said := reasons(report); report.Tables[0].Unmarked != 2 || len(said) != 1 || !strings.Contains(said[`p {"id":2}`], "other values in name, deleted_at") {
+		t.Errorf("%+v %v", report.Tables, said)
 	}
 }
 
