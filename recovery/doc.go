@@ -15,7 +15,7 @@
 // Only the first is written. Live rows are never overwritten
 // and never deleted; what is changed in a live row is a link that the deletion cut
 // (ON DELETE SET NULL, SET DEFAULT) and that is still cut, and the marks of a soft
-// delete that still are as it left them. Where production would not take the row as
+// delete that still are as it left them, with what the same UPDATE set besides. Where production would not take the row as
 // it was (a foreign key, a unique or exclusion constraint, a CHECK, rows that refer
 // to what it holds now), it stays as it is and is listed. So it is with an undo.
 //
