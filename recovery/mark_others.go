@@ -30,6 +30,9 @@ type otherMarks struct {
 // than most recovery databases are old. Of marks from before that they have the rows with them.
 const lookBack = 35 * 24 * time.Hour
 
+// manyNames is from how many names on all entries are read at once.
+const manyNames = 16
+
 // findMarks stages the other marks of all rows that are staged.
 func (r *restore) findMarks(ctx context.Context) error {
 	if len(r.o.Source.of) == 0 {
@@ -39,18 +42,31 @@ func (r *restore) findMarks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var marked, plain []*table
 	for _, t := range r.tables {
 		if len(t.key) == 0 {
 			continue
+		}
+		if t.mark.settable() {
+			marked = append(marked, t)
+		} else {
+			plain = append(plain, t)
 		}
 		t.others = &otherMarks{staged: strings.Replace(t.in, "_in_", "_others_", 1), pending: map[string]*batch{}}
 		err := r.production.exec(ctx, fmt.Sprintf(`CREATE TEMP TABLE %s AS SELECT %s, NULL::text COLLATE "C" AS rowback_id, NULL::bool AS rowback_set FROM %s WITH NO DATA`, local(t.others.staged), list("", t.key), t.live.QuotedName()))
 		if err != nil {
 			return err
 		}
-		if err := r.readMarks(ctx, t, here); err != nil {
-			return err
-		}
+	}
+	r.o.Progress.Start("reading other soft deletes", 0)
+	if err := r.readMarks(ctx, marked, time.Time{}, here); err != nil {
+		return err
+	}
+	first := slices.MinFunc(r.o.Source.of, func(a, b *journal.Entry) int { return a.Time.Compare(b.Time) })
+	if err := r.readMarks(ctx, plain, first.Time.Add(-lookBack), here); err != nil {
+		return err
+	}
+	for _, t := range slices.Concat(marked, plain) {
 		if err := r.sortMarks(ctx, t); err != nil {
 			return err
 		}
@@ -58,18 +74,26 @@ func (r *restore) findMarks(ctx context.Context) error {
 	return nil
 }
 
-// readMarks reads the entries that have other marks of t.
-func (r *restore) readMarks(ctx context.Context, t *table, here string) error {
-	r.o.Progress.Start("reading the soft deletes of "+t.name(), 0)
-	soft := map[string]bool{}     // IDs
+// readMarks reads the entries that have other marks of these tables.
+func (r *restore) readMarks(ctx context.Context, tables []*table, since time.Time, here string) error {
+	if len(tables) == 0 {
+		return nil
+	}
+	type softly struct {
+		t  *table
+		id string
+	}
+	soft := map[softly]bool{}
 	var restores []*journal.Entry // that inserted rows
 	for _, e := range r.o.Source.of {
-		soft[e.ID] = r.hasMarks(e, t, journal.SoftDelete)
+		for _, t := range r.marksIn(e, tables, journal.SoftDelete) {
+			soft[softly{t, e.ID}] = true
+		}
 	}
-	for _, f := range r.markFilters(t) {
+	for _, f := range r.markFilters(tables, since) {
 		for e, err := range r.o.Journal.Entries(ctx, f) {
 			if journal.IsDamage(err) {
-				r.unreadMarks(t, err)
+				r.unreadMarks(tables, err)
 				break
 			}
 			if err != nil {
@@ -78,60 +102,69 @@ func (r *restore) readMarks(ctx context.Context, t *table, here string) error {
 			if !r.mayMark(e, here) {
 				continue
 			}
-			if e.Kind == journal.Restore && r.hasMarks(e, t, viaRestore) {
+			if e.Kind == journal.Restore && len(r.marksIn(e, tables, viaRestore)) > 0 {
 				restores = append(restores, e)
 			}
-			if !r.hasMarks(e, t, journal.SoftDelete) {
-				continue
+			in := r.marksIn(e, tables, journal.SoftDelete)
+			for _, t := range in {
+				soft[softly{t, e.ID}] = true
 			}
-			soft[e.ID] = true
-			if err := r.stageOthers(ctx, t, e, journal.SoftDelete); err != nil {
+			if err := r.stageOthers(ctx, e, in); err != nil {
 				return err
 			}
 		}
 	}
 	// Rows that were soft-deleted and removed, and came back from both, are not marked any more.
 	for _, e := range restores {
-		if !slices.ContainsFunc(e.Restores, func(id string) bool { return soft[id] }) {
-			continue
-		}
-		if err := r.stageOthers(ctx, t, e, viaRestore); err != nil {
+		in := r.marksIn(e, tables, viaRestore)
+		maps.DeleteFunc(in, func(_ int, t *table) bool {
+			return !slices.ContainsFunc(e.Restores, func(id string) bool { return soft[softly{t, id}] })
+		})
+		if err := r.stageOthers(ctx, e, in); err != nil {
 			return err
 		}
 	}
-	for _, types := range slices.Sorted(maps.Keys(t.others.pending)) {
-		if err := r.flushOthers(ctx, t, types); err != nil {
-			return err
+	for _, t := range tables {
+		for _, types := range slices.Sorted(maps.Keys(t.others.pending)) {
+			if err := r.flushOthers(ctx, t, types); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
 // unreadMarks warns of soft deletes that nobody has asked for, and that cannot be read.
-func (r *restore) unreadMarks(t *table, err error) {
-	if !t.others.warned {
-		t.others.warned = true
-		r.warn(fmt.Sprintf("rows of %s may come back without the mark of another soft delete, which cannot be read: %v", t.name(), err))
+func (r *restore) unreadMarks(tables []*table, err error) {
+	for _, t := range tables {
+		if !t.others.warned {
+			t.others.warned = true
+			r.warn(fmt.Sprintf("rows of %s may come back without the mark of another soft delete, which cannot be read: %v", t.name(), err))
+		}
 	}
 }
 
-// markFilters select the entries that may have other marks of t: by the names that it had and has.
-func (r *restore) markFilters(t *table) (out []journal.Filter) {
-	var since time.Time
-	if !t.mark.settable() {
-		since = slices.MinFunc(r.o.Source.of, func(a, b *journal.Entry) int { return a.Time.Compare(b.Time) }).Time.Add(-lookBack)
-	}
-	names := []string{t.live.Schema + "." + t.live.Name}
-	for _, leaf := range t.live.Leaves() { // it may have been a table by itself
-		names = append(names, leaf.Schema+"."+leaf.Name)
+// markFilters select the entries that may have other marks of the tables: by the names
+// that they had and have.
+func (r *restore) markFilters(tables []*table, since time.Time) (out []journal.Filter) {
+	var names []string
+	for _, t := range tables {
+		names = append(names, t.live.Schema+"."+t.live.Name)
+		for _, leaf := range t.live.Leaves() { // it may have been a table by itself
+			names = append(names, leaf.Schema+"."+leaf.Name)
+		}
 	}
 	for _, st := range r.o.Source.Tables {
-		if r.isOf(&st, t) {
+		if t := r.tableOf(&st); t != nil && slices.Contains(tables, t) {
 			names = append(names, st.Schema+"."+st.Name)
 		}
 	}
 	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
+	names = slices.Compact(names)
+	if len(names) > manyNames {
+		names = []string{""}
+	}
+	for _, name := range names {
 		out = append(out, journal.Filter{Since: since, Table: name})
 	}
 	return out
@@ -151,43 +184,46 @@ func (r *restore) mayMark(e *journal.Entry, here string) bool {
 		(!elsewhere(e, here) || slices.ContainsFunc(r.o.Source.of, func(o *journal.Entry) bool { return o.Server.SystemID == e.Server.SystemID }))
 }
 
-// isOf reports whether an entry's table is t.
-func (r *restore) isOf(st *journal.Table, t *table) bool {
+// tableOf is the table that rows of an entry's table are restored into; nil: none.
+func (r *restore) tableOf(st *journal.Table) *table {
 	live, err := r.liveTable(st)
-	return err == nil && live.Root() == t.live
-}
-
-// hasMarks reports whether rows of t are in e by that way, marked by the columns that
-// are to be set back.
-func (r *restore) hasMarks(e *journal.Entry, t *table, via journal.Via) bool {
-	return slices.ContainsFunc(e.Tables, func(st journal.Table) bool { return r.isMark(&st, t, via) })
-}
-
-func (r *restore) isMark(st *journal.Table, t *table, via journal.Via) bool {
-	if st.Via != via || !r.isOf(st, t) {
-		return false
+	if err != nil {
+		return nil
 	}
-	soft := r.renamed(t.live, slices.Clone(st.Soft))
-	return len(soft) == 0 || !t.mark.settable() || slices.ContainsFunc(soft, func(c string) bool { return slices.Contains(t.mark.columns, c) })
+	return r.byOID[live.Root().OID]
 }
 
-// stageOthers reads what e has of rows that are staged.
-func (r *restore) stageOthers(ctx context.Context, t *table, e *journal.Entry, via journal.Via) error {
-	o := t.others
-	at := map[int][]int{}
+// marksIn are those of the tables of which e has rows by that way, by e's tables: marked
+// by a column that is to be set back, where any is.
+func (r *restore) marksIn(e *journal.Entry, tables []*table, via journal.Via) map[int]*table {
+	out := map[int]*table{}
 	for i := range e.Tables {
 		st := &e.Tables[i]
-		if !r.isMark(st, t, via) {
+		if st.Via != via {
 			continue
 		}
-		for _, c := range r.renamed(t.live, slices.Clone(st.Soft)) {
-			if !slices.Contains(o.columns, c) {
-				o.columns = append(o.columns, c)
-			}
+		t := r.tableOf(st)
+		if t == nil || !slices.Contains(tables, t) {
+			continue
 		}
-		if at[i] = r.keyIn(st, t); at[i] == nil {
-			delete(at, i)
-			o.byXmin(r, t, e)
+		soft := r.renamed(t.live, slices.Clone(st.Soft))
+		if len(soft) == 0 || !t.mark.settable() || slices.ContainsFunc(soft, func(c string) bool { return slices.Contains(t.mark.columns, c) }) {
+			out[i] = t
+		}
+	}
+	return out
+}
+
+// stageOthers reads what e has of rows that are staged, by e's tables.
+func (r *restore) stageOthers(ctx context.Context, e *journal.Entry, in map[int]*table) error {
+	at := map[int][]int{}
+	for i, t := range in {
+		st := &e.Tables[i]
+		t.others.columns = union(t.others.columns, r.renamed(t.live, slices.Clone(st.Soft)))
+		if key := r.keyIn(st, t); key != nil {
+			at[i] = key
+		} else {
+			t.others.byXmin(r, t, e)
 		}
 	}
 	if len(at) == 0 {
@@ -199,7 +235,7 @@ func (r *restore) stageOthers(ctx context.Context, t *table, e *journal.Entry, v
 			break
 		}
 		if journal.IsDamage(err) {
-			r.unreadMarks(t, err)
+			r.unreadMarks(slices.Collect(maps.Values(in)), err)
 			break
 		}
 		if err != nil {
@@ -209,6 +245,8 @@ func (r *restore) stageOthers(ctx context.Context, t *table, e *journal.Entry, v
 		if key == nil {
 			continue
 		}
+		t := in[row.Table]
+		o := t.others
 		values := make([]*string, 0, len(key)+2)
 		for _, i := range key {
 			values = append(values, row.Values[i])
@@ -275,7 +313,7 @@ func (r *restore) flushOthers(ctx context.Context, t *table, types string) error
 	err := r.production.exec(ctx, fmt.Sprintf("INSERT INTO %[1]s SELECT %[2]s, n.%[3]s, n.%[4]s::bool FROM (SELECT %[5]s, %[3]s, %[4]s FROM %[6]s) n JOIN (SELECT %[7]s FROM %[8]s UNION ALL SELECT %[7]s FROM %[9]s) s ON %[10]s",
 		t.others.staged, list("s.", t.key), id, set, strings.Join(values, ", "), b.sql("k"), list("", t.key), t.in, t.left, t.equal("n", "s")))
 	if code := sqlState(err); strings.HasPrefix(code, "22") || strings.HasPrefix(code, "42") {
-		r.unreadMarks(t, fmt.Errorf("its keys are values of (%s), and not of what they are now (SQLSTATE %s)", types, code))
+		r.unreadMarks([]*table{t}, fmt.Errorf("its keys are values of (%s), and not of what they are now (SQLSTATE %s)", types, code))
 		return nil
 	}
 	return err

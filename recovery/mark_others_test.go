@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -131,6 +132,22 @@ func TestMark_SoftDeletedThenRemoved(t *testing.T) {
 		}
 		if is := l.state(l.production)["public.p"]["2"]["deleted_at"]; (is == null) != (c.listed > 0) {
 			t.Errorf("%s: %s", name, is)
+		}
+	}
+}
+
+// Those of a table that has been partitioned since are found under the name that it had.
+func TestMark_OtherSoftDeletesBeforeTheTableWasPartitioned(t *testing.T) {
+	for _, partitions := range []int{2, 20} {
+		l := newLab(t, softTable).backup()
+		other := l.softly("UPDATE p SET deleted_at = '2020-01-01' WHERE id = 2", "p", "deleted_at")
+		l.exec("ALTER TABLE p RENAME TO p_0; CREATE TABLE p (LIKE p_0 INCLUDING ALL) PARTITION BY RANGE (id); ALTER TABLE p ATTACH PARTITION p_0 FOR VALUES FROM (0) TO (100)")
+		for i := 1; i < partitions; i++ {
+			l.exec(fmt.Sprintf("CREATE TABLE p_%d PARTITION OF p FOR VALUES FROM (%[1]d00) TO (%[1]d99)", i))
+		}
+		report := l.restore(l.options(l.softly("UPDATE p SET deleted_at = now()", "p", "deleted_at")))
+		if said := reasons(report); len(said) != 1 || !strings.Contains(said[`p {"id":2}`], other+" had soft-deleted the row before") {
+			t.Errorf("%d: %v", partitions, said)
 		}
 	}
 }
