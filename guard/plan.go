@@ -56,6 +56,7 @@ type step struct {
 	key   []journal.Column
 	old   []journal.Column
 	soft  []string // columns that mark a row as deleted
+	set   []string // the others that an UPDATE sets
 	image image
 	// loose says why rows of a cascade are not locked as their images are read, "" if they are.
 	loose string
@@ -63,7 +64,7 @@ type step struct {
 
 // share is a step's part of an entry, in the table t.
 func (st step) share(t *catalog.Table) journal.Table {
-	e := journal.Table{Schema: t.Schema, Name: t.Name, OID: t.OID, Via: st.via, KeysCaptured: true, Key: st.key, Old: st.old, Soft: st.soft}
+	e := journal.Table{Schema: t.Schema, Name: t.Name, OID: t.OID, Via: st.via, KeysCaptured: true, Key: st.key, Old: st.old, Soft: st.soft, Set: st.set}
 	// Nothing can name its rows; what inherits from the step's table need not have its key.
 	if len(st.key) == 0 || t != st.table && !t.Partition && !identifies(st.key, t) {
 		e.KeysCaptured, e.Why = false, noKey

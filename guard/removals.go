@@ -79,7 +79,7 @@ func (r *removals) table(want journal.Table) int {
 		t := &r.tables[i]
 		// Rows with images of other columns (the table was altered between) are apart.
 		if t.OID == want.OID && t.Via == want.Via && t.Schema == want.Schema && t.Name == want.Name && slices.Equal(t.Columns, want.Columns) &&
-			slices.Equal(t.Key, want.Key) && slices.Equal(t.Old, want.Old) { // and those of another link
+			slices.Equal(t.Key, want.Key) && slices.Equal(t.Old, want.Old) && slices.Equal(t.Set, want.Set) { // and those of another link, or with other columns set
 			for _, c := range want.Soft {
 				if !slices.Contains(t.Soft, c) {
 					t.Soft = slices.Concat(t.Soft, []string{c})

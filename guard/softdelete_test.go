@@ -33,5 +33,18 @@ func TestSoftDelete_CountsAsDelete(t *testing.T) {
 		if n := countRows(t, e, "SELECT count(*) FROM plain WHERE is_deleted"); n != 20 {
 			t.Errorf("%d rows are marked", n)
 		}
+		// What it sets besides is on record as well, for each set of columns apart.
+		passes(t, c, "BEGIN")
+		passes(t, c, "UPDATE plain SET a = '', is_deleted = true, deleted_at = NULL WHERE id <= 5")
+		passes(t, c, "UPDATE plain SET (a, deleted_at) = ('', now()), is_deleted = true WHERE id = 6")
+		passes(t, c, "UPDATE plain SET deleted_at = now() WHERE id = 7")
+		passes(t, c, "COMMIT")
+		var got []string
+		for _, tb := range e.entries(journal.Filter{Outcome: journal.Committed})[0].Tables {
+			got = append(got, fmt.Sprint(tb.Rows, tb.Soft, tb.Set))
+		}
+		if fmt.Sprint(got) != "[5 [is_deleted] [a deleted_at] 1 [deleted_at is_deleted] [a] 1 [deleted_at] []]" {
+			t.Errorf("tables %v", got)
+		}
 	})
 }

@@ -48,7 +48,7 @@ func (s *session) planUpdate(ctx context.Context, w proxy.Wire, st judged, p *pl
 		p.count, err = err.Error(), nil
 	}
 	marked := newStep(reached)
-	marked.via, marked.soft = journal.SoftDelete, soft
+	marked.via, marked.soft, marked.set = journal.SoftDelete, soft, besides(st, soft)
 	p.steps, p.soft, p.updates = []step{marked}, true, rule.Updates
 	return err
 }
@@ -58,6 +58,16 @@ func softly(st judged, rule *policy.Rule) []string {
 	var out []string
 	for _, set := range st.Update.Sets {
 		if !set.Clears && slices.Contains(rule.SoftDelete, set.Column) && !slices.Contains(out, set.Column) {
+			out = append(out, set.Column)
+		}
+	}
+	return out
+}
+
+// besides are the other columns that it sets.
+func besides(st judged, soft []string) (out []string) {
+	for _, set := range st.Update.Sets {
+		if !slices.Contains(soft, set.Column) && !slices.Contains(out, set.Column) {
 			out = append(out, set.Column)
 		}
 	}

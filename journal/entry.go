@@ -100,6 +100,7 @@ type Table struct {
 	WhyNoRows    string   `json:"why_no_rows,omitempty"`  // why rows were not captured where the policy asks for it
 	Old          []Column `json:"old_columns,omitempty"`  // Via SetNull/SetDef: the link's columns, whose old values follow the key
 	Soft         []string `json:"soft_columns,omitempty"` // Via SoftDelete: the columns that marked the rows
+	Set          []string `json:"set_columns,omitempty"`  // Via SoftDelete: the other columns that the same UPDATE set
 	// Columns of the images, in order, if RowsCaptured. Generated columns are not kept.
 	Columns  []ImageColumn `json:"row_columns,omitempty"`
 	Excluded []string      `json:"excluded_columns,omitempty"` // those that the policy keeps out of the images

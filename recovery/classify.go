@@ -89,10 +89,11 @@ func (r *restore) present(ctx context.Context, t *table) error {
 	if r.recovery == nil {
 		why = "in production again; without a recovery database there is no row to compare it with"
 	}
-	t.unknown, err = r.production.affect(ctx, fmt.Sprintf(`
-		UPDATE %s x SET rowback_class = '%s', rowback_reason = %s
-		FROM %s l WHERE x.rowback_class = '%s' AND %s`,
-		t.left, classDifferent, literal(why), only(t.live), classMissing, t.equal("l", "x")))
+	t.unknown, err = r.production.number(ctx, fmt.Sprintf(`
+		WITH d AS (UPDATE %[1]s x SET rowback_class = '%[2]s', rowback_reason = CASE WHEN %[3]s THEN %[4]s ELSE %[5]s END
+		           FROM %[6]s l WHERE x.rowback_class = '%[7]s' AND %[8]s RETURNING %[3]s AS soft)
+		SELECT count(*) FROM d WHERE NOT soft`,
+		t.left, classDifferent, t.newer("x"), literal(unmarkable), literal(why), only(t.live), classMissing, t.equal("l", "x")))
 	return err
 }
 
@@ -200,7 +201,15 @@ func (r *restore) unrestored(ctx context.Context) ([]Unrestored, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, blind...)
+		alive, err := r.alive(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		half, err := r.halfBack(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		out = slices.Concat(out, blind, alive, half)
 		if t.count.Different+t.count.Conflicts+t.count.Missing+t.count.ParentGone == 0 {
 			continue
 		}

@@ -15,7 +15,7 @@
 // Only the first is written. Live rows are never overwritten
 // and never deleted; what is changed in a live row is a link that the deletion cut
 // (ON DELETE SET NULL, SET DEFAULT) and that is still cut, and the marks of a soft
-// delete that still are as it left them. Where production would not take the row as
+// delete that still are as it left them, with what the same UPDATE set besides. Where production would not take the row as
 // it was (a foreign key, a unique or exclusion constraint, a CHECK, rows that refer
 // to what it holds now), it stays as it is and is listed. So it is with an undo.
 //
@@ -65,7 +65,9 @@
 // parent is gone under another deletion is listed, and whole after that one is
 // restored too. A link that was cut, re-pointed, and cut again by a later
 // deletion gets that one's parent, where that one is restored; of the earlier one
-// alone it is listed, if the journal has the later one. A row that was removed after its link was cut or after a soft
+// alone it is listed, if the journal has the later one. A row that another soft delete
+// on record, not restored, had marked before, or has again since, stays marked and is
+// listed. A row that was removed after its link was cut or after a soft
 // delete comes back, where both are restored, as it was before both: with its link, if its parent is there,
 // and with the recovery database's values of the marks. A link cut to a default that
 // is volatile is listed: what it was set to is not known. A foreign key that only a partition has stops the restore as

@@ -16,7 +16,9 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m, pgtest.Options{Unsafe: true}) }
+func TestMain(m *testing.M) {
+	pgtest.Main(m, pgtest.Options{Unsafe: true, Settings: []string{"track_commit_timestamp=on"}})
+}
 
 // lab is a production database, its copy, and a journal. Deletions are
 // recorded by comparing all keys before and after: no code of guard's.

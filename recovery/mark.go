@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,11 +15,13 @@ import (
 // and marked. They are set back where they still are as the deletion left them.
 type mark struct {
 	columns []string // that mark a row
-	staged  string   // temporary table: key, rowback_xmin (who marked it), rowback_feed (of which source table), rowback_blind
-	later   string   // temporary table: id, rowback_xmin of soft deletes since; "" if there are none
+	set     []string // others that some of the deletions set with them; see keepSet
+	staged  string   // temporary table: key, rowback_xmin (who marked it), rowback_feed (of which source table), rowback_id (its entry), rowback_blind
 	was     string   // temporary table: key and columns of the rows as they were before
+	timed   bool     // the server keeps when transactions committed
 	change  *change  // how they are set back
 	pending map[int]*batch
+	sets    map[int][]string // by source table: the columns that it set beside the marks
 }
 
 // addMark notes that source table i holds soft deletes of t's rows.
@@ -26,17 +29,16 @@ func (r *restore) addMark(ctx context.Context, i int, st *journal.Table, t *tabl
 	if st.Via != journal.SoftDelete || i >= len(r.o.Source.of) {
 		return nil
 	}
-	columns := slices.DeleteFunc(r.renamed(t.live, slices.Clone(st.Soft)), func(c string) bool { return !slices.Contains(t.fetched, c) || slices.Contains(t.key, c) })
+	known := func(columns []string) []string {
+		return slices.DeleteFunc(r.renamed(t.live, slices.Clone(columns)), func(c string) bool { return !slices.Contains(t.fetched, c) || slices.Contains(t.key, c) })
+	}
 	if t.mark == nil {
 		n := strings.TrimPrefix(t.in, "pg_temp.rowback_in_")
-		t.mark = &mark{staged: "pg_temp.rowback_mark_" + n, was: "pg_temp.rowback_was_" + n, pending: map[int]*batch{}}
+		t.mark = &mark{staged: "pg_temp.rowback_mark_" + n, was: "pg_temp.rowback_was_" + n, pending: map[int]*batch{}, sets: map[int][]string{}}
 	}
-	for _, c := range columns {
-		if !slices.Contains(t.mark.columns, c) {
-			t.mark.columns = append(t.mark.columns, c)
-		}
-	}
-	t.mark.pending[i] = &batch{}
+	t.mark.columns = union(t.mark.columns, known(st.Soft))
+	t.mark.pending[i], t.mark.sets[i] = &batch{}, known(st.Set)
+	t.mark.set = union(t.mark.set, t.mark.sets[i])
 	r.marks[i] = r.o.Source.of[i].XID
 	return nil
 }
@@ -45,12 +47,25 @@ func (r *restore) addMark(ctx context.Context, i int, st *journal.Table, t *tabl
 // kept, or there is no backup that has them.
 func (m *mark) settable() bool { return m != nil && len(m.columns) > 0 }
 
+// first of the soft deletes.
+func (m *mark) first(r *restore) *journal.Entry {
+	return r.o.Source.of[slices.MinFunc(slices.Collect(maps.Keys(m.pending)), func(a, b int) int {
+		return r.o.Source.of[a].Time.Compare(r.o.Source.of[b].Time)
+	})]
+}
+
 func (r *restore) makeMarks(ctx context.Context) error {
 	for _, t := range r.tables {
 		if t.mark == nil {
 			continue
 		}
-		err := r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin, NULL::int4 AS rowback_feed, false AS rowback_blind FROM %s WITH NO DATA",
+		r.limitSet(t)
+		timed, err := r.production.number(ctx, "SELECT (current_setting('track_commit_timestamp') = 'on')::int")
+		if err != nil {
+			return err
+		}
+		t.mark.timed = timed == 1
+		err = r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin, NULL::int4 AS rowback_feed, NULL::text COLLATE \"C\" AS rowback_id, false AS rowback_blind FROM %s WITH NO DATA",
 			local(t.mark.staged), list("", t.key), t.live.QuotedName()))
 		if err != nil {
 			return err
@@ -90,8 +105,8 @@ func (r *restore) stageMarks(ctx context.Context, i int) error {
 	for n, k := range positions("k", len(r.order[i])) {
 		values = append(values, k+"::"+t.detail.columns[r.order[i][n]].bare)
 	}
-	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_xmin, rowback_feed) SELECT %s, %s, %d FROM %s",
-		t.mark.staged, list("", r.order[i]), strings.Join(values, ", "), literal(xmin), i, b.sql("k")))
+	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_xmin, rowback_feed, rowback_id) SELECT %s, %s, %d, %s FROM %s",
+		t.mark.staged, list("", r.order[i]), strings.Join(values, ", "), literal(xmin), i, literal(r.o.Source.of[i].ID), b.sql("k")))
 }
 
 // marked finds, among the rows that are in production with other values, those
@@ -101,15 +116,18 @@ func (r *restore) marked(ctx context.Context, t *table) error {
 	if !t.mark.settable() {
 		return nil
 	}
-	if t.mark.later != "" {
-		err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET rowback_class = '%s', rowback_reason = 'soft delete not set back: ' || n.id || ' has soft-deleted the row again since' FROM %s l JOIN %s n ON n.rowback_xmin = l.xmin::text WHERE x.rowback_class = '%s' AND %s AND NOT %s AND EXISTS (SELECT FROM %s m WHERE %s)",
-			t.left, classHeld, only(t.live), t.mark.later, classDifferent, t.equal("l", "x"), sameImage("l", "x", t.mark.columns), t.mark.staged, t.equal("m", "l")))
-		if err != nil {
-			return err
-		}
+	if err := r.holdNewer(ctx, t); err != nil {
+		return err
 	}
-	return r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET rowback_marked = true FROM %s l WHERE x.rowback_class = '%s' AND %s AND %s",
+	if err := r.holdMarks(ctx, t); err != nil {
+		return err
+	}
+	err := r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET rowback_marked = true, rowback_reason = NULL FROM %s l WHERE x.rowback_class = '%s' AND %s AND %s",
 		t.left, only(t.live), classDifferent, t.equal("l", "x"), t.asLeft()))
+	if err != nil {
+		return err
+	}
+	return r.keepSet(ctx, t)
 }
 
 // mergeMarks gives images of rows that were soft-deleted before they were removed
@@ -157,11 +175,21 @@ func (r *restore) blind(ctx context.Context, t *table) (out []Unrestored, err er
 }
 
 // asLeft is the condition that live row l is as the soft delete left it; x is
-// the recovery database's row.
+// the recovery database's row, or one of which nothing is known (see holdNewer).
 func (t *table) asLeft() string {
 	others := slices.DeleteFunc(slices.Clone(t.always), func(c string) bool { return slices.Contains(t.mark.columns, c) })
-	return fmt.Sprintf("NOT %s AND EXISTS (SELECT FROM %s m WHERE %s AND (m.rowback_xmin = l.xmin::text OR %s))",
-		sameImage("l", "x", t.mark.columns), t.mark.staged, t.equal("m", "l"), sameImage("l", "x", others))
+	return fmt.Sprintf("NOT %s AND EXISTS (SELECT FROM %s m WHERE %s AND (%s OR x.rowback_feed IS NULL AND %s))",
+		sameImage("l", "x", t.mark.columns), t.mark.staged, t.equal("m", "l"), t.mark.wrote("m", "l"), sameImage("l", "x", others))
+}
+
+// wrote is the condition that the soft delete m was the last to write row l: that has its
+// transaction's number, or one of a savepoint within it, which commits at the same time.
+func (m *mark) wrote(mark, row string) string {
+	by := fmt.Sprintf("%s.rowback_xmin = %s.xmin::text", mark, row)
+	if !m.timed {
+		return by
+	}
+	return fmt.Sprintf("(%s OR pg_xact_commit_timestamp(nullif(%s.rowback_xmin, '')::xid) = pg_xact_commit_timestamp(%s.xmin))", by, mark, row)
 }
 
 // ofMark are conditions that the staged link x is of a column of its row's mark, and
@@ -191,7 +219,7 @@ func (r *restore) judgeMarks(ctx context.Context) error {
 			continue
 		}
 		t.mark.change = &change{what: "setting soft deletes of " + t.name() + " back", live: t.live, key: t.key, staged: t.left, keys: t.key,
-			columns: t.mark.columns, values: prefixed("x", t.mark.columns), chosen: "x.rowback_marked", gone: r.parentless, blame: r.blame,
+			columns: t.mark.all(), values: prefixed("x", t.mark.all()), chosen: "x.rowback_marked", gone: r.parentless, blame: r.blame,
 			still: fmt.Sprintf("EXISTS (SELECT FROM %s w WHERE %s)", t.mark.was, t.equal("w", "x")),
 			hold: func(why string) string {
 				return fmt.Sprintf("rowback_marked = NULL, rowback_class = '%s', rowback_reason = 'soft delete not set back: ' || %s", classHeld, why)
@@ -212,7 +240,7 @@ func (r *restore) unmark(ctx context.Context) error {
 		m := t.mark
 		// Locked, and kept as they were, for the evidence.
 		err := r.production.exec(ctx, fmt.Sprintf("DROP TABLE IF EXISTS %[1]s; CREATE TEMP TABLE %[2]s AS SELECT %[3]s FROM %[4]s l JOIN %[5]s x ON %[6]s WHERE x.rowback_marked AND %[7]s FOR UPDATE OF l",
-			m.was, local(m.was), list("l.", slices.Concat(t.key, m.columns)), only(t.live), t.left, t.equal("l", "x"), t.asLeft()))
+			m.was, local(m.was), list("l.", slices.Concat(t.key, m.all())), only(t.live), t.left, t.equal("l", "x"), t.asLeft()))
 		if err != nil {
 			return err
 		}
@@ -230,7 +258,7 @@ func (r *restore) verifyMarks(ctx context.Context) (out []Check, err error) {
 			continue
 		}
 		n, err := r.production.number(ctx, fmt.Sprintf("SELECT count(*) FROM %s x JOIN %s l ON %s WHERE x.rowback_marked AND %s",
-			t.left, only(t.live), t.equal("l", "x"), sameImage("l", "x", t.mark.columns)))
+			t.left, only(t.live), t.equal("l", "x"), sameImage("l", "x", t.mark.all())))
 		if err != nil {
 			return out, err
 		}
@@ -247,8 +275,8 @@ func (r *restore) recordMarks(ctx context.Context, e *journal.Entry, keys *journ
 			continue
 		}
 		err := r.record(ctx, e, keys, journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: t.count.Unmarked, Via: journal.SoftDelete,
-			Key: journalColumns(t.live, t.key), Old: journalColumns(t.live, t.mark.columns), Soft: t.mark.columns},
-			fmt.Sprintf("SELECT %s FROM %s w", texts("w", slices.Concat(t.key, t.mark.columns)), t.mark.was))
+			Key: journalColumns(t.live, t.key), Old: journalColumns(t.live, t.mark.all()), Soft: t.mark.columns, Set: t.mark.set},
+			fmt.Sprintf("SELECT %s FROM %s w", texts("w", slices.Concat(t.key, t.mark.all())), t.mark.was))
 		if err != nil {
 			return err
 		}

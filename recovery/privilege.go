@@ -26,7 +26,7 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 			live = append(live, tableNeed(t.live, "UPDATE"))
 		}
 		if t.mark.settable() {
-			_, children := r.around(t.live, t.mark.columns, nil)
+			_, children := r.around(t.live, t.mark.all(), nil)
 			read = append(read, children...)
 			live = append(live, childNeeds(children)...)
 		}

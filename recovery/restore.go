@@ -218,7 +218,7 @@ func (r *restore) stage(ctx context.Context) error {
 	if err := r.laterCuts(ctx); err != nil {
 		return err
 	}
-	if err := r.laterMarks(ctx); err != nil {
+	if err := r.findMarks(ctx); err != nil {
 		return err
 	}
 	return r.collectLarge(ctx)

@@ -41,6 +41,7 @@ type table struct {
 	land string // temporary table: rows as text before their casts; "" without casts
 
 	mark    *mark // soft deletes of its rows; nil: none
+	others  *otherMarks
 	done    bool  // restored by an earlier transaction of this restore
 	pending batch // keys not yet asked for
 	feed    int   // whose the last one is

@@ -15,7 +15,8 @@ import (
 type remark struct {
 	live    *catalog.Table
 	key     []string
-	columns []string // that mark a row
+	columns []string // that mark a row, and those that were set with them
+	set     []string // these
 	staged  string   // temporary table: key, columns as they were, rowback_xmin, rowback_class, rowback_reason
 	change  *change
 	xid     uint64
@@ -37,7 +38,7 @@ func (u *undo) addRemark(ctx context.Context, i int, st *journal.Table) error {
 	for _, c := range st.Old {
 		m.columns = append(m.columns, c.Name)
 	}
-	m.key, m.columns = u.renamed(m.live, m.key), u.renamed(m.live, m.columns)
+	m.key, m.columns, m.set = u.renamed(m.live, m.key), u.renamed(m.live, m.columns), u.renamed(m.live, slices.Clone(st.Set))
 	for _, c := range slices.Concat(m.key, m.columns) {
 		if m.live.Column(c) == nil {
 			return fmt.Errorf("column %s.%s does not exist any more", display(m.live), c)
@@ -117,7 +118,7 @@ func (u *undo) recordRemarks(ctx context.Context, e *journal.Entry, keys *journa
 		}
 		e.Rows += m.marked
 		err := u.record(ctx, e, keys, journal.Table{Schema: m.live.Schema, Name: m.live.Name, OID: m.live.OID, Rows: m.marked, Via: journal.SoftDelete,
-			Key: journalColumns(m.live, m.key), Soft: m.columns},
+			Key: journalColumns(m.live, m.key), Soft: slices.DeleteFunc(slices.Clone(m.columns), func(c string) bool { return slices.Contains(m.set, c) }), Set: m.set},
 			fmt.Sprintf("SELECT %s FROM %s s WHERE rowback_class = '%s'", texts("s", m.key), m.staged, undoRemove))
 		if err != nil {
 			return err

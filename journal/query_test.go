@@ -1,0 +1,32 @@
+package journal
+
+import (
+	"strings"
+	"testing"
+)
+
+// A page of a listing reads the index by time from where the last one ended, whatever it
+// is filtered by: it sorts nothing, and reads no entry of the pages before.
+func TestEntries_PagesAreReadInOrder(t *testing.T) {
+	j := openAt(t, t.TempDir(), Options{})
+	for _, f := range []Filter{{}, {Table: "orders"}, {Table: "public.orders", Kind: Deletion}, {User: "app", MinRows: 3}} {
+		where, args := f.where()
+		rows, err := j.store.Load().read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN SELECT "+entryColumns+" FROM entry WHERE "+where+" AND (time, id) < (?, ?) ORDER BY time DESC, id DESC LIMIT ?", append(args, 1, "x", page)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		var plan []string
+		for rows.Next() {
+			var id, parent, unused int
+			var step string
+			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+				t.Fatal(err)
+			}
+			plan = append(plan, step)
+		}
+		if len(plan) == 0 || plan[0] != "SEARCH entry USING INDEX entry_list ((time,id)<(?,?))" || strings.Contains(strings.Join(plan, " "), "TEMP B-TREE") {
+			t.Errorf("%+v: %q", f, plan)
+		}
+	}
+}

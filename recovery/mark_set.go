@@ -1,0 +1,99 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// An UPDATE that marks rows often sets other columns, too: a status, who did it, an
+// address that is to be forgotten. They go back with the mark where the deletion was the
+// last to write the row and all else in it is as in the recovery database, which then
+// tells what they were.
+
+// union adds what is not there yet.
+func union(to, more []string) []string {
+	for _, c := range more {
+		if !slices.Contains(to, c) {
+			to = append(to, c)
+		}
+	}
+	return to
+}
+
+// limitSet leaves alone what is not known of every row, and what is a link that is given
+// back by itself.
+func (r *restore) limitSet(t *table) {
+	m := t.mark
+	m.set = slices.DeleteFunc(m.set, func(c string) bool {
+		return slices.Contains(m.columns, c) || !slices.Contains(t.always, c) ||
+			slices.ContainsFunc(r.links, func(l *link) bool { return l.live == t.live && slices.Contains(l.old, c) })
+	})
+	for i, set := range m.sets {
+		m.sets[i] = slices.DeleteFunc(set, func(c string) bool { return !slices.Contains(m.set, c) })
+	}
+}
+
+// all are the columns to be set back.
+func (m *mark) all() []string { return slices.Concat(m.columns, m.set) }
+
+// keepSet has the rows that are to be set back, but had changed since the recovery
+// database's state, keep the other columns, and notes those that the deletion set.
+func (r *restore) keepSet(ctx context.Context, t *table) error {
+	if len(t.mark.set) == 0 {
+		return nil
+	}
+	feeds := map[string][]string{} // that set the same columns
+	of := map[string][]string{}
+	for i, set := range t.mark.sets {
+		name := list("", set)
+		of[name], feeds[name] = set, append(feeds[name], strconv.Itoa(i))
+	}
+	keep := make([]string, len(t.mark.set))
+	for i, c := range t.mark.set {
+		keep[i] = fmt.Sprintf("%s = l.%[1]s", quote(c))
+	}
+	by := func(in string, feeds []string) string {
+		return fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE m.rowback_feed %s (%s) AND %s AND %s)", t.mark.staged, in, strings.Join(feeds, ", "), t.mark.wrote("m", "l"), t.equal("m", "l"))
+	}
+	write := func(set []string, where string) error {
+		why := "NULL"
+		if len(set) > 0 {
+			why = fmt.Sprintf("'soft delete set back, but not what its UPDATE set in ' || CASE WHEN x.rowback_feed IS NULL THEN nullif(%s, '') || ': the row had changed since the recovery database''s state' ELSE %s || ': the recovery database has no such row' END",
+				differing("l", "x", set), literal(strings.Join(set, ", ")))
+		}
+		return r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET %s, rowback_reason = %s FROM %s l WHERE x.rowback_marked AND %s AND %s",
+			t.left, strings.Join(keep, ", "), why, only(t.live), t.equal("l", "x"), where))
+	}
+	var mixed []string // written by several UPDATEs of one transaction, which set different columns
+	for name, set := range of {
+		rest := slices.DeleteFunc(slices.Clone(t.always), func(c string) bool { return slices.Contains(t.mark.columns, c) || slices.Contains(set, c) })
+		where := fmt.Sprintf("NOT (x.rowback_feed IS NULL AND %s) AND %s", sameImage("l", "x", rest), by("IN", feeds[name]))
+		if len(of) > 1 {
+			mixed = append(mixed, by("IN", feeds[name])+" AND "+by("NOT IN", feeds[name]))
+			where += " AND NOT " + by("NOT IN", feeds[name])
+		}
+		if err := write(set, where); err != nil {
+			return err
+		}
+	}
+	if len(mixed) == 0 {
+		return nil
+	}
+	return write(t.mark.set, "("+strings.Join(mixed, " OR ")+")")
+}
+
+// halfBack lists these rows.
+func (r *restore) halfBack(ctx context.Context, t *table) (out []Unrestored, err error) {
+	if !t.mark.settable() || len(t.mark.set) == 0 {
+		return nil, nil
+	}
+	err = r.production.each(ctx, fmt.Sprintf("SELECT %s, rowback_reason FROM %s x WHERE rowback_marked AND rowback_reason IS NOT NULL ORDER BY %s", texts("x", t.key), t.left, list("x.", t.key)), func(row []*string) error {
+		u, err := newUnrestored(t.live, t.key, row)
+		out = append(out, u)
+		return err
+	})
+	return out, err
+}
