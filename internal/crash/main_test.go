@@ -33,14 +33,18 @@ func TestMain(m *testing.M) {
 }
 
 var made struct {
-	once sync.Once
-	dir  string
-	err  error
+	once    sync.Once
+	dir     string
+	err     error
+	instead string // of the program, for one test
 }
 
 // program is the path of rowback, built from this tree.
 func program(t *testing.T) string {
 	t.Helper()
+	if made.instead != "" {
+		return made.instead
+	}
 	made.once.Do(func() {
 		if made.dir, made.err = os.MkdirTemp("", "rowback-crash-"); made.err != nil {
 			return
