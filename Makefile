@@ -39,9 +39,9 @@ race: ## every test under the race detector
 	@sh scripts/bootstrap test
 	@GO='$(GO)' sh scripts/test $(BUILD) -race -timeout 120m ./...
 
-soak: ## kill proxies and servers, have the journal's disk lose power, and Patroni fail over, under load for SOAK (10m) each: compare with the truth
+soak: ## kill proxies and servers, take the journal's server away, have its disk fail and lose power, clocks jump, and Patroni fail over, under load for SOAK (10m) each: compare with the truth
 	@sh scripts/bootstrap test
-	SOAK=$(SOAK) $(GO) test $(BUILD) -v -timeout 24h -run 'TestKill|TestTwoPhase_Killed|TestFleet_ProxyKilled|TestDisk_PowerLoss|TestDisk_Faults|TestPatroni' ./internal/crash
+	SOAK=$(SOAK) $(GO) test $(BUILD) -v -timeout 24h -run 'TestKill|TestTwoPhase_Killed|TestFleet_ProxyKilled|TestFleet_JournalAwayUnderLoad|TestDisk_PowerLoss|TestDisk_Faults|TestClock|TestPatroni' ./internal/crash
 
 load: ## SESSIONS (10000) idle sessions, a tenth of that busy ones, storms: what they take (fewer idle ones where ulimit -Hn is below 21020 and may not be raised)
 	@sh scripts/bootstrap test

@@ -70,11 +70,12 @@ func (r *run) recount(ctx context.Context, o uint32, n int64) (bool, error) {
 }
 
 // mayRecount: a schema whose triggers make the counts differ each time does not pay for
-// it each time. One statement may do it for all of its tables.
+// it each time. One statement may do it for all of its tables. A time ahead was set by a
+// clock that has been put back since.
 func (r *run) mayRecount() bool {
 	if !r.recounting {
-		last, now := r.s.db.recounted.Load(), time.Now().UnixNano()
-		r.recounting = now-last >= int64(recountEvery) && r.s.db.recounted.CompareAndSwap(last, now)
+		last, now := r.s.db.recounted.Load(), r.s.j.o.Now().UnixNano()
+		r.recounting = (now < last || now-last >= int64(recountEvery)) && r.s.db.recounted.CompareAndSwap(last, now)
 	}
 	return r.recounting
 }

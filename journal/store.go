@@ -25,6 +25,7 @@ const (
 type store struct {
 	path     string
 	readOnly bool        // no writer is open
+	made     bool        // the file was not there
 	version  int         // of the schema, as it was opened
 	identity os.FileInfo // of the file opened
 	lock     *os.File    // nil unless held for a proxy
@@ -64,11 +65,10 @@ func openStore(ctx context.Context, dir string, o Options) (_ *store, err error)
 			}
 		}
 	}
-	made, err := makeFile(s.path)
-	if err != nil {
+	if s.made, err = makeFile(s.path); err != nil {
 		return nil, err
 	}
-	if made && o.Proxy != "" {
+	if s.made && o.Proxy != "" {
 		o.Logger.Info("a new, empty journal is begun", "journal", s.path)
 	}
 	if err := s.openWriter(ctx, o.Reader); err != nil {

@@ -102,8 +102,14 @@ func (j *embedded) gather(first *write) []*write {
 
 // writeBatch tells each of the batch how its write ended, which nobody else's spoils.
 func (j *embedded) writeBatch(batch []*write) {
-	for len(batch) > 0 {
+	for reopened := false; len(batch) > 0; {
 		faulty, err := j.commit(batch)
+		if isReadOnly(err) && !reopened {
+			// What SQLite has opened while it could be read alone stays so.
+			if reopened = true; j.reopen(context.Background()) == nil {
+				continue
+			}
+		}
 		switch {
 		case err == nil || len(batch) == 1 && !isBusy(err):
 			finish(batch, err)
@@ -197,8 +203,34 @@ func (j *embedded) current(ctx context.Context) (*store, error) {
 		return nil, errors.Join(gone, err)
 	}
 	j.store.Store(fresh)
-	j.options.Logger.Warn("the journal was removed while in use; a new one was begun", "journal", s.path)
+	if fresh.made {
+		j.options.Logger.Warn("the journal was removed while in use; a new one was begun", "journal", s.path)
+	}
 	return fresh, nil
+}
+
+// reopen opens the journal again; the lock stays.
+func (j *embedded) reopen(ctx context.Context) error {
+	s, o := j.store.Load(), j.options
+	if s.lock != nil {
+		lock, err := duplicate(s.lock)
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		o.Lock = lock
+	}
+	_ = s.close()
+	fresh, err := openStore(ctx, j.dir, o)
+	if err == nil {
+		j.store.Store(fresh)
+	}
+	return err
+}
+
+func isReadOnly(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && e.Code == sqlite3.ErrReadonly
 }
 
 // isBusy: another process is writing the file.

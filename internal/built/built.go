@@ -12,12 +12,13 @@ import (
 	"strings"
 )
 
-// Program builds rowback from this tree into dir and returns its path.
+// Program builds rowback from this tree into dir and returns its path; flags are more of
+// go build's.
 //
 // It looks at every source file, so that go test, which keeps what passed, knows
 // that the outcome hangs on them and not on the test's own imports alone. Call it
 // in a test: what TestMain looks at go test does not notice.
-func Program(ctx context.Context, dir string) (string, error) {
+func Program(ctx context.Context, dir string, flags ...string) (string, error) {
 	root, err := module()
 	if err != nil {
 		return "", err
@@ -36,7 +37,8 @@ func Program(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", dir, "github.com/rowback/rowback/cmd/rowback").CombinedOutput()
+	args := append([]string{"build", "-buildvcs=false", "-o", dir}, flags...)
+	out, err := exec.CommandContext(ctx, "go", append(args, "github.com/rowback/rowback/cmd/rowback")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}

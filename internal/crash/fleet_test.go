@@ -119,12 +119,15 @@ func TestFleet_ProxyKilled(t *testing.T) {
 }
 
 // An allowance for one transaction is used by one, whichever proxies they come through.
-func TestFleet_AllowanceOnce(t *testing.T) {
+func TestFleet_AllowanceOnce(t *testing.T) { allowanceOnce(t) }
+
+func allowanceOnce(t *testing.T) {
+	t.Helper()
 	f := newFleet(t, "threshold: 0\n", items)
 	j := f.open(t)
 	for round := range 5 {
 		now := time.Now()
-		if err := j.Grant(t.Context(), &journal.Allowance{ID: journal.NewID(now), Time: now, Expires: now.Add(time.Hour), Rows: 100, Once: true, By: "ops"}); err != nil {
+		if err := j.Grant(t.Context(), &journal.Allowance{ID: journal.NewID(now), Time: now, Expires: now.Add(48 * time.Hour), Rows: 100, Once: true, By: "ops"}); err != nil {
 			t.Fatal(err)
 		}
 		var through, refused atomic.Int32

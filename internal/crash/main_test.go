@@ -33,14 +33,18 @@ func TestMain(m *testing.M) {
 }
 
 var made struct {
-	once sync.Once
-	dir  string
-	err  error
+	once    sync.Once
+	dir     string
+	err     error
+	instead string // of the program, for one test
 }
 
 // program is the path of rowback, built from this tree.
 func program(t *testing.T) string {
 	t.Helper()
+	if made.instead != "" {
+		return made.instead
+	}
 	made.once.Do(func() {
 		if made.dir, made.err = os.MkdirTemp("", "rowback-crash-"); made.err != nil {
 			return
@@ -71,9 +75,10 @@ func howLong(t *testing.T, normal time.Duration) time.Duration {
 type served struct {
 	*child.Process
 	// said is complete once the process has ended.
-	mu   sync.Mutex
-	said strings.Builder
-	read chan struct{}
+	mu        sync.Mutex
+	said      strings.Builder
+	read      chan struct{}
+	listening chan struct{} // closed once it does
 }
 
 // freeAddr is an address for proxies that come one after another.
@@ -93,6 +98,13 @@ var sessionEnds = regexp.MustCompile(`(?m)^.*msg="session ended".*\n`)
 // serve starts a proxy and returns once it listens.
 func serve(t *testing.T, addr, upstream, journal string, more ...string) *served {
 	t.Helper()
+	s := start(t, addr, upstream, journal, more...)
+	s.awaitListening(t)
+	return s
+}
+
+func start(t *testing.T, addr, upstream, journal string, more ...string) *served {
+	t.Helper()
 	args := append([]string{"proxy", "--listen", addr, "--upstream", upstream, "--journal", journal, "--admin", "off"}, more...)
 	cmd := exec.CommandContext(context.Background(), program(t), args...)
 	r, w, err := os.Pipe()
@@ -105,18 +117,17 @@ func serve(t *testing.T, addr, upstream, journal string, more ...string) *served
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &served{Process: p, read: make(chan struct{})}
+	s := &served{Process: p, read: make(chan struct{}), listening: make(chan struct{})}
 	t.Cleanup(func() {
 		s.end()
 		if t.Failed() {
 			t.Logf("rowback proxy said:\n%s", sessionEnds.ReplaceAllString(s.text(), ""))
 		}
 	})
-	listening := make(chan struct{})
 	go func() {
 		defer close(s.read)
 		defer r.Close()
-		once := sync.OnceFunc(func() { close(listening) })
+		once := sync.OnceFunc(func() { close(s.listening) })
 		for lines := bufio.NewScanner(r); lines.Scan(); {
 			s.mu.Lock()
 			s.said.WriteString(lines.Text() + "\n")
@@ -126,12 +137,24 @@ func serve(t *testing.T, addr, upstream, journal string, more ...string) *served
 			}
 		}
 	}()
+	return s
+}
+
+// listens waits until the proxy listens, or has ended.
+func (s *served) listens() bool {
 	select {
-	case <-listening:
+	case <-s.listening:
+		return true
 	case <-s.read:
+		return false
+	}
+}
+
+func (s *served) awaitListening(t *testing.T) {
+	t.Helper()
+	if !s.listens() {
 		t.Fatalf("rowback proxy did not start: %v\n%s", s.Wait(), s.text())
 	}
-	return s
 }
 
 func (s *served) text() string {
