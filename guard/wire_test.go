@@ -86,9 +86,9 @@ func (r *raw) said(n int) (out []string, err error) {
 		case *pgproto3.NotificationResponse:
 			m.PID = 0
 		case *pgproto3.ErrorResponse:
-			m.Line, m.File, m.Routine = 0, "", ""
+			withoutPlace(m)
 		case *pgproto3.NoticeResponse:
-			m.Line, m.File, m.Routine = 0, "", ""
+			withoutPlace((*pgproto3.ErrorResponse)(m))
 		}
 		b, err := json.Marshal(m)
 		if err != nil {
@@ -97,6 +97,22 @@ func (r *raw) said(n int) (out []string, err error) {
 		out = append(out, fmt.Sprintf("%T %s", m, b))
 	}
 	return out, nil
+}
+
+// elsewhere are the errors that the server makes in another place of its source when
+// the statements of a Query come to it as messages of their own, or that rowback makes
+// in the server's stead. Of all others the place is compared too.
+var elsewhere = map[string]bool{
+	"25P01": true, // needs a block: of a Query's statements the server says it elsewhere
+	"25P02": true, // amid a failed transaction: at Query and at Parse
+	"26000": true, // no such prepared statement: rowback describes it before the client binds it
+	"55000": true, // a portal that has run runs again: rowback's own answer, in a batch
+}
+
+func withoutPlace(m *pgproto3.ErrorResponse) {
+	if elsewhere[m.Code] {
+		m.File, m.Line, m.Routine = "", 0, ""
+	}
 }
 
 type messages = []pgproto3.FrontendMessage
