@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/internal/pgtest"
@@ -24,22 +25,17 @@ func TestCancel_ByALongKey(t *testing.T) {
 				t.Fatalf("process ID and key are %d bytes", len(key))
 			}
 			write(t, c, frame(&pgproto3.Query{String: "SELECT pg_sleep(600)"}))
-			runs := func() bool {
-				var n int
-				err := watcher.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'", binary.BigEndian.Uint32(key)).Scan(&n)
-				return err == nil && n == 1
-			}
 			cancel := func(key []byte) {
 				other := dial(t, s)
 				write(t, other, packet(requestCancel, string(key)))
 				wantClosed(t, other)
 			}
-			eventually(t, "the query runs", runs)
+			eventually(t, "the query runs", func() bool { return sleeps(t, watcher, key) })
 			wrong := append([]byte(nil), key...)
 			wrong[len(wrong)-1]++
 			cancel(key[:8])
 			cancel(wrong)
-			if !runs() {
+			if !sleeps(t, watcher, key) {
 				t.Error("canceled by a part of the key, or another one")
 			}
 			cancel(key)
@@ -71,4 +67,12 @@ func TestCancel_TheServerGivesNoKey(t *testing.T) {
 			wantError(t, c, codeConnectionFailure)
 		})
 	}
+}
+
+// sleeps reports whether the session whose key this is runs pg_sleep.
+func sleeps(t *testing.T, watcher *pgx.Conn, key []byte) bool {
+	t.Helper()
+	var n int
+	err := watcher.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'", binary.BigEndian.Uint32(key)).Scan(&n)
+	return err == nil && n == 1
 }
