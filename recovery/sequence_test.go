@@ -62,3 +62,16 @@ func TestSequence_OthersDrawMeanwhile(t *testing.T) {
 		t.Errorf("the next value is %d, %v", n, err)
 	}
 }
+
+// USAGE lets a role move a sequence, and so does UPDATE.
+func TestSequence_Privileges(t *testing.T) {
+	for _, privilege := range []string{"USAGE", "UPDATE"} {
+		l := newLab(t, "CREATE TABLE u (id serial PRIMARY KEY); INSERT INTO u SELECT FROM generate_series(1, 20)").backup()
+		role := l.role("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO ROLE", "GRANT SELECT, "+privilege+" ON ALL SEQUENCES IN SCHEMA public TO ROLE")
+		o := l.options(l.incident("TRUNCATE u RESTART IDENTITY"))
+		o.Production = l.asRole(l.production, role)
+		if report := l.restore(o); !report.Complete() || len(report.Sequences) != 1 || report.Sequences[0].To != 20 {
+			t.Errorf("%s: %+v", privilege, report)
+		}
+	}
+}
