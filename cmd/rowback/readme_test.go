@@ -47,8 +47,10 @@ func TestReadme_CommandsAndFlagsInTheTextExist(t *testing.T) {
 			if words[1] == "help" {
 				words = words[1:]
 			}
-			if of, _, err = root.Find(words[1:]); err != nil || of == root && words[1] != "configuration" {
-				t.Errorf("%s: %v", m[1], err)
+			var rest []string
+			of, rest, err = root.Find(words[1:])
+			if err != nil || of == root && words[1] != "configuration" || of != root && !of.Runnable() && len(rest) > 0 && rest[0][0] != '-' {
+				t.Errorf("%s: no such command (%v)", m[1], err)
 				continue
 			}
 		default:

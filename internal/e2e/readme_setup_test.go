@@ -2,11 +2,15 @@ package e2e
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -117,5 +121,68 @@ func TestReadme_UnitIsSystemds(t *testing.T) {
 	}
 	if err != nil {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// The README's way to a sample database, and its answer to a held statement by curl, as they stand.
+func TestReadme_CommandsInTheTextRun(t *testing.T) {
+	text, _ := readmeText(t, "")
+	spans := func(begin string) string {
+		t.Helper()
+		m := regexp.MustCompile("`(" + begin + "[^`]*)`").FindStringSubmatch(text)
+		if m == nil {
+			t.Fatalf("the README has no `%s …`", begin)
+		}
+		return m[1]
+	}
+	r := newReadme(t)
+	c := r.cluster
+	sample := r.shell(spans("createdb "))
+	sample.Dir = "../.."
+	sample.Env = append(sample.Env, "PGHOST=127.0.0.1", "PGUSER=postgres", "PGPORT="+strconv.Itoa(c.Port),
+		"PATH="+filepath.Dir(c.Client(t, "createdb").Path)+":"+filepath.Dir(c.Client(t, "psql").Path)+":"+os.Getenv("PATH"))
+	run(t, sample)
+	pgtest.Exec(t, c.URL("rental"), "SELECT FROM customer")
+	pgtest.Exec(t, c.URL("postgres"), "DROP DATABASE rental WITH (FORCE)")
+
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("curl is not here")
+	}
+	admin := freeAddr(t)
+	r.write("token", strings.Repeat("t", 32))
+	p, addr, err := startProxy(r.shell("exec rowback proxy --upstream " + c.URL(r.production) + " --listen 127.0.0.1:0 --journal journal --mode hold --threshold 1 --admin " + admin + " --admin-act-token token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := errors.Join(p.Signal(syscall.SIGTERM), p.Wait()); err != nil {
+			t.Error(err)
+		}
+	}()
+	done := make(chan error, 1)
+	go func() {
+		conn, err := pgx.Connect(t.Context(), strings.Replace(c.URL(r.production), c.Addr(), addr, 1))
+		if err == nil {
+			_, err = conn.Exec(t.Context(), incident.MassDelete)
+			err = errors.Join(err, conn.Close(context.Background()))
+		}
+		done <- err
+	}()
+	var id []byte
+	eventually(t, "the statement waits", func() error {
+		out, err := r.shell("rowback allow holds --journal journal --output json").Output()
+		if m := regexp.MustCompile(`"id":\s*"([^"]+)"`).FindSubmatch(out); m != nil {
+			id = m[1]
+			return nil
+		}
+		return fmt.Errorf("%s, %v", out, err)
+	})
+	answer := r.shell(strings.NewReplacer("127.0.0.1:9432", admin, "/ID", "/"+string(id)).Replace(spans("curl ")))
+	answer.Env = append(answer.Env, "TOKEN="+strings.Repeat("t", 32))
+	if out := run(t, answer); strings.Contains(out, "error") {
+		t.Error(out)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
