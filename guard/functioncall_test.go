@@ -80,3 +80,19 @@ func TestFunctionCall_Harmless(t *testing.T) {
 		equal(t, fmt.Sprintf("answers to exchange %d", i), got[i], want[i])
 	}
 }
+
+// What comes of a call besides its result is behind that, as the server has it.
+func TestFunctionCall_WhatTrailsIt(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Alert, 4), shop, `CREATE FUNCTION loud(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+		RAISE NOTICE 'hello'; PERFORM set_config('application_name', 'loud' || n, false), pg_notify('heard', 'it'); DELETE FROM plain WHERE id = n; RETURN n; END $$`)
+	exchanges := []messages{
+		q("LISTEN heard"), e.callOf("loud(int)", 0, "3"), q("BEGIN"), e.callOf("loud(int)", 1, "4"), e.callOf("loud(int)", 0, "none"), q("ROLLBACK"), q("SHOW application_name"),
+		e.callOf("loud(int)", 0, "5"), cat(e.callOf("loud(int)", 0, "6"), e.callOf("loud(int)", 0, "7"), q("SELECT count(*) FROM plain")),
+	}
+	want := talk(t, e.direct, exchanges, e.database)
+	mustExec(t, e.connect(pgx.QueryExecModeExec), "INSERT INTO plain SELECT i FROM generate_series(3, 7) i WHERE i NOT IN (SELECT id FROM plain)")
+	got := talk(t, e.url, exchanges, e.database)
+	for i := range want {
+		equal(t, fmt.Sprintf("answers to exchange %d", i), got[i], want[i])
+	}
+}

@@ -46,7 +46,7 @@ var scriptTexts = []string{
 	"DELETE FROM plain WHERE id = 5; SELECT 7", "SET LOCAL statement_timeout = '1h'; DELETE FROM plain WHERE id = 12; SHOW statement_timeout", "BEGIN; DELETE FROM plain WHERE id = 6", "DELETE FROM plain WHERE id = 7; SELECT 1/0", "SET application_name = 'x'", "SHOW application_name", "TRUNCATE small",
 	"DEALLOCATE ALL", "DISCARD ALL", "CLOSE ALL", "SELECT name, statement FROM pg_prepared_statements ORDER BY 1", "SELECT name FROM pg_cursors ORDER BY 1", "DO $$ BEGIN DELETE FROM plain WHERE id = 8; END $$",
 	"DECLARE c CURSOR FOR SELECT id FROM plain ORDER BY id FOR UPDATE", "FETCH c", "DELETE FROM plain WHERE CURRENT OF c", "SET search_path = nowhere", "RESET search_path", "BEGIN ISOLATION LEVEL SERIALIZABLE",
-	"CREATE TEMP TABLE IF NOT EXISTS plain (id int)", "DROP TABLE IF EXISTS pg_temp.plain", "COPY small TO STDOUT", "SELECT lastval()", "ALTER TABLE plain ADD IF NOT EXISTS z int", "BEGIN READ ONLY", "PREPARE x AS DELETE FROM plain WHERE id = 9", "EXECUTE x",
+	"CREATE TEMP TABLE IF NOT EXISTS plain (id int)", "DROP TABLE IF EXISTS pg_temp.plain", "COPY small TO STDOUT", "SELECT lastval(), currval('drawn'), nextval('drawn')", "ALTER TABLE plain ADD IF NOT EXISTS z int", "BEGIN READ ONLY", "PREPARE x AS DELETE FROM plain WHERE id = 9", "EXECUTE x",
 	"DELETE FROM lists WHERE id < 5; COPY small TO STDOUT; SELECT 3", "DELETE FROM heirs; FETCH c; SHOW work_mem; EXPLAIN (COSTS OFF) DELETE FROM plain", "SELECT 1; DELETE FROM few WHERE id < 2; ; SELECT 2", "BEGIN; DELETE FROM tree WHERE id = 30; SAVEPOINT a; DELETE FROM nope", ";", "BEGIN; DELETE FROM plain WHERE id = 20; COMMIT; DELETE FROM plain WHERE id = 21; SELECT 1/0",
 	"COPY (DELETE FROM plain WHERE id = 22 RETURNING *) TO STDOUT", "DELETE FROM plain WHERE id = 23; SELECT purge(24)", "DELETE FROM lists; ROLLBACK", "DROP TABLE IF EXISTS lists_2", "DELETE FROM plain WHERE id = 30; COMMIT AND CHAIN; SELECT 1", "SET statement_timeout = 0; DELETE FROM plain WHERE id = 31; RESET ALL", "SET row_security = off",
 }
@@ -56,6 +56,7 @@ CREATE TABLE lists (id int, k int, PRIMARY KEY (id, k)) PARTITION BY LIST (k); C
 INSERT INTO lists SELECT i, i % 3 FROM generate_series(1, 40) i;
 CREATE TABLE heirs (id int PRIMARY KEY); CREATE TABLE heir (more text, PRIMARY KEY (id)) INHERITS (heirs); INSERT INTO heirs SELECT generate_series(1, 20); INSERT INTO heir SELECT generate_series(10, 40), 'more';
 CREATE TABLE few (id int, a text); INSERT INTO few SELECT i % 10, 'few' FROM generate_series(1, 30) i;
+CREATE SEQUENCE drawn START 700;
 `
 
 func (s *script) name() string   { return pick(s, "", "", "", "s", "t") }
@@ -260,10 +261,11 @@ func recite(t *testing.T, url, db string, ms messages) (out []string) {
 	t.Helper()
 	r := dialRaw(t, url)
 	defer r.conn.Close()
+	r.Send(&pgproto3.Query{String: "SELECT nextval('drawn')"})
 	for _, m := range ms {
 		r.Send(m)
 	}
-	for _, m := range cat(syncMsg, q("ROLLBACK"), q("RESET search_path"), q("SELECT count(*) FROM public.plain"), q("SELECT count(*) FROM orders"), q("SELECT 'the end'")) {
+	for _, m := range cat(syncMsg, q("ROLLBACK"), q("RESET search_path"), q("SELECT count(*) FROM public.plain"), q("SELECT count(*) FROM orders"), q("SELECT lastval(), currval('drawn')"), q("SELECT 'the end'")) {
 		r.Send(m)
 	}
 	for !strings.Contains(strings.Join(out, ""), "the end") {

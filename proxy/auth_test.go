@@ -207,6 +207,18 @@ func TestAuthentication_EveryMethodAndTLSOnEachLeg(t *testing.T) {
 			t.Error(got)
 		}
 	})
+	t.Run("a trusted server under another name", func(t *testing.T) {
+		for mode, want := range map[string]string{"verify-ca": "", "verify-full": codeCannotConnect} {
+			s := serve(t, Options{Upstream: fmt.Sprintf("postgres://127.0.0.2:%d/?sslmode=%s&sslrootcert=%s", c.Port, mode, a.CA)})
+			if got := login(t, c, s, "u_ssl", "secret", plain); got != want {
+				t.Errorf("%s: %q, want %q", mode, got, want)
+			}
+		}
+		s := serve(t, Options{Upstream: upstream("sslmode=verify-ca&sslrootcert=" + testcert.New(t).CA)})
+		if got := login(t, c, s, "u_md5", "secret", plain); got != codeCannotConnect {
+			t.Errorf("verify-ca, of an untrusted one: %q", got)
+		}
+	})
 	t.Run("client certificates", func(t *testing.T) {
 		o, err := LoadTLS(proxyCert, proxyKey, a.CA)
 		if err != nil {

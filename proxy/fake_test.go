@@ -14,7 +14,7 @@ import (
 type fake struct {
 	l        net.Listener
 	addr     string
-	key      string // process ID and secret
+	key      string // process ID and secret; "": it gives out none
 	canceled chan string
 	wg       sync.WaitGroup
 }
@@ -72,7 +72,9 @@ func (f *fake) serve(c net.Conn) {
 		c.Write([]byte{'N'})
 	}
 	c.Write(appendFrame(nil, 'R', []byte{0, 0, 0, 0}))
-	c.Write(appendFrame(nil, 'K', []byte(f.key)))
+	if f.key != "" {
+		c.Write(appendFrame(nil, 'K', []byte(f.key)))
+	}
 	c.Write(appendFrame(nil, 'Z', []byte{'I'}))
 	for {
 		header := make([]byte, headerLen)

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/internal/pgtest"
 )
 
 // successor serves the socket of s, which retires.
@@ -71,7 +73,7 @@ func TestRetire_DrainEndsWhatIsLeft(t *testing.T) {
 }
 
 func TestCancel_OfASessionElsewhere(t *testing.T) {
-	old := serve(t, Options{})
+	old, watcher := serve(t, Options{}), connect(t, pgtest.Shared(t).URL("postgres"))
 	c := dial(t, old)
 	write(t, c, packet(3<<16, startupBody))
 	_, key := readUntil(t, c, 'K')
@@ -84,6 +86,7 @@ func TestCancel_OfASessionElsewhere(t *testing.T) {
 		return found
 	}})
 	write(t, c, frame(&pgproto3.Query{String: "SELECT pg_sleep(600)"}))
+	eventually(t, "the query runs", func() bool { return sleeps(t, watcher, key) })
 	for _, sent := range []string{string(key[:4]) + "nope", string(key)} {
 		request := dial(t, next)
 		write(t, request, packet(requestCancel, sent))

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -112,65 +111,6 @@ func TestSession_OverUnixSockets(t *testing.T) {
 		l.Close()
 		testQueries(t, connect(t, fmt.Sprintf("host=%s port=6432 user=postgres dbname=postgres", filepath.Dir(serve(t, Options{Listen: dir, Upstream: c.Addr()}).Addr().String()))))
 	})
-}
-
-func TestSession_Replication(t *testing.T) {
-	c, err := pgtest.Start(t.Context(), pgtest.Options{Unsafe: true, Settings: []string{"wal_level=logical"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Stop() })
-	var judged atomic.Int32
-	s := serve(t, Options{Upstream: c.Addr(), Judge: judgeFunc(func(ctx context.Context, w Wire, typ byte, body []byte) error {
-		judged.Add(1)
-		return quiesceAndForward(ctx, w, typ, body)
-	})})
-	physical, err := pgconn.Connect(t.Context(), proxyURL(s, "postgres")+"&replication=yes")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer physical.Close(t.Context())
-	if _, err := physical.Exec(t.Context(), "IDENTIFY_SYSTEM").ReadAll(); err != nil || judged.Load() != 0 {
-		t.Fatalf("%v; %d messages judged of a connection that takes no SQL", err, judged.Load())
-	}
-	pgtest.Exec(t, c.URL("postgres"), "CREATE TABLE t (id int)", "SELECT pg_create_logical_replication_slot('slot', 'test_decoding')", "INSERT INTO t VALUES (42)")
-	conn, err := pgconn.Connect(t.Context(), proxyURL(s, "postgres")+"&replication=database")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
-	if _, err := conn.Exec(t.Context(), "IDENTIFY_SYSTEM").ReadAll(); err != nil {
-		t.Fatal(err)
-	}
-	f := conn.Frontend()
-	f.Send(&pgproto3.Query{String: "START_REPLICATION SLOT slot LOGICAL 0/0"})
-	flush(t, f)
-	expect(t, f, "W")
-	for {
-		m, err := f.Receive()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d, ok := m.(*pgproto3.CopyData); ok && strings.Contains(string(d.Data), "id[integer]:42") {
-			break
-		}
-	}
-	status := append([]byte{'r'}, make([]byte, 33)...)
-	f.Send(&pgproto3.CopyData{Data: status})
-	f.Send(&pgproto3.CopyDone{})
-	flush(t, f)
-	for {
-		m, err := f.Receive()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, ok := m.(*pgproto3.ReadyForQuery); ok {
-			break
-		}
-	}
-	if judged.Load() != 2 {
-		t.Errorf("%d messages judged, there were 2 Queries", judged.Load())
-	}
 }
 
 func TestSession_CancelReachesTheRightServer(t *testing.T) {

@@ -38,10 +38,11 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 			backup = append(backup, schemaNeed(t.backup), tableNeed(t.backup, "SELECT"))
 		}
 		for _, s := range t.detail.sequences {
-			for _, p := range []string{"USAGE", "SELECT"} {
+			for _, p := range []string{"USAGE, UPDATE", "SELECT"} { // any of them: nextval takes either
+				grant, _, _ := strings.Cut(p, ",")
 				live = append(live, need{
 					fmt.Sprintf("has_sequence_privilege(%d::oid, '%s')", s.oid, p),
-					fmt.Sprintf("GRANT %s ON SEQUENCE %s TO CURRENT_USER", p, s.name)})
+					fmt.Sprintf("GRANT %s ON SEQUENCE %s TO CURRENT_USER", grant, s.name)})
 			}
 		}
 	}

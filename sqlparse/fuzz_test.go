@@ -12,7 +12,7 @@ import (
 )
 
 // FuzzScan: what Parse reports, Scan must not have let pass; and the verdicts
-// cover the text in order.
+// cover the text in order, each the statement that the text has there.
 func FuzzScan(f *testing.F) {
 	for _, c := range cases() {
 		for _, m := range mutations(c.sql) {
@@ -30,9 +30,55 @@ func FuzzScan(f *testing.F) {
 			if s.Offset < end || sql[s.Offset:s.Offset+len(s.Text)] != s.Text {
 				t.Fatalf("%q at %d", s.Text, s.Offset)
 			}
+			between(t, sql, end, s.Offset)
 			end = s.Offset + len(s.Text)
 		}
+		whole, _, _ := strings.Cut(sql, "\x00")
+		between(t, whole, end, len(whole))
+		sameStatements(t, whole, all)
 	})
+}
+
+// between: what no statement has of a text is blanks, semicolons and comments.
+func between(t *testing.T, sql string, start, end int) {
+	t.Helper()
+	text, _ := parseable(sql[start:end])
+	scan, err := pg.Scan(text)
+	if err != nil {
+		t.Fatalf("%q is of no statement: %v", text, err)
+	}
+	for _, token := range scan.Tokens {
+		switch token.Token {
+		case pg.Token_ASCII_59, pg.Token_SQL_COMMENT, pg.Token_C_COMMENT:
+		default:
+			t.Fatalf("%q of %q is of no statement", text[token.Start:token.End], sql)
+		}
+	}
+}
+
+// sameStatements: each statement alone is what the whole text has in its place.
+func sameStatements(t *testing.T, sql string, all []Statement) {
+	t.Helper()
+	text, _ := parseable(sql)
+	if tooDeep(text) {
+		return
+	}
+	whole, err := pg.Parse(text)
+	if err != nil {
+		return
+	}
+	if len(whole.Stmts) != len(all) {
+		t.Fatalf("%d statements, want %d", len(all), len(whole.Stmts))
+	}
+	for i, s := range all {
+		alone, err := pg.Parse(text[s.Offset : s.Offset+len(s.Text)])
+		if err != nil || len(alone.Stmts) != 1 {
+			t.Fatalf("%q alone: %v", s.Text, err)
+		}
+		if !proto.Equal(withoutPositions(alone.Stmts[0].Stmt), withoutPositions(whole.Stmts[i].Stmt)) {
+			t.Fatalf("another statement: %q", s.Text)
+		}
+	}
 }
 
 // FuzzCapture: the captured form parses, and holds the client's DELETE or UPDATE

@@ -145,12 +145,14 @@ func unknown(sql string, offset int) Statement {
 	return s
 }
 
-// trim cuts white space, as PostgreSQL's lexer knows it, off both ends.
+// trim cuts white space off both ends, as every PostgreSQL's lexer knows it: a vertical
+// tab is an error before 16.
 func trim(sql string, start, end int) (string, int) {
-	for start < end && isSpace(sql[start]) {
+	blank := func(c byte) bool { return isSpace(c) && c != '\v' }
+	for start < end && blank(sql[start]) {
 		start++
 	}
-	for start < end && isSpace(sql[end-1]) {
+	for start < end && blank(sql[end-1]) {
 		end--
 	}
 	return sql[start:end], start

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,12 +13,8 @@ import (
 // dumpOf is a custom dump of the database at url.
 func dumpOf(t *testing.T, url string) string {
 	t.Helper()
-	bin, err := pgtest.FindBinaries()
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), "shop.dump")
-	if out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "pg_dump"), "-Fc", "-f", path, url).CombinedOutput(); err != nil {
+	if out, err := pgtest.Shared(t).Client(t, "pg_dump", "-Fc", "-f", path, url).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return path

@@ -16,7 +16,7 @@ func TestPsql(t *testing.T) {
 	for _, script := range []string{"basics.sql", "deletes.sql"} {
 		t.Run(script, func(t *testing.T) {
 			same(t, func(t *testing.T, url string) string {
-				return run(t, pgtest.Shared(t).Command(t.Context(), "psql", "-X", "-a", "-f", "testdata/"+script, url))
+				return run(t, pgtest.Shared(t).Client(t, "psql", "-X", "-a", "-f", "testdata/"+script, url))
 			})
 		})
 	}
@@ -27,7 +27,7 @@ func TestPsql_SingleTransaction(t *testing.T) {
 	same(t, func(t *testing.T, url string) string {
 		pgtest.Exec(t, url, "CREATE TABLE ones (id int PRIMARY KEY)", "INSERT INTO ones SELECT generate_series(1, 20)")
 		psql := func(more ...string) string {
-			return run(t, pgtest.Shared(t).Command(t.Context(), "psql", append([]string{"-X", "-a", url}, more...)...))
+			return run(t, pgtest.Shared(t).Client(t, "psql", append([]string{"-X", "-a", url}, more...)...))
 		}
 		return psql("--single-transaction", "-f", "testdata/single.sql") +
 			psql("-c", "SELECT count(*), sum(id) FROM ones") +

@@ -70,34 +70,6 @@ func TestOpen_Reader(t *testing.T) {
 	}
 }
 
-// What only reads leaves the format as it is: the proxies that wrote it may start again.
-func TestOpen_ReaderRaisesNothing(t *testing.T) {
-	url := pgtest.Shared(t).URL(pgtest.Database(t))
-	e := newEntry()
-	if err := openAt(t, url, journal.Options{}).Append(t.Context(), e, twoKeys(t)); err != nil {
-		t.Fatal(err)
-	}
-	pgtest.Exec(t, url, "UPDATE rowback_journal.journal SET version = 1")
-	const format = "SELECT version FROM rowback_journal.journal"
-	j := openAt(t, url, journal.Options{Reader: true, MustExist: true})
-	if got, err := j.Entry(t.Context(), e.ID); err != nil || got.ID != e.ID {
-		t.Error(err)
-	}
-	if err := j.Ping(t.Context()); err != nil {
-		t.Errorf("Ping: %v", err)
-	}
-	if err := j.Append(t.Context(), newEntry(), nil); err == nil {
-		t.Error("a reader has written to it")
-	}
-	if n := number(t, url, format); n != 1 {
-		t.Errorf("a reader has raised the format to %d", n)
-	}
-	openAt(t, url, journal.Options{})
-	if n := number(t, url, format); n != 2 {
-		t.Errorf("format %d", n)
-	}
-}
-
 // A server that loses what it confirms is no place for evidence.
 func TestOpen_Durability(t *testing.T) {
 	c := pgtest.Shared(t)
@@ -208,17 +180,4 @@ func TestAlive(t *testing.T) {
 	if err := a.Append(t.Context(), newEntry(), nil); err != nil {
 		t.Error(err)
 	}
-}
-
-func number(t *testing.T, url, sql string) (n int64) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err == nil {
-		err = conn.QueryRow(t.Context(), sql).Scan(&n)
-		conn.Close(t.Context())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
