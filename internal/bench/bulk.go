@@ -12,12 +12,15 @@ import (
 
 // bulk is a database of very many rows in two tables, nine in ten of them in the
 // one that references the other; its copies are production, one for each side.
-type bulk struct{ rows int }
+type bulk struct {
+	what string // the work: what the journal has of one's database is nothing to another
+	rows int
+}
 
 // bulkTables are emptied whole, but for the first row of each.
 var bulkTables = []lost{{"p", "id > 0"}, {"c", "id > 0"}}
 
-func (b bulk) name() string { return fmt.Sprintf("bulk_%d", b.rows) }
+func (b bulk) name() string { return fmt.Sprintf("bulk_%s_%d", b.what, b.rows) }
 
 // production is a copy of the database.
 func (b bulk) production(ours bool) string {

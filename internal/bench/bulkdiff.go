@@ -15,7 +15,7 @@ func bulkDiffs(l *lab) []work {
 }
 
 func (l *lab) bulkDiff(ctx context.Context, name string, s *scaled) (out []result, err error) {
-	data := bulk{s.rows}
+	data := bulk{"diff", s.rows}
 	defer func() { err = errors.Join(err, data.drop(ctx, l)) }()
 	missing := 0
 	b := &bench{name: name, peer: "COPY of keys", goal: atMost(1.2), rounds: bulkRounds}

@@ -42,7 +42,7 @@ func (l *lab) grows(what string, measure func(context.Context, string, *scaled) 
 // bulkRestore restores the same rows in each round: they are removed again by
 // TRUNCATE, of which rowback knows nothing.
 func (l *lab) bulkRestore(ctx context.Context, name string, s *scaled) (out []result, err error) {
-	data := bulk{s.rows}
+	data := bulk{"restore", s.rows}
 	defer func() { err = errors.Join(err, data.drop(ctx, l)) }()
 	b := &bench{name: name, peer: "raw COPY", goal: atMost(1.5), rounds: bulkRounds}
 	want := ""
