@@ -7,7 +7,7 @@ VCS     := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false
 BUILD   := -buildvcs=$(VCS)
 export CGO_ENABLED = 1
 
-.PHONY: help build demo test clients versions race soak load lint fuzz bench bench-quick bench-curves big
+.PHONY: help build demo test clients versions race soak load lint fuzz bench bench-quick bench-curves bench-full big
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,10 +57,10 @@ fuzz: ## each fuzz target for FUZZTIME (10m)
 	@sh scripts/bootstrap run
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh scripts/fuzz
 
-bench: ## rowback against direct connections, pgbouncer and raw COPY, as ratios with their targets, in about 12 minutes (BENCH_CASE=regexp; BENCH_OUT=file or directory keeps a report)
+bench: ## rowback against direct connections, pgbouncer, haproxy and raw COPY, as ratios with their targets, in about 15 minutes (BENCH_CASE=regexp; BENCH_OUT=file or directory keeps a report)
 	@sh scripts/bootstrap bench
 	$(GO) build $(BUILD) -o bin/rowback ./cmd/rowback
-	GO='$(GO)' $(GO) run $(BUILD) ./internal/bench -limit 15m -case '$(BENCH_CASE)'
+	GO='$(GO)' $(GO) run $(BUILD) ./internal/bench -limit 20m -case '$(BENCH_CASE)'
 
 bench-quick: ## the same in about two minutes: the cases that say most, one round
 	@sh scripts/bootstrap bench
@@ -71,6 +71,13 @@ bench-curves: ## how the cost grows with sessions, statements, cascades, catalog
 	@sh scripts/bootstrap bench
 	$(GO) build $(BUILD) -o bin/rowback ./cmd/rowback
 	GO='$(GO)' $(GO) run $(BUILD) ./internal/bench -curves -limit 9m -case '$(BENCH_CASE)'
+
+FULL := BENCH_CLIENTS=1,16,100,1000 BENCH_COPY_MIB=1024 BENCH_BIG=10000000 BENCH_BULK=1000000,10000000 BENCH_RUNAWAY=100000000 BENCH_JOURNAL=100000000
+
+bench-full: ## bench and bench-curves at the sizes that the targets name, as far as the disk has room (40 GB for all): hours; each case says what it took (BENCH_CASE, BENCH_OUT as above)
+	@sh scripts/bootstrap bench
+	$(GO) build $(BUILD) -o bin/rowback ./cmd/rowback
+	$(FULL) GO='$(GO)' $(GO) run $(BUILD) ./internal/bench -all -patience 2h -case '$(BENCH_CASE)'
 
 big: ## restore ROWS (10000000) rows while others write: time, memory, and how long these waited
 	@sh scripts/bootstrap test

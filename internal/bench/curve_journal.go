@@ -23,7 +23,7 @@ func journalCurve(l *lab) *growth {
 		measure: func(ctx context.Context, c *curve) (err error) {
 			dir := filepath.Join(l.dir, "journal-curve")
 			have := 0
-			for keys := 10_000; keys <= 10_000_000; keys *= 10 {
+			for keys := 10_000; keys <= l.journal; keys *= 10 {
 				var id string
 				if id, err = l.grow(ctx, dir, (keys-have)/keysEach, c, keys); err != nil {
 					return err

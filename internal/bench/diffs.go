@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -32,10 +33,11 @@ func diffs(l *lab) []work {
 			return err
 		},
 		measure: func(ctx context.Context, ours bool) (sample, error) {
-			if ours {
-				return l.diff(ctx)
+			if !ours {
+				return l.copyKeys(ctx, shop, shopOf(true), cascade, compared())
 			}
-			return l.copyKeys(ctx)
+			s, _, _, err := l.diff(ctx, shopOf(true), shop, cascade, compared())
+			return s, err
 		},
 	}}
 }
@@ -49,27 +51,33 @@ func compared() (keys int) {
 	return keys
 }
 
-func (l *lab) diff(ctx context.Context) (s sample, err error) {
-	args := []string{"diff", "--output", "json", "--journal", l.alert.journal, "--production", l.server.URL(shopOf(true)), "--recovery", l.server.URL(shop)}
-	for _, c := range cascade {
+// diff is `rowback diff`, its greatest memory, MiB, and how many rows it calls lost.
+func (l *lab) diff(ctx context.Context, production, recovery string, tables []lost, keys int) (s sample, peak float64, missing int, err error) {
+	args := []string{"diff", "--output", "json", "--journal", l.alert.journal, "--production", l.server.URL(production), "--recovery", l.server.URL(recovery)}
+	for _, c := range tables {
 		args = append(args, c.table)
 	}
 	cmd := l.command(ctx, args...)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
 	begun := time.Now()
-	err = cmd.Run()
-	s = sample{compared(), time.Since(begun), nil}
+	peak, err = watched(cmd)
+	s = sample{keys, time.Since(begun), nil}
 	if ended := (*exec.ExitError)(nil); errors.As(err, &ended) && ended.ExitCode() == 3 { // rows are lost: so they are
 		err = nil
 	}
-	if err != nil {
-		return s, fmt.Errorf("rowback diff: %w\n%s", err, &said)
+	var report struct{ Lost int }
+	if err == nil {
+		err = json.Unmarshal(out.Bytes(), &report)
 	}
-	return s, nil
+	if err != nil {
+		err = fmt.Errorf("rowback diff: %w\n%s%s", err, &out, &said)
+	}
+	return s, peak, report.Lost, err
 }
 
-func (l *lab) copyKeys(ctx context.Context) (s sample, err error) {
+// copyKeys copies all keys out of both databases.
+func (l *lab) copyKeys(ctx context.Context, recovery, production string, tables []lost, want int) (s sample, err error) {
 	var (
 		mu   sync.Mutex // guards what follows
 		keys int
@@ -88,15 +96,15 @@ func (l *lab) copyKeys(ctx context.Context) (s sample, err error) {
 	}
 	var workers sync.WaitGroup
 	begun := time.Now()
-	for _, c := range cascade {
-		for _, database := range []string{shop, shopOf(true)} {
+	for _, c := range tables {
+		for _, database := range []string{recovery, production} {
 			workers.Go(func() { copyOut(database, c.table) })
 		}
 	}
 	workers.Wait()
 	s = sample{keys, time.Since(begun), nil}
-	if err = errors.Join(errs...); err == nil && keys != compared() {
-		err = fmt.Errorf("%d keys were copied, there are %d", keys, compared())
+	if err = errors.Join(errs...); err == nil && keys != want {
+		err = fmt.Errorf("%d keys were copied, there are %d", keys, want)
 	}
 	return s, err
 }

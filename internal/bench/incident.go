@@ -16,8 +16,11 @@ import (
 // shop is the incident's database before it, and so the recovery database.
 const shop = "shop"
 
+// lost are rows that are removed of a table.
+type lost struct{ table, condition string }
+
 // cascade is what the incident removes of each table, parents first.
-var cascade = []struct{ table, condition string }{
+var cascade = []lost{
 	{"orders", "is_test"},
 	{"payments", "order_id IN (SELECT id FROM lost_orders)"},
 	{"refunds", "payment_id IN (SELECT id FROM lost_payments)"},
@@ -37,7 +40,7 @@ func incidents(l *lab) []work {
 		whole.measure = func(ctx context.Context, ours bool) (sample, error) { return l.massDelete(ctx, ours, p) }
 		return l.shop(ctx)
 	}
-	lost := func(ctx context.Context, round int) error {
+	removed := func(ctx context.Context, round int) error {
 		err := l.freshShops(ctx, round)
 		for _, ours := range []bool{false, true} {
 			if err == nil {
@@ -53,11 +56,11 @@ func incidents(l *lab) []work {
 		},
 		whole,
 		&bench{
-			name: fmt.Sprintf("restore of %d rows", rows), peer: "raw COPY", goal: atMost(1.25), setup: l.shop, before: lost,
-			measure: func(ctx context.Context, ours bool) (sample, error) { return l.bringBack(ctx, ours, l.rawCopy) },
+			name: fmt.Sprintf("restore of %d rows", rows), peer: "raw COPY", goal: atMost(1.25), setup: l.shop, before: removed,
+			measure: func(ctx context.Context, ours bool) (sample, error) { return l.bringBack(ctx, ours, l.shopCopy) },
 		},
 		&bench{
-			name: fmt.Sprintf("restore of %d rows", rows), peer: "Django, row by row", goal: atLeast(30), rounds: 1, setup: l.shop, before: lost,
+			name: fmt.Sprintf("restore of %d rows", rows), peer: "Django, row by row", goal: atLeast(30), rounds: 1, setup: l.shop, before: removed,
 			measure: func(ctx context.Context, ours bool) (sample, error) { return l.bringBack(ctx, ours, l.rowByRow) },
 		},
 	}

@@ -28,6 +28,7 @@ type lab struct {
 	block, alert *proxyProcess
 	off          *proxyProcess // judges nothing
 	bouncer      *pooler.Pooler
+	relay        *relay          // nil: no case has asked for it
 	made         map[string]bool // data sets, by name
 
 	proxies []*proxyProcess  // all that were started
@@ -90,6 +91,9 @@ func (l *lab) close() error {
 	}
 	for _, p := range l.poolers {
 		errs = append(errs, p.Stop())
+	}
+	if l.relay != nil {
+		l.relay.stop()
 	}
 	if l.server != nil {
 		errs = append(errs, l.server.Stop())
@@ -155,6 +159,9 @@ func (p *proxyProcess) URL(database string) string {
 func (l *lab) times() (peer, ours time.Duration) {
 	for _, p := range l.poolers {
 		peer += processorTime(p.PID())
+	}
+	if l.relay != nil {
+		peer += processorTime(l.relay.process.PID())
 	}
 	for _, p := range l.proxies {
 		if used := processorTime(p.process.PID()); p == l.off {

@@ -12,7 +12,7 @@ import (
 
 // latencies are what a proxy adds to a read by key at a rate that leaves the
 // machine time: theirs less those of a direct connection in the same round. The
-// figure is how many microseconds more rowback adds than pgbouncer.
+// figure is how many microseconds more rowback adds than pgbouncer, which has the target, or haproxy.
 func latencies(l *lab) (cases []work) {
 	for _, load := range []struct{ clients, rate int }{{1, 1000}, {16, 2000}} {
 		name := fmt.Sprintf("latency added at %d/s, -M prepared -c %d", load.rate, load.clients)
@@ -27,10 +27,19 @@ func (l *lab) latency(ctx context.Context, name string, clients, rate int) ([]re
 	if err := l.pgbenchTables(ctx); err != nil {
 		return nil, err
 	}
-	ways := []way{l.server, l.bouncer, l.block}
-	var out []result
+	if err := l.haproxy(ctx); err != nil {
+		return nil, err
+	}
+	ways := []way{l.server, l.block, l.bouncer, l.relay}
+	peers := []struct {
+		name string
+		goal goal
+	}{{"pgbouncer", atMost(0)}, {"haproxy", goal{}}}
 	shares := []float64{0.50, 0.99}
-	peers, ours, more := make([][]float64, len(shares)), make([][]float64, len(shares)), make([][]float64, len(shares))
+	added := make([][][]float64, len(shares)) // by share and way: of each round, above direct
+	for i := range added {
+		added[i] = make([][]float64, len(ways))
+	}
 	for round := range l.rounds {
 		took := make([][]float64, len(ways))
 		for i := range ways {
@@ -41,13 +50,22 @@ func (l *lab) latency(ctx context.Context, name string, clients, rate int) ([]re
 			}
 		}
 		for i, share := range shares {
-			direct, theirs, mine := percentile(took[0], share), percentile(took[1], share), percentile(took[2], share)
-			peers[i], ours[i], more[i] = append(peers[i], theirs-direct), append(ours[i], mine-direct), append(more[i], mine-theirs)
+			for which := range ways {
+				added[i][which] = append(added[i][which], percentile(took[which], share)-percentile(took[0], share))
+			}
 		}
 	}
+	var out []result
 	for i, share := range shares {
-		r := result{Name: fmt.Sprintf("%s, p%.0f", name, 100*share), Peer: "pgbouncer", Unit: "µs", Peers: middle(peers[i]), Ours: middle(ours[i]), Figure: "µs"}
-		out = append(out, r.figures(more[i], atMost(0)))
+		for p, peer := range peers {
+			ours, theirs := added[i][1], added[i][2+p]
+			more := make([]float64, len(ours))
+			for round := range ours {
+				more[round] = ours[round] - theirs[round]
+			}
+			r := result{Name: fmt.Sprintf("%s, p%.0f", name, 100*share), Peer: peer.name, Unit: "µs", Peers: middle(theirs), Ours: middle(ours), Figure: "µs"}
+			out = append(out, r.figures(more, peer.goal))
+		}
 	}
 	return out, nil
 }

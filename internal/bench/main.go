@@ -30,6 +30,8 @@ func run(ctx context.Context) (err error) {
 	flag.StringVar(&o.rowback, "rowback", "bin/rowback", "the `binary` to measure")
 	flag.StringVar(&only, "case", "", "only the cases whose name matches this `regexp`")
 	flag.BoolVar(&o.curves, "curves", false, "how the cost grows, in place of the comparisons")
+	flag.BoolVar(&o.all, "all", false, "the comparisons, and how the cost grows")
+	flag.DurationVar(&o.patience, "patience", 5*time.Minute, "give up a case after this `time`")
 	flag.DurationVar(&o.limit, "limit", 0, "begin no case after this `time`; 0: no limit")
 	flag.Parse()
 	if o.only, err = regexp.Compile(only); err != nil {
@@ -47,10 +49,11 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.curves {
-		err = l.draw(ctx, into)
-	} else {
+	if !o.curves {
 		err = l.compare(ctx, into)
+	}
+	if o.curves || o.all {
+		err = errors.Join(err, l.draw(ctx, into))
 	}
 	return errors.Join(err, into.write(o.out))
 }
@@ -61,7 +64,7 @@ func (l *lab) compare(ctx context.Context, into *report) error {
 	t.heading(l.options)
 	into.Results = nil
 	err := l.each(ctx, slices.Concat(selects(l), updates(l), streams(l), latencies(l), connects(l), memories(l), deletes(l), pipelines(l),
-		incidents(l), diffs(l), bigDeletes(l), runaways(l), verdicts(l)), func(w work) error {
+		incidents(l), diffs(l), bulkRestores(l), bulkDiffs(l), bigDeletes(l), runaways(l), verdicts(l)), func(w work) error {
 		begun := time.Now()
 		results, err := w.run(ctx, l)
 		if err != nil {
@@ -77,9 +80,6 @@ func (l *lab) compare(ctx context.Context, into *report) error {
 	t.ending(into.Results, time.Since(l.begun))
 	return err
 }
-
-// patience bounds a case: one that hangs is not to stop the others.
-const patience = 5 * time.Minute
 
 // each does what is chosen of some work until the time is up.
 func (l *lab) each(ctx context.Context, all []work, do func(work) error) error {
@@ -106,7 +106,7 @@ func (l *lab) each(ctx context.Context, all []work, do func(work) error) error {
 type bounded struct{ work }
 
 func (b *bounded) run(ctx context.Context, l *lab) ([]result, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, l.patience)
 	defer cancel()
 	return b.work.run(ctx, l)
 }

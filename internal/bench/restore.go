@@ -17,29 +17,32 @@ import (
 // bringBack restores the rows with `rowback restore`, or in the peer's way.
 func (l *lab) bringBack(ctx context.Context, ours bool, peers func(context.Context) (sample, error)) (s sample, err error) {
 	if ours {
-		peers = l.restore
+		s, _, err = l.restore(ctx, shopOf(true), shop, int(incident.Published.Lost()))
+	} else {
+		s, err = peers(ctx)
 	}
-	if s, err = peers(ctx); err != nil {
+	if err != nil {
 		return s, err
 	}
 	return s, l.whole(ctx, shopOf(ours))
 }
 
-// restore is `rowback restore`, from its start to its end, with all its checks.
-func (l *lab) restore(ctx context.Context) (s sample, err error) {
+// restore is `rowback restore` of the last deletion, from its start to its end, with
+// all its checks, and its greatest memory, MiB.
+func (l *lab) restore(ctx context.Context, production, recovery string, rows int) (s sample, peak float64, err error) {
 	id, err := l.lastEntry(ctx)
 	if err != nil {
-		return s, err
+		return s, 0, err
 	}
 	cmd := l.command(ctx, "restore", id, "--yes", "--output", "json", "--journal", l.alert.journal,
-		"--production", l.server.URL(shopOf(true)), "--recovery", l.server.URL(shop))
+		"--production", l.server.URL(production), "--recovery", l.server.URL(recovery))
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	begun := time.Now()
-	if err := cmd.Run(); err != nil {
-		return s, fmt.Errorf("rowback restore: %w\n%s", err, &said)
+	if peak, err = watched(cmd); err != nil {
+		return s, 0, fmt.Errorf("rowback restore: %w\n%s", err, &said)
 	}
-	return sample{int(incident.Published.Lost()), time.Since(begun), nil}, nil
+	return sample{rows, time.Since(begun), nil}, peak, nil
 }
 
 // lastEntry is the newest deletion in the alerting proxy's journal.
@@ -60,17 +63,17 @@ func (l *lab) lastEntry(ctx context.Context) (id string, err error) {
 
 // rawCopy is the least that bringing the rows back can cost for one who knows
 // their keys already and checks nothing: COPY into COPY, triggers off, one transaction.
-func (l *lab) rawCopy(ctx context.Context) (s sample, err error) {
-	err = connected(ctx, l.server.URL(shop), func(from *pgx.Conn) error {
-		if err := know(ctx, from); err != nil {
+func (l *lab) rawCopy(ctx context.Context, recovery, production string, rows []lost) (s sample, err error) {
+	err = connected(ctx, l.server.URL(recovery), func(from *pgx.Conn) error {
+		if err := know(ctx, from, rows); err != nil {
 			return err
 		}
-		return connected(ctx, l.server.URL(shopOf(false)), func(to *pgx.Conn) error {
+		return connected(ctx, l.server.URL(production), func(to *pgx.Conn) error {
 			begun := time.Now()
 			if _, err := to.Exec(ctx, "BEGIN; SET LOCAL session_replication_role = replica"); err != nil {
 				return err
 			}
-			for _, c := range cascade {
+			for _, c := range rows {
 				n, err := pipe(ctx, from, to, c.table)
 				if err != nil {
 					return err
@@ -85,9 +88,14 @@ func (l *lab) rawCopy(ctx context.Context) (s sample, err error) {
 	return s, err
 }
 
+// shopCopy is that of the incident's rows.
+func (l *lab) shopCopy(ctx context.Context) (sample, error) {
+	return l.rawCopy(ctx, shop, shopOf(false), cascade)
+}
+
 // know makes tables of the keys, lost_….
-func know(ctx context.Context, from *pgx.Conn) error {
-	for _, c := range cascade {
+func know(ctx context.Context, from *pgx.Conn, rows []lost) error {
+	for _, c := range rows {
 		known := fmt.Sprintf("CREATE TEMP TABLE lost_%s AS SELECT id FROM %s WHERE %s", c.table, c.table, c.condition)
 		if _, err := from.Exec(ctx, known); err != nil {
 			return err

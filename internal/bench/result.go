@@ -7,9 +7,10 @@ import (
 
 // What the figure of a result can be, beside an amount in a unit of its own.
 const (
-	rateRatio = "rate" // our rate to the peer's
-	timeRatio = "time" // our time to the peer's
-	cpuRatio  = "cpu"  // our proxy's processor time for each to the peer's
+	rateRatio   = "rate"   // our rate to the peer's
+	timeRatio   = "time"   // our time to the peer's
+	cpuRatio    = "cpu"    // our proxy's processor time for each to the peer's
+	growthRatio = "growth" // ours at a larger size to ours at the least
 )
 
 // result is one line of the report.

@@ -27,7 +27,7 @@ func TestGoal_MetByTheMedian(t *testing.T) {
 }
 
 func TestBench_RatioIsOfTimesWhereTheTargetIsAMost(t *testing.T) {
-	b := &bench{name: "work", peer: "direct", peers: []sample{{100, time.Second, nil}}, ours: []sample{{100, 2 * time.Second, nil}}}
+	b := &bench{name: "work", peer: "direct", peers: []sample{{100, time.Second, &spent{}}}, ours: []sample{{100, 2 * time.Second, &spent{}}}}
 	for _, c := range []struct {
 		goal   goal
 		figure string
@@ -41,14 +41,28 @@ func TestBench_RatioIsOfTimesWhereTheTargetIsAMost(t *testing.T) {
 }
 
 func TestBench_ProcessorTimeIsALineOfItsOwn(t *testing.T) {
-	b := &bench{name: "work", peer: "pgbouncer", goal: atLeast(1), cpu: atMost(1.2), peers: []sample{{100, time.Second, nil}}, ours: []sample{{50, time.Second, nil}},
-		peersCPU: time.Millisecond, oursCPU: time.Millisecond}
-	r := b.results()
-	if len(r) != 2 || r[1].Figure != cpuRatio || r[1].Median != 2 || r[1].verdict() != "missed" {
-		t.Errorf("%+v", r)
-	}
-	if b.peersCPU = 0; len(b.results()) != 1 { // /proc does not say
-		t.Errorf("%+v", b.results())
+	const ms = time.Millisecond
+	theirs, mine := &spent{peer: ms}, &spent{ours: ms}
+	for _, c := range []struct {
+		name          string
+		peers, ours   []sample
+		min, mid, max float64 // 0: no line
+	}{
+		{"a ratio of each round", []sample{{100, time.Second, theirs}, {50, time.Second, theirs}}, []sample{{50, time.Second, mine}, {100, time.Second, mine}}, 0.5, 1.25, 2},
+		{"a round too short for the clock", []sample{{100, time.Second, theirs}, {100, time.Second, &spent{}}}, []sample{{50, time.Second, mine}, {50, time.Second, mine}}, 4, 4, 4},
+		{"/proc does not say", []sample{{100, time.Second, &spent{}}}, []sample{{50, time.Second, mine}}, 0, 0, 0},
+	} {
+		b := &bench{name: "work", peer: "pgbouncer", goal: atLeast(1), cpu: atMost(1.2), peers: c.peers, ours: c.ours}
+		lines := b.results()[1:]
+		if c.mid == 0 {
+			if len(lines) != 0 {
+				t.Errorf("%s: %+v", c.name, lines)
+			}
+			continue
+		}
+		if len(lines) != 1 || lines[0].Figure != cpuRatio || lines[0].Min != c.min || lines[0].Median != c.mid || lines[0].Max != c.max || lines[0].verdict() != "missed" {
+			t.Errorf("%s: %+v", c.name, lines)
+		}
 	}
 }
 
@@ -65,7 +79,7 @@ func TestTable_CountsTargets(t *testing.T) {
 		tb.row(r)
 	}
 	tb.ending(results, time.Minute)
-	for _, want := range []string{"≥ 1.00   met", "≤ 4.00   missed", "d                                              not measured: no such thing", "1 targets met, 1 missed."} {
+	for _, want := range []string{"≥ 1.00   met", "≤ 4.00   missed", "d                                                not measured: no such thing", "1 targets met, 1 missed."} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, &out)
 		}

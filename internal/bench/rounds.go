@@ -38,8 +38,7 @@ type bench struct {
 	// before prepares a round, untimed; nil for nothing.
 	before func(ctx context.Context, round int) error
 
-	peers, ours       []sample
-	peersCPU, oursCPU time.Duration // of the proxies, in all samples
+	peers, ours []sample
 }
 
 // sample is one measurement: how much was done in what time.
@@ -94,23 +93,23 @@ func (b *bench) side(ctx context.Context, l *lab, ours bool) error {
 		s.spent = &spent{peerAfter - peerBefore, oursAfter - oursBefore}
 	}
 	if ours {
-		b.ours, b.oursCPU = append(b.ours, s), b.oursCPU+s.spent.ours
+		b.ours = append(b.ours, s)
 	} else {
-		b.peers, b.peersCPU = append(b.peers, s), b.peersCPU+s.spent.peer
+		b.peers = append(b.peers, s)
 	}
 	return nil
 }
 
 func (b *bench) results() []result {
 	r := result{Name: b.name, Peer: b.peer, Unit: "/s", Peers: rate(b.peers), Ours: rate(b.ours), Figure: rateRatio,
-		PeersCPU: each(b.peersCPU, b.peers), OursCPU: each(b.oursCPU, b.ours)}
+		PeersCPU: cpuEach(false, b.peers...), OursCPU: cpuEach(true, b.ours...)}
 	if b.goal.sign == "≤" {
 		r.Figure = timeRatio
 	}
 	out := []result{r.figures(b.ratios(), b.goal)}
 	if b.cpu.sign != "" && r.PeersCPU > 0 && r.OursCPU > 0 {
 		c := result{Name: b.name, Peer: b.peer, Unit: "µs", Peers: r.PeersCPU, Ours: r.OursCPU, Figure: cpuRatio}
-		out = append(out, c.figures([]float64{r.OursCPU / r.PeersCPU}, b.cpu))
+		out = append(out, c.figures(b.cpuRatios(), b.cpu))
 	}
 	return out
 }
@@ -128,11 +127,28 @@ func (b *bench) ratios() []float64 {
 	return r
 }
 
-// each is a proxy's processor time for each thing done, µs.
-func each(cpu time.Duration, samples []sample) float64 {
-	n := 0
+// cpuRatios are our proxy's processor time to the peer's, of each round; of all
+// together where a round is too short for the clock's ticks.
+func (b *bench) cpuRatios() (r []float64) {
+	for i, s := range b.ours {
+		theirs, mine := cpuEach(false, b.peers[i]), cpuEach(true, s)
+		if theirs == 0 || mine == 0 {
+			return []float64{cpuEach(true, b.ours...) / cpuEach(false, b.peers...)}
+		}
+		r = append(r, mine/theirs)
+	}
+	return r
+}
+
+// cpuEach is a proxy's processor time for each thing done, µs: ours or the peer's.
+func cpuEach(ours bool, samples ...sample) float64 {
+	n, cpu := 0, time.Duration(0)
 	for _, s := range samples {
-		n += s.done
+		if n += s.done; ours {
+			cpu += s.spent.ours
+		} else {
+			cpu += s.spent.peer
+		}
 	}
 	return float64(cpu) / float64(time.Microsecond) / float64(n)
 }

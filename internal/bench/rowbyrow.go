@@ -22,7 +22,7 @@ func (l *lab) rowByRow(ctx context.Context) (s sample, err error) {
 	}
 	var keys bytes.Buffer
 	err = connected(ctx, l.server.URL(shop), func(from *pgx.Conn) error {
-		if err := know(ctx, from); err != nil {
+		if err := know(ctx, from, cascade); err != nil {
 			return err
 		}
 		for _, c := range cascade {

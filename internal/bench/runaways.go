@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,11 +22,11 @@ const published = 100_000_000
 // time, and in rows that were touched. What a refusal takes does not grow with the
 // table, so the same is said for a table of the size that the target names.
 func runaways(l *lab) []work {
-	rows := l.big + l.big/10 // the planner's estimate is to be over the least, too
+	rows := min(l.runaway, l.room())
 	name := fmt.Sprintf("refusal of a DELETE of %d rows", rows)
 	return []work{&other{name, func(ctx context.Context) ([]result, error) {
 		if rows <= least {
-			return nil, fmt.Errorf("BENCH_BIG=%d: a table of a million rows is not large enough to be probed", l.big)
+			return nil, fmt.Errorf("a table of %d rows is not large enough to be probed (BENCH_RUNAWAY, and the disk's free space)", rows)
 		}
 		if err := l.pgbenchTables(ctx); err != nil {
 			return nil, err
@@ -60,6 +62,18 @@ func runaways(l *lab) []work {
 		large := result{Name: fmt.Sprintf("the same of %d rows, reckoned", published), Unit: "s", Ours: middle(refused), Figure: "%"}
 		return []result{r.figures(shares, g), byRows.figures(touched, g), large.figures(far, atMost(1))}, nil
 	}}}
+}
+
+// room is how many rows of the large table the disk has room for, beside its WAL
+// (max_wal_size, and a half) and what else there is.
+func (l *lab) room() int {
+	const each, beside = 160, 14 << 30 // bytes
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(l.server.Dir, &fs); err != nil {
+		return math.MaxInt
+	}
+	free := int64(fs.Bavail) * int64(fs.Bsize)
+	return int(max(free-beside, 0)/each/1_000_000) * 1_000_000
 }
 
 // refuse has the DELETE refused, and says how many rows the server has touched for that.

@@ -20,6 +20,19 @@ func (l *lab) against(name, peer string, between way, clients int, args ...strin
 	}
 }
 
+// againstRelay is the same through us and haproxy, without a target.
+func (l *lab) againstRelay(name string, clients int, args ...string) *bench {
+	b := &bench{name: name, peer: "haproxy"}
+	b.setup = func(ctx context.Context) error {
+		if err := l.haproxy(ctx); err != nil {
+			return err
+		}
+		b.measure = l.against("", "", l.relay, clients, args...).measure
+		return l.pgbenchTables(ctx)
+	}
+	return b
+}
+
 // selects are reads by key, which the guard has nothing to do with.
 func selects(l *lab) (cases []work) {
 	for _, protocol := range []string{"simple", "prepared"} {
@@ -35,7 +48,7 @@ func selects(l *lab) (cases []work) {
 			cases = append(cases, b)
 		}
 		name := fmt.Sprintf("SELECT by key, -M %s -c 16", protocol)
-		cases = append(cases,
+		cases = append(cases, l.againstRelay(name, 16, "-f", l.selectScript(), "-M", protocol),
 			l.against(name, "direct", l.server, 16, "-f", l.selectScript(), "-M", protocol),
 			l.against(name, "mode off", l.off, 16, "-f", l.selectScript(), "-M", protocol)) // what judging costs a statement that removes nothing
 	}
