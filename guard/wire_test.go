@@ -220,14 +220,10 @@ var exchanges = map[string][]messages{
 		{&pgproto3.Parse{Query: "DELETE FROM plain WHERE id = $1"}, &pgproto3.Bind{Parameters: [][]byte{[]byte("x")}}, &pgproto3.Flush{}, &pgproto3.Execute{}, &pgproto3.Flush{}, &pgproto3.Sync{}}, q("SELECT count(*) FROM plain")},
 	"several, with escapes": {q("SET standard_conforming_strings = off; SET escape_string_warning = off"), q(`SELECT 'a\b', 'it\'s; '; DELETE FROM plain WHERE id = 1 OR a = 'x\'; y'; SELECT 2`), q(`BEGIN; INSERT INTO plain VALUES (1000, 'a\\'); COMMIT`), q("SELECT count(*) FROM plain"), q(`SELECT '\'`)},
 	"several, in SJIS":      {q("SET client_encoding = 'sjis'"), q("BEGIN; INSERT INTO plain VALUES (1000, '\x95\x5c'); COMMIT"), q("SELECT '\xb1'; DELETE FROM plain WHERE a = '\x95\x5c'; SELECT '\x95\x5c'"), q("SELECT count(*) FROM plain")},
-<<<<<<< HEAD
 	"portal of a Query that failed": {q("BEGIN"), q("DELETE FROM plain WHERE id = 1; SELECT 1/0"), cat(execute("", 0), syncMsg), q("ROLLBACK"), q("BEGIN"), q("SELECT purge(1/0)"), cat(execute("", 0), syncMsg), q("ROLLBACK"),
 		q("BEGIN"), cat(pbe("DELETE FROM plain WHERE id = 5"), syncMsg), q("SELECT purge(1); SELECT 1/0"), cat(execute("", 0), syncMsg), q("ROLLBACK"), q("BEGIN"), q("SELECT purge(1); SELECT id / 0 FROM plain"), cat(execute("", 0), syncMsg), q("ROLLBACK")},
-	"flush only": {cat(pbe("DELETE FROM plain WHERE id = 1"), messages{&pgproto3.Flush{}, &pgproto3.Sync{}})},
-=======
-	"vertical tabs":         {q("\vDELETE FROM plain WHERE id = 1"), q("SELECT 1;\v DELETE FROM plain WHERE id = 2"), q("BEGIN; DELETE FROM plain WHERE id = 3\v; COMMIT"), q("ROLLBACK"), cat(pbe("\vDELETE FROM plain WHERE id = 4"), syncMsg), q("SELECT count(*) FROM plain")},
-	"flush only":            {cat(pbe("DELETE FROM plain WHERE id = 1"), messages{&pgproto3.Flush{}, &pgproto3.Sync{}})},
->>>>>>> au
+	"vertical tabs": {q("\vDELETE FROM plain WHERE id = 1"), q("SELECT 1;\v DELETE FROM plain WHERE id = 2"), q("BEGIN; DELETE FROM plain WHERE id = 3\v; COMMIT"), q("ROLLBACK"), cat(pbe("\vDELETE FROM plain WHERE id = 4"), syncMsg), q("SELECT count(*) FROM plain")},
+	"flush only":    {cat(pbe("DELETE FROM plain WHERE id = 1"), messages{&pgproto3.Flush{}, &pgproto3.Sync{}})},
 }
 
 const wireExtra = `
