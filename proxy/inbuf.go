@@ -93,18 +93,22 @@ func (b *inbuf) grow() error {
 	if b.need > len(b.buf) {
 		size = min(size, b.need)
 	}
-	takes := b.takes(size)
-	if b.held == 0 {
-		b.patience = budget.Patience
-	}
-	if err := b.memory.Take(takes, b.held, &b.patience); err != nil {
-		return noRoom(err)
+	if takes := b.takes(size); takes > b.held {
+		if b.held == 0 {
+			b.patience = budget.Patience
+		}
+		if b.copied { // a server's: all of it will come, and none waits while it has a part
+			takes = max(takes, b.takes(b.need))
+		}
+		if err := b.memory.Take(takes, b.held, &b.patience); err != nil {
+			return noRoom(err)
+		}
+		b.memory.Give(b.held)
+		b.held = takes
 	}
 	grown := make([]byte, size)
 	b.w = copy(grown, b.buf[b.r:b.w])
 	b.buf, b.r = grown, 0
-	b.memory.Give(b.held)
-	b.held = takes
 	return nil
 }
 

@@ -62,6 +62,9 @@ func startAdmin(o adminOptions) (*adminServer, error) {
 		func() float64 { return float64(p.Stats().Accepted) })
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rowback_build_info", Help: "1, with the version that runs.", ConstLabels: prometheus.Labels{"version": thisBuild().Version}},
 		func() float64 { return 1 })
+	if o.memory == nil {
+		o.memory = budget.New(0)
+	}
 	memory := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rowback_memory_used_bytes", Help: "What long messages and captured rows have now of the half of max-memory that is for them."},
 		func() float64 { return float64(o.memory.Used()) })
 	limit := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rowback_memory_limit_bytes", Help: "That half of max-memory."},

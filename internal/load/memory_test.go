@@ -188,7 +188,7 @@ func TestMemory(t *testing.T) {
 	gone := 0
 	for i, one := range slow {
 		code, rows, err := one.answer()
-		if err != nil || !(code == "" && rows > long || code == "53200") {
+		if ok := code == "53200" || err == nil && code == "" && rows > long; !ok { // it may be the session's end, too
 			t.Fatalf("%d: %q, %d bytes of rows, %v", i, code, rows, err)
 		}
 		if code == "" {
