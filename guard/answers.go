@@ -2,10 +2,12 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/proxy"
 )
 
 // receive reads the statement's own answers.
@@ -16,8 +18,15 @@ func (r *run) receive(ctx context.Context) error {
 	var step bindStep
 	for {
 		typ, body, err := r.w.Receive(ctx)
+		if errors.Is(err, proxy.ErrRowLost) {
+			r.lost = true
+			continue
+		}
 		if err != nil {
 			return err
+		}
+		if typ == 'D' && r.lost { // it is refused
+			continue
 		}
 		switch step.answered(typ); typ {
 		case '1', '2', '3', 'n', 't':
@@ -166,6 +175,7 @@ func (r *run) deliver() error {
 
 func (r *run) client(body []byte) error {
 	if r.holds() {
+		r.held.of = r.s.j.o.Memory
 		return r.held.add(body)
 	}
 	if err := r.described(); err != nil {

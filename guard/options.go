@@ -7,6 +7,7 @@ import (
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/internal/budget"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -19,10 +20,13 @@ type Options struct {
 	// not known yet.
 	JournalName func() string
 	Spill       string // directory for captured keys too many for memory; "" is os.TempDir()
-	Alerts      *Alerts
-	Metrics     *Metrics
-	Logger      *slog.Logger
-	Now         func() time.Time
+	// Memory is what long messages take as they are read, and captured keys, images and
+	// rows before they go to files; nil: any amount.
+	Memory  *budget.Budget
+	Alerts  *Alerts
+	Metrics *Metrics
+	Logger  *slog.Logger
+	Now     func() time.Time
 	// Control opens a connection of rowback's own to a database, for settling
 	// entries in doubt; nil: it is left to the sessions. The returned function
 	// closes it.

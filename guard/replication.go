@@ -37,6 +37,10 @@ func (s *walsender) Message(ctx context.Context, w proxy.Wire, _ byte, body []by
 		w.Forward()
 		return nil
 	}
+	defer s.unreckon()
+	if s.reckon('Q', body) != nil {
+		return s.deny(ctx, w, noRoomError())
+	}
 	sql, _, _ := cut(body)
 	view, err := s.look(ctx, w)
 	if err != nil {

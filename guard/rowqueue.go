@@ -6,10 +6,16 @@ import (
 	"errors"
 	"io"
 	"os"
+
+	"github.com/rowback/rowback/internal/budget"
 )
 
-// rowQueueMemory is how many bytes of rows a rowQueue keeps in memory.
-const rowQueueMemory = 1 << 20
+// rowQueueMemory is how many bytes of rows a rowQueue keeps in memory, rowQueueFloor how
+// many that it takes from nothing.
+const (
+	rowQueueMemory = 1 << 20
+	rowQueueFloor  = 64 << 10
+)
 
 // rowQueue holds DataRow bodies until the verdict, or for a client that fetches them in portions
 // (Execute with max_rows): a captured DELETE runs to its end at once. Beyond a
@@ -17,6 +23,8 @@ const rowQueueMemory = 1 << 20
 type rowQueue struct {
 	memory [][]byte
 	bytes  int
+	of     *budget.Budget // what it takes from; nil: any amount
+	held   int64          // what it has of that
 	file   *os.File
 	w      *bufio.Writer
 	r      *bufio.Reader
@@ -24,7 +32,7 @@ type rowQueue struct {
 
 // add appends a row; it is copied. Not after next.
 func (q *rowQueue) add(row []byte) error {
-	if q.file == nil && q.bytes+len(row) <= rowQueueMemory {
+	if q.file == nil && q.bytes+len(row) <= rowQueueMemory && q.takes(len(row)) {
 		q.bytes += len(row)
 		q.memory = append(q.memory, append([]byte(nil), row...))
 		return nil
@@ -44,6 +52,18 @@ func (q *rowQueue) add(row []byte) error {
 	}
 	_, err := q.w.Write(row)
 	return err
+}
+
+// takes reports whether there is room in memory for a row.
+func (q *rowQueue) takes(size int) bool {
+	more := int64(q.bytes+size) - rowQueueFloor - q.held
+	if more > 0 {
+		if !q.of.Try(more) {
+			return false
+		}
+		q.held += more
+	}
+	return true
 }
 
 // next takes the first row off; false when there is none.
@@ -71,6 +91,13 @@ func (q *rowQueue) next() ([]byte, bool, error) {
 	} else if err != nil {
 		return nil, false, err
 	}
+	if need := budget.Beyond(int(n)); need > q.held { // a long one is in memory by itself
+		patience := budget.Patience
+		if err := q.of.Take(need-q.held, q.held, &patience); err != nil {
+			return nil, false, err
+		}
+		q.held = need
+	}
 	row := make([]byte, n)
 	_, err := io.ReadFull(q.r, row)
 	return row, true, err
@@ -80,5 +107,6 @@ func (q *rowQueue) close() {
 	if q.file != nil {
 		q.file.Close() // already unlinked; nothing to keep
 	}
+	q.of.Give(q.held)
 	*q = rowQueue{}
 }

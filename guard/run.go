@@ -38,6 +38,7 @@ type run struct {
 	fields []byte             // the RowDescription, until the first row
 	rows   func([]byte) error // takes the client's rows; nil: they go to the client
 	held   rowQueue           // they, until the verdict; see holds
+	lost   bool               // there was no room for one of its rows
 
 	bind          *heldBind // goes with it; nil: none
 	before, after counts
@@ -311,6 +312,12 @@ func (r *run) route() string {
 // transaction or refuses it. The client's completion is still to be sent.
 func (r *run) verdict(ctx context.Context) error {
 	tx, s := r.s.tx, r.s
+	if r.lost {
+		if err := tx.rewind(r.mark); err != nil {
+			return err
+		}
+		return s.refuse(ctx, r.w, noRoomError())
+	}
 	if err := r.account(ctx); err != nil {
 		return err
 	}

@@ -80,6 +80,7 @@ type session struct {
 	targets targets
 
 	heldBind *heldBind
+	reckoned int64     // what the messages under judgement and held have of Options.Memory
 	litter   bool      // the private statement was left behind: an error was in the way of its Close
 	started  time.Time // of the server's run, as read last: the session does not outlive it
 	// fixed is transaction.fixed of the implicit ones, as read last; nil: never.
@@ -244,6 +245,7 @@ func (s *session) analyse(ctx context.Context, w proxy.Wire, text []byte) (*anal
 
 // Message implements proxy.Session.
 func (s *session) Message(ctx context.Context, w proxy.Wire, typ byte, body []byte) error {
+	defer s.unreckon()
 	err := s.message(ctx, w, typ, body)
 	if typ == 'E' && err == nil && s.tx != nil && s.tx.implicit && !s.announces && w.Sync() { // one answer to the client, not two
 		typ = 'S'
@@ -308,6 +310,9 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 			return err
 		}
 	}
+	if s.reckon(typ, body) != nil {
+		return s.fails(ctx, w, typ == 'Q', noRoomError())
+	}
 	switch typ {
 	case 'Q':
 		return s.query(ctx, w, body)
@@ -356,13 +361,19 @@ func (s *session) Close() {
 	s.drop()
 	s.settled()
 	s.forgetPortals()
+	s.heldBind = nil
+	s.unreckon()
 	s.j.exit(s.db)
 }
 
 // open returns the open transaction's record, made on first use. Only after Quiesce.
 func (s *session) open(w proxy.Wire) *transaction {
 	if s.tx == nil {
-		s.tx = newTransaction(s.j.o.Journal.Gather(s.j.o.Spill), !s.inBlock(w))
+		keys := s.j.o.Journal.Gather(s.j.o.Spill)
+		if m := s.j.o.Memory; m != nil {
+			keys.Within(m)
+		}
+		s.tx = newTransaction(keys, !s.inBlock(w))
 	}
 	return s.tx
 }

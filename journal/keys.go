@@ -62,6 +62,10 @@ func NewKeys(dir string) *Keys {
 	return &Keys{store: spill{dir: dir}, highest: -1, images: imageStream{store: spill{dir: dir}, highest: -1}}
 }
 
+// Within has what is kept in memory, beyond a floor, taken from room; what finds none
+// spills. Before anything is added.
+func (k *Keys) Within(room Room) { k.store.room, k.images.store.room = room, room }
+
 // Add appends one row; its values are copied. After an error the row is not
 // held and Add may be tried again.
 func (k *Keys) Add(r Row) error {

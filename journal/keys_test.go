@@ -199,3 +199,47 @@ func BenchmarkKeysAdd(b *testing.B) {
 		}
 	}
 }
+
+// full is a Room of so many bytes.
+type full int64
+
+func (f *full) Try(n int64) bool {
+	if int64(*f) < n {
+		return false
+	}
+	*f -= full(n)
+	return true
+}
+func (f *full) Give(n int64) { *f += full(n) }
+
+// What finds no room in memory is in a file, and what was taken is given back.
+func TestKeys_SpillWhereThereIsNoRoom(t *testing.T) {
+	const there = 200 << 10
+	for name, room := range map[string]full{"none": 0, "some": there} {
+		left := room
+		k := NewKeys(t.TempDir())
+		k.Within(&left)
+		noise := make([]byte, 64<<10)
+		for i := range 20 {
+			for n := range noise {
+				noise[n] = byte(rand.Uint32())
+			}
+			if err := k.AddImage(Image{Data: noise}); err != nil {
+				t.Fatal(err)
+			}
+			text := fmt.Sprint(i, string(noise))
+			if err := k.Add(Row{Values: []*string{&text}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := rowsOf(t, k); len(got) != 20 || k.Images() != 20 {
+			t.Errorf("%s: %d rows", name, len(got))
+		}
+		if (k.store.file == nil && k.images.store.file == nil) || left < 0 {
+			t.Errorf("%s: nothing spilled, %d left", name, left)
+		}
+		if err := k.Close(); err != nil || left != room {
+			t.Errorf("%s: %d of %d given back, %v", name, left, room, err)
+		}
+	}
+}

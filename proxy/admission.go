@@ -12,6 +12,10 @@ type admission struct {
 	byNetwork map[netip.Prefix]int // those of Options.MaxPerNetwork
 }
 
+// sessionFloor is how much of Options.Memory there must be for each session: it takes as
+// much, and more, beside that.
+const sessionFloor = 8 << 10
+
 // admit counts r in, or says why there is no room for it. Sessions that only end
 // what others have are not limited: cancel requests come before.
 func (s *Server) admit(r *relay) error {
@@ -26,6 +30,8 @@ func (s *Server) admit(r *relay) error {
 	switch {
 	case len(s.relays) >= s.files.sessions:
 		return tooMany(fmt.Sprintf("The proxy may open %d files, which is room for %d sessions: they need two each (ulimit -n, LimitNOFILE).", s.files.limit, s.files.sessions), nil)
+	case s.o.Memory != nil && int64(len(s.relays)) >= s.o.Memory.Limit()/sessionFloor:
+		return tooMany(fmt.Sprintf("The proxy's max-memory is room for %d sessions.", s.o.Memory.Limit()/sessionFloor), nil)
 	case s.o.MaxSessions > 0 && len(s.relays) >= s.o.MaxSessions:
 		return full(s.o.MaxSessions, "")
 	case s.o.MaxPerUser > 0 && a.byUser[r.info.User] >= s.o.MaxPerUser:

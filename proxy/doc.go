@@ -10,8 +10,8 @@
 //
 // What no Session touches is forwarded byte for byte and in order. Memory per
 // session is bounded: a read buffer each way while bytes are under way, and beyond that
-// one message where a Session must see it whole; who does not read stops who writes. Memory follows
-// what was sent, not the length that a header claims. A cancel request reaches
+// one message where a Session must see it whole, of all sessions together by Options.Memory;
+// who does not read stops who writes. Memory follows what was sent, not the length that a header claims. A cancel request reaches
 // the server process that the client was connected to. A malformed message ends
 // its own session only. After Serve has returned no goroutine is left.
 //

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/internal/budget"
 )
 
 // SQLSTATEs that the proxy itself reports.
@@ -17,6 +19,7 @@ const (
 	codeInvalidAuth        = "28000"
 	codeTooManyConnections = "53300"
 	codeLimit              = "54000"
+	codeNoMemory           = "53200"
 	codeAdminShutdown      = "57P01"
 	codeInternal           = "XX000"
 )
@@ -27,6 +30,10 @@ var (
 	// server ignores Sync and Flush. A Session may return it from Message as it
 	// is: the message under judgement is then forwarded.
 	ErrCopyIn = errors.New("the server waits for COPY data from the client")
+
+	// ErrRowLost is Receive's answer in place of a row that found no room in
+	// Options.Memory. The next one is that of the message behind it.
+	ErrRowLost = fmt.Errorf("a row is lost: %w", budget.ErrFull)
 
 	errClientGone    = errors.New("the client closed the connection")
 	errServerGone    = errors.New("the server closed the connection")
@@ -55,6 +62,13 @@ func protocolError(message string) error {
 	return &clientError{code: codeProtocolViolation, message: message}
 }
 
+// noRoom is that a message found no room in Options.Memory.
+func noRoom(cause error) error {
+	return &clientError{code: codeNoMemory, message: "out of memory: the proxy has no room for so long a message now", hint: noRoomHint, cause: cause}
+}
+
+const noRoomHint = "Others may use what there is: try again later. Or send less at a time, or raise the proxy's max-memory."
+
 var errShutdown = &clientError{code: codeAdminShutdown, message: "terminating connection due to administrator command"}
 
 // fatalFor is the last message to a client whose session ended with err; nil
@@ -65,6 +79,8 @@ func fatalFor(err error) []byte {
 	case err == nil, errors.Is(err, errClientGone), errors.Is(err, errServerSaidWhy), errors.Is(err, errTerminated):
 		return nil
 	case errors.As(err, &ce):
+	case errors.Is(err, budget.ErrFull):
+		errors.As(noRoom(err), &ce)
 	case errors.Is(err, errServerGone):
 		ce = &clientError{code: codeConnectionFailure, message: "the database server closed the connection unexpectedly",
 			hint: "The server may have stopped or restarted; connect again. Its log says more."}

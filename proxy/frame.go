@@ -30,9 +30,12 @@ func frameSize(b []byte, max int) (int, error) {
 
 // appendFrame appends a whole message to b.
 func appendFrame(b []byte, typ byte, body []byte) []byte {
-	b = append(b, typ)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(body)+4))
-	return append(b, body...)
+	return append(appendHeader(b, typ, len(body)), body...)
+}
+
+// appendHeader appends the header of a message with so many bytes of payload to b.
+func appendHeader(b []byte, typ byte, payload int) []byte {
+	return binary.BigEndian.AppendUint32(append(b, typ), uint32(payload+4))
 }
 
 // clientTypes are the messages that a client may send once it is authenticated.

@@ -4,6 +4,9 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
+
+	"github.com/rowback/rowback/internal/budget"
 )
 
 const (
@@ -19,6 +22,14 @@ type inbuf struct {
 	buf  []byte
 	r, w int
 	lent bool // buf is somebody else's
+	// need is the size of the message at r that is to be here whole, as far as is known.
+	need int
+
+	memory *budget.Budget // which what is beyond its floor is taken from
+	copied bool           // what is read is copied as it is worked on, and counts twice
+	held   int64          // what it has of memory
+	// patience is how long its message may still wait for more.
+	patience time.Duration
 }
 
 // buffers are of size bufferSize.
@@ -46,13 +57,15 @@ func (b *inbuf) bytes() []byte { return b.buf[b.r:b.w] }
 // fill reads once. It moves or grows the buffer only when it is full, so the
 // memory taken follows what was really sent, not the length a header claims.
 func (b *inbuf) fill() error {
-	b.room()
+	if err := b.room(); err != nil {
+		return err
+	}
 	n, err := b.conn.Read(b.buf[b.w:])
 	return b.filled(n, err)
 }
 
 // room makes room for a read.
-func (b *inbuf) room() {
+func (b *inbuf) room() error {
 	switch {
 	case len(b.buf) < bufferSize:
 		b.own()
@@ -60,22 +73,95 @@ func (b *inbuf) room() {
 		small := make([]byte, bufferSize)
 		b.w = copy(small, b.bytes())
 		b.buf, b.r = small, 0
+		b.settle()
 	case b.r == b.w:
 		b.r, b.w = 0, 0
 	case b.w < len(b.buf):
-	case b.r >= len(b.buf)/2 || b.r > 0 && len(b.buf) <= bufferSize:
+	case b.r >= len(b.buf)/2 || b.r > 0 && (len(b.buf) <= bufferSize || 0 < b.need && b.need <= len(b.buf)):
 		b.w = copy(b.buf, b.buf[b.r:b.w])
 		b.r = 0
 	default:
-		grown := make([]byte, 2*len(b.buf))
-		b.w = copy(grown, b.buf[b.r:b.w])
-		b.buf, b.r = grown, 0
+		return b.grow()
+	}
+	return nil
+}
+
+// grow moves what is in b into twice the room, or as much as its message needs. Both
+// are there for a moment.
+func (b *inbuf) grow() error {
+	size := 2 * len(b.buf)
+	if b.need > len(b.buf) {
+		size = min(size, b.need)
+	}
+	if takes := b.takes(size); takes > b.held {
+		if b.held == 0 {
+			b.patience = budget.Patience
+		}
+		if b.copied { // a server's: all of it will come, and none waits while it has a part
+			takes = max(takes, b.takes(b.need))
+		}
+		if err := b.memory.Take(takes, b.held, &b.patience); err != nil {
+			return noRoom(err)
+		}
+		b.memory.Give(b.held)
+		b.held = takes
+	}
+	grown := make([]byte, size)
+	b.w = copy(grown, b.buf[b.r:b.w])
+	b.buf, b.r = grown, 0
+	return nil
+}
+
+// takes is what a buffer of that size takes of the budget.
+func (b *inbuf) takes(size int) int64 {
+	n := budget.Beyond(size)
+	if b.copied {
+		n *= 2
+	}
+	return n
+}
+
+// settle gives back what a buffer that has become smaller had of the budget.
+func (b *inbuf) settle() {
+	if b.held == 0 {
+		return
+	}
+	if now := b.takes(len(b.buf)); now < b.held {
+		b.memory.Give(b.held - now)
+		b.held = now
+	}
+}
+
+// free is for a buffer that nobody uses any more.
+func (b *inbuf) free() {
+	b.buf, b.r, b.w = nil, 0, 0
+	b.settle()
+}
+
+// discard reads a message of that size, the first part of which is there, to its end.
+func (b *inbuf) discard(size int, fill func() error) error {
+	for {
+		n := min(size, b.w-b.r)
+		b.r += n
+		if size -= n; size == 0 {
+			return nil
+		}
+		if b.need = 0; len(b.buf) > bufferSize {
+			b.buf = make([]byte, bufferSize)
+		}
+		b.r, b.w = 0, 0
+		b.settle()
+		if err := fill(); err != nil {
+			return err
+		}
 	}
 }
 
 // tryFill is fill, but does not wait: errAgain says that it would have to.
 func (b *inbuf) tryFill() error {
-	b.room()
+	if err := b.room(); err != nil {
+		return err
+	}
 	n, err := b.conn.(*sock).tryRead(b.buf[b.w:])
 	return b.filled(n, err)
 }

@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 // Info is what is known of a session once the server has accepted it.
@@ -36,6 +38,11 @@ type Session interface {
 	// client gets a FATAL error without the text of err. w and body are valid
 	// until Message returns.
 	Message(ctx context.Context, w Wire, typ byte, body []byte) error
+	// NoRoom is Message for one that there is no room for (see Options.Memory): it gives
+	// the client e and has the server fail the transaction, as a server would that had no
+	// room. What the message says nobody knows; if Wants has not seen it, it will not. Not
+	// called in replication sessions. An error ends the session.
+	NoRoom(ctx context.Context, w Wire, typ byte, e *pgproto3.ErrorResponse) error
 	// Close is called once, when the session has ended.
 	Close()
 }

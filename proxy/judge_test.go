@@ -2,20 +2,33 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 )
+
+// roomy is a part of Sessions that do not refuse.
+type roomy struct{}
+
+func (roomy) NoRoom(context.Context, Wire, byte, *pgproto3.ErrorResponse) error {
+	return errors.New("there was room")
+}
 
 // judgeFunc is a Judge whose Sessions want every message and handle it so.
 type judgeFunc func(ctx context.Context, w Wire, typ byte, body []byte) error
 
-func (f judgeFunc) Session(context.Context, Info) Session { return session(f) }
+func (f judgeFunc) Session(context.Context, Info) Session { return session{do: f} }
 
-type session judgeFunc
+type session struct {
+	roomy
+	do judgeFunc
+}
 
 func (session) Wants(byte, []byte) bool { return true }
 func (session) Close()                  {}
 func (s session) Message(ctx context.Context, w Wire, typ byte, body []byte) error {
-	return s(ctx, w, typ, body)
+	return s.do(ctx, w, typ, body)
 }
 
 func quiesceAndForward(ctx context.Context, w Wire, _ byte, _ []byte) error {

@@ -301,6 +301,7 @@ func (b *inbuf) own() (moved int) {
 func (b *inbuf) keep() {
 	in, was, lent := b.bytes(), b.buf, b.lent
 	b.buf, b.r, b.w, b.lent = slices.Clone(in), 0, len(in), false
+	b.settle()
 	if !lent {
 		giveBack(was)
 	}

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"runtime"
 	"time"
+
+	"github.com/rowback/rowback/internal/budget"
 )
 
 // Options of a Server. Listen and Upstream have no default.
@@ -51,6 +53,10 @@ type Options struct {
 	MaxPerNetwork map[netip.Prefix]int
 	// MaxMessage is the largest message accepted from either side, in bytes. Default DefaultMaxMessage.
 	MaxMessage int
+	// Memory is what messages that must be seen whole are taken from, as far as they are
+	// longer than budget.Floor. One that finds no room gets 53200: a client's is not run,
+	// the server's end their session but for rows, see ErrRowLost. Default: any amount.
+	Memory *budget.Budget
 	// Loops is how many goroutines move messages. Each keeps a processor of Go's (one of
 	// GOMAXPROCS) while messages come, so that the program needs more of them than there are
 	// Loops. Default: HalfOfProcessors, and none is kept.

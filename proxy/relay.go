@@ -114,6 +114,10 @@ func (r *relay) close() {
 			r.judge.Close()
 		}()
 	}
+	r.cin.free()
+	if r.sin != nil {
+		r.sin.free()
+	}
 	r.unhook()
 	if r.legs.roles != nil {
 		r.legs.roles.disembark(r)

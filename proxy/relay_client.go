@@ -61,7 +61,11 @@ func (r *relay) relayMessages(ctx context.Context, size int, err error) error {
 		case errAgain:
 			err = nil
 		default:
-			err = clientRead(err)
+			if err = clientRead(err); r.refusable(err) {
+				if err = r.refuse(ctx, err); err == nil {
+					size, err = r.scanClient()
+				}
+			}
 		}
 	}
 }
@@ -124,6 +128,7 @@ func (r *relay) scanClient() (int, error) {
 				need = min(size, lookSize)
 			}
 			if len(b) < need {
+				r.cin.need = need
 				return 0, nil
 			}
 			wanted := r.asked
@@ -134,6 +139,7 @@ func (r *relay) scanClient() (int, error) {
 			}
 			if wanted {
 				if r.asked = len(b) < size; r.asked {
+					r.cin.need = size
 					return 0, nil
 				}
 				return size, nil

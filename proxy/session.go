@@ -15,7 +15,7 @@ func (s *Server) serveSession(ctx context.Context, g greeting, admitted func()) 
 		},
 		physical: isReplication(g.params["replication"]),
 	}
-	r.cond.L = &r.mu
+	r.cond.L, r.cin.memory = &r.mu, s.o.Memory
 	if r.info.Database == "" {
 		r.info.Database = r.info.User
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/rowback/rowback/internal/budget"
 	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/internal/testcert"
 )
@@ -256,14 +257,16 @@ func TestStartup_UnreachableServerIsSaid(t *testing.T) {
 }
 
 func TestStartup_TooManySessions(t *testing.T) {
-	s := serve(t, Options{MaxSessions: 1})
-	first := connect(t, proxyURL(s, "postgres"))
-	c := dial(t, s)
-	write(t, c, packet(3<<16, startupBody))
-	wantError(t, c, codeTooManyConnections)
-	first.Close(t.Context())
-	eventually(t, "the session has ended", func() bool { return s.Stats().Sessions == 0 })
-	connect(t, proxyURL(s, "postgres"))
+	for _, o := range []Options{{MaxSessions: 1}, {Memory: budget.New(2*sessionFloor - 1)}} {
+		s := serve(t, o)
+		first := connect(t, proxyURL(s, "postgres"))
+		c := dial(t, s)
+		write(t, c, packet(3<<16, startupBody))
+		wantError(t, c, codeTooManyConnections)
+		first.Close(t.Context())
+		eventually(t, "the session has ended", func() bool { return s.Stats().Sessions == 0 })
+		connect(t, proxyURL(s, "postgres"))
+	}
 }
 
 func TestStartup_TooManySessionsOfOneUserOrNetwork(t *testing.T) {

@@ -24,9 +24,11 @@ type wire struct {
 	received  int                    // size in sin of the message that Receive returned last
 	read      int                    // size in cin of what Skip used up
 	out       []byte                 // for the server
-	reply     []byte                 // for the client
-	trails    string                 // see Trail
-	trail     []byte                 // what waits for ReadyForQuery then
+	long      []byte                 // likewise, behind the first longAt bytes of that; not copied
+	longAt    int
+	reply     []byte // for the client
+	trails    string // see Trail
+	trail     []byte // what waits for ReadyForQuery then
 	serverErr error
 	clientErr error
 }
@@ -86,7 +88,11 @@ func (w *wire) Forward() {
 	case w.forwarded:
 	case w.acted:
 		w.fail(w.r.note(w.frame[0]))
-		w.out = append(w.out, w.frame...)
+		if len(w.frame) < bufferSize {
+			w.out = append(w.out, w.frame...)
+		} else { // is there until Message returns
+			w.long, w.longAt = w.frame, len(w.out)
+		}
 	default:
 		w.r.types = append(w.r.types, w.frame[0])
 		w.r.end += len(w.frame)
@@ -97,9 +103,18 @@ func (w *wire) Forward() {
 func (w *wire) Send(typ byte, body []byte) {
 	w.act()
 	w.fail(w.r.note(typ))
-	w.out = appendFrame(w.out, typ, body)
-	if len(w.out) >= bufferSize {
-		w.flushServer()
+	if len(body) < bufferSize {
+		w.out = appendFrame(w.out, typ, body)
+		if len(w.out) >= bufferSize {
+			w.flushServer()
+		}
+		return
+	}
+	// A long one is not copied: it goes now.
+	w.out = appendHeader(w.out, typ, len(body))
+	w.flushServer()
+	if w.serverErr == nil {
+		w.fail(w.r.writeServer(body))
 	}
 }
 

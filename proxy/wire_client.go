@@ -17,9 +17,18 @@ func (w *wire) queueReply(typ byte, body []byte) {
 	if typ == 'Z' {
 		w.catchUp()
 	}
-	w.reply = appendFrame(w.reply, typ, body)
-	if len(w.reply) >= bufferSize {
-		w.flushClient()
+	if len(body) < bufferSize {
+		w.reply = appendFrame(w.reply, typ, body)
+		if len(w.reply) >= bufferSize {
+			w.flushClient()
+		}
+		return
+	}
+	// A long one is not copied: it goes now.
+	w.reply = appendHeader(w.reply, typ, len(body))
+	w.flushClient()
+	if w.clientErr == nil {
+		w.clientErr = w.r.writeClient(body)
 	}
 }
 
@@ -42,6 +51,7 @@ func (w *wire) detach() {
 	rest := in.bytes()
 	in.buf = make([]byte, max(bufferSize, len(rest)))
 	in.r, in.w = 0, copy(in.buf, rest)
+	in.settle()
 }
 
 func (w *wire) Ahead(from int) (typ byte, body []byte, next int, ok bool) {
@@ -74,7 +84,7 @@ func (w *wire) Sync() bool {
 // nothingLeft: the server has answered everything, and Receive has taken it.
 func (w *wire) nothingLeft() bool {
 	r := w.r
-	if len(w.out) > 0 || w.serverErr != nil || !w.owns() || len(r.sin.bytes()) > w.received {
+	if len(w.out) > 0 || w.long != nil || w.serverErr != nil || !w.owns() || len(r.sin.bytes()) > w.received {
 		return false
 	}
 	w.drop()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"github.com/rowback/rowback/internal/budget"
 )
 
 // shrink gives a grown buffer back.
@@ -29,8 +31,17 @@ func (w *wire) flushWaiting() {
 }
 
 func (w *wire) flushServer() {
-	if len(w.out) > 0 && w.serverErr == nil {
-		w.fail(w.r.writeServer(w.out))
+	out := w.out
+	if w.long != nil {
+		for _, b := range [][]byte{out[:w.longAt], w.long} {
+			if len(b) > 0 && w.serverErr == nil {
+				w.fail(w.r.writeServer(b))
+			}
+		}
+		out, w.long = out[w.longAt:], nil
+	}
+	if len(out) > 0 && w.serverErr == nil {
+		w.fail(w.r.writeServer(out))
 	}
 	w.out = shrink(w.out)
 }
@@ -51,8 +62,8 @@ func (w *wire) fill(ctx context.Context, b *inbuf) error {
 	err := b.fill()
 	stop()
 	switch {
-	case err == nil:
-		return nil
+	case err == nil || errors.Is(err, budget.ErrFull):
+		return err
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case b == w.r.cin:

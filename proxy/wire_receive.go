@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
+
+	"github.com/rowback/rowback/internal/budget"
 )
 
 func (w *wire) Receive(ctx context.Context) (typ byte, body []byte, err error) {
@@ -26,7 +29,10 @@ func (w *wire) Receive(ctx context.Context) (typ byte, body []byte, err error) {
 			w.flushWaiting()
 			return w.fill(ctx, r.sin)
 		})
-		if err != nil {
+		switch {
+		case errors.Is(err, budget.ErrFull) && r.sin.bytes()[0] == 'D':
+			return 0, nil, w.loseRow(ctx)
+		case err != nil:
 			return 0, nil, err
 		}
 		w.received = size
@@ -61,11 +67,21 @@ func (w *wire) next(fill func() error) (typ byte, body []byte, size int, err err
 			if len(in) >= size {
 				return in[0], in[headerLen:size], size, nil
 			}
+			r.sin.need = size
 		}
 		if err := fill(); err != nil {
 			return 0, nil, 0, err
 		}
 	}
+}
+
+// loseRow reads over the row that comes next.
+func (w *wire) loseRow(ctx context.Context) error {
+	size, err := frameSize(w.r.sin.bytes(), w.r.srv.o.MaxMessage)
+	if err == nil {
+		err = w.r.sin.discard(size, func() error { return w.fill(ctx, w.r.sin) })
+	}
+	return cmp.Or(err, ErrRowLost)
 }
 
 // asynchronous: the server may send it at any time, beside the answers.

@@ -17,6 +17,7 @@ import (
 // onMarked judges messages that contain "marked" (and those of the given
 // types); all others are forwarded unseen.
 type onMarked struct {
+	roomy
 	types string
 	do    func(ctx context.Context, w Wire, typ byte, body []byte) error
 }
@@ -295,6 +296,7 @@ func TestWire_LongMessages(t *testing.T) {
 }
 
 type longJudge struct {
+	roomy
 	wants, message func(typ byte, n int)
 }
 

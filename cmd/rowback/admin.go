@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/internal/budget"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 )
@@ -38,6 +39,7 @@ type adminOptions struct {
 	tls      *tls.Config // with which clients must show a certificate; nil: in clear
 	access   access
 	proxy    *proxy.Server
+	memory   *budget.Budget
 	metrics  *guard.Metrics
 	ready    []probe         // all must hold for /readyz
 	journal  journal.Journal // nil: there is none, and no API
@@ -60,7 +62,16 @@ func startAdmin(o adminOptions) (*adminServer, error) {
 		func() float64 { return float64(p.Stats().Accepted) })
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rowback_build_info", Help: "1, with the version that runs.", ConstLabels: prometheus.Labels{"version": thisBuild().Version}},
 		func() float64 { return 1 })
-	for _, c := range []prometheus.Collector{sessions, accepted, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+	if o.memory == nil {
+		o.memory = budget.New(0)
+	}
+	memory := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rowback_memory_used_bytes", Help: "What long messages and captured rows have now of the half of max-memory that is for them."},
+		func() float64 { return float64(o.memory.Used()) })
+	limit := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rowback_memory_limit_bytes", Help: "That half of max-memory."},
+		func() float64 { return float64(o.memory.Limit()) })
+	full := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowback_memory_refused_total", Help: "Messages that found no room in it (SQLSTATE 53200)."},
+		func() float64 { return float64(o.memory.Failed()) })
+	for _, c := range []prometheus.Collector{sessions, accepted, memory, limit, full, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}

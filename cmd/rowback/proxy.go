@@ -109,6 +109,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 	options.MaxPerNetwork, _ = perNetwork(s.MaxPerNetwork)
 	longest, _ := parseSize(s.MaxMessage)
 	options.MaxMessage = int(longest)
+	options.Memory = s.memory()
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + options.Loops) // the loops keep theirs
 	if options.TLS, err = s.tls(); err != nil {
 		return usageError(err)
@@ -144,7 +145,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 			return usageError(err)
 		}
 		v.judge, err = guard.New(ctx, guard.Options{
-			Policy: s.rules, Journal: j, Control: control, Proxy: name, JournalName: func() string { return s.journalName(j) }, Spill: s.journalDirectory(), Alerts: v.alerts, Metrics: metrics, Logger: logger,
+			Policy: s.rules, Journal: j, Control: control, Proxy: name, JournalName: func() string { return s.journalName(j) }, Spill: s.journalDirectory(), Memory: options.Memory, Alerts: v.alerts, Metrics: metrics, Logger: logger,
 		})
 		if err != nil {
 			return err
@@ -175,7 +176,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		return usageError(fmt.Errorf("upstream %s is where this proxy listens itself: every session would open another one; name the server behind it", redact(s.Upstream)))
 	}
 	if s.Admin != "" && s.Admin != "off" {
-		o := adminOptions{listener: adminListener, addr: s.Admin, proxy: v.server, metrics: metrics, ready: v.ready, journal: v.journal}
+		o := adminOptions{listener: adminListener, addr: s.Admin, proxy: v.server, memory: options.Memory, metrics: metrics, ready: v.ready, journal: v.journal}
 		if o.access, err = s.adminAccess(); err != nil {
 			return err
 		}

@@ -33,6 +33,7 @@ func (s *settings) validate() error {
 		{"max-sessions-per-address", checkMany(s.MaxPerAddress)},
 		{"max-sessions-per-network", checkPerNetwork(s.MaxPerNetwork)},
 		{"max-message", checkMessage(s.MaxMessage)},
+		{"max-memory", checkMemory(s.MaxMemory)},
 		{"handover-limit", checkDuration(s.HandoverLimit)},
 		{"admin", checkAdmin(s.Admin)},
 		{"admin", s.checkAdminAccess(s.Admin)},

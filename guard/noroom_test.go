@@ -1,0 +1,136 @@
+package guard_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowback/rowback/guard"
+	"github.com/rowback/rowback/guard/policy"
+	"github.com/rowback/rowback/internal/budget"
+	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/proxy"
+)
+
+// within starts one more proxy, which has that much memory for messages.
+func (e *env) within(m *budget.Budget) {
+	e.t.Helper()
+	judge, err := guard.New(e.t.Context(), guard.Options{Policy: policy.Uniform(policy.Block, 100), Journal: e.journal, Proxy: "test", Metrics: e.metrics, Memory: m})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	s, err := proxy.New(proxy.Options{Listen: "127.0.0.1:0", Loops: 1, Upstream: pgtest.Shared(e.t).URL("postgres"), Judge: judge, Memory: m})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := s.Listen(ctx); err != nil {
+		e.t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx) }()
+	e.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			e.t.Error(err)
+		}
+	})
+	e.url = fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", s.Addr(), e.database)
+}
+
+// What finds no room fails as a statement does in the server: its transaction with it, and
+// nothing else. Nothing of it is done, and afterwards all is given back.
+func TestNoRoom(t *testing.T) {
+	const room = 1 << 20
+	m := budget.New(room)
+	e := newEnv(t, policy.Uniform(policy.Block, 100), "CREATE TABLE t (id int PRIMARY KEY, v text)", "ALTER TABLE t ALTER v SET STORAGE EXTERNAL",
+		"INSERT INTO t SELECT i, repeat('x', 4 << 20) FROM generate_series(1, 5) i", "CREATE TABLE small (id int PRIMARY KEY)", "INSERT INTO small SELECT generate_series(1, 100)")
+	e.within(m)
+	long, ok := strings.Repeat("x", 2<<20), strings.Repeat("x", 300<<10)
+	ctx := context.Background()
+	for name, do := range map[string]func(c *pgx.Conn) error{
+		"a Query": func(c *pgx.Conn) error {
+			_, err := c.Exec(ctx, "INSERT INTO t VALUES (6, '"+long+"')", pgx.QueryExecModeSimpleProtocol)
+			return err
+		},
+		"a Query that is parsed": func(c *pgx.Conn) error {
+			_, err := c.Exec(ctx, "DELETE FROM t WHERE v = '"+ok+"' OR id = 1", pgx.QueryExecModeSimpleProtocol)
+			return err
+		},
+		"a Parse": func(c *pgx.Conn) error {
+			_, err := c.Prepare(ctx, "long", "INSERT INTO t VALUES ($1, '"+long+"')")
+			return err
+		},
+		"a Bind": func(c *pgx.Conn) error {
+			_, err := c.Exec(ctx, "DELETE FROM t WHERE id = 1 OR v = $1", pgx.QueryExecModeExec, long)
+			return err
+		},
+		"a row": func(c *pgx.Conn) error {
+			_, err := c.Exec(ctx, "DELETE FROM t WHERE id = 1 RETURNING *", pgx.QueryExecModeExec)
+			return err
+		},
+		"a row of a Query": func(c *pgx.Conn) error {
+			_, err := c.Exec(ctx, "DELETE FROM t WHERE id = 1 RETURNING *", pgx.QueryExecModeSimpleProtocol)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := connect(t, e.url, pgx.QueryExecModeExec)
+			defer c.Close(ctx)
+			check := func(when string, err error) {
+				t.Helper()
+				var p *pgconn.PgError
+				if !errors.As(err, &p) || p.Code != "53200" || p.Severity != "ERROR" || !strings.Contains(p.Hint, "max-memory") {
+					t.Fatalf("%s: %v", when, err)
+				}
+			}
+			check("by itself", do(c))
+			if s := c.PgConn().TxStatus(); s != 'I' {
+				t.Errorf("status %c", s)
+			}
+			tx, err := c.Begin(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tx.Exec(ctx, "DELETE FROM small WHERE id < 5"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tx.Exec(ctx, "SAVEPOINT a"); err != nil {
+				t.Fatal(err)
+			}
+			check("in a block", do(c))
+			if s := c.PgConn().TxStatus(); s != 'E' {
+				t.Errorf("status %c in a block", s)
+			}
+			if _, err := tx.Exec(ctx, "ROLLBACK TO a"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tx.Exec(ctx, "DELETE FROM small WHERE id = 5"); err != nil {
+				t.Fatal(err)
+			}
+			if err := tx.Rollback(ctx); err != nil {
+				t.Fatal(err)
+			}
+			var left string
+			if err := c.QueryRow(ctx, "SELECT format('%s %s', (SELECT count(*) FROM t), (SELECT count(*) FROM small))").Scan(&left); err != nil || left != "5 100" {
+				t.Errorf("%s rows are left, %v", left, err)
+			}
+			if n := m.Used(); n != 0 {
+				t.Errorf("%d bytes are not given back", n)
+			}
+		})
+	}
+	c := connect(t, e.url, pgx.QueryExecModeExec)
+	defer c.Close(ctx)
+	if _, err := c.Exec(ctx, "INSERT INTO t VALUES (7, '"+ok+"')", pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Error("there is room for this: ", err)
+	}
+	if _, err := c.Exec(ctx, fmt.Sprintf("DELETE FROM small WHERE id < %d", 50)); err != nil {
+		t.Error(err)
+	}
+}
