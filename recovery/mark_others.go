@@ -26,8 +26,8 @@ type otherMarks struct {
 	warned  bool
 }
 
-// lookBack is how far back they are looked for where rows are only to be inserted: more
-// than most recovery databases are old. Of marks from before that they have the rows with them.
+// lookBack is how far back they are looked for: more than most recovery databases are old.
+// Of marks from before that these have the rows with them, if they still had them.
 const lookBack = 35 * 24 * time.Hour
 
 // manyNames is from how many names on all entries are read at once.
@@ -42,16 +42,12 @@ func (r *restore) findMarks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var marked, plain []*table
+	var tables []*table
 	for _, t := range r.tables {
 		if len(t.key) == 0 {
 			continue
 		}
-		if t.mark.settable() {
-			marked = append(marked, t)
-		} else {
-			plain = append(plain, t)
-		}
+		tables = append(tables, t)
 		t.others = &otherMarks{staged: strings.Replace(t.in, "_in_", "_others_", 1), pending: map[string]*batch{}}
 		err := r.production.exec(ctx, fmt.Sprintf(`CREATE TEMP TABLE %s AS SELECT %s, NULL::text COLLATE "C" AS rowback_id, NULL::bool AS rowback_set FROM %s WITH NO DATA`, local(t.others.staged), list("", t.key), t.live.QuotedName()))
 		if err != nil {
@@ -59,14 +55,11 @@ func (r *restore) findMarks(ctx context.Context) error {
 		}
 	}
 	r.o.Progress.Start("reading other soft deletes", 0)
-	if err := r.readMarks(ctx, marked, time.Time{}, here); err != nil {
-		return err
-	}
 	first := slices.MinFunc(r.o.Source.of, func(a, b *journal.Entry) int { return a.Time.Compare(b.Time) })
-	if err := r.readMarks(ctx, plain, first.Time.Add(-lookBack), here); err != nil {
+	if err := r.readMarks(ctx, tables, first.Time.Add(-lookBack), here); err != nil {
 		return err
 	}
-	for _, t := range slices.Concat(marked, plain) {
+	for _, t := range tables {
 		if err := r.sortMarks(ctx, t); err != nil {
 			return err
 		}
@@ -100,6 +93,11 @@ func (r *restore) readMarks(ctx context.Context, tables []*table, since time.Tim
 				return err
 			}
 			if !r.mayMark(e, here) {
+				continue
+			}
+			if o, err := r.production.outcome(ctx, e); err != nil {
+				return err
+			} else if o == journal.RolledBack {
 				continue
 			}
 			if e.Kind == journal.Restore && len(r.marksIn(e, tables, viaRestore)) > 0 {

@@ -58,14 +58,28 @@ func (r *restore) holdMarks(ctx context.Context, t *table) error {
 	return hold("id", again, o.xmins+" n ON n.rowback_xmin = l.xmin::text", fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE %s)", t.mark.staged, t.equal("m", "l")))
 }
 
-// alive lists the rows that come back without the mark that they had when they were removed.
+// alive lists the rows that come back without the mark that they had when they were removed:
+// where an image tells, they had none.
 func (r *restore) alive(ctx context.Context, t *table) (out []Unrestored, err error) {
 	if t.others == nil {
 		return nil, nil
 	}
-	err = r.production.each(ctx, fmt.Sprintf("SELECT %s, n.rowback_id || %s FROM %s s JOIN %s n ON n.rowback_set AND n.rowback_last AND %s WHERE NOT %s ORDER BY %s", texts("s", t.key),
+	var untold []int // kinds of rows that have the marks from the recovery database
+	for _, k := range t.used {
+		if k == 0 || lacks(t.kinds[k], t.others.columns) {
+			untold = append(untold, k)
+		}
+	}
+	from := "false"
+	if len(untold) > 0 {
+		from = t.ofKinds(untold)
+	}
+	if t.mark != nil {
+		from += fmt.Sprintf(" OR EXISTS (SELECT FROM %s m WHERE %s)", t.mark.staged, t.equal("m", "s"))
+	}
+	err = r.production.each(ctx, fmt.Sprintf("SELECT %s, n.rowback_id || %s FROM %s s JOIN %s n ON n.rowback_set AND n.rowback_last AND %s WHERE (%s) AND NOT %s ORDER BY %s", texts("s", t.key),
 		literal(" had soft-deleted the row before it was removed; it comes back without the mark, as the recovery database has it"),
-		t.in, t.others.staged, t.equal("n", "s"), t.marks("s", t.others.columns), list("s.", t.key)), func(row []*string) error {
+		t.in, t.others.staged, t.equal("n", "s"), from, t.marks("s", t.others.columns), list("s.", t.key)), func(row []*string) error {
 		u, err := newUnrestored(t.live, t.key, row)
 		out = append(out, u)
 		return err

@@ -133,7 +133,7 @@ func (r *restore) restoredBefore(ctx context.Context) (map[string]map[string]bac
 	}
 	out := map[string]map[string]back{}
 	for _, e := range restores {
-		asking, err := r.broughtHere(ctx, e, here)
+		asking, err := r.broughtHere(ctx, e, r.o.Source.of, here)
 		if err != nil {
 			return nil, err
 		}
@@ -175,11 +175,11 @@ func (r *restore) restoredBefore(ctx context.Context) (map[string]map[string]bac
 	return out, nil
 }
 
-// broughtHere are the entries asked for whose rows the restore e brought back into this
+// broughtHere are those of the entries whose rows the restore e brought back into this
 // database, or may have: a name that the server does not have may be what the database
 // was called, and another server what production was on, if the deletion was there, too.
-func (r *restore) broughtHere(ctx context.Context, e *journal.Entry, here string) (asking []*journal.Entry, err error) {
-	for _, of := range r.o.Source.of {
+func (r *restore) broughtHere(ctx context.Context, e *journal.Entry, entries []*journal.Entry, here string) (asking []*journal.Entry, err error) {
+	for _, of := range entries {
 		if slices.Contains(e.Restores, of.ID) && !slices.Contains(asking, of) && (!elsewhere(e, here) || elsewhere(of, here)) {
 			asking = append(asking, of)
 		}

@@ -13,7 +13,8 @@ import (
 
 // removedAgain finds, of the rows asked for, those that a restore of the same deletions
 // brought back before, and that a later deletion removed again that is not asked for: the
-// same restore, run again, leaves them out. An undo took its restore back, not the row.
+// same restore, run again, leaves them out. An undo took its restore back, not the row. One
+// that came back since all the same, as a restore or a deletion asked for tells, comes back.
 func (r *restore) removedAgain(ctx context.Context) error {
 	tables := map[int]*catalog.Table{}
 	for i, t := range r.feeds {
@@ -34,27 +35,43 @@ func (r *restore) removedAgain(ctx context.Context) error {
 		return err
 	}
 	first := slices.MinFunc(r.o.Source.of, func(a, b *journal.Entry) int { return a.Time.Compare(b.Time) })
-	restores, err := r.later(ctx, []journal.Filter{{Kind: journal.Restore, Since: first.Time}}, func(e *journal.Entry) (bool, error) {
-		if asking, err := r.broughtHere(ctx, e, here); err != nil || len(asking) == 0 {
-			return false, err
-		}
+	ended := func(e *journal.Entry) (bool, error) {
 		o, err := r.production.outcome(ctx, e)
 		return o != journal.RolledBack, err
-	})
+	}
+	broughtBack := func(of []*journal.Entry) ([]*journal.Entry, error) {
+		return r.later(ctx, []journal.Filter{{Kind: journal.Restore, Since: first.Time}}, func(e *journal.Entry) (bool, error) {
+			if asking, err := r.broughtHere(ctx, e, of, here); err != nil || len(asking) == 0 {
+				return false, err
+			}
+			return ended(e)
+		})
+	}
+	restores, err := broughtBack(r.o.Source.of)
 	if err != nil || len(restores) == 0 {
 		return err
 	}
 	first = slices.MinFunc(restores, func(a, b *journal.Entry) int { return a.Time.Compare(b.Time) })
 	removals, err := r.later(ctx, r.laterOf(first, tables), func(e *journal.Entry) (bool, error) {
-		return (e.Outcome == journal.Committed || e.Outcome == journal.InDoubt) && len(e.Restores) == 0 && !slices.Contains(r.o.Source.IDs, e.ID) &&
-			(e.Database == r.o.Source.Database || e.Database == r.production.catalog.Database) && !elsewhere(e, here), nil
+		if e.Outcome != journal.Committed && e.Outcome != journal.InDoubt || len(e.Restores) > 0 || slices.Contains(r.o.Source.IDs, e.ID) ||
+			e.Database != r.o.Source.Database && e.Database != r.production.catalog.Database || elsewhere(e, here) {
+			return false, nil
+		}
+		return ended(e)
 	})
 	if err != nil || len(removals) == 0 {
 		return err
 	}
-	for _, e := range slices.Concat(restores, removals) {
-		if err := r.noteRows(ctx, e); err != nil {
-			return err
+	ofThose, err := broughtBack(removals)
+	if err != nil {
+		return err
+	}
+	asked := slices.DeleteFunc(slices.Clone(r.o.Source.of), func(e *journal.Entry) bool { return e.ID < first.ID })
+	for as, entries := range map[string][]*journal.Entry{"back": append(restores, ofThose...), "gone": removals, "asked": asked} {
+		for _, e := range entries {
+			if err := r.noteRows(ctx, e, as); err != nil {
+				return err
+			}
 		}
 	}
 	for _, t := range r.tables {
@@ -64,8 +81,9 @@ func (r *restore) removedAgain(ctx context.Context) error {
 		noted, keys := t.again, list("", t.key)
 		t.again += "_out"
 		err := r.production.exec(ctx, fmt.Sprintf(`
-			CREATE TEMP TABLE %[1]s AS SELECT %[2]s, max(rowback_id COLLATE "C") FILTER (WHERE rowback_back) AS rowback_by, max(rowback_id COLLATE "C") FILTER (WHERE NOT rowback_back) AS rowback_gone FROM %[3]s GROUP BY %[2]s;
-			DELETE FROM %[4]s WHERE (rowback_gone > rowback_by) IS NOT TRUE`, local(t.again), keys, noted, t.again))
+			CREATE TEMP TABLE %[1]s AS SELECT %[2]s, max(rowback_id COLLATE "C") FILTER (WHERE rowback_as = 'back') AS rowback_by, max(rowback_id COLLATE "C") FILTER (WHERE rowback_as = 'gone') AS rowback_gone,
+				max(rowback_id COLLATE "C") FILTER (WHERE rowback_as = 'asked') AS rowback_asked FROM %[3]s GROUP BY %[2]s;
+			DELETE FROM %[4]s WHERE (rowback_gone > rowback_by) IS NOT TRUE OR rowback_asked > rowback_gone`, local(t.again), keys, noted, t.again))
 		if err != nil {
 			return err
 		}
@@ -135,8 +153,8 @@ func (r *restore) keyedAs(st *journal.Table) (*table, []int) {
 	return t, at
 }
 
-// noteRows notes which of the rows asked for e brought back, or removed.
-func (r *restore) noteRows(ctx context.Context, e *journal.Entry) error {
+// noteRows notes which of the rows asked for e has: as "back", "gone", or "asked" for.
+func (r *restore) noteRows(ctx context.Context, e *journal.Entry, as string) error {
 	r.o.Progress.Start("reading "+e.ID, 0)
 	pending := make([]batch, len(e.Tables))
 	flush := func(i int) error {
@@ -148,7 +166,7 @@ func (r *restore) noteRows(ctx context.Context, e *journal.Entry) error {
 		t, _ := r.keyedAs(&e.Tables[i])
 		if t.again == "" {
 			t.again = t.in + "_again"
-			if err := r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_id, NULL::bool AS rowback_back FROM %s WITH NO DATA", local(t.again), list("", t.key), t.in)); err != nil {
+			if err := r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_id, NULL::text AS rowback_as FROM %s WITH NO DATA", local(t.again), list("", t.key), t.in)); err != nil {
 				return err
 			}
 		}
@@ -156,8 +174,8 @@ func (r *restore) noteRows(ctx context.Context, e *journal.Entry) error {
 		for n, k := range positions("k", len(t.key)) {
 			values = append(values, fmt.Sprintf("k.%s::%s AS %s", k, t.detail.columns[t.key[n]].bare, quote(t.key[n])))
 		}
-		return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT n.*, %s, %t FROM (SELECT %s FROM %s) n WHERE EXISTS (SELECT FROM %s s WHERE %s)",
-			t.again, literal(e.ID), e.Kind == journal.Restore, strings.Join(values, ", "), b.sql("k"), t.in, t.equal("n", "s")))
+		return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT n.*, %s, '%s' FROM (SELECT %s FROM %s) n WHERE EXISTS (SELECT FROM %s s WHERE %s)",
+			t.again, literal(e.ID), as, strings.Join(values, ", "), b.sql("k"), t.in, t.equal("n", "s")))
 	}
 	for row, err := range r.o.Journal.Rows(ctx, e.ID) {
 		if errors.Is(err, journal.ErrNotFound) { // removed meanwhile
