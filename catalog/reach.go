@@ -21,9 +21,6 @@ type Reach struct {
 	// count: those of a foreign table (the removal and the table are both in the
 	// text), and any where track_counts is set.
 	Unseen map[string]Why
-	// UnseenRemovals: tables and views, a DELETE from which may remove such rows beside its
-	// own, by triggers and the like of what it cascades to, too.
-	UnseenRemovals map[string]Why
 	// Commits: procedures that may end the transaction themselves.
 	Commits map[string]Why
 	// Renames: functions and procedures that may change what names mean in the session

@@ -85,12 +85,12 @@ func (l *loader) reach() {
 			}
 		}
 	}
-	deletes := g.spread(b.deletes, nil)
+	deletes, unseen := g.spread(b.deletes, nil), g.spread(b.unseen, nil)
 	commits := g.spread(committing, func(n node) bool { return n.kind != mention && !procedures[n] })
-	if len(renaming)+len(b.unseen) > 0 {
+	if len(renaming) > 0 {
 		l.addLosses(g)
 	}
-	l.conclude(deletes, g.spread(b.unseen, nil), commits, g.spread(renaming, nil))
+	l.conclude(deletes, unseen, commits, g.spread(renaming, nil))
 }
 
 // bodies collects what the bodies of functions delete by themselves, and leads
@@ -159,7 +159,6 @@ func (l *loader) conclude(deletes, unseen, commits, renames map[node]Why) {
 		Renames:         named(renames, target),
 		RenamesReads:    named(renames, mention),
 		RenamesRemovals: named(renames, removal),
-		UnseenRemovals:  named(unseen, removal),
 	}
 	for n := range deletes {
 		s.Reach.Types = s.Reach.Types || n.kind == typing

@@ -118,7 +118,9 @@ func (v *view) renames(st sqlparse.Statement) bool {
 		renames = v.snap.Reach.RenamesReads
 	}
 	removals := v.snap.Reach.RenamesRemovals
-	if !removes(st) {
+	switch st.Verb {
+	case sqlparse.Delete, sqlparse.Merge, sqlparse.Nested, sqlparse.Do:
+	default:
 		removals = nil
 	}
 	return slices.ContainsFunc(v.names.Mentions([]byte(st.Text)), func(name string) bool { return renames[name] != "" || removals[name] != "" })
@@ -224,20 +226,8 @@ func (v *view) unseen(st sqlparse.Statement) string {
 		if why, ok := v.snap.Reach.Unseen[name]; ok {
 			return string(why)
 		}
-		if why, ok := v.snap.Reach.UnseenRemovals[name]; ok && removes(st) {
-			return string(why)
-		}
 	}
 	return ""
-}
-
-// removes reports whether a statement's text may have a DELETE in it.
-func removes(st sqlparse.Statement) bool {
-	switch st.Verb {
-	case sqlparse.Delete, sqlparse.Merge, sqlparse.Nested, sqlparse.Do:
-		return true
-	}
-	return false
 }
 
 // mayDelete says why a statement without a removal in its text may delete all

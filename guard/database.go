@@ -73,7 +73,7 @@ type view struct {
 	changes, shapes, ticks, beats atomic.Int64 // of its database; see database.stale
 
 	snap  *catalog.Snapshot
-	names *sqlparse.Names // Reach.Names, and those of what changes names or is unseen
+	names *sqlparse.Names // Reach.Names, Reach.Renames and Reach.RenamesRemovals
 	first *sqlparse.Names // Reach.Reads, Reach.RenamesReads and the words of what writes: without one the other names do not matter
 	// foreign are the names of tables and views whose rows may be those of a foreign table.
 	foreign map[string]bool
@@ -119,7 +119,6 @@ func newView(snap *catalog.Snapshot) *view {
 	}
 	maps.Copy(names, snap.Reach.Renames)
 	maps.Copy(names, snap.Reach.RenamesRemovals)
-	maps.Copy(names, snap.Reach.UnseenRemovals)
 	maps.Copy(first, snap.Reach.RenamesReads)
 	foreign := map[string]bool{}
 	for _, t := range snap.Tables {
