@@ -36,6 +36,7 @@ func TestTruncateOnTheWay_OfWhatWasRewritten(t *testing.T) {
 		"no block, a pipeline":   {cat(pbe("ALTER TABLE victim SET UNLOGGED"), pbe("SELECT trunc()"), syncMsg)},
 		"no block, filled again": {q("ALTER TABLE victim SET UNLOGGED; SELECT refill()")},
 		"looked at since":        {q("ALTER TABLE victim SET UNLOGGED; CREATE FUNCTION again() RETURNS int LANGUAGE sql AS 'SELECT refill()'; SELECT again()")},
+		"emptied, taken back":    {q("DELETE FROM victim WHERE id > 10"), q("BEGIN"), q("SAVEPOINT a"), q("TRUNCATE victim"), q("ROLLBACK TO a"), q("INSERT INTO victim SELECT generate_series(11, 20)"), q("ALTER TABLE victim SET UNLOGGED"), q("SELECT trunc()"), q("ROLLBACK"), q("INSERT INTO victim SELECT generate_series(11, 20)")},
 		"and in savepoints":      {q("DELETE FROM sink"), q("BEGIN"), q("SAVEPOINT a"), q("ALTER TABLE victim SET UNLOGGED"), q("CREATE FUNCTION again() RETURNS int LANGUAGE sql AS 'SELECT refill()'"), q("SELECT again()"), q("COMMIT")},
 		"moved to a new file":    {q("CLUSTER victim"), q("ALTER TABLE victim SET UNLOGGED; SELECT refill()")},
 		"a column beside that":   {q("ALTER TABLE victim ADD COLUMN more int DEFAULT random() * 9; SELECT refill()")},

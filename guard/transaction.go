@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -71,6 +72,7 @@ type savepoint struct {
 	name     string
 	removals removals
 	keys     journal.Mark
+	emptied  map[uint32]bool
 }
 
 func newTransaction(keys *journal.Keys, implicit bool) *transaction {
@@ -80,11 +82,11 @@ func newTransaction(keys *journal.Keys, implicit bool) *transaction {
 }
 
 func (t *transaction) mark(name string) savepoint {
-	return savepoint{name: name, removals: t.removals.clone(), keys: t.keys.Mark()}
+	return savepoint{name: name, removals: t.removals.clone(), keys: t.keys.Mark(), emptied: maps.Clone(t.emptied)}
 }
 
 func (t *transaction) rewind(s savepoint) error {
-	t.removals = s.removals.clone()
+	t.removals, t.emptied = s.removals.clone(), maps.Clone(s.emptied)
 	return t.keys.Rewind(s.keys)
 }
 
