@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/rowback/rowback/journal"
 )
 
 // What was soft-deleted by others on record stays so: before the deletion that is
@@ -82,6 +85,16 @@ func TestMark_OtherSoftDeletes(t *testing.T) {
 			l.exec("ALTER TABLE p ALTER id TYPE bigint")
 			return []string{first}, other
 		}, since},
+		"since, but rolled back": {func(l *lab, soft func(string) string) ([]string, string) {
+			first := soft(all)
+			l.doubtful(second, "ROLLBACK", nil, journal.Table{Schema: "public", Name: "p", Via: journal.SoftDelete, Soft: []string{"deleted_at"}}, "2")
+			return []string{first}, ""
+		}, ""},
+		"long before": {func(l *lab, soft func(string) string) ([]string, string) {
+			old := func(e *journal.Entry) { e.Time = e.Time.Add(-lookBack - time.Hour) }
+			l.doubtful(second, "COMMIT", old, journal.Table{Schema: "public", Name: "p", Via: journal.SoftDelete, Soft: []string{"deleted_at"}}, "2")
+			return []string{soft(all)}, ""
+		}, ""},
 		"between two that are restored": {func(l *lab, soft func(string) string) ([]string, string) {
 			first := soft(all)
 			l.exec(back)
@@ -114,13 +127,16 @@ func TestMark_OtherSoftDeletes(t *testing.T) {
 // what removed it is restored: that is listed.
 func TestMark_SoftDeletedThenRemoved(t *testing.T) {
 	for name, c := range map[string]struct {
-		image, inBackup bool
-		listed          int
-	}{"keys": {listed: 1}, "keys, marked in the backup": {inBackup: true}, "image": {image: true}} {
+		image, inBackup, setBack bool
+		listed                   int
+	}{"keys": {listed: 1}, "keys, marked in the backup": {inBackup: true}, "image": {image: true}, "image, set back before": {image: true, setBack: true}} {
 		l := newLab(t, softTable).backup()
 		soft := l.softly("UPDATE p SET deleted_at = '2020-01-01' WHERE id = 2", "p", "deleted_at")
 		if c.inBackup {
 			l.on(l.recovery, "UPDATE p SET deleted_at = '2020-01-01' WHERE id = 2")
+		}
+		if c.setBack {
+			l.exec("UPDATE p SET deleted_at = NULL WHERE id = 2")
 		}
 		remove := func(sql string) string { return l.incident(sql) }
 		if c.image {
@@ -130,7 +146,7 @@ func TestMark_SoftDeletedThenRemoved(t *testing.T) {
 		if report.Restored != 4 || len(report.Unrestored) != c.listed || c.listed > 0 && !strings.Contains(reasons(report)[`p {"id":2}`], soft+" had soft-deleted the row before it was removed") {
 			t.Errorf("%s: %+v, %v", name, report.Tables, reasons(report))
 		}
-		if is := l.state(l.production)["public.p"]["2"]["deleted_at"]; (is == null) != (c.listed > 0) {
+		if is := l.state(l.production)["public.p"]["2"]["deleted_at"]; (is == null) != (c.listed > 0 || c.setBack) {
 			t.Errorf("%s: %s", name, is)
 		}
 	}

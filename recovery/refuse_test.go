@@ -121,7 +121,10 @@ func TestRefuse_TablesItCannotHandle(t *testing.T) {
 // record appends an entry as it is.
 func (l *lab) record(e *journal.Entry, rows ...journal.Row) string {
 	l.t.Helper()
-	e.ID, e.Time = journal.NewID(time.Now()), time.Now().UTC()
+	if e.Time.IsZero() {
+		e.Time = time.Now().UTC()
+	}
+	e.ID = journal.NewID(e.Time)
 	if e.Kind == "" {
 		e.Kind = journal.Deletion
 	}

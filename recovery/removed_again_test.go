@@ -39,6 +39,22 @@ func TestRestore_AgainAfterALaterDeletion(t *testing.T) {
 			l.exec("DELETE FROM c WHERE id = 2")
 			return []string{d1}, d2
 		}, all, nil},
+		"and restored, and removed by one that is named, too": {func(l *lab, d1, r1 string) ([]string, string) {
+			d2 := l.incident("DELETE FROM c WHERE id = 2")
+			l.restore(l.options(d2))
+			return []string{d1, l.incident("DELETE FROM c WHERE id = 2")}, d2
+		}, all, nil},
+		"and made anew, and removed by one that is named, too": {func(l *lab, d1, r1 string) ([]string, string) {
+			d2 := l.incident("DELETE FROM c WHERE id = 2")
+			l.exec("INSERT INTO c VALUES (2, 'v')")
+			return []string{d1, l.incident("DELETE FROM c WHERE id = 2")}, d2
+		}, all, []string{left}}, // what hung on it is gone with the other one
+		"and restored, and removed off the record": {func(l *lab, d1, r1 string) ([]string, string) {
+			d2 := l.incident("DELETE FROM c WHERE id = 2")
+			l.restore(l.options(d2))
+			l.exec("DELETE FROM c WHERE id = 2")
+			return []string{d1}, d2
+		}, all, nil},
 	} {
 		for _, how := range []string{"keys", "images", "batches"} {
 			t.Run(name+", "+how, func(t *testing.T) {

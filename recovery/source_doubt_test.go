@@ -9,6 +9,34 @@ import (
 	"github.com/rowback/rowback/journal"
 )
 
+// doubtful runs a statement in a transaction that ends so, and records these rows of it, without an outcome.
+func (l *lab) doubtful(sql, end string, change func(*journal.Entry), table journal.Table, ids ...string) string {
+	l.t.Helper()
+	ctx := context.Background()
+	s := l.side(l.production)
+	if err := s.exec(ctx, "BEGIN; "+sql); err != nil {
+		l.t.Fatal(err)
+	}
+	e, err := (&restore{production: s, o: Options{Source: &Source{}}}).entry(ctx, journal.Deletion)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if change != nil {
+		change(e)
+	}
+	var rows []journal.Row
+	for _, id := range ids {
+		rows = append(rows, journal.Row{Values: []*string{&id}})
+	}
+	table.Rows, table.KeysCaptured, table.Key = int64(len(ids)), true, []journal.Column{{Name: "id", Type: "integer"}}
+	e.Rows, e.Tables = table.Rows, []journal.Table{table}
+	id := l.record(e, rows...)
+	if err := s.exec(ctx, "SELECT 1; "+end); err != nil {
+		l.t.Fatal(err)
+	}
+	return id
+}
+
 // Of a deletion whose outcome the journal does not know a restore by filter asks the server;
 // where that does not know either, its rows are listed: they may be gone.
 func TestFilter_DeletionsInDoubt(t *testing.T) {
@@ -28,26 +56,7 @@ func TestFilter_DeletionsInDoubt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, `CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 9); INSERT INTO b SELECT generate_series(1, 9)`).backup()
 			known := l.incident("DELETE FROM a")
-			s := l.side(l.production)
-			if err := s.exec(ctx, "BEGIN; DELETE FROM b"); err != nil {
-				t.Fatal(err)
-			}
-			e, err := (&restore{production: s, o: Options{Source: &Source{}}}).entry(ctx, journal.Deletion)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if c.entry != nil {
-				c.entry(e)
-			}
-			var rows []journal.Row
-			for _, id := range strings.Fields("1 2 3 4 5 6 7 8 9") {
-				rows = append(rows, journal.Row{Values: []*string{&id}})
-			}
-			e.Rows, e.Tables = 9, []journal.Table{{Schema: "public", Name: "b", Rows: 9, Via: journal.Direct, KeysCaptured: true, Key: []journal.Column{{Name: "id", Type: "integer"}}}}
-			doubt := l.record(e, rows...)
-			if err := s.exec(ctx, "SELECT 1; "+c.end); err != nil {
-				t.Fatal(err)
-			}
+			doubt := l.doubtful("DELETE FROM b", c.end, c.entry, journal.Table{Schema: "public", Name: "b", Via: journal.Direct}, strings.Fields("1 2 3 4 5 6 7 8 9")...)
 			source, err := FromFilter(ctx, l.journal, journal.Filter{Since: time.Now().Add(-time.Hour)})
 			if err != nil {
 				t.Fatal(err)
