@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/sqlparse"
 )
 
@@ -117,13 +118,20 @@ func (v *view) renames(st sqlparse.Statement) bool {
 	if !v.writes(st) {
 		renames = v.snap.Reach.RenamesReads
 	}
-	removals := v.snap.Reach.RenamesRemovals
+	mentioned := v.names.Mentions([]byte(st.Text))
+	var from []string // what it may delete from
 	switch st.Verb {
-	case sqlparse.Delete, sqlparse.Merge, sqlparse.Nested, sqlparse.Do:
-	default:
-		removals = nil
+	case sqlparse.Delete, sqlparse.Merge:
+		from = []string{catalog.Fold(st.Target.Name)}
+	case sqlparse.Nested:
+		for _, t := range st.Targets {
+			from = append(from, catalog.Fold(t.Name))
+		}
+	case sqlparse.Do:
+		from = mentioned
 	}
-	return slices.ContainsFunc(v.names.Mentions([]byte(st.Text)), func(name string) bool { return renames[name] != "" || removals[name] != "" })
+	return slices.ContainsFunc(mentioned, func(name string) bool { return renames[name] != "" }) ||
+		slices.ContainsFunc(from, func(name string) bool { return v.snap.Reach.RenamesRemovals[name] != "" })
 }
 
 // route decides on the text and the catalog alone. Later, a DELETE whose target

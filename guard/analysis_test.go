@@ -17,7 +17,8 @@ func TestAnalysis_WhatChangesNames(t *testing.T) {
 		"SELECT * FROM audited": false, "DELETE FROM audited": false, "SELECT tenant('a')": true, "DELETE FROM audited WHERE tenant('a')": true,
 		"UPDATE audited SET a = 1": true, "INSERT INTO audited VALUES (1)": true, "MERGE INTO audited USING x ON true WHEN MATCHED THEN DO NOTHING": true,
 		"WITH w AS (INSERT INTO audited VALUES (1) RETURNING a) SELECT * FROM w": true, "COPY audited FROM STDIN": true, "DELETE FROM other": false, "EXECUTE p": true,
-		"SELECT * FROM leaves": false, "INSERT INTO leaves VALUES (1)": false, "UPDATE leaves SET a = 1": false, "TRUNCATE leaves": false, "DELETE FROM leaves": true,
+		"SELECT * FROM leaves": false, "INSERT INTO leaves VALUES (1)": false, "UPDATE leaves SET a = 1": false, "TRUNCATE leaves": false, "DELETE FROM leaves": true, `DELETE FROM "Leaves"`: true,
+		"DELETE FROM other WHERE leaves IS NULL": false, "DELETE FROM other WHERE id IN (SELECT id FROM leaves)": false, "WITH w AS (DELETE FROM other RETURNING a) SELECT * FROM w, leaves": false,
 		"WITH w AS (DELETE FROM leaves RETURNING a) SELECT * FROM w": true, "MERGE INTO leaves USING x ON true WHEN MATCHED THEN DELETE": true, "EXPLAIN ANALYZE DELETE FROM leaves": true, "DO 'BEGIN DELETE FROM leaves; END'": true,
 	} {
 		a := v.analyse(sql, true, "")
