@@ -13,7 +13,7 @@ import (
 )
 
 // What reading a long message takes beside itself, in times its length: the copies of a
-// query, and of a Bind's parameters. A query's tree, in the parser and here, has a part for
+// query's text, and of a Bind's parameters. A query's tree, in the parser and here, has a part for
 // each of its words, and what is known of each statement stays until it has run.
 const (
 	queryTakes     = 10
@@ -84,10 +84,11 @@ func (s *session) reckon(typ byte, body []byte) error {
 		if s.view == nil || s.interesting(body) {
 			takes = weight(body)
 		}
-		// One that is alone may have the half of max-memory that is for all else, too: it
-		// gives most of that back soon. What it was read into may be twice as long.
-		if room := max(m.Limit()-2*has, 0); takes > room && takes <= room+m.Limit() {
-			takes = room
+		// One that is alone may have most of the half of max-memory that is for all else,
+		// too: it gives most of that back soon. A quarter of the budget is left to others;
+		// what it was read into may be twice as long as it is.
+		if most := m.Limit() / 4 * 3; takes > most-2*has && takes <= 2*(most-has) {
+			takes = max(most-2*has, 0)
 		}
 	}
 	patience := budget.Patience
@@ -106,7 +107,7 @@ func (s *session) parsed(text []byte, a *analysis) {
 	if s.parsing == 0 {
 		return
 	}
-	keeps := bindTakes*int64(len(text)) + statementTakes*int64(len(a.stmts))
+	keeps := queryTakes*int64(len(text)) + statementTakes*int64(len(a.stmts))
 	longest := 0
 	for _, st := range a.stmts {
 		if st.route != routePlain && len(st.Text) > max(longest, budget.Floor) {
