@@ -171,6 +171,7 @@ func (p *portal) more(w proxy.Wire, max int) error {
 			return err
 		}
 	}
+	p.held.rests()
 	return w.Reply('s', nil)
 }
 

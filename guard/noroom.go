@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,11 +12,14 @@ import (
 	"github.com/rowback/rowback/proxy"
 )
 
-// What reading a long message takes beside itself, in times its length: a query's tree, and
-// what is made of it; the copies of a Bind's parameters.
+// What reading a long message takes beside itself, in times its length: the copies of a
+// query's text, and of a Bind's parameters. A query's tree, in the parser and here, has a part for
+// each of its words, and what is known of each statement stays until it has run.
 const (
-	queryTakes = 10
-	bindTakes  = 3
+	queryTakes     = 10
+	wordTakes      = 300
+	statementTakes = 1 << 10
+	bindTakes      = 3
 )
 
 // errImplicit: a Query was refused that would have ended an implicit transaction in which
@@ -69,31 +73,86 @@ func (s *session) reckon(typ byte, body []byte) error {
 	if m == nil || len(body) <= budget.Floor {
 		return nil
 	}
-	takes := int64(0)
+	takes, has := int64(0), budget.Beyond(len(body)) // where it was read into
 	switch typ {
 	case 'B':
-		takes = bindTakes
+		takes = bindTakes * int64(len(body))
 	case 'P':
 		_, body, _ = cut(body)
 		fallthrough
 	case 'Q':
 		if s.view == nil || s.interesting(body) {
-			takes = queryTakes
+			takes = weight(body)
+		}
+		// One that is alone may have most of the half of max-memory that is for all else,
+		// too: it gives most of that back soon. A quarter of the budget is left to others;
+		// what it was read into may be twice as long as it is.
+		if most := m.Limit() / 4 * 3; takes > most-2*has && takes <= 2*(most-has) {
+			takes = max(most-2*has, 0)
 		}
 	}
-	takes *= int64(len(body))
 	patience := budget.Patience
-	if err := m.Take(takes, 0, &patience); err != nil {
+	if err := m.Take(takes, has, &patience); err != nil {
 		return err
 	}
 	s.reckoned += takes
+	if typ != 'B' {
+		s.parsing = takes
+	}
 	return nil
+}
+
+// parsed gives back what a query's tree took. A long statement that is judged is parsed again.
+func (s *session) parsed(text []byte, a *analysis) {
+	if s.parsing == 0 {
+		return
+	}
+	keeps := queryTakes*int64(len(text)) + statementTakes*int64(len(a.stmts))
+	longest := 0
+	for _, st := range a.stmts {
+		if st.route != routePlain && len(st.Text) > max(longest, budget.Floor) {
+			longest = len(st.Text)
+			keeps = max(keeps, weight([]byte(st.Text)))
+		}
+	}
+	if more := s.parsing - keeps; more > 0 {
+		s.j.o.Memory.Give(more)
+		s.reckoned -= more
+	}
+	s.parsing = 0
+}
+
+// weight is about how many bytes reading a query takes beside itself.
+func weight(text []byte) int64 {
+	n := queryTakes * int64(len(text))
+	word := false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\'': // a literal is one word
+			if end := bytes.IndexByte(text[i+1:], '\''); end >= 0 {
+				i += 1 + end
+			} else {
+				i = len(text)
+			}
+			n, word = n+wordTakes, false
+		case c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '.' || c == '"' || c >= 0x80:
+			if !word {
+				n += wordTakes
+			}
+			word = true
+		default:
+			if word = false; c > ' ' {
+				n += wordTakes
+			}
+		}
+	}
+	return n
 }
 
 // unreckon is when a message has been handled; a Bind that is held may go on.
 func (s *session) unreckon() {
 	if s.reckoned > 0 && s.heldBind == nil {
 		s.j.o.Memory.Give(s.reckoned)
-		s.reckoned = 0
+		s.reckoned, s.parsing = 0, 0
 	}
 }

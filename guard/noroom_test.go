@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -132,5 +133,60 @@ func TestNoRoom(t *testing.T) {
 	}
 	if _, err := c.Exec(ctx, fmt.Sprintf("DELETE FROM small WHERE id < %d", 50)); err != nil {
 		t.Error(err)
+	}
+}
+
+// What a query takes as it is read depends on its words, not on its length alone. Most of
+// it is given back before it runs; and one that is alone may have more than the budget.
+func TestNoRoom_Words(t *testing.T) {
+	ctx := context.Background()
+	e := newEnv(t, policy.Uniform(policy.Block, 100), "CREATE TABLE t (id int, v text)")
+	const size = 300 << 10
+	words := "INSERT INTO t(id) VALUES (0)" + strings.Repeat(",(1)", size/4) + "; DELETE FROM t WHERE id = 0; SELECT pg_sleep(0.5)"
+	literal := "INSERT INTO t(v) VALUES ('" + strings.Repeat("(1),", size/4) + "'); DELETE FROM t WHERE id = 0"
+	for _, do := range []struct {
+		name, sql string
+		room      int64
+		code      string
+	}{{"a literal", literal, 8 << 20, ""}, {"words", words, 8 << 20, "53200"}, {"words that are alone", words, 80 << 20, ""}} {
+		t.Run(do.name, func(t *testing.T) {
+			m := budget.New(do.room)
+			e.within(m)
+			c := connect(t, e.url, pgx.QueryExecModeSimpleProtocol)
+			defer c.Close(ctx)
+			done := make(chan error, 1)
+			go func() {
+				_, err := c.Exec(ctx, do.sql, pgx.QueryExecModeSimpleProtocol)
+				done <- err
+			}()
+			most, last := int64(0), int64(0) // while it goes on
+			var err error
+			for going := true; going; {
+				select {
+				case err = <-done:
+					going = false
+				case <-time.After(time.Millisecond):
+					if n := m.Used(); n > 0 {
+						most, last = max(most, n), n
+					}
+				}
+			}
+			var p *pgconn.PgError
+			if code := ""; errors.As(err, &p) {
+				if code = p.Code; code != do.code {
+					t.Fatal(err)
+				}
+			} else if err != nil || do.code != "" {
+				t.Fatalf("it went through: %v", err)
+			}
+			for end := time.Now().Add(5 * time.Second); m.Used() != 0; time.Sleep(time.Millisecond) { // what was read into goes a moment later
+				if time.Now().After(end) {
+					t.Fatalf("%d bytes are not given back", m.Used())
+				}
+			}
+			if do.room > 50<<20 && (most < 50<<20 || last > 4<<20) {
+				t.Errorf("it took %d bytes, and %d as it ran", most, last)
+			}
+		})
 	}
 }

@@ -103,6 +103,14 @@ func (q *rowQueue) next() ([]byte, bool, error) {
 	return row, true, err
 }
 
+// rests: the rows that were taken off have gone, and nobody knows when the next one is asked for.
+func (q *rowQueue) rests() {
+	if len(q.memory) == 0 {
+		q.of.Give(q.held)
+		q.held = 0
+	}
+}
+
 func (q *rowQueue) close() {
 	if q.file != nil {
 		q.file.Close() // already unlinked; nothing to keep

@@ -81,6 +81,7 @@ type session struct {
 
 	heldBind *heldBind
 	reckoned int64     // what the messages under judgement and held have of Options.Memory
+	parsing  int64     // … of it, the query that is not parsed yet
 	litter   bool      // the private statement was left behind: an error was in the way of its Close
 	started  time.Time // of the server's run, as read last: the session does not outlive it
 	// fixed is transaction.fixed of the implicit ones, as read last; nil: never.
@@ -240,6 +241,7 @@ func (s *session) analyse(ctx context.Context, w proxy.Wire, text []byte) (*anal
 			return nil, err
 		}
 	}
+	s.parsed(text, a)
 	return s.withTemps(s.policed(a)), nil
 }
 

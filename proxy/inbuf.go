@@ -90,15 +90,16 @@ func (b *inbuf) room() error {
 // are there for a moment.
 func (b *inbuf) grow() error {
 	size := 2 * len(b.buf)
-	if b.need > len(b.buf) {
+	switch {
+	case b.need <= len(b.buf):
+	case b.copied: // a server's: all of it will come, and none waits while it has a part
+		size = b.need
+	default:
 		size = min(size, b.need)
 	}
 	if takes := b.takes(size); takes > b.held {
 		if b.held == 0 {
 			b.patience = budget.Patience
-		}
-		if b.copied { // a server's: all of it will come, and none waits while it has a part
-			takes = max(takes, b.takes(b.need))
 		}
 		if err := b.memory.Take(takes, b.held, &b.patience); err != nil {
 			return noRoom(err)

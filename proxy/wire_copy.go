@@ -178,5 +178,6 @@ func (c *copying) hear() {
 		r.mu.Unlock()
 		c.say(typ, body)
 		r.sin.r += size
+		r.sin.need = 0
 	}
 }

@@ -102,7 +102,7 @@ func (w *wire) say(typ byte, body []byte) {
 func (w *wire) drop() {
 	if w.received > 0 {
 		w.r.sin.r += w.received
-		w.received = 0
+		w.received, w.r.sin.need = 0, 0
 	}
 }
 
