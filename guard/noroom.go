@@ -84,10 +84,10 @@ func (s *session) reckon(typ byte, body []byte) error {
 		if s.view == nil || s.interesting(body) {
 			takes = weight(body)
 		}
-		// One that is alone may have most of the half of max-memory that is for all else,
+		// One that is alone may have most of the two thirds of max-memory that are for all else,
 		// too: it gives most of that back soon. A quarter of the budget is left to others;
 		// what it was read into may be twice as long as it is.
-		if most := m.Limit() / 4 * 3; takes > most-2*has && takes <= 2*(most-has) {
+		if most := m.Limit() / 4 * 3; takes > most-2*has && takes <= 3*(most-has) {
 			takes = max(most-2*has, 0)
 		}
 	}

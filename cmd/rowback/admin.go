@@ -65,9 +65,9 @@ func startAdmin(o adminOptions) (*adminServer, error) {
 	if o.memory == nil {
 		o.memory = budget.New(0)
 	}
-	memory := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rowback_memory_used_bytes", Help: "What long messages and captured rows have now of the half of max-memory that is for them."},
+	memory := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rowback_memory_used_bytes", Help: "What long messages and captured rows have now of the third of max-memory that is for them."},
 		func() float64 { return float64(o.memory.Used()) })
-	limit := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rowback_memory_limit_bytes", Help: "That half of max-memory."},
+	limit := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rowback_memory_limit_bytes", Help: "That third of max-memory."},
 		func() float64 { return float64(o.memory.Limit()) })
 	full := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowback_memory_refused_total", Help: "Messages that found no room in it (SQLSTATE 53200)."},
 		func() float64 { return float64(o.memory.Failed()) })

@@ -28,8 +28,8 @@ func checkMemory(text string) error {
 }
 
 // memory makes the budget of the settings, which are valid, and has the runtime collect
-// garbage in time: half of max-memory is the budget, the rest is for what the budget does
-// not cover, and for garbage. GOMEMLIMIT is the user's own word on that.
+// garbage in time: a third of max-memory is the budget, the rest is for copies, what the
+// budget does not cover, and garbage. GOMEMLIMIT is the user's own word on that.
 func (s *settings) memory() *budget.Budget {
 	limit, _ := parseSize(s.MaxMemory)
 	if limit == 0 {
@@ -38,7 +38,7 @@ func (s *settings) memory() *budget.Budget {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(limit)
 	}
-	return budget.New(limit / 2)
+	return budget.New(limit / 3)
 }
 
 // memoryLimit is half of the machine's memory, or three quarters of what this process's
