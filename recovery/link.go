@@ -76,13 +76,7 @@ func (r *restore) addLink(ctx context.Context, i int, st *journal.Table) error {
 	if i < len(r.o.Source.of) {
 		l.of = r.o.Source.of[i]
 	}
-	for _, c := range st.Key {
-		l.key = append(l.key, c.Name)
-	}
-	for _, c := range st.Old {
-		l.old = append(l.old, c.Name)
-	}
-	l.key, l.old = r.renamed(live, l.key), r.renamed(live, l.old)
+	l.key, l.old = r.renamed(live, namesOf(st.Key)), r.renamed(live, namesOf(st.Old))
 	fk := cutKey(live, l.old, st.Via)
 	if fk == nil {
 		return fmt.Errorf("table %s: no foreign key is on (%s) any more, so the links that the deletion cut cannot be restored", display(live), strings.Join(l.old, ", "))

@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -83,33 +82,27 @@ func (r *restore) readMarks(ctx context.Context, tables []*table, since time.Tim
 			soft[softly{t, e.ID}] = true
 		}
 	}
-	for _, f := range r.markFilters(tables, since) {
-		for e, err := range r.o.Journal.Entries(ctx, f) {
-			if journal.IsDamage(err) {
-				r.unreadMarks(tables, err)
-				break
-			}
-			if err != nil {
-				return err
-			}
-			if !r.mayMark(e, here) {
-				continue
-			}
-			if o, err := r.production.outcome(ctx, e); err != nil {
-				return err
-			} else if o == journal.RolledBack {
-				continue
-			}
-			if e.Kind == journal.Restore && len(r.marksIn(e, tables, viaRestore)) > 0 {
-				restores = append(restores, e)
-			}
-			in := r.marksIn(e, tables, journal.SoftDelete)
-			for _, t := range in {
-				soft[softly{t, e.ID}] = true
-			}
-			if err := r.stageOthers(ctx, e, in); err != nil {
-				return err
-			}
+	for e, err := range r.onRecord(ctx, func(err error) { r.unreadMarks(tables, err) }, r.markFilters(tables, since)...) {
+		if err != nil {
+			return err
+		}
+		if !r.mayMark(e, here) {
+			continue
+		}
+		if o, err := r.production.outcome(ctx, e); err != nil {
+			return err
+		} else if o == journal.RolledBack {
+			continue
+		}
+		if e.Kind == journal.Restore && len(r.marksIn(e, tables, viaRestore)) > 0 {
+			restores = append(restores, e)
+		}
+		in := r.marksIn(e, tables, journal.SoftDelete)
+		for _, t := range in {
+			soft[softly{t, e.ID}] = true
+		}
+		if err := r.stageOthers(ctx, e, in); err != nil {
+			return err
 		}
 	}
 	// Rows that were soft-deleted and removed, and came back from both, are not marked any more.
@@ -182,15 +175,6 @@ func (r *restore) mayMark(e *journal.Entry, here string) bool {
 		(!elsewhere(e, here) || slices.ContainsFunc(r.o.Source.of, func(o *journal.Entry) bool { return o.Server.SystemID == e.Server.SystemID }))
 }
 
-// tableOf is the table that rows of an entry's table are restored into; nil: none.
-func (r *restore) tableOf(st *journal.Table) *table {
-	live, err := r.liveTable(st)
-	if err != nil {
-		return nil
-	}
-	return r.byOID[live.Root().OID]
-}
-
 // marksIn are those of the tables of which e has rows by that way, by e's tables: marked
 // by a column that is to be set back, where any is.
 func (r *restore) marksIn(e *journal.Entry, tables []*table, via journal.Via) map[int]*table {
@@ -228,16 +212,9 @@ func (r *restore) stageOthers(ctx context.Context, e *journal.Entry, in map[int]
 		return nil
 	}
 	set := strconv.FormatBool(e.Kind == journal.Deletion)
-	for row, err := range r.o.Journal.Rows(ctx, e.ID) {
-		if errors.Is(err, journal.ErrNotFound) { // removed meanwhile
-			break
-		}
-		if journal.IsDamage(err) {
-			r.unreadMarks(slices.Collect(maps.Values(in)), err)
-			break
-		}
+	for row, err := range r.rowsOf(ctx, e.ID, func(err error) { r.unreadMarks(slices.Collect(maps.Values(in)), err) }) {
 		if err != nil {
-			return fmt.Errorf("reading the keys of %s: %w", e.ID, err)
+			return err
 		}
 		key := at[row.Table]
 		if key == nil {
@@ -265,22 +242,6 @@ func (r *restore) stageOthers(ctx context.Context, e *journal.Entry, in map[int]
 		}
 	}
 	return nil
-}
-
-// keyIn says where rows of an entry's table have t's key; nil: they have it not.
-func (r *restore) keyIn(st *journal.Table, t *table) (at []int) {
-	var names []string
-	for _, c := range st.Key {
-		names = append(names, c.Name)
-	}
-	names = r.renamed(t.live, names)
-	if !st.KeysCaptured || len(names) != len(t.key) || lacks(names, t.key) {
-		return nil
-	}
-	for _, c := range t.key {
-		at = append(at, slices.Index(names, c))
-	}
-	return at
 }
 
 // byXmin notes an entry whose rows are known by their transaction alone, if that came

@@ -172,10 +172,7 @@ func (r *restore) addRequested(ctx context.Context, i int, st *journal.Table) er
 		return err
 	}
 	r.suspect(st, live)
-	var key []string
-	for _, c := range st.Key {
-		key = append(key, c.Name)
-	}
+	key := namesOf(st.Key)
 	whole := r.whole(st)
 	switch {
 	case len(key) == 0 && whole:

@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,18 +24,12 @@ func (r *restore) laterCuts(ctx context.Context) error {
 		return err
 	}
 	found := map[string]map[int][]*laterCut{} // by entry, and its table
-	for _, f := range r.laterFilters(links) {
-		for e, err := range r.o.Journal.Entries(ctx, f) {
-			if journal.IsDamage(err) {
-				r.unread(err)
-				break
-			}
-			if err != nil {
-				return err
-			}
-			if cuts := r.cutsIn(e, links, here); len(cuts) > 0 {
-				found[e.ID] = cuts
-			}
+	for e, err := range r.onRecord(ctx, r.unread, r.laterFilters(links)...) {
+		if err != nil {
+			return err
+		}
+		if cuts := r.cutsIn(e, links, here); len(cuts) > 0 {
+			found[e.ID] = cuts
 		}
 	}
 	for _, id := range slices.Backward(slices.Sorted(maps.Keys(found))) { // the latest first
@@ -131,13 +124,7 @@ func (r *restore) cutsOf(st *journal.Table, l *link) []int {
 	if err != nil || live.Root() != l.live {
 		return nil
 	}
-	names := func(columns []journal.Column) (out []string) {
-		for _, c := range columns {
-			out = append(out, c.Name)
-		}
-		return r.renamed(l.live, out)
-	}
-	key, old := names(st.Key), names(st.Old)
+	key, old := r.renamed(l.live, namesOf(st.Key)), r.renamed(l.live, namesOf(st.Old))
 	if cutKey(l.live, old, st.Via) != l.ref.ForeignKey {
 		return nil
 	}
@@ -161,16 +148,9 @@ func (r *restore) cutsOf(st *journal.Table, l *link) []int {
 // stageLater reads what a later deletion has of the rows whose links are staged.
 func (r *restore) stageLater(ctx context.Context, id string, cuts map[int][]*laterCut) error {
 	r.o.Progress.Start("reading "+id, 0)
-	for row, err := range r.o.Journal.Rows(ctx, id) {
-		if errors.Is(err, journal.ErrNotFound) { // removed meanwhile
-			break
-		}
-		if journal.IsDamage(err) {
-			r.unread(err)
-			break
-		}
+	for row, err := range r.rowsOf(ctx, id, r.unread) {
 		if err != nil {
-			return fmt.Errorf("reading the keys of %s: %w", id, err)
+			return err
 		}
 		for _, c := range cuts[row.Table] {
 			values := make([]*string, len(c.at))

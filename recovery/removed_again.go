@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -96,26 +95,20 @@ func (r *restore) removedAgain(ctx context.Context) error {
 
 // later are the entries that filters select and that are wanted, with keys of our tables.
 func (r *restore) later(ctx context.Context, filters []journal.Filter, want func(*journal.Entry) (bool, error)) (out []*journal.Entry, err error) {
-	for _, f := range filters {
-		for e, err := range r.o.Journal.Entries(ctx, f) {
-			if journal.IsDamage(err) {
-				r.unnoted(err)
-				break
-			}
-			if err != nil {
-				return nil, err
-			}
-			if slices.ContainsFunc(out, func(o *journal.Entry) bool { return o.ID == e.ID }) ||
-				!slices.ContainsFunc(e.Tables, func(st journal.Table) bool { t, _ := r.keyedAs(&st); return t != nil }) {
-				continue
-			}
-			wanted, err := want(e)
-			if err != nil {
-				return nil, err
-			}
-			if wanted {
-				out = append(out, e)
-			}
+	for e, err := range r.onRecord(ctx, r.unnoted, filters...) {
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(out, func(o *journal.Entry) bool { return o.ID == e.ID }) ||
+			!slices.ContainsFunc(e.Tables, func(st journal.Table) bool { t, _ := r.keyedAs(&st); return t != nil }) {
+			continue
+		}
+		wanted, err := want(e)
+		if err != nil {
+			return nil, err
+		}
+		if wanted {
+			out = append(out, e)
 		}
 	}
 	return out, nil
@@ -128,27 +121,16 @@ func (r *restore) unnoted(err error) {
 // keyedAs is which of our tables an entry's table has rows of, that came or went, and where
 // in its keys the columns of ours are; nil: none.
 func (r *restore) keyedAs(st *journal.Table) (*table, []int) {
-	if !st.KeysCaptured || !st.Removed() || st.Via == journal.SoftDelete {
+	if !st.Removed() || st.Via == journal.SoftDelete {
 		return nil, nil
 	}
-	live, err := r.liveTable(st)
-	if err != nil {
+	t := r.tableOf(st)
+	if t == nil {
 		return nil, nil
 	}
-	t := r.byOID[live.Root().OID]
-	if t == nil || len(t.key) == 0 || len(t.key) != len(st.Key) {
+	at := r.keyIn(st, t)
+	if at == nil {
 		return nil, nil
-	}
-	var names []string
-	for _, c := range st.Key {
-		names = append(names, c.Name)
-	}
-	names = r.renamed(t.live, names)
-	at := make([]int, len(t.key))
-	for i, c := range t.key {
-		if at[i] = slices.Index(names, c); at[i] < 0 {
-			return nil, nil
-		}
 	}
 	return t, at
 }
@@ -156,14 +138,17 @@ func (r *restore) keyedAs(st *journal.Table) (*table, []int) {
 // noteRows notes which of the rows asked for e has: as "back", "gone", or "asked" for.
 func (r *restore) noteRows(ctx context.Context, e *journal.Entry, as string) error {
 	r.o.Progress.Start("reading "+e.ID, 0)
-	pending := make([]batch, len(e.Tables))
+	pending, tables, places := make([]batch, len(e.Tables)), make([]*table, len(e.Tables)), make([][]int, len(e.Tables))
+	for i := range e.Tables {
+		tables[i], places[i] = r.keyedAs(&e.Tables[i])
+	}
 	flush := func(i int) error {
 		b := &pending[i]
 		if b.n == 0 {
 			return nil
 		}
 		defer b.reset()
-		t, _ := r.keyedAs(&e.Tables[i])
+		t := tables[i]
 		if t.again == "" {
 			t.again = t.in + "_again"
 			if err := r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_id, NULL::text AS rowback_as FROM %s WITH NO DATA", local(t.again), list("", t.key), t.in)); err != nil {
@@ -177,19 +162,12 @@ func (r *restore) noteRows(ctx context.Context, e *journal.Entry, as string) err
 		return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT n.*, %s, '%s' FROM (SELECT %s FROM %s) n WHERE EXISTS (SELECT FROM %s s WHERE %s)",
 			t.again, literal(e.ID), as, strings.Join(values, ", "), b.sql("k"), t.in, t.equal("n", "s")))
 	}
-	for row, err := range r.o.Journal.Rows(ctx, e.ID) {
-		if errors.Is(err, journal.ErrNotFound) { // removed meanwhile
-			break
-		}
-		if journal.IsDamage(err) {
-			r.unnoted(err)
-			break
-		}
+	for row, err := range r.rowsOf(ctx, e.ID, r.unnoted) {
 		if err != nil {
-			return fmt.Errorf("reading the keys of %s: %w", e.ID, err)
+			return err
 		}
-		t, at := r.keyedAs(&e.Tables[row.Table])
-		if t == nil {
+		at := places[row.Table]
+		if at == nil {
 			continue
 		}
 		values := make([]*string, len(at))

@@ -220,11 +220,7 @@ func (u *undo) addFilled(ctx context.Context, i int, st *journal.Table) error {
 	if why := unsupported(live); why != "" {
 		return fmt.Errorf("table %s: %s", display(live), why)
 	}
-	var key []string
-	for _, c := range st.Key {
-		key = append(key, c.Name)
-	}
-	key = u.renamed(live, key)
+	key := u.renamed(live, namesOf(st.Key))
 	if err := u.production.describe(ctx, live); err != nil {
 		return err
 	}

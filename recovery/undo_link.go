@@ -30,11 +30,7 @@ func (u *undo) laterRestores(ctx context.Context) error {
 			i++
 		}
 	}
-	for e, err := range u.o.Journal.Entries(ctx, journal.Filter{Kind: journal.Restore, Database: first.Database, Since: first.Time}) {
-		if journal.IsDamage(err) {
-			u.unread(err)
-			break
-		}
+	for e, err := range u.onRecord(ctx, u.unread, journal.Filter{Kind: journal.Restore, Database: first.Database, Since: first.Time}) {
 		if err != nil {
 			return err
 		}

@@ -32,13 +32,7 @@ func (u *undo) addRemark(ctx context.Context, i int, st *journal.Table) error {
 		return err
 	}
 	m := &remark{live: live.Root(), xid: u.xids[i], staged: fmt.Sprintf("pg_temp.rowback_remark_%d", len(u.remarks)+1)}
-	for _, c := range st.Key {
-		m.key = append(m.key, c.Name)
-	}
-	for _, c := range st.Old {
-		m.columns = append(m.columns, c.Name)
-	}
-	m.key, m.columns, m.set = u.renamed(m.live, m.key), u.renamed(m.live, m.columns), u.renamed(m.live, slices.Clone(st.Set))
+	m.key, m.columns, m.set = u.renamed(m.live, namesOf(st.Key)), u.renamed(m.live, namesOf(st.Old)), u.renamed(m.live, slices.Clone(st.Set))
 	for _, c := range slices.Concat(m.key, m.columns) {
 		if m.live.Column(c) == nil {
 			return fmt.Errorf("column %s.%s does not exist any more", display(m.live), c)
