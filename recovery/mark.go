@@ -18,6 +18,7 @@ type mark struct {
 	set     []string // others that some of the deletions set with them; see keepSet
 	staged  string   // temporary table: key, rowback_xmin (who marked it), rowback_feed (of which source table), rowback_id (its entry), rowback_blind
 	was     string   // temporary table: key and columns of the rows as they were before
+	again   []string // literals: xmins of what took restores of these soft deletes back, and so marked rows again
 	timed   bool     // the server keeps when transactions committed
 	change  *change  // how they are set back
 	pending map[int]*batch
@@ -87,8 +88,16 @@ func (r *restore) collectMark(ctx context.Context, row journal.Row) error {
 	return nil
 }
 
-// stageMarks brings the keys of source table i over. xmin is the transaction's
-// id without its epoch.
+// xminOf is what rows have of a transaction's number: that is without its epoch; "": it is none.
+func xminOf(xid string) string {
+	n, err := strconv.ParseUint(xid, 10, 64)
+	if err != nil {
+		return ""
+	}
+	return strconv.FormatUint(uint64(uint32(n)), 10)
+}
+
+// stageMarks brings the keys of source table i over.
 func (r *restore) stageMarks(ctx context.Context, i int) error {
 	text, soft := r.marks[i]
 	if !soft || r.feeds[i].mark.pending[i].n == 0 {
@@ -97,16 +106,12 @@ func (r *restore) stageMarks(ctx context.Context, i int) error {
 	t := r.feeds[i]
 	b := t.mark.pending[i]
 	defer b.reset()
-	xmin := ""
-	if xid, err := strconv.ParseUint(text, 10, 64); err == nil {
-		xmin = strconv.FormatUint(uint64(uint32(xid)), 10)
-	}
 	var values []string
 	for n, k := range positions("k", len(r.order[i])) {
 		values = append(values, k+"::"+t.detail.columns[r.order[i][n]].bare)
 	}
 	return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s (%s, rowback_xmin, rowback_feed, rowback_id) SELECT %s, %s, %d, %s FROM %s",
-		t.mark.staged, list("", r.order[i]), strings.Join(values, ", "), literal(xmin), i, literal(r.o.Source.of[i].ID), b.sql("k")))
+		t.mark.staged, list("", r.order[i]), strings.Join(values, ", "), literal(xminOf(text)), i, literal(r.o.Source.of[i].ID), b.sql("k")))
 }
 
 // marked finds, among the rows that are in production with other values, those
@@ -182,10 +187,14 @@ func (t *table) asLeft() string {
 		sameImage("l", "x", t.mark.columns), t.mark.staged, t.equal("m", "l"), t.mark.wrote("m", "l"), sameImage("l", "x", others))
 }
 
-// wrote is the condition that the soft delete m was the last to write row l: that has its
+// wrote is the condition that the soft delete m was the last to write row l (or what took a
+// restore of it back, and so left the row as it had been): that has its
 // transaction's number, or one of a savepoint within it, which commits at the same time.
 func (m *mark) wrote(mark, row string) string {
 	by := fmt.Sprintf("%s.rowback_xmin = %s.xmin::text", mark, row)
+	if len(m.again) > 0 {
+		by = fmt.Sprintf("(%s OR %s.xmin::text IN (%s))", by, row, strings.Join(m.again, ", "))
+	}
 	if !m.timed {
 		return by
 	}

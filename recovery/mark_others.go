@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -77,6 +78,7 @@ func (r *restore) readMarks(ctx context.Context, tables []*table, since time.Tim
 	}
 	soft := map[softly]bool{}
 	var restores []*journal.Entry // that inserted rows
+	var void []string             // restores that were taken back, and what did: as if neither had been
 	for _, e := range r.o.Source.of {
 		for _, t := range r.marksIn(e, tables, journal.SoftDelete) {
 			soft[softly{t, e.ID}] = true
@@ -94,6 +96,17 @@ func (r *restore) readMarks(ctx context.Context, tables []*table, since time.Tim
 		} else if o == journal.RolledBack {
 			continue
 		}
+		if back, err := r.marksAgain(ctx, e); err != nil {
+			return err
+		} else if back {
+			void = append(append(void, e.Restores...), e.ID)
+			for _, t := range tables {
+				if xmin := xminOf(e.XID); t.mark != nil && xmin != "" {
+					t.mark.again = append(t.mark.again, literal(xmin))
+				}
+			}
+			continue
+		}
 		if e.Kind == journal.Restore && len(r.marksIn(e, tables, viaRestore)) > 0 {
 			restores = append(restores, e)
 		}
@@ -107,6 +120,9 @@ func (r *restore) readMarks(ctx context.Context, tables []*table, since time.Tim
 	}
 	// Rows that were soft-deleted and removed, and came back from both, are not marked any more.
 	for _, e := range restores {
+		if slices.Contains(void, e.ID) {
+			continue
+		}
 		in := r.marksIn(e, tables, viaRestore)
 		maps.DeleteFunc(in, func(_ int, t *table) bool {
 			return !slices.ContainsFunc(e.Restores, func(id string) bool { return soft[softly{t, id}] })
@@ -121,8 +137,31 @@ func (r *restore) readMarks(ctx context.Context, tables []*table, since time.Tim
 				return err
 			}
 		}
+		for _, id := range void {
+			if err := r.production.exec(ctx, "DELETE FROM "+t.others.staged+" WHERE rowback_id = "+literal(id)); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// marksAgain: e took restores back, all of what was asked for: the marks that it set are
+// those that are to be set back.
+func (r *restore) marksAgain(ctx context.Context, e *journal.Entry) (bool, error) {
+	if e.Kind != journal.Deletion || len(e.Restores) == 0 {
+		return false, nil
+	}
+	for _, id := range e.Restores {
+		of, err := r.o.Journal.Entry(ctx, id)
+		if errors.Is(err, journal.ErrNotFound) {
+			return false, nil
+		}
+		if err != nil || !slices.ContainsFunc(of.Restores, func(id string) bool { return slices.Contains(r.o.Source.IDs, id) }) {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // unreadMarks warns of soft deletes that nobody has asked for, and that cannot be read.
@@ -250,8 +289,7 @@ func (o *otherMarks) byXmin(r *restore, t *table, e *journal.Entry) {
 	if !t.mark.settable() || e.Kind != journal.Deletion || e.ID < t.mark.first(r).ID || e.XID == t.mark.first(r).XID {
 		return
 	}
-	if xid, err := strconv.ParseUint(e.XID, 10, 64); err == nil {
-		xmin := strconv.FormatUint(uint64(uint32(xid)), 10)
+	if xmin := xminOf(e.XID); xmin != "" {
 		o.unkeyed.add([]*string{&e.ID, &xmin})
 	}
 }
@@ -271,8 +309,8 @@ func (r *restore) flushOthers(ctx context.Context, t *table, types string) error
 	id, set := k[len(t.key)], k[len(t.key)+1]
 	err := r.production.exec(ctx, fmt.Sprintf("INSERT INTO %[1]s SELECT %[2]s, n.%[3]s, n.%[4]s::bool FROM (SELECT %[5]s, %[3]s, %[4]s FROM %[6]s) n JOIN (SELECT %[7]s FROM %[8]s UNION ALL SELECT %[7]s FROM %[9]s) s ON %[10]s",
 		t.others.staged, list("s.", t.key), id, set, strings.Join(values, ", "), b.sql("k"), list("", t.key), t.in, t.left, t.equal("n", "s")))
-	if code := sqlState(err); strings.HasPrefix(code, "22") || strings.HasPrefix(code, "42") {
-		r.unreadMarks([]*table{t}, fmt.Errorf("its keys are values of (%s), and not of what they are now (SQLSTATE %s)", types, code))
+	if of := ofAnotherType(err); of != nil {
+		r.unreadMarks([]*table{t}, of)
 		return nil
 	}
 	return err

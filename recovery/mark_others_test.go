@@ -152,6 +152,26 @@ func TestMark_SoftDeletedThenRemoved(t *testing.T) {
 	}
 }
 
+// A restore that was taken back can be run again: what took it back had marked the rows as they had been.
+func TestMark_RestoredTakenBackAndRestoredAgain(t *testing.T) {
+	for set, columns := range map[string][]string{"deleted_at = now()": {"deleted_at"}, "deleted_at = now(), name = NULL": {"deleted_at", "+", "name"}} {
+		for _, batch := range []int64{0, 5} {
+			l := newLab(t, softTable).backup()
+			before := l.state(l.production)
+			soft := l.softly("UPDATE p SET "+set+" WHERE id < 10", "p", columns...)
+			marked := l.state(l.production)
+			o := l.options(soft)
+			o.Batch = batch
+			l.undo(UndoOptions{}, l.restore(o).Entry)
+			l.is(l.state(l.production), marked)
+			if report := l.restore(o); len(report.Unrestored) > 0 {
+				t.Errorf("%s: %v", set, reasons(report))
+			}
+			l.is(l.state(l.production), before)
+		}
+	}
+}
+
 // Those of a table that has been partitioned since are found under the name that it had.
 func TestMark_OtherSoftDeletesBeforeTheTableWasPartitioned(t *testing.T) {
 	for _, partitions := range []int{2, 20} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/rowback/rowback/journal"
 )
@@ -77,4 +78,14 @@ func namesOf(columns []journal.Column) (out []string) {
 		out = append(out, c.Name)
 	}
 	return out
+}
+
+// ofAnotherType makes the error of a key whose values are none of the type that it has now
+// one for people; nil: it is something else.
+func ofAnotherType(err error) error {
+	code := sqlState(err)
+	if !strings.HasPrefix(code, "22") && !strings.HasPrefix(code, "42") {
+		return nil
+	}
+	return fmt.Errorf("its keys are values of another type than they have now (SQLSTATE %s)", code)
 }

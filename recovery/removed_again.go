@@ -159,8 +159,13 @@ func (r *restore) noteRows(ctx context.Context, e *journal.Entry, as string) err
 		for n, k := range positions("k", len(t.key)) {
 			values = append(values, fmt.Sprintf("k.%s::%s AS %s", k, t.detail.columns[t.key[n]].bare, quote(t.key[n])))
 		}
-		return r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT n.*, %s, '%s' FROM (SELECT %s FROM %s) n WHERE EXISTS (SELECT FROM %s s WHERE %s)",
+		err := r.production.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT n.*, %s, '%s' FROM (SELECT %s FROM %s) n WHERE EXISTS (SELECT FROM %s s WHERE %s)",
 			t.again, literal(e.ID), as, strings.Join(values, ", "), b.sql("k"), t.in, t.equal("n", "s")))
+		if of := ofAnotherType(err); of != nil {
+			r.unnoted(of)
+			return nil
+		}
+		return err
 	}
 	for row, err := range r.rowsOf(ctx, e.ID, r.unnoted) {
 		if err != nil {
