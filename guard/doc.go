@@ -99,6 +99,10 @@
 // a session without blocks is asked once, and then told by each reading: what is
 // set in between is known from the second statement on.
 //
+// What a long message takes while it is judged comes out of Options.Memory (noroom.go): where
+// there is no room its statement fails with SQLSTATE 53200, and its transaction with it; a
+// session ends where that cannot be told so.
+//
 // DROP DATABASE is refused in block mode; where it goes through, its entry has no
 // numbers. A FunctionCall of a function that may delete is run as a SELECT.
 //
