@@ -84,7 +84,9 @@ func namesOf(columns []journal.Column) (out []string) {
 // one for people; nil: it is something else.
 func ofAnotherType(err error) error {
 	code := sqlState(err)
-	if !strings.HasPrefix(code, "22") && !strings.HasPrefix(code, "42") {
+	switch {
+	case strings.HasPrefix(code, "22"), code == "42846", code == "42883", code == "42804": // no such value, cast, operator; another type
+	default:
 		return nil
 	}
 	return fmt.Errorf("its keys are values of another type than they have now (SQLSTATE %s)", code)
