@@ -31,7 +31,7 @@ func noRoomError() *pgproto3.ErrorResponse {
 		Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "53200",
 		Message: "out of memory: rowback has no room to judge this statement now",
 		Detail:  "Nothing was removed.",
-		Hint:    "Others may use what there is: try again later. Or send less at a time, or raise the proxy's max-memory.",
+		Hint:    budget.Hint,
 	}
 }
 

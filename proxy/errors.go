@@ -64,10 +64,8 @@ func protocolError(message string) error {
 
 // noRoom is that a message found no room in Options.Memory.
 func noRoom(cause error) error {
-	return &clientError{code: codeNoMemory, message: "out of memory: the proxy has no room for so long a message now", hint: noRoomHint, cause: cause}
+	return &clientError{code: codeNoMemory, message: "out of memory: the proxy has no room for so long a message now", hint: budget.Hint, cause: cause}
 }
-
-const noRoomHint = "Others may use what there is: try again later. Or send less at a time, or raise the proxy's max-memory."
 
 var errShutdown = &clientError{code: codeAdminShutdown, message: "terminating connection due to administrator command"}
 

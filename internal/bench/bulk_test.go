@@ -26,7 +26,7 @@ func TestScaled_GrowthIsToTheLeastSize(t *testing.T) {
 
 func TestWatched_MemoryIsTheCommandsOwn(t *testing.T) {
 	if !hasProc() {
-		t.Skip("there is no /proc here")
+		t.Skip("not run: this system has no /proc to read a process's memory from")
 	}
 	ours := make([]byte, 64<<20)
 	for i := range ours {

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"github.com/rowback/rowback/internal/child"
 )
@@ -59,20 +58,11 @@ func (l *lab) startRelay(ctx context.Context) (*relay, error) {
 	if r.process, err = child.Start(exec.CommandContext(context.Background(), path, "-db", "-q", "-f", file), syscall.SIGTERM); err != nil {
 		return nil, fmt.Errorf("haproxy: %w; Debian and Ubuntu have it in the package of that name", err)
 	}
-	for { // it says nothing when it is ready
-		c, err := net.DialTimeout("tcp", r.addr, time.Second)
-		if err == nil {
-			return r, c.Close()
-		}
-		select {
-		case <-r.process.Done():
-			return nil, fmt.Errorf("haproxy has ended: %w", r.process.Wait())
-		case <-ctx.Done():
-			r.stop()
-			return nil, ctx.Err()
-		case <-time.After(10 * time.Millisecond):
-		}
+	if err := r.process.Listens(ctx, r.addr); err != nil {
+		r.stop()
+		return nil, fmt.Errorf("haproxy: %w", err)
 	}
+	return r, nil
 }
 
 // URL of a database through it.

@@ -24,6 +24,9 @@ const Patience = 3 * time.Second
 // ErrFull: there was no room, and none came free in time.
 var ErrFull = errors.New("the memory for messages is used up")
 
+// Hint is what a client is told that finds no room.
+const Hint = "Others may use what there is: try again later. Or send less at a time, or raise the proxy's max-memory."
+
 // Budget is so many bytes. A nil one is without end. Its methods are safe for concurrent use.
 type Budget struct {
 	limit  int64

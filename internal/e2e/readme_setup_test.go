@@ -145,9 +145,6 @@ func TestReadme_CommandsInTheTextRun(t *testing.T) {
 	pgtest.Exec(t, c.URL("rental"), "SELECT FROM customer")
 	pgtest.Exec(t, c.URL("postgres"), "DROP DATABASE rental WITH (FORCE)")
 
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("curl is not here")
-	}
 	admin := freeAddr(t)
 	r.write("token", strings.Repeat("t", 32))
 	p, addr, err := startProxy(r.shell("exec rowback proxy --upstream " + c.URL(r.production) + " --listen 127.0.0.1:0 --journal journal --mode hold --threshold 1 --admin " + admin + " --admin-act-token token"))

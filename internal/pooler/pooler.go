@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/rowback/rowback/internal/child"
 )
@@ -79,20 +78,11 @@ func Start(ctx context.Context, o Options) (_ *Pooler, err error) {
 	if p.process, err = child.Start(exec.CommandContext(context.Background(), path, "-q", ini), syscall.SIGTERM); err != nil {
 		return nil, fmt.Errorf("pgbouncer: %w; Debian and Ubuntu have it in the package of that name", err)
 	}
-	for { // it says nothing when it is ready
-		c, err := net.DialTimeout("tcp", p.Addr, time.Second)
-		if err == nil {
-			return p, c.Close()
-		}
-		select {
-		case <-p.process.Done():
-			return nil, fmt.Errorf("pgbouncer has ended: %w", p.process.Wait())
-		case <-ctx.Done():
-			p.end()
-			return nil, ctx.Err()
-		case <-time.After(10 * time.Millisecond):
-		}
+	if err := p.process.Listens(ctx, p.Addr); err != nil {
+		p.end()
+		return nil, fmt.Errorf("pgbouncer: %w", err)
 	}
+	return p, nil
 }
 
 // PID of its process.
