@@ -43,7 +43,7 @@ soak: ## kill proxies and servers, take the journal's server away, have its disk
 	@sh scripts/bootstrap test
 	SOAK=$(SOAK) $(GO) test $(BUILD) -v -timeout 24h -run 'TestKill|TestTwoPhase_Killed|TestFleet_ProxyKilled|TestFleet_JournalAwayUnderLoad|TestDisk_PowerLoss|TestDisk_Faults|TestClock|TestPatroni' ./internal/crash
 
-load: ## SESSIONS (10000) idle sessions, a tenth of that busy ones, storms: what they take (fewer idle ones where ulimit -Hn is below 21020 and may not be raised)
+load: ## SESSIONS (10000) idle sessions, a tenth of that busy ones, storms: what they take (on several proxies where ulimit -Hn is below 21020 and may not be raised)
 	@sh scripts/bootstrap test
 	SESSIONS=$(SESSIONS) $(GO) test $(BUILD) -count=1 -v -timeout 60m ./internal/load
 

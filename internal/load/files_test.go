@@ -14,12 +14,19 @@ func asked() int {
 	return 400
 }
 
-// files is how many this process, and each that it starts, may open: the proxy needs
+// files is how many this process, and each that it starts, may open: a proxy needs
 // two for each session, keeps up to 1,000, and has some of its own.
 var files = mayOpen(2*(asked()+10) + 1000)
 
-// sessions is how many idle sessions there are at a time: those asked for, if there are files for them.
-func sessions() int { return min(asked(), (files-min(files/8, 1000))/2-10) }
+// each is how many sessions one proxy has files for.
+func each() int { return (files-min(files/8, 1000))/2 - 10 }
+
+// sessions is how many idle sessions there are at a time: those asked for, if this
+// process, which needs one file for each, and pgbouncer may open so many.
+func sessions() int { return min(asked(), files-min(files/8, 1000)) }
+
+// fleet is how many proxies there must be for so many sessions.
+func fleet() int { return (sessions() + each() - 1) / each() }
 
 // busy is how many sessions there are that do something all the time.
 func busy() int { return max(asked()/10, 40) }

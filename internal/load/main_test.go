@@ -234,11 +234,23 @@ func all(t *testing.T, n, atATime int, do func(i int) error) {
 	}
 }
 
-// settles waits until the proxy has no more sockets open than before.
-func (p *proxy) settles(t *testing.T, before int) {
+// proxies are a fleet.
+type proxies []*proxy
+
+func (ps proxies) inUse(t *testing.T) (memory int64, sockets int) {
+	t.Helper()
+	for _, p := range ps {
+		m, s := p.inUse(t)
+		memory, sockets = memory+m, sockets+s
+	}
+	return memory, sockets
+}
+
+// settle waits until they have no more sockets open than before.
+func (ps proxies) settle(t *testing.T, before int) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		_, sockets := p.inUse(t)
+		_, sockets := ps.inUse(t)
 		if sockets <= before {
 			return
 		}
