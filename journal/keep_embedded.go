@@ -10,6 +10,15 @@ import (
 
 var _ Keeper = (*embedded)(nil)
 
+func (j *embedded) Selected(ctx context.Context, f Filter) (n int64, err error) {
+	s := j.store.Load()
+	where, args := f.where()
+	if err := s.read.QueryRowContext(ctx, "SELECT count(*) FROM entry WHERE "+where, args...).Scan(&n); err != nil {
+		return 0, j.failed(s, err)
+	}
+	return n, nil
+}
+
 func (j *embedded) Stored(ctx context.Context) iter.Seq2[Stored, error] {
 	return func(yield func(Stored, error) bool) {
 		images := "0"

@@ -14,6 +14,8 @@ var ErrInDoubt = errors.New("journal entry is in doubt")
 // Keeper is the part of a Journal for looking after what is stored: see package
 // upkeep. Both kinds of journal have it.
 type Keeper interface {
+	// Selected is how many entries a filter selects.
+	Selected(ctx context.Context, f Filter) (int64, error)
 	// Stored yields what is said of every entry in short, oldest first. Bytes are
 	// of its body, keys and images, as stored.
 	Stored(ctx context.Context) iter.Seq2[Stored, error]

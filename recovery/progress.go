@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Progress tells a person how far a restore is: in place on a terminal, else
+// Progress tells a person how far long work is: in place on a terminal, else
 // as a line every few seconds, so only for work that takes that long. A nil
 // Progress is silent.
 type Progress struct {
@@ -17,7 +17,7 @@ type Progress struct {
 	now      func() time.Time
 
 	mu          sync.Mutex // guards what follows
-	phase       string
+	phase, unit string
 	done, total int64
 	began, told time.Time
 	dirty       bool // an unfinished line stands on the terminal
@@ -33,14 +33,17 @@ func NewProgress(w io.Writer, terminal bool) *Progress {
 	return p
 }
 
-// Start begins a phase of total steps (rows); 0: not known.
-func (p *Progress) Start(phase string, total int64) {
+// Start begins a phase of total rows; 0: not known.
+func (p *Progress) Start(phase string, total int64) { p.Count(phase, "rows", total) }
+
+// Count is Start where other things than rows are counted.
+func (p *Progress) Count(phase, unit string, total int64) {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.phase, p.done, p.total, p.began = phase, 0, total, p.now()
+	p.phase, p.unit, p.done, p.total, p.began = phase, unit, 0, total, p.now()
 	p.tell(p.terminal)
 }
 
@@ -89,6 +92,6 @@ func (p *Progress) line(took time.Duration) string {
 	}
 	rate := float64(p.done) / took.Seconds()
 	left := time.Duration(float64(p.total-p.done) / rate * float64(time.Second)).Round(time.Second)
-	return fmt.Sprintf("%s: %s of %s rows (%.0f%%), %s rows/s, %v left",
-		p.phase, grouped(p.done), grouped(p.total), 100*float64(p.done)/float64(p.total), grouped(int64(rate)), max(left, 0))
+	return fmt.Sprintf("%s: %s of %s %s (%.0f%%), %s %[4]s/s, %[7]v left",
+		p.phase, grouped(p.done), grouped(p.total), p.unit, 100*float64(p.done)/float64(p.total), grouped(int64(rate)), max(left, 0))
 }

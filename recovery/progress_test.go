@@ -24,6 +24,13 @@ func TestProgress_RateAndTimeLeft(t *testing.T) {
 	if got, want := out.String(), "collecting: 10,000 of 40,000 rows (25%), 1,000 rows/s, 30s left\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+	out.Reset()
+	p.Count("reading", "entries", 10)
+	at = at.Add(10 * time.Second)
+	p.Add(5)
+	if got, want := out.String(), "reading: 5 of 10 entries (50%), 0 entries/s, 10s left\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 	var none *Progress
 	none.Start("x", 1)
 	none.Add(1)

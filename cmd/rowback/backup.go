@@ -78,10 +78,9 @@ make one; 1 failed.`,
 			if err := o.check(s); err != nil {
 				return err
 			}
-			stderr := cmd.ErrOrStderr()
 			receipt, err := backup.Load(cmd.Context(), backup.LoadOptions{
 				Dump: args[0], Server: connString(o.server), Name: o.name, Jobs: o.jobs, BinDir: s.env["PGBIN"], Receipts: s.journalDirectory(),
-				Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
+				Progress: progress(cmd),
 			})
 			if err != nil {
 				return recoveryError(o.hinted(err, cmd))

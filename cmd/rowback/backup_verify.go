@@ -55,8 +55,8 @@ server could not be reached; 2 wrong usage; 4 a privilege is missing.`,
 }
 
 func runBackupVerify(cmd *cobra.Command, s *settings, o backupVerifyOptions, args []string) (err error) {
-	ctx, stderr := cmd.Context(), cmd.ErrOrStderr()
-	options := backup.VerifyOptions{Jobs: o.jobs, BinDir: s.env["PGBIN"], Queries: s.checks, Entries: o.entries, Progress: recovery.NewProgress(stderr, isTerminal(stderr))}
+	ctx := cmd.Context()
+	options := backup.VerifyOptions{Jobs: o.jobs, BinDir: s.env["PGBIN"], Queries: s.checks, Entries: o.entries, Progress: progress(cmd)}
 	if o.maxAge != "" {
 		if options.MaxAge, err = parseAgo(o.maxAge); err != nil || options.MaxAge <= 0 {
 			return usageError(fmt.Errorf("--max-age: %q is no duration such as 26h or 2d", o.maxAge))

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rowback/rowback/recovery"
 	"github.com/rowback/rowback/recovery/check"
 )
 
@@ -70,10 +69,9 @@ func runCheck(cmd *cobra.Command, s *settings, o checkOptions, args []string) er
 		return err
 	}
 	defer junit.discard()
-	stderr := cmd.ErrOrStderr()
 	report, err := check.Run(cmd.Context(), check.Options{
 		Name: name, URL: url, Tables: o.tables, Queries: s.checks, Limit: o.limit,
-		Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
+		Progress: progress(cmd),
 	})
 	if err != nil {
 		return recoveryError(err)

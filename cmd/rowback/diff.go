@@ -9,7 +9,6 @@ import (
 
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/journal/journals"
-	"github.com/rowback/rowback/recovery"
 	"github.com/rowback/rowback/recovery/diff"
 )
 
@@ -71,7 +70,7 @@ func runDiff(cmd *cobra.Command, s *settings, o diffOptions, tables []string) (e
 	}
 	options := diff.Options{
 		Production: connString(s.Production), Recovery: connString(s.Recovery), Tables: tables, Rows: o.rows,
-		Out: o.out, Jobs: o.jobs, Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
+		Out: o.out, Jobs: o.jobs, Progress: progress(cmd),
 	}
 	if options.Where, err = conditions(o.where); err != nil {
 		return err

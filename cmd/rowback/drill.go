@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rowback/rowback/internal/drill"
-	"github.com/rowback/rowback/recovery"
 )
 
 // drillOptions are the flags of `rowback drill`.
@@ -84,14 +83,13 @@ func runDrill(cmd *cobra.Command, s *settings, o drillOptions, dump string) erro
 	if err != nil {
 		return err
 	}
-	stderr := cmd.ErrOrStderr()
 	production := ""
 	if s.origin["production"] != "" || s.origin["upstream"] != "" {
 		production = connString(s.Production)
 	}
 	report, err := drill.Run(cmd.Context(), drill.Options{
 		Production: production,
-		Dump:       dump, Template: o.template, Program: self, Rounds: o.rounds, Seed: o.seed, BinDir: s.env["PGBIN"], Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
+		Dump:       dump, Template: o.template, Program: self, Rounds: o.rounds, Seed: o.seed, BinDir: s.env["PGBIN"], Progress: progress(cmd),
 	})
 	if err != nil {
 		return recoveryError(err)

@@ -54,7 +54,9 @@ Exit codes: 0 all can be read; 3 something is damaged, all of it listed; 1 faile
 				return err
 			}
 			defer j.Close()
+			j, end := watch(cmd, j)
 			v, err := upkeep.Verify(cmd.Context(), j)
+			end()
 			if err != nil {
 				return err
 			}
@@ -118,6 +120,8 @@ while that lasts, and deletions wait.`,
 				return err
 			}
 			defer j.Close()
+			j, end := watch(cmd, j)
+			defer end()
 			done, err := upkeep.Compact(cmd.Context(), j, l, time.Now(), dry)
 			if err != nil {
 				return err
@@ -127,6 +131,7 @@ while that lasts, and deletions wait.`,
 					return err
 				}
 			}
+			end()
 			return s.report(cmd, done, func() {
 				verb := "removed"
 				if dry {
@@ -183,6 +188,11 @@ The file holds keys, statements and perhaps whole rows: it is made for this user
 				return err
 			}
 			defer j.Close()
+			end := func() {}
+			if file != "" || !isTerminal(cmd.OutOrStdout()) { // else the lines show it
+				j, end = watch(cmd, j)
+				defer end()
+			}
 			export := upkeep.Export
 			if format == "csv" {
 				export = upkeep.ExportCSV
@@ -191,6 +201,7 @@ The file holds keys, statements and perhaps whole rows: it is made for this user
 			if err != nil {
 				return err
 			}
+			end()
 			fmt.Fprintf(cmd.ErrOrStderr(), "%d entries\n", n)
 			return nil
 		},
@@ -239,14 +250,17 @@ proxies at the new one, import once more.`,
   rowback journal export --journal ./rowback-journal | rowback journal import - --journal postgres://rowback@journal.internal/rowback`,
 		Args: oneArg("which file? Give one that `rowback journal export` wrote, or - for standard input"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in := cmd.InOrStdin()
+			p, in, size := progress(cmd), cmd.InOrStdin(), int64(0)
 			if args[0] != "-" {
 				f, err := os.Open(args[0])
 				if err != nil {
 					return usageError(err)
 				}
 				defer f.Close()
-				in = f
+				if is, err := f.Stat(); err == nil && is.Mode().IsRegular() {
+					size = is.Size()
+				}
+				in = watchedReader{f, p}
 			}
 			// A journal is made where there is none: not for what is no export.
 			lines := bufio.NewReader(in)
@@ -262,7 +276,9 @@ proxies at the new one, import once more.`,
 				return err
 			}
 			defer j.Close()
+			p.Count("importing", "bytes", size)
 			done, err := upkeep.Import(cmd.Context(), j, lines, "")
+			p.Done()
 			if err != nil {
 				return fmt.Errorf("%s, after %d entries: %w", args[0], done.Entries, err)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/journal/upkeep"
+	"github.com/rowback/rowback/recovery"
 )
 
 func TestJournal_Subcommands(t *testing.T) {
@@ -81,6 +84,34 @@ func TestJournal_Subcommands(t *testing.T) {
 }
 
 // An age that is longer than can be counted must not come out as a short one.
+// What takes long with a large journal says how far it is.
+func TestJournal_Progress(t *testing.T) {
+	j, err := journal.Open(t.Context(), t.TempDir(), journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	for i := range 3 {
+		at := time.Now().Add(-time.Duration(i) * time.Hour)
+		if err := j.Append(t.Context(), &journal.Entry{ID: journal.NewID(at), Time: at, Kind: journal.Deletion, Outcome: journal.Blocked, Rows: 1}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var said strings.Builder
+	w := watched{j, j.(journal.Keeper), recovery.NewProgress(&said, true)}
+	if v, err := upkeep.Verify(t.Context(), w); err != nil || v.Entries != 3 || !v.OK() {
+		t.Errorf("%+v, %v", v, err)
+	}
+	n, err := upkeep.Export(t.Context(), w, journal.Filter{Since: time.Now().Add(-90 * time.Minute)}, io.Discard)
+	if err != nil || n != 2 {
+		t.Errorf("%d, %v", n, err)
+	}
+	w.p.Done()
+	if got := said.String(); strings.Count(got, "reading the journal …") != 2 {
+		t.Errorf("said %q", got)
+	}
+}
+
 func TestParseAgo(t *testing.T) {
 	for text, want := range map[string]time.Duration{"0d": 0, "7d": 7 * 24 * time.Hour, "2w": 14 * 24 * time.Hour, "15250w": 15250 * 7 * 24 * time.Hour, "90m": 90 * time.Minute} {
 		if got, err := parseAgo(text); err != nil || got != want {

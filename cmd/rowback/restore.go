@@ -121,7 +121,7 @@ func runRestore(cmd *cobra.Command, s *settings, o restoreOptions, ids []string)
 	options := recovery.Options{
 		Production: connString(s.Production), Recovery: connString(s.Recovery),
 		Config: config, OnDifferent: recovery.OnDifferent(o.onDifferent), WithParents: o.withParents, NoImages: o.noImages, Partial: o.partial, DryRun: o.dryRun, LockTimeout: o.lockTimeout, Batch: o.batch,
-		Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
+		Progress: progress(cmd),
 	}
 	// A file of keys needs the journal only to put the restore on record.
 	byFile := o.keys != "" || o.fromDiff != ""

@@ -25,7 +25,7 @@ func runUndo(cmd *cobra.Command, s *settings, o restoreOptions, ids []string) (e
 	defer func() { err = errors.Join(err, j.Close()) }()
 	options := recovery.UndoOptions{
 		Production: connString(s.Production), Journal: j, IDs: ids, Config: config, DryRun: o.dryRun, LockTimeout: o.lockTimeout,
-		Progress: recovery.NewProgress(stderr, isTerminal(stderr)),
+		Progress: progress(cmd),
 	}
 	if asks {
 		options.Confirm = func(ctx context.Context, plan *recovery.UndoReport) (bool, error) {

@@ -131,6 +131,11 @@ func list(t *testing.T, j journal.Journal, f journal.Filter) []string {
 		}
 		ids = append(ids, e.ID)
 	}
+	if k, ok := j.(journal.Keeper); ok {
+		if n, err := k.Selected(t.Context(), f); err != nil || n != int64(len(ids)) {
+			t.Errorf("Selected(%+v): %d, %v; listed are %d", f, n, err, len(ids))
+		}
+	}
 	return ids
 }
 

@@ -14,6 +14,14 @@ import (
 
 var _ journal.Keeper = (*shared)(nil)
 
+func (j *shared) Selected(ctx context.Context, f journal.Filter) (n int64, err error) {
+	w := filtered(f)
+	err = j.readFor(ctx, pageTimeout, func(ctx context.Context, c *pgx.Conn) error {
+		return c.QueryRow(ctx, "SELECT count(*) FROM entry WHERE "+w.text(), w.args...).Scan(&n)
+	})
+	return n, err
+}
+
 func (j *shared) Stored(ctx context.Context) iter.Seq2[journal.Stored, error] {
 	return func(yield func(journal.Stored, error) bool) {
 		var last journal.Stored

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/recovery"
 )
 
@@ -18,7 +17,8 @@ type worker struct {
 	backup, live *recovery.Session // the two streams
 	probe        *recovery.Session // has the journal's keys, and looks keys up in production
 
-	recorded   *stream        // the journal's keys, where the streams alone prove what is lost
+	staged     bool           // the probe has the journal's keys
+	recorded   *stream        // these, where the streams alone prove what is lost
 	candidates recovery.Batch // else: keys that seem lost
 }
 
@@ -26,9 +26,7 @@ type worker struct {
 const probed = 4096
 
 func (w *worker) compare(ctx context.Context, p *pair) error {
-	if err := w.prepare(ctx, p); err != nil {
-		return err
-	}
+	w.staged, w.recorded = false, nil
 	stream := func() error { return w.stream(ctx, p) }
 	if p.where != "" {
 		stream = func() error {
@@ -119,25 +117,11 @@ func (w *worker) absent(ctx context.Context, p *pair, row [][]byte) error {
 		}
 		return nil
 	}
-	deleted, err := w.onRecord(p, row)
+	deleted, err := w.onRecord(ctx, p, row)
 	if err != nil {
 		return err
 	}
 	return w.gone(p, p.texts(row), deleted)
-}
-
-// onRecord reports whether the newest that the journal has of a key is its deletion.
-// Keys are asked for in their order.
-func (w *worker) onRecord(p *pair, row [][]byte) (bool, error) {
-	for w.recorded != nil && w.recorded.row != nil {
-		if n := p.compare(w.recorded.row, row); n >= 0 {
-			return n == 0 && string(w.recorded.row[len(p.key)]) == "true", nil
-		}
-		if err := w.recorded.next(); err != nil {
-			return false, err
-		}
-	}
-	return false, nil
 }
 
 // gone counts a key that is proved absent from production.
@@ -155,6 +139,9 @@ func (w *worker) gone(p *pair, key []*string, recorded bool) error {
 func (w *worker) lookUp(ctx context.Context, p *pair) error {
 	if w.candidates.Len() == 0 {
 		return nil
+	}
+	if err := w.stage(ctx, p); err != nil {
+		return err
 	}
 	same, err := w.probe.Equality(ctx, p.live)
 	if err != nil {
@@ -181,77 +168,4 @@ func (w *worker) lookUp(ctx context.Context, p *pair) error {
 		}
 		return w.gone(p, row[:len(p.key)], *row[len(p.key)+1] == "true")
 	})
-}
-
-// prepare gives the probe the journal's keys of the table, the newest evidence first.
-func (w *worker) prepare(ctx context.Context, p *pair) error {
-	w.recorded = nil
-	if len(w.run.recorded[p]) == 0 {
-		return nil
-	}
-	var keys, values, casts []string
-	var batch recovery.Batch
-	for i, c := range p.key {
-		keys = append(keys, pgx.Identifier{c.name}.Sanitize())
-		casts = append(casts, batch.Columns(len(p.key))[i]+"::"+c.typ)
-		values = append(values, c.value)
-	}
-	list := strings.Join(keys, ", ")
-	index := ""
-	if !p.exact() {
-		index = "; CREATE INDEX ON pg_temp.rowback_recorded (" + list + ")"
-	}
-	// A temporary table can be made only before the transaction that is read only.
-	err := w.probe.Exec(ctx, fmt.Sprintf(`ROLLBACK; DROP TABLE IF EXISTS pg_temp.rowback_recorded;
-		CREATE TEMP TABLE rowback_recorded AS SELECT %s, true AS rowback_deleted, 0 AS rowback_no FROM %s WITH NO DATA%s;
-		SET enable_seqscan = off`, list, p.live.QuotedName(), index))
-	if err != nil {
-		return fmt.Errorf("the keys on record in the journal need a temporary table: %w", err)
-	}
-	if err := w.production.join(ctx, w.probe); err != nil {
-		return err
-	}
-	for no, e := range w.run.recorded[p] {
-		flush := func() error {
-			if batch.Len() == 0 {
-				return nil
-			}
-			sql := fmt.Sprintf("INSERT INTO pg_temp.rowback_recorded SELECT %s, %t, %d FROM %s", strings.Join(casts, ", "), e.deleted, no, batch.SQL("k"))
-			batch.Reset()
-			return w.probe.Exec(ctx, sql)
-		}
-		for row, err := range w.o.Journal.Rows(ctx, e.id) {
-			if err != nil {
-				return err
-			}
-			order := e.shares[row.Table]
-			if order == nil {
-				continue
-			}
-			batch.Add(arranged(row, order))
-			if batch.Full() {
-				if err := flush(); err != nil {
-					return err
-				}
-			}
-		}
-		if err := flush(); err != nil {
-			return err
-		}
-	}
-	if !p.exact() {
-		return nil
-	}
-	w.recorded = read(ctx, w.probe, p, fmt.Sprintf("SELECT DISTINCT ON (%s) %s, rowback_deleted::text FROM pg_temp.rowback_recorded t ORDER BY %s, rowback_no",
-		list, strings.Join(values, ", "), list), 1)
-	return w.recorded.next()
-}
-
-// arranged are a journal row's key values in the order of the table's key.
-func arranged(row journal.Row, order []int) []*string {
-	out := make([]*string, len(order))
-	for i, at := range order {
-		out[i] = row.Values[at]
-	}
-	return out
 }

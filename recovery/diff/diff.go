@@ -78,6 +78,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if err := r.match(); err != nil {
 		return nil, err
 	}
+	o.Progress.Start("reading the journal", 0)
 	if err := r.readJournal(ctx); err != nil {
 		return nil, err
 	}

@@ -270,6 +270,18 @@ func onRecord(t *testing.T, typ, at, printed string) {
 	}
 }
 
+// What the journal has of a table is read once a row of it is absent, and not before.
+func TestRun_EvidenceOfWhatLostNothing(t *testing.T) {
+	l := newLab(t, "CREATE TABLE t (at bigint, n int, PRIMARY KEY (at, n)); INSERT INTO t SELECT 1, i FROM generate_series(1, 10) i")
+	j := l.journal()
+	record(t, j, journal.Deletion, journal.Committed, l.name, "t", journal.Direct, "of another type", "1")
+	l.is(l.diff(Options{Journal: j}), "t", "10 10 0 0 0 0 0")
+	l.exec("DELETE FROM t WHERE n = 1")
+	if _, err := Run(t.Context(), Options{Journal: j, Production: l.production, Recovery: l.recovery}); err == nil || !strings.Contains(err.Error(), "of another type") {
+		t.Errorf("a key that is none: %v", err)
+	}
+}
+
 func TestRun_NamesWhatItCannotCompare(t *testing.T) {
 	l := newLab(t, "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE keyless (x int); CREATE TABLE dropped (id int PRIMARY KEY)")
 	l.exec("DROP TABLE dropped; CREATE TABLE young (id int PRIMARY KEY)")

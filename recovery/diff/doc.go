@@ -14,7 +14,8 @@
 // A lost row whose deletion is on record in the journal, as committed and not
 // restored since, is marked and not proposed: it is restored, if at all, by
 // that deletion's ID. These keys are in a temporary table, which is read as a third
-// stream or looked up in.
+// stream or looked up in: from the first row on that seems lost. A table that lost
+// nothing is compared without them.
 //
 // Not compared: tables without a primary key or a unique index on NOT NULL
 // columns, foreign tables, views. They are named in the notes. Contents, where
