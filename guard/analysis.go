@@ -61,12 +61,6 @@ func (c *cache) get(text []byte) *analysis {
 	return c.byText[string(text)]
 }
 
-// plain reports whether a text is known to need no guard; updates: if UPDATEs do.
-func (c *cache) plain(text []byte, updates bool) bool {
-	a := c.get(text)
-	return a != nil && a.plain && !(updates && a.updates)
-}
-
 // analyse parses a text, or remembers it. What a backslash is in it is the session's
 // settings' to say; see ParseBackslash.
 func (v *view) analyse(text string, conforming bool, encoding string) *analysis {

@@ -63,26 +63,28 @@ func TestRules_WhereIsRequiredInsideOthers(t *testing.T) {
 
 // What is prepared is planned anew under new rules.
 func TestRules_NewOnesHoldForWhatIsPrepared(t *testing.T) {
-	soft := func(table string) policy.Policy {
+	soft := func(table, column string) policy.Policy {
 		r := free("soft")
-		r.SoftDelete, r.Statement, r.Match.Tables = []string{"gone"}, 5, []string{table}
+		r.SoftDelete, r.Statement, r.Match.Tables = []string{column}, 5, []string{table}
 		return ruled(r)
 	}
-	e := newEnv(t, soft("tree"), shop, "ALTER TABLE plain ADD gone bool; ALTER TABLE tree ADD gone bool")
-	c := e.connect(pgx.QueryExecModeCacheStatement)
-	ctx := t.Context()
-	mark := func() error {
-		_, err := c.Exec(ctx, "UPDATE plain SET gone = true WHERE id <= $1", 6)
-		return err
-	}
-	if err := mark(); err != nil {
-		t.Fatal(err)
-	}
-	if err := e.judge.SetPolicy(ctx, soft("plain")); err != nil {
-		t.Fatal(err)
-	}
-	if err := mark(); err == nil || !strings.Contains(err.Error(), "RB001") {
-		t.Errorf("%v", err)
+	for _, old := range []policy.Policy{soft("tree", "gone"), soft("plain", "hidden")} {
+		e := newEnv(t, old, shop, "ALTER TABLE plain ADD gone bool, ADD hidden bool; ALTER TABLE tree ADD gone bool")
+		c := e.connect(pgx.QueryExecModeCacheStatement)
+		ctx := t.Context()
+		mark := func() error {
+			_, err := c.Exec(ctx, "UPDATE plain SET gone = true WHERE id <= $1", 6)
+			return err
+		}
+		if err := mark(); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.judge.SetPolicy(ctx, soft("plain", "gone")); err != nil {
+			t.Fatal(err)
+		}
+		if err := mark(); err == nil || !strings.Contains(err.Error(), "RB001") {
+			t.Errorf("%v", err)
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ type Judge struct {
 	// appending is how many sessions are making evidence durable.
 	appending atomic.Int32
 	rules     atomic.Pointer[policy.Policy]
+	marks     atomic.Pointer[marks] // see marked
 	windows   *windows
 	fleet     journal.Fleet // nil: the journal is this proxy's alone
 	beside    atomic.Bool   // see Beside
@@ -110,7 +111,8 @@ func (j *Judge) Session(_ context.Context, info proxy.Info) proxy.Session {
 		j: j, db: j.enter(info.Database), info: info,
 		clean: true,
 	}
-	s.rules.set(j.rules.Load(), subjectOf(info))
+	p := j.rules.Load()
+	s.rules.set(p, j.marked(p), subjectOf(info))
 	if info.Replication {
 		return &walsender{session: s}
 	}

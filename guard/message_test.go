@@ -82,7 +82,7 @@ func FuzzMessages(f *testing.F) {
 		p := policy.Uniform(policy.Block, 1)
 		s := session{j: &Judge{}, db: db, stmts: map[string]*prepared{"s": {}}, portals: map[string]*portal{"p": {prepared: &prepared{}}}}
 		s.j.rules.Store(&p)
-		s.rules.set(&p, policy.Subject{})
+		s.rules.set(&p, s.j.marked(&p), policy.Subject{})
 		for _, typ := range []byte("BDEC") {
 			s.Wants(typ, body)
 		}

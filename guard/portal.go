@@ -33,7 +33,7 @@ func (p *portal) close() { p.held.close() }
 
 // waits reports whether what may delete is still to run.
 func (p *portal) waits() bool {
-	return !p.done && !p.ran && (p.st.route == routeCapture || p.st.route == routeCount)
+	return !p.done && !p.ran && !(p.plan != nil && p.plan.pass) && (p.st.route == routeCapture || p.st.route == routeCount)
 }
 
 func (p *portal) capturing() bool { return p.plan != nil && p.plan.count == "" && !p.plan.pass }

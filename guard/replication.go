@@ -48,7 +48,7 @@ func (s *walsender) Message(ctx context.Context, w proxy.Wire, _ byte, body []by
 	}
 	removes, defines := judged{}, false
 	for _, st := range view.parse(string(sql), s.statements(w, string(sql))).stmts {
-		if st.route != routePlain && st.route != routeControl || s.rules.updates && (st.Update != nil || st.UpdatesInside) || defines {
+		if st.route != routePlain && st.route != routeControl || s.rules.counts(&st) || defines {
 			removes = st
 			break
 		}

@@ -217,11 +217,15 @@ func (s *session) interesting(text []byte) bool {
 	if s.hazard() || s.mentionsTemps(text) {
 		return true
 	}
-	if v.snap.Reach.Everything == "" && !(v.first.Scan(text) && v.names.Scan(text)) {
-		return s.rules.updates && updating.Scan(text)
+	if v.snap.Reach.Everything == "" && !(v.first.Scan(text) && v.names.Scan(text)) && !s.rules.updating(text) {
+		return false
 	}
 	// What a backslash means is the session's to say: Message knows.
-	return bytes.IndexByte(text, '\\') >= 0 || !v.cache.plain(text, s.rules.updates)
+	if bytes.IndexByte(text, '\\') >= 0 {
+		return true
+	}
+	a := v.cache.get(text)
+	return a == nil || !a.plain || a.updates && s.rules.concern(a)
 }
 
 // analyse parses a query text as this session's server will. errFailed: the client has

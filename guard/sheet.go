@@ -17,7 +17,10 @@ type rules struct {
 	sheet   *policy.Sheet
 	off     bool // nothing in this session is judged, whatever it calls itself
 	updates bool // an UPDATE may count
-	columns bool // DROP COLUMN may be refused
+	// marks are the columns whose setting may count; nil: it does not matter which are set.
+	marks   []string
+	marked  *sqlparse.Names // the marks of the whole policy: a text without one sets none
+	columns bool            // DROP COLUMN may be refused
 	// temporary: temporary tables may count.
 	temporary bool
 	holds     bool // a statement may be held
@@ -34,10 +37,10 @@ func (s *session) renew() {
 // adopt puts a policy in force for the session. What was prepared when other
 // statements mattered is to be looked at again.
 func (s *session) adopt(p *policy.Policy) {
-	updates, columns := s.rules.updates, s.rules.columns
+	before := s.rules
 	s.epoch++ // plans say what rules made of their tables
-	s.rules.set(p, s.rules.subject)
-	if s.rules.updates && !updates || s.rules.columns && !columns {
+	s.rules.set(p, s.j.marked(p), s.rules.subject)
+	if s.rules.updates && !(before.updates && slices.Equal(before.marks, s.rules.marks)) || s.rules.columns && !before.columns {
 		s.prepared.forget()
 	}
 }
@@ -70,11 +73,40 @@ func (s *session) introduce(w proxy.Wire) {
 	}
 }
 
-func (r *rules) set(p *policy.Policy, who policy.Subject) {
-	r.of, r.subject, r.sheet = p, who, p.For(who)
-	r.updates = r.sheet.Any(func(x *policy.Rule) bool {
-		return x.Mode != policy.Off && (x.Updates || len(x.SoftDelete) > 0 || x.Refuses(policy.Update))
+// marked are the columns that mark rows as deleted, by any rule of a policy.
+func (j *Judge) marked(p *policy.Policy) *sqlparse.Names {
+	if m := j.marks.Load(); m != nil && m.of == p {
+		return m.names
+	}
+	columns := map[string]bool{}
+	for _, x := range append([]policy.Rule{p.Default}, p.Rules...) {
+		for _, c := range x.SoftDelete {
+			columns[c] = true
+		}
+	}
+	m := &marks{p, sqlparse.NewNames(columns)}
+	j.marks.Store(m)
+	return m.names
+}
+
+// marks are what marked has found.
+type marks struct {
+	of    *policy.Policy
+	names *sqlparse.Names
+}
+
+func (r *rules) set(p *policy.Policy, marked *sqlparse.Names, who policy.Subject) {
+	r.of, r.marked, r.subject, r.sheet = p, marked, who, p.For(who)
+	r.marks = nil
+	any := r.sheet.Any(func(x *policy.Rule) bool {
+		if x.Mode != policy.Off {
+			r.marks = append(r.marks, x.SoftDelete...)
+		}
+		return x.Mode != policy.Off && (x.Updates || x.Refuses(policy.Update))
 	})
+	if r.updates = any || len(r.marks) > 0; any {
+		r.marks = nil
+	}
 	r.whole = r.sheet.Any(func(x *policy.Rule) bool { return x.Mode != policy.Off && x.Capture == policy.CaptureRows })
 	r.holds = r.sheet.Any(func(x *policy.Rule) bool { return x.Mode == policy.Hold })
 	r.temporary = r.sheet.Any(func(x *policy.Rule) bool { return x.Mode != policy.Off && x.Temporary })
@@ -125,7 +157,7 @@ func subjectOf(info proxy.Info) policy.Subject {
 
 // policed is an analysis with the statements that only this session's rules make matter.
 func (s *session) policed(a *analysis) *analysis {
-	if !(s.rules.updates && a.updates || s.rules.columns && slices.ContainsFunc(a.stmts, func(st judged) bool { return st.DropsColumn })) {
+	if !s.rules.concern(a) {
 		return a
 	}
 	own := &analysis{stmts: append([]judged(nil), a.stmts...)}
@@ -135,15 +167,34 @@ func (s *session) policed(a *analysis) *analysis {
 	return own
 }
 
+// concern reports whether statements matter by these rules that else do not.
+func (r *rules) concern(a *analysis) bool {
+	return (r.updates && a.updates || r.columns) && slices.ContainsFunc(a.stmts, func(st judged) bool { return r.columns && st.DropsColumn || r.counts(&st) })
+}
+
+// updating reports whether a text may have an UPDATE that counts.
+func (r *rules) updating(text []byte) bool {
+	return r.updates && updating.Scan(text) && (r.marks == nil || r.marked.Scan(text))
+}
+
+// counts reports whether a statement has an UPDATE that may count.
+func (r *rules) counts(st *judged) bool {
+	if r.marks == nil || st.Update == nil || st.Update.Others {
+		return r.updates && (st.Update != nil || st.UpdatesInside)
+	}
+	return slices.ContainsFunc(st.Update.Sets, func(set sqlparse.Set) bool { return slices.Contains(r.marks, set.Column) })
+}
+
 // police gives a statement the route that these rules ask for.
 func (r *rules) police(st *judged) {
 	switch {
 	case st.route != routePlain || st.OutsideTransaction:
 	case r.columns && st.DropsColumn:
 		st.route, st.why = routeCount, "ALTER TABLE … DROP COLUMN"
-	case r.updates && st.Update != nil && !st.Update.Others: // judged as a DELETE is
+	case !r.counts(st):
+	case st.Update != nil && !st.Update.Others: // judged as a DELETE is
 		st.route, st.Target, st.Only, st.Returning = routeCapture, st.Update.Target, st.Update.Only, st.Update.Returning
-	case r.updates && st.UpdatesInside:
+	case st.UpdatesInside:
 		st.route, st.why = routeCount, "an UPDATE inside another statement"
 	}
 }

@@ -17,6 +17,8 @@ func TestSoftDelete_CountsAsDelete(t *testing.T) {
 		refused(t, c, "UPDATE plain SET deleted_at = now()", "UPDATE would remove 100 rows (plain 100), limit 20")
 		refused(t, c, "UPDATE plain SET is_deleted = id > 50", "50 rows")
 		refused(t, c, "UPDATE plain p SET a = '', is_deleted = true FROM orders o WHERE o.id = p.id RETURNING p.*", "100 rows")
+		refused(t, c, `UPDATE plain SET DELETED_AT = now()`, "100 rows")
+		refused(t, c, `UPDATE plain SET U&"d\0065leted_at" = now()`, "100 rows")
 		passes(t, c, "UPDATE plain SET deleted_at = NULL, is_deleted = false")
 		passes(t, c, "UPDATE plain SET a = 'x'")
 		passes(t, c, "UPDATE plain SET is_deleted = id <= 20")
