@@ -1,12 +1,12 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
-	"github.com/rowback/rowback/sqlparse"
 )
 
 // rule acts on what is wrong with the statement, which has removed rows, until
@@ -201,29 +201,8 @@ func (r *run) verb() string {
 }
 
 func verbOf(st judged) string {
-	switch {
-	case st.functionCall:
+	if st.functionCall {
 		return "FunctionCall"
-	case st.Update != nil:
-		return "UPDATE"
-	case st.Detach:
-		return "DETACH PARTITION"
-	case st.DropsColumn:
-		return "DROP COLUMN"
 	}
-	switch st.Verb {
-	case sqlparse.Delete:
-		return "DELETE"
-	case sqlparse.Truncate:
-		return "TRUNCATE"
-	case sqlparse.Drop:
-		return "DROP"
-	case sqlparse.Merge:
-		return "MERGE"
-	case sqlparse.Do:
-		return "DO"
-	case sqlparse.Call:
-		return "CALL"
-	}
-	return "statement"
+	return cmp.Or(st.Kind(), "statement")
 }

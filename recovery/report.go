@@ -140,15 +140,7 @@ func writeCounts(w io.Writer, counts []Count, restored string) {
 	for _, c := range counts {
 		row(journal.QuoteName(c.Schema, c.Table), c)
 		total.Requested += c.Requested
-		total.Restored += c.Restored
-		total.AlreadyPresent += c.AlreadyPresent
-		total.Different += c.Different
-		total.Conflicts += c.Conflicts
-		total.Missing += c.Missing
-		total.ParentGone += c.ParentGone
-		total.Filtered += c.Filtered
-		total.Relinked += c.Relinked
-		total.Unmarked += c.Unmarked
+		total.add(c)
 	}
 	if len(counts) > 1 {
 		row("total", total)
