@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,38 @@ func TestCommitsItself_EndsBadly(t *testing.T) {
 						t.Errorf("%+v", es)
 					case end != "" && (len(es) != 1 || first.Outcome != journal.Committed):
 						t.Errorf("%+v", es)
+					}
+				})
+			}
+		}
+	}
+}
+
+// While the catalog has changed, and cannot be looked at, it may commit as ever. What it
+// removes then has evidence, made before it runs.
+func TestCommitsItself_WhileTheCatalogIsNotKnown(t *testing.T) {
+	const body = "BEGIN INSERT INTO log VALUES (1); COMMIT; PERFORM f(); COMMIT; END"
+	for form, sql := range map[string]string{"procedure": "CALL p()", "block": "DO $$" + body + "$$"} {
+		for mode, m := range modes {
+			for change, left := range map[string]int{"CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 1'": 20, "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN purge(); END'": 0} {
+				t.Run(fmt.Sprintf("%s, %s, %d left", form, mode, left), func(t *testing.T) {
+					e := newEnv(t, policy.Uniform(policy.Block, 10), purges, "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'", "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$"+body+"$$")
+					c, maker := e.connect(m), e.connect(pgx.QueryExecModeSimpleProtocol)
+					mustExec(t, c, "SELECT 1")
+					mustExec(t, maker, change)
+					_, lock := e.blockReading("pg_catalog.pg_trigger")
+					if _, err := c.Exec(context.Background(), sql); (err == nil) != (left > 0) || err != nil && sqlstate(err) != "RB001" {
+						t.Error(err)
+					}
+					mustExec(t, lock, "ROLLBACK")
+					if got := []int{countRows(t, e, "SELECT count(*) FROM log"), len(e.victims())}; got[0] != 1 || got[1] != left {
+						t.Errorf("%d rows of log, %d victims", got[0], got[1])
+					}
+					if n := len(e.entries(journal.Filter{Outcome: journal.Committed})); (n == 0) != (left > 0) {
+						t.Errorf("%d entries of what was committed", n)
+					}
+					if n := len(e.entries(journal.Filter{Outcome: journal.InDoubt})); n != 0 {
+						t.Errorf("%d entries in doubt", n)
 					}
 				})
 			}

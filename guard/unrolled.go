@@ -88,7 +88,7 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if r == nil {
 		return u.plain(ctx, st)
 	}
-	if st.CommitsItself && r.st.route == routeRefuse && !u.several { // else it may not
+	if r.st.mayCommit() && !u.several { // else it may not
 		if r.early, err = u.s.readEarly(ctx, u.w, st); err != nil {
 			return err
 		}
