@@ -185,6 +185,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	if s.rules.holds && len(params) <= maxProbed {
 		po.params = append([]byte{}, params...)
 	}
+	s.keepBind(po, body)
 	commits := p.st.mayCommit()
 	if p.st.route != routeCapture && p.st.route != routeCount && !commits {
 		s.portals.set(short(name), po)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
@@ -79,6 +80,36 @@ func TestCommitsItself_WhileTheCatalogIsNotKnown(t *testing.T) {
 						t.Errorf("%d entries in doubt", n)
 					}
 				})
+			}
+		}
+	}
+}
+
+// One that was bound before what it calls deletes, and runs by the catalog as it is then.
+func TestCommitsItself_BoundBefore(t *testing.T) {
+	for _, looked := range []bool{true, false} {
+		for _, described := range []messages{nil, {&pgproto3.Describe{ObjectType: 'P'}}} {
+			e := newEnv(t, policy.Uniform(policy.Block, 10), purges, "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'", "CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN PERFORM f(); COMMIT; END'")
+			r, maker := dialRaw(t, e.url), e.connect(pgx.QueryExecModeSimpleProtocol)
+			r.say(q("SELECT 1"))
+			for _, m := range cat(parse("", "CALL p()"), bind("", ""), flush) {
+				r.Send(m)
+			}
+			if err := r.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if m, err := r.Receive(); err != nil {
+					t.Fatal(m, err)
+				}
+			}
+			mustExec(t, maker, "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN purge(); END'")
+			if looked {
+				mustExec(t, maker, "SELECT 1")
+			}
+			got := r.say(described, execute("", 0), syncMsg)
+			if left := len(e.victims()); left != 20 || !strings.Contains(got, `"RB001"`) {
+				t.Errorf("looked at %v: %d rows are left of 20: %s", looked, left, got)
 			}
 		}
 	}

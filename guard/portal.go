@@ -27,6 +27,7 @@ type portal struct {
 	step      uint32   // session.step when it was bound, or executed last
 	sets      int32    // session.sets then
 	early     *counts  // see readEarly
+	first     []byte   // see keepBind
 }
 
 func (p *portal) close() { p.held.close() }
