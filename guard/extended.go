@@ -297,6 +297,8 @@ func (s *session) describe(ctx context.Context, w proxy.Wire, body []byte) error
 	switch {
 	case err != nil:
 		return err
+	case typ == 'E' && !p.st.Returning && s.aborted(w) && errorCode(answer) == "25P02":
+		return s.describesNothing(ctx, w)
 	case typ != 'T':
 		return w.Reply(typ, answer)
 	case !p.st.Returning:
@@ -309,6 +311,21 @@ func (s *session) describe(ctx context.Context, w proxy.Wire, body []byte) error
 		return err
 	}
 	return w.Reply('T', first)
+}
+
+// describesNothing: in a failed block the server describes what returns no rows, as the client's
+// own DELETE, and not its captured form. That Sync leaves the block as it is.
+func (s *session) describesNothing(ctx context.Context, w proxy.Wire) error {
+	w.Send('S', nil)
+	for {
+		typ, _, err := w.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		if typ == 'Z' {
+			return w.Reply('n', nil)
+		}
+	}
 }
 
 // closeNamed handles Close.
