@@ -28,6 +28,7 @@ type portal struct {
 	sets      int32    // session.sets then
 	early     *counts  // see readEarly
 	first     []byte   // see keepBind
+	behind    bool     // others were bound before it in the same exchange
 }
 
 func (p *portal) close() { p.held.close() }

@@ -63,5 +63,22 @@ func Lonely(text []byte) bool {
 	return false
 }
 
+// Alone reports whether a text is one of those, or DISCARD ALL, that surely ends all portals
+// which were bound before it: VACUUM, DISCARD ALL, and what is done CONCURRENTLY to indexes.
+func Alone(text []byte) bool {
+	if end := bytes.IndexByte(text, 0); end >= 0 {
+		text = text[:end]
+	}
+	text = text[start(text):]
+	var buf [12]byte
+	switch string(firstWord(text, &buf)) {
+	case "vacuum", "discard", "reindex", "create", "drop":
+		return alone.Match(text)
+	}
+	return false
+}
+
+var alone = regexp.MustCompile(`(?i)^(vacuum\b|discard\s+all\b|(reindex\s+(index|table|schema|database)|create\s+(unique\s+)?index|drop\s+index)\s+concurrently\b)[^;]*;?\s*$`)
+
 var lonely = regexp.MustCompile(`(?i)^(?:(vacuum|reindex|cluster|(create\s+(unique\s+)?|drop\s+)index\s+concurrently|create\s+(database|tablespace|subscription)|alter\s+(system|database|tablespace|subscription))\b` +
 	`|alter\s+table\s+(if\s+exists\s+)?(only\s+)?\S+\s+detach\s+partition\s+\S+\s+concurrently\s*;?\s*$)`)
