@@ -313,21 +313,6 @@ func (s *session) describe(ctx context.Context, w proxy.Wire, body []byte) error
 	return w.Reply('T', first)
 }
 
-// describesNothing: in a failed block the server describes what returns no rows, as the client's
-// own DELETE, and not its captured form. That Sync leaves the block as it is.
-func (s *session) describesNothing(ctx context.Context, w proxy.Wire) error {
-	w.Send('S', nil)
-	for {
-		typ, _, err := w.Receive(ctx)
-		if err != nil {
-			return err
-		}
-		if typ == 'Z' {
-			return w.Reply('n', nil)
-		}
-	}
-}
-
 // closeNamed handles Close.
 func (s *session) closeNamed(ctx context.Context, w proxy.Wire, body []byte) error {
 	kind, name, ok := targetOf(body)
