@@ -77,6 +77,44 @@ func TestRefresh_NotBeforeWhatIsPreparedAndMustBeFirst(t *testing.T) {
 	}
 }
 
+// Nor before what runs in a transaction of its own only, or commits by itself.
+func TestRefresh_NotBeforeWhatMustBeAlone(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop, "CREATE TABLE log (v int); CREATE PROCEDURE pc() LANGUAGE plpgsql AS 'BEGIN INSERT INTO log VALUES (1); COMMIT; INSERT INTO log VALUES (2); END'",
+		"CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+	changes := map[string]string{"shape": "CREATE TABLE IF NOT EXISTS made (id int)", "function": "CREATE OR REPLACE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+		"more that deletes": "CREATE FUNCTION %s() RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM plain WHERE id < 0; RETURN 1; END'"}
+	deploys, others, n := e.connect(pgx.QueryExecModeSimpleProtocol), e.connect(pgx.QueryExecModeSimpleProtocol), 0
+	for _, sql := range []string{"VACUUM plain", "CREATE INDEX CONCURRENTLY IF NOT EXISTS log_v ON log (v)", "REINDEX TABLE CONCURRENTLY plain", "DROP INDEX CONCURRENTLY IF EXISTS log_v", "CALL pc()", "DO 'BEGIN INSERT INTO log VALUES (1); COMMIT; END'"} {
+		for kind, change := range changes {
+			for _, name := range []string{"", "s"} {
+				all := cat(parse(name, sql), bind("", name), messages{&pgproto3.Describe{ObjectType: 'P'}}, execute("", 0), syncMsg)
+				for before := 1; before < len(all)-1; before++ {
+					r := dialRaw(t, e.url)
+					r.say(q("SELECT g()"))
+					for _, m := range cat(all[:before], flush) {
+						r.Send(m)
+					}
+					if err := r.Flush(); err != nil {
+						t.Fatal(err)
+					}
+					for range before { // each has one answer
+						if m, err := r.Receive(); err != nil {
+							t.Fatal(m, err)
+						}
+					}
+					mustExec(t, deploys, strings.Replace(change, "%s", fmt.Sprintf("f%d", n), 1))
+					if n++; n%2 == 0 { // somebody else has looked
+						mustExec(t, others, "SELECT g()")
+					}
+					if a := r.say(all[before:]); strings.Contains(a, "ErrorResponse") {
+						t.Errorf("%s, %s of %q before %T: %.300s", kind, sql, name, all[before], a)
+					}
+				}
+			}
+		}
+	}
+}
+
 // The same by simple Query, at any moment.
 func TestRefresh_NotBeforeCommitPrepared(t *testing.T) {
 	e := newEnv(t, blockPolicy(), shop)

@@ -108,6 +108,7 @@
 //
 // A procedure or DO that may delete and commits by itself, where it goes through, has an
 // entry without numbers before it runs (outside.go); a second one has them, if it ends well.
+// So has one that is run while the catalog is not known.
 // It also commits what was removed before it in
 // the same implicit transaction: evidence of that is made before it is called (vouch.go).
 // If it did not commit, that entry stands for a part of the transaction. In

@@ -13,7 +13,7 @@ import (
 // statement was executed before it in the same implicit transaction, rowback's own
 // included. nil: they are to be read as ever. It ends all portals. Only after Quiesce.
 func (s *session) readEarly(ctx context.Context, w proxy.Wire, st judged) (*counts, error) {
-	if s.view.snap.Version < 180000 || s.ran == s.exchange || w.TxStatus() != 'I' || w.Ignored() || s.lingers {
+	if s.view.snap.Version < 180000 && !blocksPipelines(w) || s.hasRun || w.TxStatus() != 'I' || w.Ignored() || s.lingers {
 		return nil, nil
 	}
 	switch ticket, err := s.ticket(ctx, w); {

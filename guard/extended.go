@@ -185,7 +185,8 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	if s.rules.holds && len(params) <= maxProbed {
 		po.params = append([]byte{}, params...)
 	}
-	commits := p.st.route == routeRefuse && p.st.CommitsItself
+	s.keepBind(po, body)
+	commits := p.st.mayCommit()
 	if p.st.route != routeCapture && p.st.route != routeCount && !commits {
 		s.portals.set(short(name), po)
 		w.Forward()
@@ -209,8 +210,10 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 				return unlessFailed(err)
 			}
 		}
-		w.Forward()
-		return nil
+		if p.st.route != routeCount || po.early != nil { // what that Bind calls comes behind the early reading
+			w.Forward()
+			return nil
+		}
 	}
 	if p.st.route == routeCount {
 		s.portals.set(short(name), po)
@@ -294,6 +297,8 @@ func (s *session) describe(ctx context.Context, w proxy.Wire, body []byte) error
 	switch {
 	case err != nil:
 		return err
+	case typ == 'E' && !p.st.Returning && s.aborted(w) && errorCode(answer) == "25P02":
+		return s.describesNothing(ctx, w)
 	case typ != 'T':
 		return w.Reply(typ, answer)
 	case !p.st.Returning:

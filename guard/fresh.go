@@ -28,6 +28,11 @@ func (s *session) stale() bool {
 	return stale || s.redefined || s.reshaped
 }
 
+// mustLook is stale for a whole message.
+func (s *session) mustLook(typ byte, body []byte) bool {
+	return typ != 'S' && s.stale() && !(s.view != nil && (s.snapshotless(typ, body) || s.unaffectedBy(typ, body)))
+}
+
 // staleFor is stale, for a query text. In the middle of a transaction a look at the
 // catalog takes a snapshot, before which SET TRANSACTION and LOCK have to come.
 func (s *session) staleFor(text []byte) bool {

@@ -68,7 +68,7 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 	q := lookup{w: w, own: s.alone(w)}
 	if l.anonymous && (l.unnamed != s.view || !l.knows(s.exchange)) {
 		if s.stmts[""] == nil {
-			s.stmts.set("", &prepared{st: judged{Statement: sqlparse.Statement{Text: "(unnamed prepared statement)"}, route: routeCount, why: "a statement prepared before the catalog changed"}})
+			s.relistUnnamed(w)
 		}
 		l.unnamed, l.only = s.view, 0
 	}
@@ -115,6 +115,21 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 	}
 	l.named, l.text, l.view, l.size = true, false, s.view, len(s.stmts)
 	return nil
+}
+
+// relistUnnamed judges the unnamed statement, where nobody has seen a need for that yet.
+func (s *session) relistUnnamed(w proxy.Wire) {
+	st := judged{Statement: sqlparse.Statement{Text: "(unnamed prepared statement)"}, route: routeCount, why: "a statement prepared before the catalog changed"}
+	if q := &s.prepared.quiet; q.alone != "" && q.knows(s.exchange) {
+		a := s.withTemps(s.policed(s.view.analysePrepared(w, q.alone)))
+		if a.plain {
+			return
+		}
+		if len(a.stmts) == 1 {
+			st = a.stmts[0]
+		}
+	}
+	s.stmts.set("", &prepared{st: st, types: []byte{0, 0}})
 }
 
 // bindReleased is sendBind while a hazard is there: what is called while the statement is

@@ -57,6 +57,12 @@ func (s *session) vouchForCall(ctx context.Context, w proxy.Wire, st judged) (er
 	return err
 }
 
+// mayCommit reports whether a statement may have committed rows that it removed before it
+// is judged: as far as is known, or because the catalog is not.
+func (st judged) mayCommit() bool {
+	return st.CommitsItself && (st.route == routeRefuse || st.route == routeCount && st.why == notLooked)
+}
+
 // superseded: what a statement that commits by itself removed has numbers now.
 func (s *session) superseded(ctx context.Context) {
 	if e := s.calling; e != nil {

@@ -2,11 +2,13 @@ package guard_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
@@ -46,6 +48,68 @@ func TestCommitsItself_EndsBadly(t *testing.T) {
 						t.Errorf("%+v", es)
 					}
 				})
+			}
+		}
+	}
+}
+
+// While the catalog has changed, and cannot be looked at, it may commit as ever. What it
+// removes then has evidence, made before it runs.
+func TestCommitsItself_WhileTheCatalogIsNotKnown(t *testing.T) {
+	const body = "BEGIN INSERT INTO log VALUES (1); COMMIT; PERFORM f(); COMMIT; END"
+	for form, sql := range map[string]string{"procedure": "CALL p()", "block": "DO $$" + body + "$$"} {
+		for mode, m := range modes {
+			for change, left := range map[string]int{"CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 1'": 20, "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN purge(); END'": 0} {
+				t.Run(fmt.Sprintf("%s, %s, %d left", form, mode, left), func(t *testing.T) {
+					e := newEnv(t, policy.Uniform(policy.Block, 10), purges, "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'", "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$"+body+"$$")
+					c, maker := e.connect(m), e.connect(pgx.QueryExecModeSimpleProtocol)
+					mustExec(t, c, "SELECT 1")
+					mustExec(t, maker, change)
+					_, lock := e.blockReading("pg_catalog.pg_trigger")
+					if _, err := c.Exec(context.Background(), sql); (err == nil) != (left > 0) || err != nil && sqlstate(err) != "RB001" {
+						t.Error(err)
+					}
+					mustExec(t, lock, "ROLLBACK")
+					if got := []int{countRows(t, e, "SELECT count(*) FROM log"), len(e.victims())}; got[0] != 1 || got[1] != left {
+						t.Errorf("%d rows of log, %d victims", got[0], got[1])
+					}
+					if n := len(e.entries(journal.Filter{Outcome: journal.Committed})); (n == 0) != (left > 0) {
+						t.Errorf("%d entries of what was committed", n)
+					}
+					if n := len(e.entries(journal.Filter{Outcome: journal.InDoubt})); n != 0 {
+						t.Errorf("%d entries in doubt", n)
+					}
+				})
+			}
+		}
+	}
+}
+
+// One that was bound before what it calls deletes, and runs by the catalog as it is then.
+func TestCommitsItself_BoundBefore(t *testing.T) {
+	for _, looked := range []bool{true, false} {
+		for _, described := range []messages{nil, {&pgproto3.Describe{ObjectType: 'P'}}} {
+			e := newEnv(t, policy.Uniform(policy.Block, 10), purges, "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'", "CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN PERFORM f(); COMMIT; END'")
+			r, maker := dialRaw(t, e.url), e.connect(pgx.QueryExecModeSimpleProtocol)
+			r.say(q("SELECT 1"))
+			for _, m := range cat(parse("", "CALL p()"), bind("", ""), flush) {
+				r.Send(m)
+			}
+			if err := r.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if m, err := r.Receive(); err != nil {
+					t.Fatal(m, err)
+				}
+			}
+			mustExec(t, maker, "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN purge(); END'")
+			if looked {
+				mustExec(t, maker, "SELECT 1")
+			}
+			got := r.say(described, execute("", 0), syncMsg)
+			if left := len(e.victims()); left != 20 || !strings.Contains(got, `"RB001"`) {
+				t.Errorf("looked at %v: %d rows are left of 20: %s", looked, left, got)
 			}
 		}
 	}

@@ -27,6 +27,8 @@ type portal struct {
 	step      uint32   // session.step when it was bound, or executed last
 	sets      int32    // session.sets then
 	early     *counts  // see readEarly
+	first     []byte   // see keepBind
+	behind    bool     // others were bound before it in the same exchange
 }
 
 func (p *portal) close() { p.held.close() }

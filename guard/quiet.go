@@ -13,6 +13,9 @@ type quiet struct {
 	unnamed bool
 	in      int // the exchange in which alone the unnamed one is surely that; 0: in any
 	named   map[string]struct{}
+	// alone is the text of the unnamed one, likewise, if it must run alone (sqlparse.Lonely): it
+	// is not known elsewhere, and what is not is counted, which would not leave it alone.
+	alone string
 }
 
 // maxQuiet bounds the names.
@@ -20,7 +23,7 @@ const maxQuiet = 100
 
 // parsed notes a Parse that is sent on. Behind others it may be discarded, and then leaves
 // the unnamed statement as it was.
-func (q *quiet) parsed(name []byte, is, first bool, exchange int) {
+func (q *quiet) parsed(name, text []byte, is, first bool, exchange int) {
 	if len(name) > 0 {
 		delete(q.named, string(short(name)))
 		return
@@ -28,7 +31,13 @@ func (q *quiet) parsed(name []byte, is, first bool, exchange int) {
 	if q.unnamed, q.in = is, exchange; first {
 		q.in = 0
 	}
+	if q.alone = ""; sqlparse.Lonely(text) && len(text) <= maxCachedText {
+		q.alone = string(text)
+	}
 }
+
+// knows reports whether the unnamed statement is surely the one parsed last.
+func (q *quiet) knows(exchange int) bool { return q.in == 0 || q.in == exchange }
 
 // succeeded notes that such a statement is there by that name.
 func (q *quiet) succeeded(name string) {
@@ -45,7 +54,7 @@ func (q *quiet) succeeded(name string) {
 func (s *session) isQuiet(name []byte) bool {
 	q := &s.prepared.quiet
 	if len(name) == 0 {
-		return q.unnamed && (q.in == 0 || q.in == s.exchange)
+		return q.unnamed && q.knows(s.exchange)
 	}
 	_, is := q.named[string(name)]
 	return is && !s.prepared.text

@@ -158,7 +158,7 @@ func (s *session) concerns(typ byte, body []byte) bool {
 		text, types, whole := cut(rest)
 		stale := s.staleFor(text)
 		quiet := sqlparse.Snapshotless(text)
-		s.prepared.quiet.parsed(name, quiet, s.wasClean, s.exchange)
+		s.prepared.quiet.parsed(name, text, quiet, s.wasClean, s.exchange)
 		s.prepared.seen(name, s.view, s.unlessFirst())
 		return stale || quiet && len(name) > 0 || s.wasClean && s.prepared.outdated(s.view, s.exchange) || s.stmts[string(short(name))] != nil || s.interesting(text) && !(whole && s.passParse(name, text, types))
 	case 'B':
@@ -293,6 +293,10 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 	if err := s.endPortals(ctx, w); err != nil {
 		return err
 	}
+	apart, err := s.apart(ctx, w, typ, body)
+	if err != nil {
+		return err
+	}
 	if g := s.moreReach; g.any {
 		if failed, err := w.Quiesce(ctx); err != nil {
 			return err
@@ -305,7 +309,7 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 			return err
 		}
 	}
-	if typ != 'S' && s.stale() && !(s.view != nil && (s.snapshotless(typ, body) || s.unaffectedBy(typ, body))) {
+	if s.mustLook(typ, body) {
 		switch err := s.refresh(ctx, w); {
 		case errors.Is(err, errFailed): // the client has been told
 			if typ == 'Q' || typ == 'F' {
@@ -314,6 +318,11 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 			return nil
 		case err != nil:
 			return err
+		}
+	}
+	if apart != nil {
+		if err := s.bindAgain(ctx, w, apart); err != nil {
+			return unlessFailed(err)
 		}
 	}
 	if s.reckon(typ, body) != nil {

@@ -88,7 +88,7 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if r == nil {
 		return u.plain(ctx, st)
 	}
-	if st.CommitsItself && r.st.route == routeRefuse && !u.several { // else it may not
+	if r.st.mayCommit() && !u.several { // else it may not
 		if r.early, err = u.s.readEarly(ctx, u.w, st); err != nil {
 			return err
 		}
@@ -103,6 +103,9 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 		u.send(st, sql, bind)
 	})
 	if err != nil {
+		if u.block && r.capturing() && errors.Is(err, errFailed) && !errors.Is(err, errUnbound) {
+			u.s.portals.set("", &portal{prepared: &prepared{st: st}, plan: r.plan, done: true}) // what the client may describe
+		}
 		return err
 	}
 	u.s.changed(st)

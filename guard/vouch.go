@@ -41,6 +41,9 @@ func (s *session) vouch(ctx context.Context, w proxy.Wire, st judged) (asks bool
 // If that is for a cursor's sake alone, and none is open, it is not counted; if one is, it
 // is refused. Else what came before it is vouched for. own: no portal is bound to it.
 func (r *run) mayEnd(ctx context.Context, own bool) (passes bool, err error) {
+	if r.st.mayCommit() { // nobody knows what it does
+		return false, r.s.vouchForCall(ctx, r.w, r.st)
+	}
 	if r.st.why != fetching || !r.s.view.mayCommit(r.st) {
 		_, err := r.s.vouch(ctx, r.w, r.st)
 		return false, err

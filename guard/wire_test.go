@@ -127,6 +127,8 @@ func pbe(sql string, params ...string) messages {
 
 func q(sql string) messages { return messages{&pgproto3.Query{String: sql}} }
 
+var described = messages{&pgproto3.Describe{ObjectType: 'P'}}
+
 var syncMsg = messages{&pgproto3.Sync{}}
 
 func cat(parts ...messages) messages {
@@ -222,6 +224,13 @@ var exchanges = map[string][]messages{
 	"several, in SJIS":      {q("SET client_encoding = 'sjis'"), q("BEGIN; INSERT INTO plain VALUES (1000, '\x95\x5c'); COMMIT"), q("SELECT '\xb1'; DELETE FROM plain WHERE a = '\x95\x5c'; SELECT '\x95\x5c'"), q("SELECT count(*) FROM plain")},
 	"portal of a Query that failed": {q("BEGIN"), q("DELETE FROM plain WHERE id = 1; SELECT 1/0"), cat(execute("", 0), syncMsg), q("ROLLBACK"), q("BEGIN"), q("SELECT purge(1/0)"), cat(execute("", 0), syncMsg), q("ROLLBACK"),
 		q("BEGIN"), cat(pbe("DELETE FROM plain WHERE id = 5"), syncMsg), q("SELECT purge(1); SELECT 1/0"), cat(execute("", 0), syncMsg), q("ROLLBACK"), q("BEGIN"), q("SELECT purge(1); SELECT id / 0 FROM plain"), cat(execute("", 0), syncMsg), q("ROLLBACK")},
+	"alone behind a Bind": {cat(parse("d", "DISCARD ALL"), parse("i", "CREATE INDEX CONCURRENTLY ON plain (a)"), parse("s", "SELECT purge(1)"), parse("t", "DELETE FROM plain WHERE id = 1"), syncMsg),
+		cat(bind("p", "t"), bind("", "i"), described, execute("", 0), execute("p", 0), syncMsg), cat(bind("p", "s"), parse("", "VACUUM plain"), bind("", ""), execute("", 0), execute("p", 0), syncMsg), cat(bind("", "t"), q("VACUUM plain")), cat(bind("p", "t"), q("CREATE INDEX CONCURRENTLY made ON plain (a)")),
+		cat(bind("p", "t"), bind("q", "s"), execute("q", 0), bind("", "i"), execute("", 0), syncMsg), q("BEGIN"), cat(bind("p", "t"), bind("", "d"), execute("", 0), syncMsg), q("ROLLBACK"), cat(bind("p", "s"), bind("q", "d"), execute("q", 0), syncMsg), cat(bind("", "t"), syncMsg),
+		cat(parse("t", "DELETE FROM orders WHERE id = 2"), bind("", "t"), q("DISCARD ALL")), q("SELECT name FROM pg_prepared_statements"), q("SELECT count(*) FROM plain")},
+	"described when its block has failed": {q("BEGIN; DELETE FROM plain WHERE 1/(id-id) = 1"), cat(described, execute("", 0), syncMsg), cat(described, syncMsg), q("ROLLBACK"), cat(described, syncMsg),
+		q("BEGIN"), q("DELETE FROM plain WHERE 1/(id-id) = 1 RETURNING id"), cat(described, syncMsg), q("ROLLBACK"), q("BEGIN; SAVEPOINT a; DELETE FROM orders WHERE 1/(id-id) = 1"), cat(described, syncMsg), q("ROLLBACK TO a"), cat(described, execute("", 0), syncMsg), q("ROLLBACK"),
+		q("BEGIN"), cat(parse("s", "DELETE FROM orders WHERE id = 1"), bind("p", "s"), syncMsg), q("SELECT 1/0"), cat(messages{&pgproto3.Describe{ObjectType: 'P', Name: "p"}, &pgproto3.Describe{ObjectType: 'P', Name: "p"}}, execute("p", 0), syncMsg), q("ROLLBACK")},
 	"vertical tabs": {q("\vDELETE FROM plain WHERE id = 1"), q("SELECT 1;\v DELETE FROM plain WHERE id = 2"), q("BEGIN; DELETE FROM plain WHERE id = 3\v; COMMIT"), q("ROLLBACK"), cat(pbe("\vDELETE FROM plain WHERE id = 4"), syncMsg), q("SELECT count(*) FROM plain")},
 	"flush only":    {cat(pbe("DELETE FROM plain WHERE id = 1"), messages{&pgproto3.Flush{}, &pgproto3.Sync{}})},
 }

@@ -61,7 +61,7 @@ func explain(path string, err error) error {
 		return fmt.Errorf("%w: %s (%w); keep a copy of its directory, rescue what is readable with `sqlite3 … .recover`, and start a new journal", ErrDamaged, path, err)
 	case e.Code == sqlite3.ErrReadonly, e.Code == sqlite3.ErrPerm, e.Code == sqlite3.ErrCantOpen,
 		e.SystemErrno == syscall.EACCES, e.SystemErrno == syscall.EROFS:
-		return fmt.Errorf("journal: %s cannot be written: %w; run this as the user that the proxy runs as, or mend the owner and permissions of the directory and its files", path, err)
+		return fmt.Errorf("journal: %s cannot be written: %w; run this as the user that the proxy runs as, or mend the owner and permissions of the directory and its files, or its disk, where that is read-only", path, err)
 	case isBusy(err):
 		return fmt.Errorf("journal: %s stayed locked by another process for %v: %w", path, busyTimeout, err)
 	}

@@ -285,6 +285,51 @@ func TestAppend_JournalRemoved(t *testing.T) {
 	}
 }
 
+// While the disk is read-only what is in the journal can be read as before, and the error says
+// what it is; then all goes on. So it does where opening again fails on the way.
+func TestAppend_DiskIsReadOnlyForAWhile(t *testing.T) {
+	dir, broken := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(broken, fileName), []byte(strings.Repeat("hello ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j := openAt(t, dir, Options{Proxy: "p1"})
+	if err := j.Append(t.Context(), plainEntry(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.store.Load().write.ExecContext(t.Context(), "PRAGMA query_only = on"); err != nil { // SQLite says the same then
+		t.Fatal(err)
+	}
+	j.dir = filepath.Join(broken, fileName) // no file can be made there
+	for range 2 {
+		if err := j.Append(t.Context(), plainEntry(), nil); err == nil || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "cannot be written") {
+			t.Errorf("read-only: %v", err)
+		}
+		if n := count(t, j); n != 1 {
+			t.Errorf("%d entries, want 1", n)
+		}
+	}
+	j.dir = broken
+	for range 2 {
+		if err := j.Ping(t.Context()); err == nil || errors.Is(err, ErrGone) {
+			t.Errorf("opening fails: %v", err)
+		}
+		if _, err := Open(t.Context(), dir, Options{Proxy: "p2"}); !errors.Is(err, ErrInUse) {
+			t.Errorf("it is locked no more: %v", err)
+		}
+	}
+	j.dir = dir
+	if err := j.Append(t.Context(), plainEntry(), nil); err != nil || count(t, j) != 2 {
+		t.Errorf("again: %v, %d entries", err, count(t, j))
+	}
+	if _, err := Open(t.Context(), dir, Options{Proxy: "p2"}); !errors.Is(err, ErrInUse) {
+		t.Errorf("it is locked no more: %v", err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	openAt(t, dir, Options{Proxy: "p2"})
+}
+
 // One key and one image: what is small has its check sum, too.
 func TestRows_ChangedByteIsAnError(t *testing.T) {
 	for table, read := range map[string]func(*embedded, string) error{

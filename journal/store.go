@@ -179,13 +179,28 @@ func (s *store) prepare(ctx context.Context) error {
 // is written to a removed file is evidence of nothing.
 func (s *store) inPlace() error {
 	now, err := os.Stat(s.path)
-	if err == nil && !s.closed && os.SameFile(now, s.identity) {
+	switch same := err == nil && os.SameFile(now, s.identity); {
+	case same && s.closed:
+		return errClosed
+	case same:
 		return nil
 	}
 	return fmt.Errorf("%w: %s; put it back, or make an empty directory for a new one", ErrGone, s.path)
 }
 
+// errClosed: it is still to be opened again.
+var errClosed = errors.New("the journal's file is closed")
+
 func (s *store) close() error {
+	err := s.closeFile()
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
+}
+
+// closeFile closes all but the lock.
+func (s *store) closeFile() error {
 	if s.closed {
 		return nil
 	}
@@ -205,9 +220,6 @@ func (s *store) close() error {
 	}
 	if s.writers != nil {
 		errs = append(errs, s.writers.Close())
-	}
-	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
 	}
 	return errors.Join(errs...)
 }

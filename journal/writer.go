@@ -104,7 +104,7 @@ func (j *embedded) gather(first *write) []*write {
 func (j *embedded) writeBatch(batch []*write) {
 	for reopened := false; len(batch) > 0; {
 		faulty, err := j.commit(batch)
-		if isReadOnly(err) && !reopened {
+		if isReadOnly(err) && !reopened && takesFiles(j.dir) {
 			// What SQLite has opened while it could be read alone stays so.
 			if reopened = true; j.reopen(context.Background()) == nil {
 				continue
@@ -195,37 +195,42 @@ func (j *embedded) current(ctx context.Context) (*store, error) {
 	if _, err := os.Stat(filepath.Dir(s.path)); errors.Is(err, fs.ErrNotExist) {
 		return nil, gone
 	}
-	// The old one goes first: its lock file may be the one in the directory.
-	// Until a new one is open, reading and writing fail on the closed one.
-	_ = s.close()
-	fresh, err := openStore(ctx, j.dir, j.options)
-	if err != nil {
-		return nil, errors.Join(gone, err)
+	if err := j.reopen(ctx); err != nil {
+		if errors.Is(gone, ErrGone) {
+			err = errors.Join(gone, err)
+		}
+		return nil, err
 	}
-	j.store.Store(fresh)
+	fresh := j.store.Load()
 	if fresh.made {
 		j.options.Logger.Warn("the journal was removed while in use; a new one was begun", "journal", s.path)
 	}
 	return fresh, nil
 }
 
-// reopen opens the journal again; the lock stays.
+// reopen opens the journal again. The old file goes first: SQLite shares with a new
+// connection what it knows of it. Where that fails reading and writing fail on the closed one,
+// until the next write tries again; the lock stays.
 func (j *embedded) reopen(ctx context.Context) error {
 	s, o := j.store.Load(), j.options
-	if s.lock != nil {
-		lock, err := duplicate(s.lock)
-		if err != nil {
-			return err
-		}
-		defer lock.Close()
-		o.Lock = lock
-	}
-	_ = s.close()
+	_ = s.closeFile()
+	o.Lock = s.lock
 	fresh, err := openStore(ctx, j.dir, o)
-	if err == nil {
-		j.store.Store(fresh)
+	if err != nil {
+		return err
 	}
-	return err
+	j.store.Store(fresh)
+	_ = s.close()
+	return nil
+}
+
+// takesFiles reports whether files can be made in a directory: its disk is not read-only.
+func takesFiles(dir string) bool {
+	f, err := os.CreateTemp(dir, "new-*")
+	if err != nil {
+		return false
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name())) == nil
 }
 
 func isReadOnly(err error) bool {

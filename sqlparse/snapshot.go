@@ -53,7 +53,32 @@ func Inert(text []byte) bool {
 
 // Lonely reports whether a text begins as one of the statements that PostgreSQL runs in a
 // transaction of their own only: VACUUM, CREATE INDEX CONCURRENTLY, CREATE DATABASE and the like.
-func Lonely(text []byte) bool { return lonely.Match(text[start(text):]) }
+func Lonely(text []byte) bool {
+	text = text[start(text):]
+	var buf [12]byte
+	switch string(firstWord(text, &buf)) {
+	case "vacuum", "reindex", "cluster", "create", "drop", "alter":
+		return lonely.Match(text)
+	}
+	return false
+}
+
+// Alone reports whether a text is one of those, or DISCARD ALL, that surely ends all portals
+// which were bound before it: VACUUM, DISCARD ALL, and what is done CONCURRENTLY to indexes.
+func Alone(text []byte) bool {
+	if end := bytes.IndexByte(text, 0); end >= 0 {
+		text = text[:end]
+	}
+	text = text[start(text):]
+	var buf [12]byte
+	switch string(firstWord(text, &buf)) {
+	case "vacuum", "discard", "reindex", "create", "drop":
+		return alone.Match(text)
+	}
+	return false
+}
+
+var alone = regexp.MustCompile(`(?i)^(vacuum\b|discard\s+all\b|(reindex\s+(index|table|schema|database)|create\s+(unique\s+)?index|drop\s+index)\s+concurrently\b)[^;]*;?\s*$`)
 
 var lonely = regexp.MustCompile(`(?i)^(?:(vacuum|reindex|cluster|(create\s+(unique\s+)?|drop\s+)index\s+concurrently|create\s+(database|tablespace|subscription)|alter\s+(system|database|tablespace|subscription))\b` +
 	`|alter\s+table\s+(if\s+exists\s+)?(only\s+)?\S+\s+detach\s+partition\s+\S+\s+concurrently\s*;?\s*$)`)

@@ -39,6 +39,17 @@ func TestInert(t *testing.T) {
 	}
 }
 
+func TestAlone(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"VACUUM": true, "vacuum (analyze) x;\x00": true, "/* a */ DISCARD ALL ; ": true, "create index concurrently on x (id)": true, "REINDEX TABLE CONCURRENTLY x": true, "drop index concurrently i": true,
+		"DISCARD PLANS": false, "REINDEX TABLE x": false, "CLUSTER x": false, "CREATE DATABASE x": false, "VACUUM; SELECT 1": false, "create index on x (concurrently)": false, "vacuums": false, "discard all_": false,
+	} {
+		if got := sqlparse.Alone([]byte(sql)); got != want {
+			t.Errorf("%q: %v", sql, got)
+		}
+	}
+}
+
 func TestLonely(t *testing.T) {
 	for sql, want := range map[string]bool{
 		"VACUUM x": true, "/* a */ reindex table x": true, "CREATE UNIQUE INDEX CONCURRENTLY i ON x (id)": true, "drop index concurrently i": true, "CREATE DATABASE x": true, "alter system set a = 1": true,
