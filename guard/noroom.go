@@ -69,7 +69,7 @@ func (s *session) fails(ctx context.Context, w proxy.Wire, query bool, e *pgprot
 // reckon takes of the budget what a long message takes beside itself; unreckon gives
 // that back.
 func (s *session) reckon(typ byte, body []byte) error {
-	m := s.j.o.Memory
+	m := s.info.Memory
 	if m == nil || len(body) <= budget.Floor {
 		return nil
 	}
@@ -116,7 +116,7 @@ func (s *session) parsed(text []byte, a *analysis) {
 		}
 	}
 	if more := s.parsing - keeps; more > 0 {
-		s.j.o.Memory.Give(more)
+		s.info.Memory.Give(more)
 		s.reckoned -= more
 	}
 	s.parsing = 0
@@ -152,7 +152,7 @@ func weight(text []byte) int64 {
 // unreckon is when a message has been handled; a Bind that is held may go on.
 func (s *session) unreckon() {
 	if s.reckoned > 0 && s.heldBind == nil {
-		s.j.o.Memory.Give(s.reckoned)
+		s.info.Memory.Give(s.reckoned)
 		s.reckoned, s.parsing = 0, 0
 	}
 }

@@ -23,8 +23,8 @@ const (
 type rowQueue struct {
 	memory [][]byte
 	bytes  int
-	of     *budget.Budget // what it takes from; nil: any amount
-	held   int64          // what it has of that
+	of     *budget.Share // what it takes from; nil: any amount
+	held   int64         // what it has of that
 	file   *os.File
 	w      *bufio.Writer
 	r      *bufio.Reader

@@ -10,7 +10,7 @@ import (
 func TestRowQueue_Rests(t *testing.T) {
 	const long = rowQueueMemory + 1
 	m := budget.New(2 * long)
-	q := rowQueue{of: m}
+	q := rowQueue{of: m.Share(nil)}
 	for range 2 {
 		if err := q.add(make([]byte, long)); err != nil {
 			t.Fatal(err)
