@@ -143,12 +143,13 @@ func TestNoRoom_Words(t *testing.T) {
 	e := newEnv(t, policy.Uniform(policy.Block, 100), "CREATE TABLE t (id int, v text)")
 	const size = 300 << 10
 	words := "INSERT INTO t(id) VALUES (0)" + strings.Repeat(",(1)", size/4) + "; DELETE FROM t WHERE id = 0; SELECT pg_sleep(0.5)"
+	few := "INSERT INTO t(id) VALUES (0)" + strings.Repeat(",(1)", 25<<10) + "; DELETE FROM t WHERE id = 0"
 	literal := "INSERT INTO t(v) VALUES ('" + strings.Repeat("(1),", size/4) + "'); DELETE FROM t WHERE id = 0"
 	for _, do := range []struct {
 		name, sql string
 		room      int64
 		code      string
-	}{{"a literal", literal, 8 << 20, ""}, {"words", words, 8 << 20, "53200"}, {"words that are alone", words, 80 << 20, ""}} {
+	}{{"a literal", literal, 8 << 20, ""}, {"words", words, 8 << 20, "53200"}, {"words of a short query", few, 8 << 20, "53200"}, {"words that are alone", words, 80 << 20, ""}} {
 		t.Run(do.name, func(t *testing.T) {
 			m := budget.New(do.room)
 			e.within(m)
