@@ -175,7 +175,7 @@ func (r *run) deliver() error {
 
 func (r *run) client(body []byte) error {
 	if r.holds() {
-		r.held.of = r.s.j.o.Memory
+		r.held.of = r.s.info.Memory
 		return r.held.add(body)
 	}
 	if err := r.described(); err != nil {

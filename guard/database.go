@@ -33,8 +33,8 @@ type database struct {
 	outdated atomic.Bool
 	// view is nil until the first session has loaded it.
 	view atomic.Pointer[view]
-	// loading is held by the session that loads the catalog.
-	loading turn
+	// loading is held by the session that loads the catalog; see looks.
+	loading atomic.Pointer[lookTurn]
 	// server is what the database's server is known by.
 	server serverID
 	// stuck is until when nobody waits for a look at the catalog, Unix time in ns: one takes long.
@@ -246,8 +246,11 @@ func (d *database) isStuck(now int64) bool {
 
 // newDatabase returns that of the primary.
 func newDatabase(name string) *database {
-	d := &database{name: name, loading: newTurn()}
-	d.other = &database{name: name, loading: newTurn(), standby: true, other: d}
+	d := &database{name: name}
+	d.other = &database{name: name, standby: true, other: d}
+	for _, d := range []*database{d, d.other} {
+		d.loading.Store(newLookTurn())
+	}
 	return d
 }
 

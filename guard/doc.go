@@ -99,7 +99,7 @@
 // a session without blocks is asked once, and then told by each reading: what is
 // set in between is known from the second statement on.
 //
-// What a long message takes while it is judged comes out of Options.Memory (noroom.go): where
+// What a long message takes while it is judged comes out of proxy.Info.Memory (noroom.go): where
 // there is no room its statement fails with SQLSTATE 53200, and its transaction with it; a
 // session ends where that cannot be told so.
 //

@@ -119,7 +119,7 @@ func (s *session) executeJudged(ctx context.Context, w proxy.Wire, name string, 
 	if r.capturing() {
 		send = func() { w.Send('E', executeBody(name)) } // it runs to its end whatever max_rows is
 		if max > 0 && p.st.Returning {
-			p.held.of, r.rows = s.j.o.Memory, p.held.add
+			p.held.of, r.rows = s.info.Memory, p.held.add
 		}
 	}
 	if err := r.bracket(ctx, send); err != nil {

@@ -22,6 +22,13 @@ const (
 	bindTakes      = 3
 )
 
+const (
+	// weighed is from what length on a query's words are counted, and light what of its
+	// weight takes nothing: a short one may be all words.
+	weighed = 8 << 10
+	light   = 1 << 20
+)
+
 // errImplicit: a Query was refused that would have ended an implicit transaction in which
 // rows were removed. The session ends, and that is taken back.
 var errImplicit = fmt.Errorf("a Query that would have ended a transaction: %w", budget.ErrFull)
@@ -69,20 +76,25 @@ func (s *session) fails(ctx context.Context, w proxy.Wire, query bool, e *pgprot
 // reckon takes of the budget what a long message takes beside itself; unreckon gives
 // that back.
 func (s *session) reckon(typ byte, body []byte) error {
-	m := s.j.o.Memory
-	if m == nil || len(body) <= budget.Floor {
+	m := s.info.Memory
+	if m == nil || len(body) <= weighed {
 		return nil
 	}
 	takes, has := int64(0), budget.Beyond(len(body)) // where it was read into
 	switch typ {
 	case 'B':
-		takes = bindTakes * int64(len(body))
+		if len(body) > budget.Floor {
+			takes = bindTakes * int64(len(body))
+		}
 	case 'P':
 		_, body, _ = cut(body)
 		fallthrough
 	case 'Q':
 		if s.view == nil || s.interesting(body) {
 			takes = weight(body)
+		}
+		if takes <= light && has == 0 {
+			takes = 0
 		}
 		// One that is alone may have most of the two thirds of max-memory that are for all else,
 		// too: it gives most of that back soon. A quarter of the budget is left to others;
@@ -116,7 +128,7 @@ func (s *session) parsed(text []byte, a *analysis) {
 		}
 	}
 	if more := s.parsing - keeps; more > 0 {
-		s.j.o.Memory.Give(more)
+		s.info.Memory.Give(more)
 		s.reckoned -= more
 	}
 	s.parsing = 0
@@ -152,7 +164,7 @@ func weight(text []byte) int64 {
 // unreckon is when a message has been handled; a Bind that is held may go on.
 func (s *session) unreckon() {
 	if s.reckoned > 0 && s.heldBind == nil {
-		s.j.o.Memory.Give(s.reckoned)
+		s.info.Memory.Give(s.reckoned)
 		s.reckoned, s.parsing = 0, 0
 	}
 }

@@ -136,6 +136,44 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
+// What is prepared without end takes room, too, until it is gone.
+func TestNoRoom_Prepared(t *testing.T) {
+	ctx := context.Background()
+	m := budget.New(2 << 20)
+	e := newEnv(t, policy.Uniform(policy.Block, 100), "CREATE TABLE t (id int PRIMARY KEY)")
+	e.within(m)
+	c := connect(t, e.url, pgx.QueryExecModeExec)
+	pad := strings.Repeat("x", 60<<10)
+	prepare := func(n int) error {
+		_, err := c.Prepare(ctx, fmt.Sprint("s", n), fmt.Sprintf("DELETE FROM t WHERE id = %d AND '%s' <> ''", n, pad))
+		return err
+	}
+	for range 2 {
+		n := 0
+		var err error
+		for ; err == nil && n < 100; n++ {
+			err = prepare(n)
+		}
+		var p *pgconn.PgError
+		if !errors.As(err, &p) || p.Code != "53200" || p.Severity != "ERROR" || n<<16 < keptFree {
+			t.Fatalf("after %d: %v", n, err)
+		}
+		if _, err := c.Exec(ctx, "s0"); err != nil {
+			t.Error("one that is prepared: ", err)
+		}
+		if err := c.DeallocateAll(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "all is given back", func() bool { return m.Used() == 0 })
+}
+
+// keptFree is what a session may prepare that takes nothing, about.
+const keptFree = 1 << 20
+
 // What a query takes as it is read depends on its words, not on its length alone. Most of
 // it is given back before it runs; and one that is alone may have more than the budget.
 func TestNoRoom_Words(t *testing.T) {
@@ -143,12 +181,13 @@ func TestNoRoom_Words(t *testing.T) {
 	e := newEnv(t, policy.Uniform(policy.Block, 100), "CREATE TABLE t (id int, v text)")
 	const size = 300 << 10
 	words := "INSERT INTO t(id) VALUES (0)" + strings.Repeat(",(1)", size/4) + "; DELETE FROM t WHERE id = 0; SELECT pg_sleep(0.5)"
+	few := "INSERT INTO t(id) VALUES (0)" + strings.Repeat(",(1)", 25<<10) + "; DELETE FROM t WHERE id = 0"
 	literal := "INSERT INTO t(v) VALUES ('" + strings.Repeat("(1),", size/4) + "'); DELETE FROM t WHERE id = 0"
 	for _, do := range []struct {
 		name, sql string
 		room      int64
 		code      string
-	}{{"a literal", literal, 8 << 20, ""}, {"words", words, 8 << 20, "53200"}, {"words that are alone", words, 80 << 20, ""}} {
+	}{{"a literal", literal, 8 << 20, ""}, {"words", words, 8 << 20, "53200"}, {"words of a short query", few, 8 << 20, "53200"}, {"words that are alone", words, 80 << 20, ""}} {
 		t.Run(do.name, func(t *testing.T) {
 			m := budget.New(do.room)
 			e.within(m)

@@ -20,8 +20,8 @@ type Options struct {
 	// not known yet.
 	JournalName func() string
 	Spill       string // directory for captured keys too many for memory; "" is os.TempDir()
-	// Memory is what long messages take as they are read, and captured keys, images and
-	// rows before they go to files; nil: any amount.
+	// Memory is what captured keys and images take before they go to files; nil: any
+	// amount. Messages and rows take from proxy.Info's, which is of the same budget.
 	Memory  *budget.Budget
 	Alerts  *Alerts
 	Metrics *Metrics

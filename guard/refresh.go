@@ -69,19 +69,20 @@ func (s *session) lookOnce(ctx context.Context, w proxy.Wire) error {
 	_, changed := s.db.stale(known)
 	old := s.db.old(known)
 	mine, now := false, s.j.o.Now().UnixNano()
+	turn := s.db.looks(now)
 	switch stuck := s.db.isStuck(now); {
 	case beside:
 	case (changed || old) && stuck && !s.redefined:
 	case shared == nil: // without one all is counted
-		if mine, err = s.awaitTurn(ctx, w, firstWait); !mine && err == nil {
+		if mine, err = s.awaitTurn(ctx, w, turn.turn, firstWait); !mine && err == nil {
 			s.db.stick(s.j.o.Now().UnixNano())
 		}
 	case (changed || old) && q.own && !s.redefined:
-		if mine, err = s.awaitTurn(ctx, w, changeWait); !mine && err == nil {
+		if mine, err = s.awaitTurn(ctx, w, turn.turn, changeWait); !mine && err == nil {
 			s.db.stick(now)
 		}
 	default:
-		mine = s.db.loading.try()
+		mine = turn.try()
 	}
 	if err != nil {
 		return err
@@ -93,7 +94,8 @@ func (s *session) lookOnce(ctx context.Context, w proxy.Wire) error {
 		return nil
 	}
 	if mine { // else what has changed is looked for beside another one, which may have begun before that
-		defer s.db.loading.give()
+		turn.since.Store(s.j.o.Now().UnixNano())
+		defer turn.give()
 	}
 	if v := s.db.view.Load(); (changed || old) && q.own && !s.private && !s.redefined && !s.db.outdated.Load() {
 		if _, changed := s.db.stale(v); !changed && !s.db.old(v) {

@@ -23,9 +23,10 @@ const (
 type rowQueue struct {
 	memory [][]byte
 	bytes  int
-	of     *budget.Budget // what it takes from; nil: any amount
-	held   int64          // what it has of that
-	file   *os.File
+	of     *budget.Share // what it takes from; nil: any amount
+	held   int64         // what it has of that
+	file   *os.File      // until its last row is taken
+	filed  int           // rows in it
 	w      *bufio.Writer
 	r      *bufio.Reader
 }
@@ -51,6 +52,7 @@ func (q *rowQueue) add(row []byte) error {
 		return err
 	}
 	_, err := q.w.Write(row)
+	q.filed++
 	return err
 }
 
@@ -86,9 +88,7 @@ func (q *rowQueue) next() ([]byte, bool, error) {
 		q.r = bufio.NewReader(q.file)
 	}
 	var n uint32
-	if err := binary.Read(q.r, binary.BigEndian, &n); err == io.EOF {
-		return nil, false, nil
-	} else if err != nil {
+	if err := binary.Read(q.r, binary.BigEndian, &n); err != nil {
 		return nil, false, err
 	}
 	if need := budget.Beyond(int(n)); need > q.held { // a long one is in memory by itself
@@ -100,6 +100,10 @@ func (q *rowQueue) next() ([]byte, bool, error) {
 	}
 	row := make([]byte, n)
 	_, err := io.ReadFull(q.r, row)
+	if q.filed--; q.filed == 0 { // its portal may stay open, and others be opened
+		q.file.Close()
+		q.file, q.w, q.r = nil, nil, nil
+	}
 	return row, true, err
 }
 

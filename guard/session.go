@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rowback/rowback/internal/budget"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 	"github.com/rowback/rowback/sqlparse"
@@ -79,6 +80,7 @@ type session struct {
 	spelt   spelling // by which the text under judgement was parsed, if it has a backslash
 	targets targets
 
+	kept     kept
 	heldBind *heldBind
 	reckoned int64     // what the messages under judgement and held have of Options.Memory
 	parsing  int64     // … of it, the query that is not parsed yet
@@ -325,8 +327,15 @@ func (s *session) message(ctx context.Context, w proxy.Wire, typ byte, body []by
 			return unlessFailed(err)
 		}
 	}
-	if s.reckon(typ, body) != nil {
+	err = s.reckon(typ, body)
+	if err == nil && typ == 'P' {
+		err = s.keep(ctx, w, body)
+	}
+	switch {
+	case errors.Is(err, budget.ErrFull):
 		return s.fails(ctx, w, typ == 'Q', noRoomError())
+	case err != nil:
+		return unlessFailed(err)
 	}
 	switch typ {
 	case 'Q':
@@ -378,6 +387,7 @@ func (s *session) Close() {
 	s.forgetPortals()
 	s.heldBind = nil
 	s.unreckon()
+	s.keepNothing()
 	s.j.exit(s.db)
 }
 

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/rowback/rowback/proxy"
@@ -39,6 +40,28 @@ func (t turn) await(ctx context.Context, d time.Duration) bool {
 
 func (t turn) give() { <-t }
 
+// lookTurn is a turn to look at the catalog.
+type lookTurn struct {
+	turn
+	since atomic.Int64 // it was taken, Unix time in ns
+}
+
+func newLookTurn() *lookTurn { return &lookTurn{turn: newTurn()} }
+
+// lookLong is after what time another one may look at the catalog beside who does: its server,
+// or its client, may have stopped. What it finds in the end is as good as ever.
+const lookLong = 10 * time.Second
+
+// looks is the turn to look at the catalog now.
+func (d *database) looks(now int64) *lookTurn {
+	t := d.loading.Load()
+	if since := t.since.Load(); len(t.turn) > 0 && since > 0 && now-since >= int64(lookLong) {
+		d.loading.CompareAndSwap(t, newLookTurn())
+		t = d.loading.Load()
+	}
+	return t
+}
+
 // turnEvery is how often who waits for its turn looks whether the client still wants it.
 const turnEvery = 100 * time.Millisecond
 
@@ -49,17 +72,17 @@ const changeWait = time.Second
 // be much to read; but what keeps one session from it is no matter of the others.
 const firstWait = 5 * time.Second
 
-// awaitTurn waits for the session's turn to look at the catalog, but no longer than d. Without
+// awaitTurn waits for a turn to look at the catalog, but no longer than d. Without
 // turn, and with no error, that is over, or the proxy about to end. errFailed: the client has
 // cancelled its statement, and been told. Only after Quiesce.
-func (s *session) awaitTurn(ctx context.Context, w proxy.Wire, d time.Duration) (mine bool, err error) {
-	if s.db.loading.try() {
+func (s *session) awaitTurn(ctx context.Context, w proxy.Wire, t turn, d time.Duration) (mine bool, err error) {
+	if t.try() {
 		return true, nil
 	}
 	late, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	err = w.Pause(late, time.Millisecond, func(ctx context.Context) bool {
-		mine = s.db.loading.await(ctx, turnEvery)
+		mine = t.await(ctx, turnEvery)
 		return mine
 	})
 	switch {

@@ -127,3 +127,46 @@ func TestTurn_ADrainDoesNotWait(t *testing.T) {
 		t.Errorf("in doubt: %+v", es)
 	}
 }
+
+// A session whose server goes silent while it reads the catalog for the first time keeps
+// others from it for a while only.
+func TestTurn_TheServerOfWhoReadsGoesSilent(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop)
+	relay := pgtest.NewRelay(t, pgtest.Shared(t))
+	s, err := proxy.New(proxy.Options{Listen: "127.0.0.1:0", Upstream: "postgres://" + relay.Addr() + "/?sslmode=disable", Judge: e.judge})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	served, read := make(chan error, 1), make(chan error, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { served <- s.Serve(ctx) }()
+	defer func() {
+		cancel()
+		relay.Cut()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		<-read
+	}()
+	reads := connect(t, "postgres://postgres@"+s.Addr().String()+"/"+e.database+"?sslmode=disable", pgx.QueryExecModeSimpleProtocol)
+	awaited, unlock := e.blockCatalog()
+	go func() {
+		_, err := reads.Exec(ctx, "DELETE FROM plain WHERE id = 1")
+		read <- err
+	}()
+	awaited(0)
+	relay.Silence(true)
+	unlock()
+	e.clock.advance(10 * time.Second)
+	others, done := context.WithTimeout(t.Context(), pollTime)
+	defer done()
+	c := e.connect(pgx.QueryExecModeSimpleProtocol)
+	for range 20 {
+		if _, err := c.Exec(others, "DELETE FROM plain WHERE id = 2"); err != nil {
+			t.Fatal("another one waits: ", err)
+		}
+	}
+}

@@ -67,6 +67,10 @@ func noRoom(cause error) error {
 	return &clientError{code: codeNoMemory, message: "out of memory: the proxy has no room for so long a message now", hint: budget.Hint, cause: cause}
 }
 
+// errStalled: others wait for the room that a session has which waits for its client.
+var errStalled = &clientError{code: codeNoMemory, message: "terminating connection: the client has stopped amid a long message, or its answer, and others wait for the memory",
+	hint: "Send and read long messages without a stop, or raise the proxy's max-memory."}
+
 var errShutdown = &clientError{code: codeAdminShutdown, message: "terminating connection due to administrator command"}
 
 // fatalFor is the last message to a client whose session ended with err; nil

@@ -25,9 +25,9 @@ type inbuf struct {
 	// need is the size of the message at r that is to be here whole, as far as is known.
 	need int
 
-	memory *budget.Budget // which what is beyond its floor is taken from
-	copied bool           // what is read is copied as it is worked on, and counts twice
-	held   int64          // what it has of memory
+	memory *budget.Share // which what is beyond its floor is taken from
+	copied bool          // it is a server's: what is read is copied as it is worked on, and counts twice
+	held   int64         // what it has of memory
 	// patience is how long its message may still wait for more.
 	patience time.Duration
 }
@@ -60,8 +60,16 @@ func (b *inbuf) fill() error {
 	if err := b.room(); err != nil {
 		return err
 	}
+	b.waits()
 	n, err := b.conn.Read(b.buf[b.w:])
 	return b.filled(n, err)
+}
+
+// waits: it is the client that is waited for, if it is the client's.
+func (b *inbuf) waits() {
+	if !b.copied {
+		b.memory.Waits(budget.Sent)
+	}
 }
 
 // room makes room for a read.
@@ -169,6 +177,9 @@ func (b *inbuf) tryFill() error {
 
 func (b *inbuf) filled(n int, err error) error {
 	b.w += n
+	if !b.copied {
+		b.memory.Moves(budget.Sent, n)
+	}
 	if n > 0 {
 		return nil
 	}

@@ -12,7 +12,7 @@ func TestInbuf_Grows(t *testing.T) {
 	for _, copied := range []bool{true, false} {
 		m := budget.New(1 << 20)
 		b := newInbuf(nil)
-		b.memory, b.copied, b.need, b.w = m, copied, long, len(b.buf)
+		b.memory, b.copied, b.need, b.w = m.Share(nil), copied, long, len(b.buf)
 		if err := b.grow(); err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rowback/rowback/internal/budget"
 )
 
 // Info is what is known of a session once the server has accepted it.
@@ -14,6 +16,8 @@ type Info struct {
 	Server                      string // address of the server connected to
 	Replication                 bool   // replication=database: the server takes simple Queries only
 	CancelKey                   string // a digest of the key that cancels what the session does; "" if it has none
+
+	Memory *budget.Share // what the session takes of Options.Memory; nil: any amount
 }
 
 // Judge makes one Session for each client session, when its first message after

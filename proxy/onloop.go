@@ -3,6 +3,8 @@ package proxy
 import (
 	"errors"
 	"slices"
+
+	"github.com/rowback/rowback/internal/budget"
 )
 
 // A session lives on a loop once it is ready.
@@ -171,6 +173,7 @@ func (r *relay) stepToServer(buf []byte) bool {
 			return false
 		}
 		r.cin.keep()
+		r.cin.waits()
 		r.end = r.cin.r
 		if r.rest(&r.toServer) {
 			return true
@@ -248,7 +251,9 @@ func (r *relay) stepToClient(buf []byte) bool {
 // workToClient goes on where the loop's step stopped, with what scanServer said.
 func (r *relay) workToClient(n int, err error) {
 	if r.toClient.to.owes() {
-		if owed := r.toClient.to.settleDebt(); owed != nil {
+		r.info.Memory.Waits(budget.Read)
+		owed := r.toClient.to.settleDebt()
+		if r.info.Memory.Moves(budget.Read, 0); owed != nil {
 			err = errors.Join(err, r.clientLost(owed))
 		} else if n == 0 {
 			r.relayed()

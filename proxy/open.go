@@ -125,7 +125,7 @@ func (r *relay) openEndpoint(ctx context.Context, ep endpoint) (code string, err
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	sin := newInbuf(c)
-	sin.memory, sin.copied = r.srv.o.Memory, true
+	sin.memory, sin.copied = r.info.Memory, true
 	if _, err = c.Write(r.start); err == nil {
 		var typ byte
 		var body []byte

@@ -55,7 +55,8 @@ type Options struct {
 	MaxMessage int
 	// Memory is what messages that must be seen whole are taken from, as far as they are
 	// longer than budget.Floor. One that finds no room gets 53200: a client's is not run,
-	// the server's end their session but for rows, see ErrRowLost. Default: any amount.
+	// the server's end their session but for rows, see ErrRowLost. A session goes that has some
+	// and whose client stops, where others wait (budget.Share). Default: any amount.
 	Memory *budget.Budget
 	// Loops is how many goroutines move messages. Each keeps a processor of Go's (one of
 	// GOMAXPROCS) while messages come, so that the program needs more of them than there are

@@ -216,6 +216,7 @@ func (r *relay) nextRead(b *inbuf, d *direction) error {
 		return b.fill()
 	}
 	b.keep()
+	b.waits()
 	if r.rest(d) {
 		return errResting
 	}

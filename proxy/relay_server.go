@@ -3,6 +3,8 @@ package proxy
 import (
 	"bytes"
 	"errors"
+
+	"github.com/rowback/rowback/internal/budget"
 )
 
 // maxParameter bounds a ParameterStatus that is kept.
@@ -207,8 +209,18 @@ func (r *relay) serverEnded(err error) error {
 }
 
 func (r *relay) writeClient(b []byte) error {
-	if _, err := r.client.Write(b); err != nil {
-		return r.clientLost(err)
+	for len(b) > 0 {
+		part := b
+		if r.info.Memory.Holds() { // how far it has got is to be seen
+			part = b[:min(len(b), bufferSize)]
+		}
+		r.info.Memory.Waits(budget.Read)
+		n, err := r.client.Write(part)
+		r.info.Memory.Moves(budget.Read, n)
+		if err != nil {
+			return r.clientLost(err)
+		}
+		b = b[n:]
 	}
 	return nil
 }

@@ -15,7 +15,8 @@ func (s *Server) serveSession(ctx context.Context, g greeting, admitted func()) 
 		},
 		physical: isReplication(g.params["replication"]),
 	}
-	r.cond.L, r.cin.memory = &r.mu, s.o.Memory
+	r.cond.L, r.info.Memory = &r.mu, s.o.Memory.Share(func() { r.stop(errStalled) })
+	r.cin.memory = r.info.Memory
 	if r.info.Database == "" {
 		r.info.Database = r.info.User
 	}

@@ -212,6 +212,7 @@ func (w *wire) finish(err error) error {
 		}
 	}
 	w.judged()
+	w.r.info.Memory.Done()
 	w.out, w.reply = shrink(w.out), shrink(w.reply)
 	switch {
 	case err != nil:

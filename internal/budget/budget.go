@@ -3,12 +3,14 @@
 // A session has a floor that is its own, and takes from the budget what is beyond it, so
 // that what is small touches nothing shared. Whoever takes waits a bounded time, also
 // while it holds something: it then gets ErrFull, gives back what it has, and the others
-// go on. What can go to a file instead does not wait (Try).
+// go on. What can go to a file instead does not wait (Try). Who waits for its client with
+// what it has taken may be ended for those who wait for room (Share).
 package budget
 
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,14 +31,23 @@ const Hint = "Others may use what there is: try again later. Or send less at a t
 
 // Budget is so many bytes. A nil one is without end. Its methods are safe for concurrent use.
 type Budget struct {
+	// Stalled is the constant, but for tests.
+	Stalled time.Duration
+
 	limit  int64
 	room   *semaphore.Weighted // fair: many small ones do not keep a large one waiting for ever
 	used   atomic.Int64
 	failed atomic.Uint64
+
+	mu     sync.Mutex
+	shares map[*Share]struct{} // that hold something
+	wanted int64               // by those who have waited for Grace
 }
 
 // New is a budget of limit bytes.
-func New(limit int64) *Budget { return &Budget{limit: limit, room: semaphore.NewWeighted(limit)} }
+func New(limit int64) *Budget {
+	return &Budget{Stalled: Stalled, limit: limit, room: semaphore.NewWeighted(limit), shares: map[*Share]struct{}{}}
+}
 
 // Beyond is what a buffer of that size takes from a budget.
 func Beyond(size int) int64 { return int64(max(0, size-Floor)) }
@@ -51,6 +62,7 @@ func (b *Budget) Take(n, has int64, patience *time.Duration) error {
 		began := time.Now()
 		ctx, cancel := context.WithDeadline(context.Background(), began.Add(*patience))
 		defer cancel()
+		defer b.wants(n)()
 		err := b.room.Acquire(ctx, n)
 		if *patience -= time.Since(began); err == nil {
 			b.used.Add(n)
@@ -59,6 +71,29 @@ func (b *Budget) Take(n, has int64, patience *time.Duration) error {
 	}
 	b.failed.Add(1)
 	return ErrFull
+}
+
+// wants has those make room who stall, if n bytes do not come free within Grace. It returns
+// what ends that.
+func (b *Budget) wants(n int64) (over func()) {
+	begun := make(chan struct{})
+	late := time.AfterFunc(Grace, func() {
+		defer close(begun)
+		b.want(n)
+		b.evict()
+	})
+	return func() {
+		if !late.Stop() {
+			<-begun
+			b.want(-n)
+		}
+	}
+}
+
+func (b *Budget) want(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wanted += n
 }
 
 // Try takes n bytes if there is room for them now.
