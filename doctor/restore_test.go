@@ -103,4 +103,18 @@ func TestProtection_IsLookedAt(t *testing.T) {
 	r.expect(t, "around the proxy", Warn, "--proxy-role controller")
 	o.Control = false
 	look(t, o).expect(t, "around the proxy", Warn, "no control connection")
+
+	// Triggers that were taken off count nothing, beside the proxy or elsewhere.
+	if _, err := protect.Remove(t.Context(), conn, protect.RemoveOptions{Tables: []string{"orders"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, o.Control = range []bool{true, false} {
+		r = look(t, o)
+		r.expect(t, "around the proxy", Note, "no table has triggers")
+		for _, c := range r.Checks {
+			if c.Name == "around the proxy" && c.Status != Note {
+				t.Errorf("%v: %s", c.Status, c.Seen)
+			}
+		}
+	}
 }
