@@ -67,8 +67,14 @@ func TestRestore_TriggersAndPrivileges(t *testing.T) {
 	t.Cleanup(func() { pgtest.Exec(t, server, "DROP ROLE patient") })
 	o.Production = strings.Replace(o.Production, "postgres@", "patient@", 1)
 	r := look(t, o)
-	r.expect(t, "privileges", Fail, "GRANT INSERT ON")
+	r.expect(t, "privileges", Fail, "GRANT SELECT, INSERT ON")
+	r.expect(t, "privileges", Fail, "name a role for restores in production")
 	r.expect(t, "triggers", Warn, "session_replication_role")
+
+	// Where production lets it do everything, another role for production is no mend.
+	o = own(t)
+	o.Recovery = strings.Replace(o.Recovery, "postgres@", "patient@", 1)
+	look(t, o).expect(t, "privileges", Fail, "run these statements in the recovery database")
 }
 
 func TestRestore_ConfigurationDoesNotFit(t *testing.T) {
