@@ -163,6 +163,10 @@ func TestRefuse_KeysNotCaptured(t *testing.T) {
 		!strings.Contains(report.Unrestored[2].Reason, "rowback diff public.p") {
 		t.Errorf("%+v", report)
 	}
+	// One run of diff finds the rows of all tables.
+	several := l.record(&journal.Entry{Database: l.name, Outcome: journal.Committed, Rows: 5, Tables: []journal.Table{
+		{Schema: "public", Name: "p", Rows: 2, Via: journal.Function}, {Schema: "public", Name: "c", Rows: 2, Via: journal.Function}, {Schema: "public", Name: "p", Rows: 1, Via: journal.Cascade}}})
+	l.refused(l.options(several), Unfit, "2 rows of public.c were not captured", "`rowback diff public.p public.c --out FILE`")
 }
 
 func TestSource_OutcomesAndPrefixes(t *testing.T) {
