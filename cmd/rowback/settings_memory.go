@@ -56,6 +56,12 @@ func memoryLimit(root string, runtimes int64) int64 {
 	return max(limit, leastMemory)
 }
 
+// overMemory is overMemory of the settings, which are valid.
+func (s *settings) overMemory() string {
+	limit, _ := parseSize(s.MaxMemory)
+	return overMemory("/", limit)
+}
+
 // overMemory is what memory there is, of the machine or its cgroup, where limit is more than
 // that; "" if it is not, or nobody says.
 func overMemory(root string, limit int64) string {
