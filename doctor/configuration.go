@@ -17,6 +17,12 @@ func (e *examination) configuration(context.Context) {
 	e.ok("configuration", "%s", e.o.ConfigFile)
 }
 
+func (e *examination) memory(context.Context) {
+	if e.o.Memory != "" {
+		e.warn("memory", "set max-memory to half of that, or leave it out", "max-memory is %s, and there are %s: the kernel ends the proxy before it holds back", e.o.MaxMemory, e.o.Memory)
+	}
+}
+
 func (e *examination) rules(context.Context) {
 	p := e.o.Policy
 	if err := p.Validate(); err != nil {

@@ -22,6 +22,12 @@ func TestConfiguration_IsMissing(t *testing.T) {
 	look(t, o).expect(t, "configuration", Warn, "no configuration file")
 }
 
+func TestMemory_MoreThanThereIs(t *testing.T) {
+	o := configured(t)
+	o.MaxMemory, o.Memory = "900GiB", "23000MiB"
+	look(t, o).expect(t, "memory", Warn, "max-memory is 900GiB, and there are 23000MiB")
+}
+
 func TestRules(t *testing.T) {
 	o := healthy(t)
 	rule := func(name string, m policy.Match) policy.Rule {

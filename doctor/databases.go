@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rowback/rowback/recovery"
+	"github.com/rowback/rowback/recovery/backup"
 )
 
 // application is what the servers see us as.
@@ -154,15 +155,24 @@ func (e *examination) standby(ctx context.Context) {
 	}
 }
 
-// age is when the database was made, where this role may know.
+// age is when the dump that the database is of was made, by its receipt. Else it is when
+// the database was made, where this role may know; what is in it may be older.
 func (e *examination) age(ctx context.Context) {
+	if r, err := backup.ReadReceipt(ctx, e.recovery); err == nil && r != nil {
+		made := "at a time that it does not say"
+		if !r.Dumped.IsZero() {
+			made = r.Dumped.UTC().Format(time.DateTime) + " UTC"
+		}
+		e.ok("recovery age", "the dump was made %s, and loaded %s UTC: rows made since the dump cannot be restored from it", made, r.Loaded.UTC().Format(time.DateTime))
+		return
+	}
 	text, err := e.recovery.Rows(ctx, `SELECT to_char((pg_stat_file('base/' || oid || '/PG_VERSION', true)).modification AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
 		FROM pg_database WHERE datname = current_database()`)
 	if err != nil || text[0][0] == nil {
 		e.ok("recovery age", "not known to this role: rows made since the backup cannot be restored from it")
 		return
 	}
-	e.ok("recovery age", "the database was made %s UTC: rows made since the backup cannot be restored from it", *text[0][0])
+	e.ok("recovery age", "the database was made %s UTC, the backup in it perhaps long before: rows made since the backup cannot be restored from it", *text[0][0])
 }
 
 // refuseSwapped: the addresses look exchanged. backup is the name of the recovery

@@ -61,6 +61,21 @@ func TestRecovery_CannotBeReachedOrIsNone(t *testing.T) {
 	look(t, o).expect(t, "two databases", Fail, "swapped?")
 }
 
+// A backup is as old as its dump, whenever that was loaded; no receipt, no such word.
+func TestRecovery_Age(t *testing.T) {
+	o := own(t)
+	name := o.Recovery[strings.LastIndex(o.Recovery, "/")+1 : strings.Index(o.Recovery, "?")]
+	for comment, says := range map[string]string{
+		`rowback: {"loaded":"2026-11-27T19:24:34Z","dumped":"2026-11-20T03:00:00Z"}`: "the dump was made 2026-11-20 03:00:00 UTC, and loaded 2026-11-27 19:24:34 UTC",
+		`rowback: {"loaded":"2026-11-27T19:24:34Z"}`:                                 "the dump was made at a time that it does not say, and loaded 2026-11-27",
+		`rowback: ours`: "the database was made 2",
+		``:              "perhaps long before",
+	} {
+		pgtest.Exec(t, o.Recovery, "COMMENT ON DATABASE "+name+" IS '"+comment+"'")
+		look(t, o).expect(t, "recovery age", OK, says)
+	}
+}
+
 func TestCounting(t *testing.T) {
 	o := own(t)
 	database := o.Production[strings.LastIndex(o.Production, "/")+1 : strings.Index(o.Production, "?")]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/rowback/rowback/recovery"
 )
@@ -48,7 +49,11 @@ func (e *examination) restore(ctx context.Context) {
 	list("tables", Note, keyless.all, "%s without an identity key: "+imagesAlone, "")
 	list("tables", Warn, slices.Concat(keyless.some, keyless.none), "%s without an identity key: their rows are counted, but cannot be told apart", "give them a primary key")
 	if len(out.Denied) > 0 {
-		e.add(Check{Name: "privileges", Status: Fail, List: out.Denied, Seen: "this role may not do all that a restore does", Mend: "name a role for restores in production, apart from the upstream's; or run these statements"})
+		mend := "name a role for restores in production, apart from the upstream's; or run these statements"
+		if !slices.ContainsFunc(out.Denied, func(d string) bool { return strings.HasPrefix(d, "production: ") }) {
+			mend = "run these statements in the recovery database, or name another role in recovery: it needs to read alone"
+		}
+		e.add(Check{Name: "privileges", Status: Fail, List: out.Denied, Seen: "this role may not do all that a restore does", Mend: mend})
 	} else {
 		e.ok("privileges", "a restore may read and write all that it must%s", alone)
 	}

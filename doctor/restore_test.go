@@ -67,8 +67,14 @@ func TestRestore_TriggersAndPrivileges(t *testing.T) {
 	t.Cleanup(func() { pgtest.Exec(t, server, "DROP ROLE patient") })
 	o.Production = strings.Replace(o.Production, "postgres@", "patient@", 1)
 	r := look(t, o)
-	r.expect(t, "privileges", Fail, "GRANT INSERT ON")
+	r.expect(t, "privileges", Fail, "GRANT SELECT, INSERT ON")
+	r.expect(t, "privileges", Fail, "name a role for restores in production")
 	r.expect(t, "triggers", Warn, "session_replication_role")
+
+	// Where production lets it do everything, another role for production is no mend.
+	o = own(t)
+	o.Recovery = strings.Replace(o.Recovery, "postgres@", "patient@", 1)
+	look(t, o).expect(t, "privileges", Fail, "run these statements in the recovery database")
 }
 
 func TestRestore_ConfigurationDoesNotFit(t *testing.T) {
@@ -103,4 +109,18 @@ func TestProtection_IsLookedAt(t *testing.T) {
 	r.expect(t, "around the proxy", Warn, "--proxy-role controller")
 	o.Control = false
 	look(t, o).expect(t, "around the proxy", Warn, "no control connection")
+
+	// Triggers that were taken off count nothing, beside the proxy or elsewhere.
+	if _, err := protect.Remove(t.Context(), conn, protect.RemoveOptions{Tables: []string{"orders"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, o.Control = range []bool{true, false} {
+		r = look(t, o)
+		r.expect(t, "around the proxy", Note, "no table has triggers")
+		for _, c := range r.Checks {
+			if c.Name == "around the proxy" && c.Status != Note {
+				t.Errorf("%v: %s", c.Status, c.Seen)
+			}
+		}
+	}
 }

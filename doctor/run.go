@@ -23,6 +23,9 @@ type Options struct {
 	Journal    string // directory, or the URL of a shared one
 	Admin      string // host:port, "" if switched off
 
+	MaxMemory string // as it is given
+	Memory    string // what there is, where MaxMemory is more; else ""
+
 	JournalKey     func() ([]byte, error) // reads the key of images; nil: none is configured
 	JournalKeyFile string                 // where it stands, "" if in no file
 
@@ -61,7 +64,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	e := &examination{o: o}
 	defer e.close()
 	for _, look := range []func(context.Context){
-		e.configuration, e.rules, e.upstream, e.control, e.journal, e.tls, e.admin,
+		e.configuration, e.memory, e.rules, e.upstream, e.control, e.journal, e.tls, e.admin,
 		e.productionDatabase, e.protection, e.journalApart, e.ruleNames, e.recoveryDatabase, e.restore, e.alerts,
 	} {
 		look(ctx)

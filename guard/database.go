@@ -126,7 +126,7 @@ func newView(snap *catalog.Snapshot) *view {
 			foreign[t.Name] = true
 		}
 	}
-	return &view{snap: snap, foreign: foreign, secret: secret{installed: isInstalled(snap)}, names: sqlparse.NewNames(names), first: sqlparse.NewNames(first), cache: cache{byText: map[string]*analysis{}}}
+	return &view{snap: snap, foreign: foreign, secret: secret{installed: isInstalled(snap), fires: isOnTables(snap)}, names: sqlparse.NewNames(names), first: sqlparse.NewNames(first), cache: cache{byText: map[string]*analysis{}}}
 }
 
 // own is the one of both that has the entries in doubt.

@@ -3,6 +3,8 @@ package guard
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 // package protect. It is read over a control connection, once for a view.
 type secret struct {
 	installed bool // the triggers' schema is in the catalog
+	fires     bool // and some table has triggers of it: those taken off leave the schema
 
 	// mu guards the rest.
 	mu   sync.Mutex
@@ -41,12 +44,22 @@ func isInstalled(snap *catalog.Snapshot) bool {
 	return false
 }
 
+// isOnTables reports whether any table has the triggers.
+func isOnTables(snap *catalog.Snapshot) bool {
+	for _, t := range snap.Tables {
+		if t.Schema != "rowback" && slices.ContainsFunc(t.Triggers, func(x catalog.Trigger) bool { return strings.HasPrefix(x.Function, "rowback.guard_") }) {
+			return true
+		}
+	}
+	return false
+}
+
 // secretOf is the secret of the triggers in the session's database, "" if there
 // are none or it cannot be read: then they count beside the proxy. One session reads
 // it, the others wait for that.
 func (j *Judge) secretOf(ctx context.Context, db *database, v *view) string {
 	x := &v.secret
-	if !x.installed || j.o.Control == nil {
+	if !x.installed || !x.fires || j.o.Control == nil {
 		return ""
 	}
 	x.mu.Lock()

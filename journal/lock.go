@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -75,7 +76,7 @@ const lockName = "proxy.lock"
 func lockProxy(dir, proxy string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return nil, lockError(dir, err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		defer f.Close()
@@ -87,6 +88,14 @@ func lockProxy(dir, proxy string) (*os.File, error) {
 	}
 	sign(f, proxy)
 	return f, nil
+}
+
+// lockError is why the lock of a directory cannot be opened, and what to do.
+func lockError(dir string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("journal: %w; run as the user that owns %s (a proxy that ran as another one made it), or give it to this one: chown -R", err, dir)
+	}
+	return fmt.Errorf("journal: %w", err)
 }
 
 // sign is only for people who look into the file.

@@ -2,8 +2,10 @@ package journal
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -55,5 +57,14 @@ func TestOpen_LockOfAnotherJournal(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), dir, Options{Proxy: "p3", Lock: name}); !errors.Is(err, ErrInUse) {
 		t.Errorf("opened by a file that is not locked: %v", err)
+	}
+}
+
+// Whose journal it is says who may lock it.
+func TestLock_OfAnotherUser(t *testing.T) {
+	dir := t.TempDir()
+	err := lockError(dir, &fs.PathError{Op: "open", Path: filepath.Join(dir, lockName), Err: fs.ErrPermission})
+	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "run as the user that owns "+dir) {
+		t.Error(err)
 	}
 }

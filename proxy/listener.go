@@ -66,7 +66,16 @@ func (s *Server) Listen(ctx context.Context) error {
 	}
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
 	if s.listener, err = lc.Listen(ctx, network, addr); err != nil {
-		return fmt.Errorf("cannot listen on %s: %w", s.o.Listen, err)
+		hint := ""
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			hint = "; another program listens there, perhaps a proxy that still runs (ss -ltnp names it): end that one, or give another address with listen"
+		case errors.Is(err, syscall.EADDRNOTAVAIL):
+			hint = "; this machine has no such address"
+		case errors.Is(err, syscall.EACCES):
+			hint = "; this user may not: give another port or directory with listen"
+		}
+		return fmt.Errorf("cannot listen on %s: %w%s", s.o.Listen, err, hint)
 	}
 	if network == "unix" { // as PostgreSQL's own socket: whoever may enter the directory may connect
 		if err := os.Chmod(addr, 0o777); err != nil {

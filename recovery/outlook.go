@@ -94,7 +94,7 @@ func ForeseeReading(ctx context.Context, recovery *Session) (denied []string, er
 		needs = append(needs, schemaNeed(t), tableNeed(t, "SELECT"))
 	}
 	missing, err := s.missing(ctx, needs)
-	return append(denied, missing...), err
+	return append(denied, s.grants(missing)...), err
 }
 
 func (r *restore) foreseeTables(ctx context.Context, tables []*catalog.Table, out *Outlook) error {

@@ -66,7 +66,7 @@ func TestForesee_SaysWhichPrivilegesAreMissing(t *testing.T) {
 	const table = "CREATE TABLE t (id int PRIMARY KEY);"
 	out := outlook(t, "outlooker", nil, []string{table + "GRANT SELECT ON t TO outlooker"}, []string{table})
 	text := strings.Join(out.Denied, "\n")
-	if len(out.Denied) != 2 || !strings.Contains(text, "production: a privilege is missing: GRANT INSERT") || !strings.Contains(text, "recovery: a privilege is missing: GRANT SELECT") {
+	if len(out.Denied) != 2 || !strings.Contains(text, "production: privileges are missing; have who may grant them run there:\nGRANT INSERT") || !strings.Contains(text, "run there:\nGRANT SELECT") {
 		t.Errorf("%q", out.Denied)
 	}
 	if !strings.Contains(out.Loud, "session_replication_role") || out.LoudMend == "" {

@@ -128,12 +128,27 @@ func (r *restore) withoutKeys(i int, st *journal.Table) string {
 	case err != nil:
 		why += r.wholeTable(st, err)
 	default:
-		why += fmt.Sprintf("find them with `rowback diff %s --out FILE` and restore with `rowback restore --from-diff FILE`", sourceName(st))
+		why += fmt.Sprintf("find them with `rowback diff %s --out FILE` and restore with `rowback restore --from-diff FILE`", strings.Join(r.unkeyed(), " "))
 	}
 	if !r.partial() {
 		why += "; to restore the rest of the entry, and have these rows listed: --partial"
 	}
 	return why
+}
+
+// unkeyed are the source tables whose rows a diff has to find, as a command takes them: one
+// run compares them all, and one restore of its file has the parents with their children.
+func (r *restore) unkeyed() (names []string) {
+	for i := range r.o.Source.Tables {
+		st := &r.o.Source.Tables[i]
+		if !st.Removed() || st.KeysCaptured || r.whole(st) || r.skipped(st) != nil {
+			continue
+		}
+		if live, err := r.liveTable(st); err == nil && len(live.Root().Key) > 0 && !slices.Contains(names, sourceName(st)) {
+			names = append(names, sourceName(st))
+		}
+	}
+	return names
 }
 
 // wholeTable is the way out where production has no table to compare with the recovery

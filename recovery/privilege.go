@@ -75,7 +75,7 @@ func (r *restore) checkAll(ctx context.Context, tables []*table) error {
 		if err != nil {
 			return err
 		}
-		hidden, missing = append(hidden, h...), append(missing, m...)
+		hidden, missing = append(hidden, h...), append(missing, x.s.grants(m)...)
 	}
 	if err := refuse(Denied, append(hidden, missing...)...); err != nil {
 		return err
@@ -142,7 +142,7 @@ func tableNeed(t *catalog.Table, privilege string) need {
 		fmt.Sprintf("GRANT %s ON %s TO CURRENT_USER", privilege, display(t))}
 }
 
-// missing returns the mends of the needs that are not met.
+// missing returns the mends of the needs that are not met: a statement an object.
 func (s *side) missing(ctx context.Context, needs []need) ([]string, error) {
 	if len(needs) == 0 {
 		return nil, nil
@@ -160,14 +160,33 @@ func (s *side) missing(ctx context.Context, needs []need) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []string
+	var objects []string // each with the rest of its statement
+	privileges := map[string][]string{}
 	for i, row := range rows {
-		mend := s.name + ": a privilege is missing: " + strings.ReplaceAll(needs[i].mend, "CURRENT_USER", *user[0][0]) + ";"
-		if *row[0] != "1" && !slices.Contains(out, mend) {
-			out = append(out, mend)
+		if *row[0] == "1" {
+			continue
+		}
+		grant, object, _ := strings.Cut(strings.ReplaceAll(needs[i].mend, "CURRENT_USER", *user[0][0]), " ON ")
+		if privileges[object] == nil {
+			objects = append(objects, object)
+		}
+		if p := strings.TrimPrefix(grant, "GRANT "); !slices.Contains(privileges[object], p) {
+			privileges[object] = append(privileges[object], p)
 		}
 	}
+	out := make([]string, len(objects))
+	for i, object := range objects {
+		out[i] = "GRANT " + strings.Join(privileges[object], ", ") + " ON " + object + ";"
+	}
 	return out, nil
+}
+
+// grants is the problem that they are missing: in lines that can be pasted.
+func (s *side) grants(missing []string) []string {
+	if len(missing) == 0 {
+		return nil
+	}
+	return []string{s.name + ": privileges are missing; have who may grant them run there:\n" + strings.Join(missing, "\n")}
 }
 
 // probeReplica finds out whether triggers can be kept quiet: by asking the
@@ -193,7 +212,7 @@ func (r *restore) probeReplica(ctx context.Context, parents []*catalog.Table) er
 	}
 	var needs []need
 	for _, p := range parents {
-		needs = append(needs, need{fmt.Sprintf("has_any_column_privilege(%d::oid, 'UPDATE')", p.OID), "UPDATE on " + display(p)})
+		needs = append(needs, need{fmt.Sprintf("has_any_column_privilege(%d::oid, 'UPDATE')", p.OID), "GRANT UPDATE ON " + display(p)})
 	}
 	missing, err := r.production.missing(ctx, needs)
 	if err != nil {

@@ -163,6 +163,10 @@ func TestRefuse_KeysNotCaptured(t *testing.T) {
 		!strings.Contains(report.Unrestored[2].Reason, "rowback diff public.p") {
 		t.Errorf("%+v", report)
 	}
+	// One run of diff finds the rows of all tables.
+	several := l.record(&journal.Entry{Database: l.name, Outcome: journal.Committed, Rows: 5, Tables: []journal.Table{
+		{Schema: "public", Name: "p", Rows: 2, Via: journal.Function}, {Schema: "public", Name: "c", Rows: 2, Via: journal.Function}, {Schema: "public", Name: "p", Rows: 1, Via: journal.Cascade}}})
+	l.refused(l.options(several), Unfit, "2 rows of public.c were not captured", "`rowback diff public.p public.c --out FILE`")
 }
 
 func TestSource_OutcomesAndPrefixes(t *testing.T) {
@@ -221,10 +225,10 @@ func TestRefuse_MissingPrivileges(t *testing.T) {
 	o := l.options(id)
 	o.Production, o.Recovery = l.asRole(l.production, role), l.asRole(l.recovery, role)
 	l.refused(o, Denied,
-		"production: a privilege is missing: GRANT USAGE ON SCHEMA public TO "+role,
-		`production: a privilege is missing: GRANT SELECT ON public.c TO `+role, `GRANT INSERT ON public.c`,
-		`GRANT SELECT ON public.p`, `GRANT USAGE ON SCHEMA s`, `GRANT USAGE ON SEQUENCE s.t_id_seq`,
-		`recovery: a privilege is missing: GRANT SELECT ON s.t TO `+role,
+		"production: privileges are missing; have who may grant them run there:\nGRANT USAGE ON SCHEMA public TO "+role,
+		`GRANT SELECT, INSERT ON public.c TO `+role,
+		`GRANT SELECT ON public.p`, `GRANT USAGE ON SCHEMA s`, `GRANT USAGE, SELECT ON SEQUENCE s.t_id_seq`,
+		"recovery: privileges are missing", `GRANT SELECT ON s.t TO `+role,
 		fmt.Sprintf(`GRANT TEMPORARY ON DATABASE %s TO %s`, l.name, role))
 	// Exactly what it asked for is enough.
 	_, err := Restore(context.Background(), o)
@@ -233,8 +237,9 @@ func TestRefuse_MissingPrivileges(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range r.Problems {
-		where, grant, _ := strings.Cut(p, ": a privilege is missing: ")
-		pgtest.Exec(t, map[string]string{"production": l.production, "recovery": l.recovery}[where], grant)
+		head, grants, _ := strings.Cut(p, "\n")
+		where, _, _ := strings.Cut(head, ":")
+		pgtest.Exec(t, map[string]string{"production": l.production, "recovery": l.recovery}[where], grants)
 	}
 	if report := l.restore(o); report.Restored != 19 || !report.Complete() {
 		t.Errorf("%+v", report)

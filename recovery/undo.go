@@ -180,7 +180,7 @@ func (u *undo) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := refuse(Denied, append(hidden, missing...)...); err != nil {
+	if err := refuse(Denied, append(hidden, u.production.grants(missing)...)...); err != nil {
 		return err
 	}
 	if err := u.probeReplica(ctx, parents); err != nil {

@@ -40,10 +40,22 @@ func atMostOne(cmd *cobra.Command, args []string) error {
 // which keeps the output that root has by now.
 func finishRoot(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {
 			c.Short = "Prints what makes a shell complete rowback's commands and flags"
 			c.Example = "  source <(rowback completion bash)\n  rowback completion zsh > \"${fpath[1]}/_rowback\""
+		}
+		if print := c.Run; c.Name() == "help" && print != nil {
+			c.Run, c.RunE = nil, func(c *cobra.Command, args []string) error {
+				if of, rest, err := root.Find(args); err != nil || of == root && len(args) > 0 {
+					return usageError(ofThese(root, args))
+				} else if _, group := of.Annotations[group]; group && len(rest) > 0 {
+					return usageError(ofThese(of, rest))
+				}
+				print(c, args)
+				return nil
+			}
 		}
 	}
 	finish(root)

@@ -71,6 +71,7 @@ func runDoctor(cmd *cobra.Command, s *settings, o doctorOptions) error {
 		Upstream: connString(s.Upstream), Redacted: redact(s.Upstream), Control: namesUser(s.Upstream),
 		Production: connString(s.Production), Recovery: connString(s.Recovery), Journal: s.Journal, Admin: s.Admin,
 		TLSCert: s.TLSCert, TLSKey: s.TLSKey, TLSClientCA: s.TLSClientCA, RequireTLS: s.requireTLS(),
+		MaxMemory: s.MaxMemory, Memory: s.overMemory(),
 		JournalKey: key, JournalKeyFile: s.JournalKey,
 		Restore: restore, Alerts: sinks, TestAlerts: o.alert,
 	})

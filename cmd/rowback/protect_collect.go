@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"github.com/rowback/rowback/catalog"
@@ -74,11 +75,19 @@ func collectFirst(cmd *cobra.Command, s *settings, j journal.Journal) {
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), collectTime)
 	defer cancel()
+	missing, mend := "deletions around the proxy", ""
 	err := withProduction(ctx, s, 3*time.Second, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := protect.Collect(ctx, catalog.FromConn(conn), j, protect.CollectOptions{Journal: s.journalName(j)})
+		if denied := new(pgconn.PgError); errors.As(err, &denied) && denied.Code == "42501" {
+			mend = "; the owner of schema rowback brings them in: rowback protect collect"
+			if on, err := protect.Guards(ctx, catalog.FromConn(conn)); err == nil && !on {
+				missing = "no table has triggers any more; deletions that they recorded before"
+				mend += ", then rowback protect remove --all --purge ends this"
+			}
+		}
 		return err
 	})
 	if err != nil && cmd.Context().Err() == nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "rowback: deletions around the proxy may be missing: %v\n", err)
+		fmt.Fprintf(cmd.ErrOrStderr(), "rowback: %s may be missing: %v%s\n", missing, err, mend)
 	}
 }

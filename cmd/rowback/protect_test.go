@@ -76,4 +76,23 @@ func TestProtect_CommandLine(t *testing.T) {
 	if r.check(t, exitDone, ""); strings.TrimSpace(r.stdout) != `{"entries":1,"rows":3}` {
 		t.Errorf("%q", r.stdout)
 	}
+
+	// A role that may not read what was recorded is told who may; and once the triggers
+	// are off, that there are none.
+	logged := func() string {
+		t.Helper()
+		r := runWith(t, env, "log", "--production", stranger)
+		r.check(t, exitDone, "")
+		return r.stderr
+	}
+	if said := logged(); !strings.Contains(said, "around the proxy may be missing") || !strings.HasSuffix(said, "rowback protect collect\n") {
+		t.Error(said)
+	}
+	runWith(t, env, "protect", "remove", "--all").check(t, exitDone, "")
+	if said := logged(); !strings.Contains(said, "no table has triggers any more") || !strings.Contains(said, "--all --purge") {
+		t.Error(said)
+	}
+	if r := runWith(t, env, "protect", "status"); r.code != exitDone || !strings.Contains(r.stdout, "no table is guarded") {
+		t.Errorf("exit %d: %s", r.code, r.stdout)
+	}
 }

@@ -110,6 +110,9 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 	longest, _ := parseSize(s.MaxMessage)
 	options.MaxMessage = int(longest)
 	options.Memory = s.memory()
+	if there := s.overMemory(); there != "" {
+		logger.Warn("max-memory is more than there is: the kernel ends the proxy before it holds back", "max-memory", s.MaxMemory, "there", there)
+	}
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + options.Loops) // the loops keep theirs
 	if options.TLS, err = s.tls(); err != nil {
 		return usageError(err)

@@ -90,7 +90,7 @@ func TestRestore_CommandLine(t *testing.T) {
 		{"production itself", with("ROWBACK_RECOVERY", env["ROWBACK_PRODUCTION"]), []string{id, "--yes"}, exitUsage, "production database itself"},
 		{"another schema", with("ROWBACK_RECOVERY", strings.Replace(env["ROWBACK_RECOVERY"], "shop_recovery", "postgres", 1)), []string{id, "--yes"}, exitUsage, "public.orders does not exist"},
 		{"nobody there", with("ROWBACK_RECOVERY", "127.0.0.1:1"), []string{id, "--yes"}, exitFailed, "cannot connect to the recovery database"},
-		{"no privileges", with("ROWBACK_PRODUCTION", as), []string{id, "--yes"}, exitRefused, "GRANT INSERT ON public.orders TO nobody_much"},
+		{"no privileges", with("ROWBACK_PRODUCTION", as), []string{id, "--yes"}, exitRefused, "GRANT SELECT, INSERT ON public.orders TO nobody_much;"},
 		{"no match", env, []string{"--user", "alice", "--yes"}, exitUsage, "no committed deletion"},
 		{"dry run", env, []string{id, "--dry-run"}, exitDone, ""},
 	} {

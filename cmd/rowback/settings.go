@@ -110,7 +110,7 @@ func (s *settings) all() []setting {
 		{name: "max-sessions", number: &s.MaxSessions, usage: "`N` sessions at a time, more are refused with SQLSTATE 53300 (0: as many as the files that may be open allow)"},
 		{name: "max-sessions-per-user", number: &s.MaxPerUser, usage: "likewise `N` sessions of one user"},
 		{name: "max-sessions-per-address", number: &s.MaxPerAddress, usage: "likewise `N` sessions from one client address"},
-		{name: "max-sessions-per-network", text: &s.MaxPerNetwork, usage: "likewise from all of a network: `NETWORK=N`, such as 10.0.0.0/8=50; several with commas"},
+		{name: "max-sessions-per-network", text: &s.MaxPerNetwork, usage: "likewise from all of a network: `NETWORK=N`, such as 10.0.0.0/8=50 (without a mask it is one address); several with commas"},
 		{name: "max-message", text: &s.MaxMessage, usage: "`SIZE` of the longest message, query or row, such as 64MB (default PostgreSQL's own limit, 1GiB)"},
 		{name: "max-memory", text: &s.MaxMemory, usage: "`SIZE` that the proxy's memory is to stay around, such as 512MiB (peaks may reach twice that): a third of it is for long messages and captured rows, which get SQLSTATE 53200 beyond that (default half of the machine's memory, or three quarters of what its cgroup or GOMEMLIMIT allow)"},
 		{name: "handover-limit", text: &s.HandoverLimit, usage: "`TIME` that sessions of the old process go on after SIGUSR2 (0: any time)"},

@@ -56,6 +56,25 @@ func memoryLimit(root string, runtimes int64) int64 {
 	return max(limit, leastMemory)
 }
 
+// overMemory is overMemory of the settings, which are valid.
+func (s *settings) overMemory() string {
+	limit, _ := parseSize(s.MaxMemory)
+	return overMemory("/", limit)
+}
+
+// overMemory is what memory there is, of the machine or its cgroup, where limit is more than
+// that; "" if it is not, or nobody says.
+func overMemory(root string, limit int64) string {
+	there := totalMemory(filepath.Join(root, "proc/meminfo"))
+	if of := cgroupMemory(root); of > 0 && (there == 0 || of < there) {
+		there = of
+	}
+	if there == 0 || limit <= there {
+		return ""
+	}
+	return fmt.Sprintf("%dMiB", there>>20)
+}
+
 // totalMemory is the machine's, in bytes; 0: unknown.
 func totalMemory(file string) int64 {
 	f, err := os.Open(file)

@@ -39,3 +39,22 @@ func TestMemoryLimit(t *testing.T) {
 		}
 	}
 }
+
+// A max-memory that the machine has not got is said, and what it has.
+func TestMemory_MoreThanThereIs(t *testing.T) {
+	root := t.TempDir()
+	if overMemory(root, 900<<30) != "" {
+		t.Error("of a machine that does not say")
+	}
+	if err := os.Mkdir(filepath.Join(root, "proc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "proc/meminfo"), []byte("MemTotal:        8388608 kB\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for limit, want := range map[int64]string{900 << 30: "8192MiB", 8 << 30: "", leastMemory: ""} {
+		if got := overMemory(root, limit); got != want {
+			t.Errorf("%d: %q, want %q", limit, got, want)
+		}
+	}
+}

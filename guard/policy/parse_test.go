@@ -158,6 +158,7 @@ func TestParse_Refuses(t *testing.T) {
 		"- name: a\n  capture: rows\n  exclude_colums: [a]":         `did you mean "exclude-columns"?`,
 		"- name: a\n  updates: perhaps":                             "f:2: updates takes true or false",
 		"- name: a\n  soft-delete: on":                              "f:2: soft-delete takes {columns: [deleted_at, is_deleted]}, or off",
+		"- name: a\n  soft-delete: [deleted_at]":                    "f:2: soft-delete takes {columns: [deleted_at, is_deleted]}, or off",
 		"- name: a\n  soft-delete: {column: [a]}":                   `f:2: unknown key of soft-delete "column", did you mean "columns"?`,
 		"- name: a\n  soft-delete: {columns: [a, a]}":               "stands there twice",
 		"- name: a\n  hold-for: soon":                               "f:2: hold-for takes a time like",

@@ -96,7 +96,7 @@ func parseSpan(text string) (time.Duration, error) {
 
 func (r *Rule) decodeSoftDelete(n *yaml.Node) error {
 	r.SoftDelete = nil
-	if n.Kind == yaml.ScalarNode {
+	if n = yamlstrict.Resolve(n); n.Kind != yaml.MappingNode {
 		on := false
 		if err := yamlstrict.Bool(&on)(n); err != nil || on {
 			return errors.New("takes {columns: [deleted_at, is_deleted]}, or off")

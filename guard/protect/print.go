@@ -43,6 +43,10 @@ func (s *Status) WriteText(w io.Writer) {
 	if !s.Installed {
 		fmt.Fprintf(w, "nothing is installed in database %s\n", s.Database)
 	}
+	if s.Installed && len(s.Tables) == 0 {
+		fmt.Fprintf(w, "no table is guarded in database %s; schema rowback keeps what was recorded: 'rowback protect collect', then 'rowback protect remove --all --purge' takes it away\n", s.Database)
+		return
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(s.Tables) > 0 {
 		fmt.Fprintln(t, "TABLE\tGUARD\tLIMIT\tPARTITIONS\tSTATE")

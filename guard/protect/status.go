@@ -102,6 +102,13 @@ func ReadStatus(ctx context.Context, conn *pgx.Conn, names []string) (*Status, e
 	return out, nil
 }
 
+// Guards reports whether any table has triggers of the guard's. Any role may ask.
+func Guards(ctx context.Context, q catalog.Querier) (bool, error) {
+	rows, err := q.Query(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+		JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'rowback' AND t.tgname <> 'rowback_net' AND NOT t.tgisinternal)`)
+	return err == nil && len(rows) == 1 && text(rows[0][0]) == "t", err
+}
+
 func (s *state) table(t *catalog.Table, asked, want map[*catalog.Table]arguments) TableStatus {
 	out := TableStatus{Schema: t.Schema, Table: t.Name, Why: "not guarded"}
 	g := s.guarded[t.OID]

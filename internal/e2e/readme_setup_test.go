@@ -183,3 +183,29 @@ func TestReadme_CommandsInTheTextRun(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The README's rule that stops one user stops it at once, in an open session, and nobody else.
+func TestReadme_RuleStopsAUser(t *testing.T) {
+	text, _ := readmeText(t, "")
+	rule := regexp.MustCompile("`(- {name: stop[^`]*)`").FindStringSubmatch(text)
+	if rule == nil {
+		t.Fatal("the README has no rule `- {name: stop …}`")
+	}
+	database := pgtest.Database(t, "CREATE TABLE items (id int PRIMARY KEY); INSERT INTO items SELECT generate_series(1, 10); GRANT ALL ON items TO PUBLIC")
+	server := pgtest.Shared(t).URL("postgres")
+	pgtest.Exec(t, server, "CREATE ROLE batch LOGIN")
+	t.Cleanup(func() { pgtest.Exec(t, server, "DROP ROLE batch") })
+	const others = "- {name: batches, users: [batch], threshold: 5}\n"
+	r := newReloaded(t, "rules:\n"+others)
+	app, batch := r.connect("postgres", database), r.connect("batch", database)
+	if what := r.blocked(batch, 1); what != "" {
+		t.Fatal(what)
+	}
+	r.reload("rules:\n"+rule[1]+"\n"+others, "configuration reloaded")
+	if what := r.blocked(batch, 1); !strings.Contains(what, "stop") {
+		t.Errorf("batch deletes on: %q", what)
+	}
+	if what := r.blocked(app, 1); what != "" {
+		t.Errorf("another user is stopped: %s", what)
+	}
+}

@@ -24,6 +24,7 @@ func TestReadme_EveryCommandRuns(t *testing.T) {
 	}
 	r := newReadme(t)
 	r.write("rowback.yaml", r.local(strings.Join(blocks(string(text), "yaml"), "")))
+	t.Cleanup(func() { pgtest.Exec(t, r.cluster.URL("postgres"), "DROP DATABASE IF EXISTS shop_before") })
 	commands := 0
 	for _, block := range blocks(string(text), "sh") {
 		for line := range strings.Lines(block) {
@@ -75,9 +76,11 @@ func newReadme(t *testing.T) *readme {
 // local puts this test's servers and directories in the place of the README's.
 func (r *readme) local(text string) string {
 	return strings.NewReplacer(
+		"postgres://postgres@recovery.internal:5432/shop_before", r.cluster.URL("shop_before"),
 		"postgres://postgres@db.internal:5432/shop", r.cluster.URL(r.production),
 		"postgres://postgres@recovery.internal:5432/shop", r.cluster.URL(r.recovery),
 		"db.internal:5432", r.cluster.Addr(),
+		"recovery.internal:5432", r.cluster.Addr(),
 		"127.0.0.1:6432", r.listen,
 		"/var/lib/rowback", filepath.Join(r.dir, "journal"),
 	).Replace(text)

@@ -20,6 +20,10 @@ func syntax(text []byte, err error) error {
 	for n > 1 && !reads(bytes.Join(lines[:n-1], nil)) {
 		n--
 	}
+	line := lines[n-1]
+	if indent := line[:len(line)-len(bytes.TrimLeft(line, " \t"))]; bytes.IndexByte(indent, '\t') >= 0 {
+		return &Error{Line: n, Err: errors.New("the line is indented by a tab; YAML takes spaces alone")}
+	}
 	return &Error{Line: n, Err: errors.New(lineOf.ReplaceAllString(err.Error(), ""))}
 }
 

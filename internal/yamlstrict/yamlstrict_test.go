@@ -134,7 +134,7 @@ func TestParse_SyntaxErrorsNameTheLine(t *testing.T) {
 		"a: 1\n\n\nr:\n  - b\n c: 1\nd: 1\n":      "f:6: did not find expected key",
 		"x: 1\ny: 2\nfoo\nz: 1\n":                 "f:3: could not find expected ':'",
 		"x: 1\nz: *foo\n":                         "f:2: unknown anchor 'foo' referenced",
-		"x: 1\ny: [1,\n  2]\nz:\n\tb: 1\nq: 1\n":  "f:5: found character that cannot start any token",
+		"x: 1\ny: [1,\n  2]\nz:\n\tb: 1\nq: 1\n":  "f:5: the line is indented by a tab; YAML takes spaces alone",
 	} {
 		_, err := Parse([]byte(text))
 		if err == nil || In("f", err) != want {

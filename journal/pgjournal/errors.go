@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rowback/rowback/journal"
@@ -40,6 +41,9 @@ func (j *shared) explainState(answer *pgconn.PgError, err error) error {
 		return fmt.Errorf("%w: %s: %w; use a role that owns schema %s, or grant it CREATE on the database once", journal.ErrReadOnly, j.where, err, Schema)
 	case "25006":
 		return fmt.Errorf("%w: %s is a standby, or set to read only; name the primary, or all hosts with target_session_attrs=read-write", journal.ErrReadOnly, j.where)
+	case "3D000":
+		database := j.where[strings.LastIndexByte(j.where, '/')+1:]
+		return fmt.Errorf("journal: %s: there is no database %s; make it there (CREATE DATABASE %s), the first proxy makes the rest: %w", j.where, database, pgx.Identifier{database}.Sanitize(), answer)
 	case "XX001", "XX002":
 		return fmt.Errorf("%w: %s: %w", journal.ErrDamaged, j.where, err)
 	case "42P01", "3F000":
@@ -59,11 +63,17 @@ func (e *unreachable) Unwrap() []error { return []error{journal.ErrAway, e.err} 
 
 func (e *unreachable) Error() string {
 	var reasons []string
+	readOnly, others := false, false
 	for line := range strings.Lines(e.err.Error()) {
 		line = strings.TrimSpace(line)
 		if !strings.HasSuffix(line, ":") && !slices.Contains(reasons, line) {
 			reasons = append(reasons, line)
+			is := strings.Contains(line, "ValidateConnect failed: read only connection")
+			readOnly, others = readOnly || is, others || !is && !strings.Contains(line, "server refused TLS connection")
 		}
+	}
+	if readOnly && !others {
+		return fmt.Sprintf("journal: %s is read only: name the primary, or all hosts with target_session_attrs=read-write; or it has default_transaction_read_only", e.where)
 	}
 	return fmt.Sprintf("journal: %s cannot be reached; see that it runs, and that the URL is right: %s", e.where, strings.Join(reasons, "; "))
 }

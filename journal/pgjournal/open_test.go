@@ -18,18 +18,23 @@ func TestOpen_Refused(t *testing.T) {
 	empty, foreign, newer := c.URL(pgtest.Database(t)), c.URL(pgtest.Database(t, "CREATE SCHEMA rowback_journal CREATE TABLE x (y int)")), c.URL(pgtest.Database(t))
 	openAt(t, newer, journal.Options{})
 	pgtest.Exec(t, newer, "UPDATE rowback_journal.journal SET version = 99")
+	name := pgtest.Database(t)
+	readOnly := c.URL(name)
+	pgtest.Exec(t, readOnly, "ALTER DATABASE "+name+" SET default_transaction_read_only = on")
 	for name, x := range map[string]struct {
 		url  string
 		o    journal.Options
 		want error
 		says string
 	}{
-		"none":    {empty, journal.Options{MustExist: true}, journal.ErrNoJournal, "--journal"},
-		"foreign": {foreign, journal.Options{}, journal.ErrForeign, "another database"},
-		"newer":   {newer, journal.Options{}, journal.ErrNewer, "upgrade"},
-		"gone":    {"postgres://u:SECRET@127.0.0.1:1/db", journal.Options{}, nil, "127.0.0.1:1/db cannot be reached"},
-		"absurd":  {"postgres://u:SECRET@h/db?sslmode=perhaps", journal.Options{}, nil, "cannot be used"},
-		"key":     {empty, journal.Options{Key: []byte("short")}, nil, "a key of 5 bytes"},
+		"none":      {empty, journal.Options{MustExist: true}, journal.ErrNoJournal, "--journal"},
+		"foreign":   {foreign, journal.Options{}, journal.ErrForeign, "another database"},
+		"newer":     {newer, journal.Options{}, journal.ErrNewer, "upgrade"},
+		"gone":      {"postgres://u:SECRET@127.0.0.1:1/db", journal.Options{}, nil, "127.0.0.1:1/db cannot be reached"},
+		"none such": {c.URL("nowhere"), journal.Options{}, nil, "there is no database nowhere; make it there (CREATE DATABASE \"nowhere\")"},
+		"read only": {strings.Replace(readOnly, "sslmode=disable", "sslmode=prefer", 1), journal.Options{}, journal.ErrAway, "is read only: name the primary"},
+		"absurd":    {"postgres://u:SECRET@h/db?sslmode=perhaps", journal.Options{}, nil, "cannot be used"},
+		"key":       {empty, journal.Options{Key: []byte("short")}, nil, "a key of 5 bytes"},
 	} {
 		j, err := pgjournal.Open(t.Context(), x.url, x.o)
 		if err == nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -95,11 +96,14 @@ func TestLoad_EveryFormat(t *testing.T) {
 	want := ask(t, database, sums)
 	for name, args := range map[string][]string{
 		"custom": {"--format=custom"}, "directory": {"--format=directory"}, "tar": {"--format=tar"},
-		"plain": {"--format=plain"}, "plain, create": {"--create", "--clean", "--if-exists"}, "plain, inserts": {"--inserts"}, "custom, create": {"--format=custom", "--create"},
+		"plain": {"--format=plain"}, "plain, create": {"--create", "--clean", "--if-exists"}, "plain, inserts": {"--inserts"}, "plain, verbose": {"--verbose"}, "custom, create": {"--format=custom", "--create"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			r, err := loadIt(t, LoadOptions{Dump: dumped(t, database, args...), Jobs: 2, Receipts: dir})
+			began := time.Now().Truncate(time.Second)
+			dump := dumped(t, database, args...)
+			ended := time.Now()
+			r, err := loadIt(t, LoadOptions{Dump: dump, Jobs: 2, Receipts: dir})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,6 +111,10 @@ func TestLoad_EveryFormat(t *testing.T) {
 			r.WriteText(&text)
 			if several := r.Format == Custom || r.Format == Directory; several == strings.Contains(text.String(), "--jobs") {
 				t.Errorf("what became of --jobs: %s", text.String())
+			}
+			// A plain dump has its time only where pg_dump was told to be verbose.
+			if says := r.Format != Plain || name == "plain, verbose"; says == r.Dumped.IsZero() || says && (r.Dumped.Before(began) || r.Dumped.After(ended)) || says != strings.Contains(text.String(), "dumped 2") {
+				t.Errorf("dumped %v, between %v and %v: %s", r.Dumped, began, ended, text.String())
 			}
 			if got := ask(t, r.Database, sums); got != want {
 				t.Errorf("%s, want %s", got, want)

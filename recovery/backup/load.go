@@ -34,6 +34,7 @@ type Receipt struct {
 	Format   Format    `json:"format"`
 	Bytes    int64     `json:"bytes"`
 	From     string    `json:"dumped_from,omitempty"` // version of the server; "" if the dump does not say
+	Dumped   time.Time `json:"dumped,omitzero"`       // when pg_dump began; zero if the dump does not say. See dumpTime
 	Tables   int       `json:"tables"`                // with rows in the dump
 	Loaded   time.Time `json:"loaded"`
 	Seconds  float64   `json:"seconds"`
@@ -117,7 +118,7 @@ func (r *Receipt) finish(ctx context.Context, db *database, o LoadOptions, recei
 	if err != nil {
 		return err
 	}
-	if err := db.seal(ctx, "rowback: "+line); err != nil {
+	if err := db.seal(ctx, commentPrefix+line); err != nil {
 		return err
 	}
 	return r.file(receipts, line)
@@ -128,7 +129,7 @@ func loadArchive(ctx context.Context, o LoadOptions, d dump, r *Receipt) (*datab
 	if err != nil {
 		return nil, err
 	}
-	r.From, r.Tables = list.from, len(list.tables)
+	r.From, r.Dumped, r.Tables = list.from, list.dumped, len(list.tables)
 	address, env, err := arguments(o.Server)
 	if err != nil {
 		return nil, err

@@ -13,7 +13,10 @@ import (
 	"github.com/rowback/rowback/recovery"
 )
 
-var dumpedFrom = regexp.MustCompile(`-- Dumped from database version (.+)`)
+var (
+	dumpedFrom = regexp.MustCompile(`-- Dumped from database version (.+)`)
+	startedOn  = regexp.MustCompile(`(?m)^-- Started on (.+)$`) // of pg_dump --verbose alone
+)
 
 // loadPlain runs a plain dump's statements in a session of the new database.
 // Nothing in it can lead elsewhere: no psql reads it.
@@ -80,6 +83,9 @@ func (l *loader) all(ctx context.Context) error {
 		}
 		if m := dumpedFrom.FindStringSubmatch(statement); m != nil && l.receipt.From == "" {
 			l.receipt.From = strings.TrimSpace(m[1])
+			if m := startedOn.FindStringSubmatch(statement); m != nil {
+				l.receipt.Dumped = dumpTime(m[1])
+			}
 		}
 		if err := l.one(ctx, statement); err != nil {
 			return l.explain(err)

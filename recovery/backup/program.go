@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rowback/rowback/recovery"
 )
@@ -94,6 +95,7 @@ type contents struct {
 	made       [][2]string // tables: schema, name
 	from       string      // version of the server it is from
 	dumpedWith string
+	dumped     time.Time // zero: it does not say
 }
 
 var tableMade = regexp.MustCompile(`^\d+; 1259 \d+ TABLE (\S+) (.+) \S+$`)
@@ -115,6 +117,9 @@ func (a archive) contents(ctx context.Context) (contents, error) {
 		}
 		if v, ok := strings.CutPrefix(line, ";     Dumped from database version: "); ok {
 			c.from = v
+		}
+		if v, ok := strings.CutPrefix(line, "; Archive created at "); ok {
+			c.dumped = dumpTime(v)
 		}
 		if v, ok := strings.CutPrefix(line, ";     Dumped by pg_dump version: "); ok {
 			c.dumpedWith = v

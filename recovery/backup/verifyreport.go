@@ -75,7 +75,11 @@ func (r *VerifyReport) WriteText(w io.Writer) {
 		for _, t := range r.Tables {
 			rows += t.Restored
 		}
-		fmt.Fprintf(w, "%s (%s) was restored in %.1f s: %s in %s\n", r.Dump.Dump, r.Dump.Format, r.Dump.Seconds, recovery.Plural(rows, "row"), recovery.Plural(int64(len(r.Tables)), "table"))
+		made := ""
+		if !r.Dump.Dumped.IsZero() {
+			made = ", dumped " + r.Dump.Dumped.Format(time.RFC3339)
+		}
+		fmt.Fprintf(w, "%s (%s%s) was restored in %.1f s: %s in %s\n", r.Dump.Dump, r.Dump.Format, made, r.Dump.Seconds, recovery.Plural(rows, "row"), recovery.Plural(int64(len(r.Tables)), "table"))
 	} else {
 		fmt.Fprintf(w, "%s\n", r.Database)
 	}
