@@ -87,7 +87,8 @@
 // Undo takes restores back: rows that nobody has touched since, links that still
 // are as restored, unless their parents stay; one that several of them set back is the
 // last one's, and one that another restore gave back since, that one's. Large objects
-// stay, and so does a sequence's position.
+// stay, and so does a sequence's position. For the rows that it took back later restores
+// go by the journal as if neither had been.
 //
 // Memory on our side does not grow with the rows restored, only with the rows
 // that could not be and are listed in the report.

@@ -18,7 +18,7 @@ type mark struct {
 	set     []string // others that some of the deletions set with them; see keepSet
 	staged  string   // temporary table: key, rowback_xmin (who marked it), rowback_feed (of which source table), rowback_id (its entry), rowback_blind
 	was     string   // temporary table: key and columns of the rows as they were before
-	again   []string // literals: xmins of what took restores of these soft deletes back, and so marked rows again
+	again   string   // temporary table: key, rowback_xmin of the undos that marked the row again; "": there are none
 	timed   bool     // the server keeps when transactions committed
 	change  *change  // how they are set back
 	pending map[int]*batch
@@ -184,16 +184,17 @@ func (r *restore) blind(ctx context.Context, t *table) (out []Unrestored, err er
 func (t *table) asLeft() string {
 	others := slices.DeleteFunc(slices.Clone(t.always), func(c string) bool { return slices.Contains(t.mark.columns, c) })
 	return fmt.Sprintf("NOT %s AND EXISTS (SELECT FROM %s m WHERE %s AND (%s OR x.rowback_feed IS NULL AND %s))",
-		sameImage("l", "x", t.mark.columns), t.mark.staged, t.equal("m", "l"), t.mark.wrote("m", "l"), sameImage("l", "x", others))
+		sameImage("l", "x", t.mark.columns), t.mark.staged, t.equal("m", "l"), t.wrote("m", "l"), sameImage("l", "x", others))
 }
 
 // wrote is the condition that the soft delete m was the last to write row l (or what took a
 // restore of it back, and so left the row as it had been): that has its
 // transaction's number, or one of a savepoint within it, which commits at the same time.
-func (m *mark) wrote(mark, row string) string {
+func (t *table) wrote(mark, row string) string {
+	m := t.mark
 	by := fmt.Sprintf("%s.rowback_xmin = %s.xmin::text", mark, row)
-	if len(m.again) > 0 {
-		by = fmt.Sprintf("(%s OR %s.xmin::text IN (%s))", by, row, strings.Join(m.again, ", "))
+	if m.again != "" {
+		by = fmt.Sprintf("(%s OR EXISTS (SELECT FROM %s a WHERE a.rowback_xmin = %s.xmin::text AND %s))", by, m.again, row, t.equal("a", row))
 	}
 	if !m.timed {
 		return by

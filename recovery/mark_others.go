@@ -2,11 +2,9 @@ package recovery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -77,8 +75,7 @@ func (r *restore) readMarks(ctx context.Context, tables []*table, since time.Tim
 		id string
 	}
 	soft := map[softly]bool{}
-	var restores []*journal.Entry // that inserted rows
-	var void []string             // restores that were taken back, and what did: as if neither had been
+	var restores, undos []*journal.Entry // restores that inserted rows; see tookBack
 	for _, e := range r.o.Source.of {
 		for _, t := range r.marksIn(e, tables, journal.SoftDelete) {
 			soft[softly{t, e.ID}] = true
@@ -96,16 +93,15 @@ func (r *restore) readMarks(ctx context.Context, tables []*table, since time.Tim
 		} else if o == journal.RolledBack {
 			continue
 		}
-		if back, err := r.marksAgain(ctx, e); err != nil {
+		undo, err := r.tookBack(ctx, e, since)
+		if err != nil {
 			return err
-		} else if back {
-			void = append(append(void, e.Restores...), e.ID)
-			for _, t := range tables {
-				if xmin := xminOf(e.XID); t.mark != nil && xmin != "" {
-					t.mark.again = append(t.mark.again, literal(xmin))
-				}
+		}
+		if undo && !slices.ContainsFunc(undos, func(u *journal.Entry) bool { return u.ID == e.ID }) {
+			undos = append(undos, e)
+			if err := r.stageOthers(ctx, e, r.marksIn(e, tables, journal.Direct)); err != nil { // rows that are gone again
+				return err
 			}
-			continue
 		}
 		if e.Kind == journal.Restore && len(r.marksIn(e, tables, viaRestore)) > 0 {
 			restores = append(restores, e)
@@ -120,9 +116,6 @@ func (r *restore) readMarks(ctx context.Context, tables []*table, since time.Tim
 	}
 	// Rows that were soft-deleted and removed, and came back from both, are not marked any more.
 	for _, e := range restores {
-		if slices.Contains(void, e.ID) {
-			continue
-		}
 		in := r.marksIn(e, tables, viaRestore)
 		maps.DeleteFunc(in, func(_ int, t *table) bool {
 			return !slices.ContainsFunc(e.Restores, func(id string) bool { return soft[softly{t, id}] })
@@ -137,31 +130,20 @@ func (r *restore) readMarks(ctx context.Context, tables []*table, since time.Tim
 				return err
 			}
 		}
-		for _, id := range void {
-			if err := r.production.exec(ctx, "DELETE FROM "+t.others.staged+" WHERE rowback_id = "+literal(id)); err != nil {
-				return err
-			}
+	}
+	if len(undos) == 0 {
+		return nil
+	}
+	const pairs = "pg_temp.rowback_undone"
+	if err := r.pairUndos(ctx, pairs, undos); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if err := r.cancelMarks(ctx, t, pairs); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// marksAgain: e took restores back, all of what was asked for: the marks that it set are
-// those that are to be set back.
-func (r *restore) marksAgain(ctx context.Context, e *journal.Entry) (bool, error) {
-	if e.Kind != journal.Deletion || len(e.Restores) == 0 {
-		return false, nil
-	}
-	for _, id := range e.Restores {
-		of, err := r.o.Journal.Entry(ctx, id)
-		if errors.Is(err, journal.ErrNotFound) {
-			return false, nil
-		}
-		if err != nil || !slices.ContainsFunc(of.Restores, func(id string) bool { return slices.Contains(r.o.Source.IDs, id) }) {
-			return false, err
-		}
-	}
-	return true, nil
 }
 
 // unreadMarks warns of soft deletes that nobody has asked for, and that cannot be read.
@@ -243,14 +225,14 @@ func (r *restore) stageOthers(ctx context.Context, e *journal.Entry, in map[int]
 		t.others.columns = union(t.others.columns, r.renamed(t.live, slices.Clone(st.Soft)))
 		if key := r.keyIn(st, t); key != nil {
 			at[i] = key
-		} else {
+		} else if st.Via == journal.SoftDelete {
 			t.others.byXmin(r, t, e)
 		}
 	}
 	if len(at) == 0 {
 		return nil
 	}
-	set := strconv.FormatBool(e.Kind == journal.Deletion)
+	yes, no := "true", "false"
 	for row, err := range r.rowsOf(ctx, e.ID, func(err error) { r.unreadMarks(slices.Collect(maps.Values(in)), err) }) {
 		if err != nil {
 			return err
@@ -261,6 +243,13 @@ func (r *restore) stageOthers(ctx context.Context, e *journal.Entry, in map[int]
 		}
 		t := in[row.Table]
 		o := t.others
+		set := &no
+		switch {
+		case e.Tables[row.Table].Via == journal.Direct: // neither
+			set = nil
+		case e.Kind == journal.Deletion:
+			set = &yes
+		}
 		values := make([]*string, 0, len(key)+2)
 		for _, i := range key {
 			values = append(values, row.Values[i])
@@ -274,7 +263,7 @@ func (r *restore) stageOthers(ctx context.Context, e *journal.Entry, in map[int]
 			o.pending[types] = &batch{}
 		}
 		b := o.pending[types]
-		if b.add(append(values, &e.ID, &set)); b.full() {
+		if b.add(append(values, &e.ID, set)); b.full() {
 			if err := r.flushOthers(ctx, t, types); err != nil {
 				return err
 			}

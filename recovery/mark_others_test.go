@@ -35,7 +35,8 @@ func TestMark_OtherSoftDeletes(t *testing.T) {
 			return []string{soft(all)}, ""
 		}, ""},
 		"before, set back, and the restore taken back": {func(l *lab, soft func(string) string) ([]string, string) {
-			other := l.undo(UndoOptions{}, l.restore(l.options(soft(second))).Entry).Entry
+			other := soft(second)
+			l.undo(UndoOptions{}, l.restore(l.options(other)).Entry)
 			return []string{soft(all)}, other
 		}, before},
 		"before, removed, and restored from both": {func(l *lab, soft func(string) string) ([]string, string) {

@@ -56,7 +56,7 @@ func (r *restore) keepSet(ctx context.Context, t *table) error {
 		keep[i] = fmt.Sprintf("%s = l.%[1]s", quote(c))
 	}
 	by := func(in string, feeds []string) string {
-		return fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE m.rowback_feed %s (%s) AND %s AND %s)", t.mark.staged, in, strings.Join(feeds, ", "), t.mark.wrote("m", "l"), t.equal("m", "l"))
+		return fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE m.rowback_feed %s (%s) AND %s AND %s)", t.mark.staged, in, strings.Join(feeds, ", "), t.wrote("m", "l"), t.equal("m", "l"))
 	}
 	write := func(set []string, where string) error {
 		why := "NULL"

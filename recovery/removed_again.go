@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/journal"
@@ -12,7 +13,7 @@ import (
 
 // removedAgain finds, of the rows asked for, those that a restore of the same deletions
 // brought back before, and that a later deletion removed again that is not asked for: the
-// same restore, run again, leaves them out. An undo took its restore back, not the row. One
+// same restore, run again, leaves them out. An undo took its restore back, which brought nothing then. One
 // that came back since all the same, as a restore or a deletion asked for tells, comes back.
 func (r *restore) removedAgain(ctx context.Context) error {
 	tables := map[int]*catalog.Table{}
@@ -51,12 +52,21 @@ func (r *restore) removedAgain(ctx context.Context) error {
 		return err
 	}
 	first = slices.MinFunc(restores, func(a, b *journal.Entry) int { return a.Time.Compare(b.Time) })
+	var undos []*journal.Entry
 	removals, err := r.later(ctx, r.laterOf(first, tables), func(e *journal.Entry) (bool, error) {
-		if e.Outcome != journal.Committed && e.Outcome != journal.InDoubt || len(e.Restores) > 0 || slices.Contains(r.o.Source.IDs, e.ID) ||
+		if e.Outcome != journal.Committed && e.Outcome != journal.InDoubt || slices.Contains(r.o.Source.IDs, e.ID) ||
 			e.Database != r.o.Source.Database && e.Database != r.production.catalog.Database || elsewhere(e, here) {
 			return false, nil
 		}
-		return ended(e)
+		gone, err := ended(e)
+		if !gone || err != nil || len(e.Restores) == 0 {
+			return gone, err
+		}
+		undo, err := r.tookBack(ctx, e, time.Time{})
+		if undo {
+			undos = append(undos, e)
+		}
+		return false, err
 	})
 	if err != nil || len(removals) == 0 {
 		return err
@@ -66,16 +76,27 @@ func (r *restore) removedAgain(ctx context.Context) error {
 		return err
 	}
 	asked := slices.DeleteFunc(slices.Clone(r.o.Source.of), func(e *journal.Entry) bool { return e.ID < first.ID })
-	for as, entries := range map[string][]*journal.Entry{"back": append(restores, ofThose...), "gone": removals, "asked": asked} {
+	for as, entries := range map[string][]*journal.Entry{"back": append(restores, ofThose...), "gone": removals, "asked": asked, "undone": undos} {
 		for _, e := range entries {
 			if err := r.noteRows(ctx, e, as); err != nil {
 				return err
 			}
 		}
 	}
+	const pairs = "pg_temp.rowback_taken_back"
+	if len(undos) > 0 {
+		if err := r.pairUndos(ctx, pairs, undos); err != nil {
+			return err
+		}
+	}
 	for _, t := range r.tables {
 		if t.again == "" {
 			continue
+		}
+		if len(undos) > 0 {
+			if err := r.cancel(ctx, t, t.again, pairs); err != nil {
+				return err
+			}
 		}
 		noted, keys := t.again, list("", t.key)
 		t.again += "_out"
@@ -135,7 +156,7 @@ func (r *restore) keyedAs(st *journal.Table) (*table, []int) {
 	return t, at
 }
 
-// noteRows notes which of the rows asked for e has: as "back", "gone", or "asked" for.
+// noteRows notes which of the rows asked for e has: as "back", "gone", "asked" for, or "undone".
 func (r *restore) noteRows(ctx context.Context, e *journal.Entry, as string) error {
 	r.o.Progress.Start("reading "+e.ID, 0)
 	pending, tables, places := make([]batch, len(e.Tables)), make([]*table, len(e.Tables)), make([][]int, len(e.Tables))
