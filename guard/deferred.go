@@ -66,6 +66,10 @@ func withoutConstraints(body []byte) []byte {
 	return errorBody(&e)
 }
 
+// rollbacks are how often a ROLLBACK is tried: a cancel request or a short timeout
+// (statement_timeout) may end it as well.
+const rollbacks = 20
+
 // failCommit ends a transaction block whose COMMIT has failed before it was
 // sent, as the server would have: rolled back, and outside of any block. The
 // server then discards messages up to Sync.
@@ -83,11 +87,36 @@ func (s *session) failCommit(ctx context.Context, w proxy.Wire) error {
 			break
 		}
 	}
-	if _, err := (lookup{w: w}).Query(ctx, "ROLLBACK"); err != nil && !errors.Is(err, errServer) {
-		return err
+	for tries := 1; ; tries++ {
+		err := rollBack(ctx, w)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errServer) || tries == rollbacks { // then the session's end rolls it back
+			return err
+		}
 	}
 	if err := doom(ctx, w, "COMMIT failed"); err != nil {
 		return err
 	}
 	return errFailed
+}
+
+// rollBack ends a transaction block that has failed. Only where nothing waits for a Sync.
+func rollBack(ctx context.Context, w proxy.Wire) error {
+	w.Send('C', target('P', private)) // left over from a reading that an error has cut short
+	sendQuery(w, "ROLLBACK")
+	w.Send('S', nil)
+	var failed error
+	for {
+		typ, body, err := w.Receive(ctx)
+		switch {
+		case err != nil:
+			return err
+		case typ == 'E':
+			failed = refused(body)
+		case typ == 'Z':
+			return failed
+		}
+	}
 }

@@ -30,6 +30,30 @@ func TestDropDatabase_LeavesEvidenceWhereItIsNotRefused(t *testing.T) {
 	})
 }
 
+// A partition that is detached concurrently goes in transactions of the statement's own.
+func TestDetachConcurrently_LeavesEvidenceWhereItIsNotRefused(t *testing.T) {
+	pgtest.Since(t, 14, "DETACH PARTITION CONCURRENTLY")
+	parts := "CREATE TABLE part (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE part1 PARTITION OF part FOR VALUES FROM (0) TO (100); INSERT INTO part SELECT generate_series(1, 20)"
+	eachForm(t, policy.Uniform(policy.Alert, 10), []string{parts}, func(t *testing.T, e *env, c *pgx.Conn) {
+		detach := "ALTER TABLE part DETACH PARTITION part1 CONCURRENTLY"
+		if err := e.judge.SetPolicy(t.Context(), blockPolicy()); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, c, detach, "cannot be counted")
+		if err := e.judge.SetPolicy(t.Context(), policy.Uniform(policy.Alert, 10)); err != nil {
+			t.Fatal(err)
+		}
+		passes(t, c, detach)
+		if err := run(t, c, detach); err == nil {
+			t.Fatal("it was detached twice")
+		}
+		es := e.entries(journal.Filter{})
+		if len(es) != 3 || es[2].Outcome != journal.Blocked || es[1].Outcome != journal.Committed || es[1].Alert == "" || es[0].Outcome != journal.RolledBack {
+			t.Errorf("entries %+v", es)
+		}
+	})
+}
+
 // The connection to the server is lost when the database is gone and nobody has said so.
 func TestDropDatabase_Unheard(t *testing.T) {
 	for name, mode := range modes {

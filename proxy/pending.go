@@ -124,7 +124,10 @@ func (p *pending) ignore() { p.ignored = p.ignored || p.head() == 'E' }
 func (p *pending) fail() {
 	p.copyIn = false
 	switch p.head() {
-	case 0, 'Q', 'F', 'S':
+	case 0: // between messages, as statement_timeout does: what comes is discarded as well
+		p.discarding = p.begun
+		return
+	case 'Q', 'F', 'S':
 		return
 	}
 	for ; p.first < len(p.queue); p.first++ {

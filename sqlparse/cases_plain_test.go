@@ -82,7 +82,7 @@ var ddlCases = []testCase{
 	{sql: `CREATE INDEX ON p (v)`, want: "Plain shapes ddl names"},
 	{sql: `CREATE SCHEMA y CREATE TABLE t (id int)`, want: "Plain ddl names"},
 	{sql: `DROP VIEW pv`, want: "Plain ddl names"},
-	{sql: `DROP MATERIALIZED VIEW mv CASCADE`, want: "Plain ddl names"},
+	{sql: `DROP MATERIALIZED VIEW mv`, want: "Plain ddl names"},
 	{sql: `DROP FUNCTION purge_unused()`, want: "Plain ddl names"},
 	{sql: `DROP TRIGGER tg ON trg CASCADE`, want: "Plain ddl names"},
 	{sql: `IMPORT FOREIGN SCHEMA a FROM SERVER b INTO public`, want: "Plain ddl names", norun: "no such server"},

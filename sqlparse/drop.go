@@ -22,15 +22,15 @@ func classifyDrop(n *pg.DropStmt) Statement {
 	case pg.ObjectType_OBJECT_EXTENSION:
 		// Its own tables go with or without CASCADE.
 		s.Verb, s.Uncountable = Drop, describe(n)
-	case pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW, pg.ObjectType_OBJECT_INDEX,
-		pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_RULE,
+	case pg.ObjectType_OBJECT_INDEX, pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_RULE,
 		pg.ObjectType_OBJECT_POLICY, pg.ObjectType_OBJECT_STATISTIC_EXT,
-		pg.ObjectType_OBJECT_FOREIGN_TABLE, pg.ObjectType_OBJECT_FOREIGN_SERVER, pg.ObjectType_OBJECT_FDW,
 		pg.ObjectType_OBJECT_PUBLICATION, pg.ObjectType_OBJECT_EVENT_TRIGGER:
-		// No rows of record hang on these (rows behind a foreign table stay where they are).
+		// No rows of record hang on these.
 	default:
 		// A schema, type, function, …: with CASCADE tables may go; without it
-		// the server refuses while a table depends on it.
+		// the server refuses while a table depends on it. A view and a foreign
+		// table (whose own rows stay where they are) are types as well, which a
+		// table may be partitioned by.
 		if cascade {
 			s.Verb, s.Uncountable = Drop, describe(n)
 		}
@@ -77,6 +77,9 @@ func classifyDropLike(node *pg.Node) Statement {
 				s.Verb, s.Detach = Drop, true
 				s.Targets = []Name{nameOf(cmd.GetDef().GetPartitionCmd().GetName())}
 				s.TargetsOnly = []bool{false}
+				if cmd.GetDef().GetPartitionCmd().GetConcurrent() {
+					s.Uncountable, s.OutsideTransaction = "partition "+s.Targets[0].Name+", detached concurrently", true
+				}
 			case pg.AlterTableType_AT_DropColumn: // ALTER TYPE … DROP ATTRIBUTE too: tables may be of the type
 				if n.AlterTableStmt.Objtype == pg.ObjectType_OBJECT_FOREIGN_TABLE {
 					continue // its data stay where they are
@@ -95,6 +98,12 @@ func classifyDropLike(node *pg.Node) Statement {
 func describe(n *pg.DropStmt) string {
 	kind := strings.TrimPrefix(n.RemoveType.String(), "OBJECT_")
 	kind = strings.ToLower(strings.ReplaceAll(kind, "_", " "))
+	switch n.RemoveType {
+	case pg.ObjectType_OBJECT_MATVIEW:
+		kind = "materialized view"
+	case pg.ObjectType_OBJECT_FDW:
+		kind = "foreign-data wrapper"
+	}
 	var names []string
 	for _, o := range n.Objects {
 		if name := nameOfList(o); name.Name != "" {
