@@ -3,6 +3,7 @@ package guard
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -22,7 +23,7 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 	block := w.TxStatus() == 'T'
 	if block {
 		if _, err := (lookup{w: w}).Query(ctx, "SAVEPOINT "+quote(private)); err != nil {
-			return false, err
+			return true, s.faultInQuery(ctx, w, err)
 		}
 	}
 	w.Send('P', parseBody(private, string(sql), nil))
@@ -67,10 +68,22 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 	// A ReadyForQuery each, which tells that the transaction lives.
 	for _, sql := range []string{"ROLLBACK TO SAVEPOINT " + quote(private), "RELEASE SAVEPOINT " + quote(private)} {
 		if _, err := (lookup{w: w, own: true}).Query(ctx, sql); err != nil {
-			return false, err
+			return true, s.faultInQuery(ctx, w, err)
 		}
 	}
 	return false, nil
+}
+
+// faultInQuery is fault where the client awaits ReadyForQuery: a timeout, or a cancel
+// request, has met a query of rowback's own.
+func (s *session) faultInQuery(ctx context.Context, w proxy.Wire, err error) error {
+	if errors.Is(err, errServer) {
+		err = s.fault(w, err)
+	}
+	if errors.Is(err, errFailed) {
+		return s.syncFailed(ctx, w)
+	}
+	return err
 }
 
 // misspelling tells an error of the server's grammar, which points at a place,
