@@ -200,3 +200,20 @@ func TestLog_KeysWrittenOtherwise(t *testing.T) {
 	both := l.table(stamp("is", "2026-02-01 12:00:00+00:0"), journal.Restore, 1, 3, id, other)
 	l.kind(other, "deletion, restored", both+": 3 rows")
 }
+
+// What became of an entry may take more room than its column has: those behind the tables
+// stay where they are.
+func TestLog_ColumnsBehindALongKind(t *testing.T) {
+	l := newAftermathLab(t)
+	id := l.entry(journal.Deletion, 1, 4500)
+	l.entry(journal.Restore, 1, 1, id)
+	head, lines, _ := strings.Cut(runWith(t, l.env, "log").stdout, "\n")
+	for line := range strings.Lines(lines) {
+		if at := strings.Index(line, "@shop"); at != strings.Index(head, "USER@DATABASE") {
+			t.Errorf("the user is at %d:\n%s\n%s", at, head, line)
+		}
+	}
+	if !strings.Contains(lines, "deletion, restored in part (1 of 4500)") {
+		t.Errorf("%s", lines)
+	}
+}
