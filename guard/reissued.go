@@ -128,11 +128,11 @@ func meet(a, b *journal.Entry) bool {
 // isCut reports whether a table's rows were cut loose, and are there still.
 func isCut(t journal.Table) bool { return t.Via == journal.SetNull || t.Via == journal.SetDef }
 
-// identity is a row, as a text.
+// identity is a row, as a text, whoever wrote its entry.
 func identity(t journal.Table, row journal.Row) string {
 	parts := []string{t.Schema, t.Name}
 	for i, c := range t.Key {
-		parts = append(parts, c.Name, text(row.Values[i]))
+		parts = append(parts, c.Name, c.Same(text(row.Values[i])))
 	}
 	return strings.Join(parts, "\x00")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // classify sorts every staged row. What is left in a table's staging is to be
@@ -98,11 +99,39 @@ func (r *restore) present(ctx context.Context, t *table) error {
 }
 
 // conflicts takes out the rows that another live row keeps out by a unique or
-// exclusion constraint.
+// exclusion constraint, and notes which.
 func (r *restore) conflicts(ctx context.Context, t *table, a arbiter) error {
-	_, err := r.keepOut(ctx, t, fmt.Sprintf("SELECT s.rowback_at FROM %s s JOIN %s l ON %s", t.staged(a), a.values(a.of(t.live), "ctid"), a.exclude("l", "s")),
-		"another live row holds its value in "+a.name)
-	return err
+	which := "''"
+	if len(t.key) > 0 {
+		which = "': ' || " + shown(t.key, "", t.key)
+	}
+	return r.production.exec(ctx, fmt.Sprintf(`
+		WITH f AS MATERIALIZED (SELECT s.rowback_at, min(l.rowback_live) AS rowback_live FROM %s s JOIN %s l ON %s GROUP BY 1),
+		     d AS (DELETE FROM %[4]s s USING f WHERE s.ctid = f.rowback_at RETURNING s.*, f.rowback_live)
+		INSERT INTO %[5]s (%[6]s, rowback_class, rowback_reason) SELECT %[6]s, '%[7]s', %[8]s || rowback_live FROM d`,
+		t.staged(a), a.values(a.of(t.live), which+" AS rowback_live"), a.exclude("l", "s"), t.in, t.left, list("", t.columns), classConflict, literal(heldBy+a.name)))
+}
+
+// heldBy stands before the constraint, behind which the live row's key follows.
+const heldBy = "another live row holds its value in "
+
+// heldAlike is what the rows have in common that live rows keep out as this reason says,
+// for people; "" if it is another reason.
+func (t *table) heldAlike(reason string) string {
+	reason, held := strings.CutPrefix(reason, heldBy)
+	if !held {
+		return ""
+	}
+	for _, a := range t.detail.arbiters {
+		if !strings.HasPrefix(reason, a.name+": ") {
+			continue
+		}
+		if a.plain && !slices.Contains(t.key, a.columns[0]) {
+			return fmt.Sprintf("%s%s; to give them another, in the configuration: restore: {tables: {%s: {columns: {%s: SQL}}}}", heldBy, a.name, t.name(), t.source(a.columns[0]))
+		}
+		return heldBy + a.name
+	}
+	return ""
 }
 
 // prune takes out what hangs on parents that are gone or stay out, level by level.
@@ -169,13 +198,25 @@ func (r *restore) prunes(t *table, ref reference, why string) string {
 		t.in, applies, why, ref.refers("p", ref.values("c")))
 }
 
+const parentsHint = "; --with-parents brings it back if the recovery database has it"
+
+// orphanReason says why the row c stays out. A parent that was asked for, too, and stays
+// out is not to be had by asking for it again, unless its own parent is.
 func (r *restore) orphanReason(ref reference) string {
-	hint := ""
-	if !r.o.WithParents {
-		hint = "; --with-parents brings it back if the recovery database has it"
+	its, gone := literal("its parent "+display(ref.Parent)+" ")+" || "+shown(ref.ParentColumns, "c", ref.Columns), " is gone or stays out"
+	if r.o.WithParents {
+		return its + " || " + literal(gone)
 	}
-	return fmt.Sprintf("%s || %s || %s", literal("its parent "+display(ref.Parent)+" "),
-		shown(ref.ParentColumns, "c", ref.Columns), literal(" is gone or stays out"+hint))
+	parent := r.staged(ref)
+	if parent == nil {
+		return its + " || " + literal(gone+parentsHint)
+	}
+	out := fmt.Sprintf("EXISTS (SELECT FROM %s p WHERE %s AND (p.rowback_class IN ('%s', '%s') OR p.rowback_class = '%s' AND p.rowback_reason NOT LIKE %s))",
+		parent.left, ref.refers("p", ref.values("c")), classConflict, classMissing, classParent, literal("%"+parentsHint))
+	if parent.live == ref.Child.Root() { // its parent goes with it
+		out += fmt.Sprintf(" OR EXISTS (SELECT FROM %s p WHERE %s)", parent.in, ref.refers("p", ref.values("c")))
+	}
+	return fmt.Sprintf("%s || CASE WHEN %s THEN ' stays out, too' ELSE %s END", its, out, literal(gone+parentsHint))
 }
 
 // tally counts what classify left.
@@ -226,6 +267,8 @@ func (r *restore) unrestored(ctx context.Context) ([]Unrestored, error) {
 				u, err := newUnrestored(t.live, t.key, row)
 				if *row[len(t.key)+1] == classParent {
 					u.group = "its parent is gone or stays out"
+				} else {
+					u.group = t.heldAlike(*row[len(t.key)])
 				}
 				out = append(out, u)
 				return err

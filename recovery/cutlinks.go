@@ -49,6 +49,6 @@ func (r *restore) warnCutLinks() {
 		tables = append(tables, t.live)
 	}
 	if links := CutLinks(tables); links != "" {
-		r.warn("links to these rows may have been cut when they were deleted, and stay cut: " + links + "; `rowback diff --rows` counts the rows that are not as in the backup")
+		r.warn("links to these rows may have been cut when they were deleted, and stay cut: " + links + "; `rowback diff --rows` counts the rows that are not as in the backup, with --out FILE it names them")
 	}
 }

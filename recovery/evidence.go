@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/journal"
+	"github.com/rowback/rowback/sqlparse"
 )
 
 // viaRestore marks rows that a restore inserted.
@@ -141,7 +141,7 @@ func (r *restore) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, 
 			continue
 		}
 		err := r.record(ctx, e, keys, journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: t.count.Restored, Via: viaRestore, Key: journalColumns(t.live, t.key)},
-			fmt.Sprintf("SELECT %s FROM %s s", texts("s", t.key), t.in))
+			fmt.Sprintf("SELECT %s FROM %s s", recorded(t.live, t.key, prefixed("s", t.key)), t.in))
 		if err != nil {
 			return nil, nil, joinClose(err, keys)
 		}
@@ -155,7 +155,7 @@ func (r *restore) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, 
 		}
 		err := r.record(ctx, e, keys, journal.Table{Schema: l.live.Schema, Name: l.live.Name, OID: l.live.OID, Rows: l.relinked, Via: l.via,
 			Key: journalColumns(l.live, l.key), Old: journalColumns(l.live, l.old)},
-			fmt.Sprintf("SELECT %s FROM %s x WHERE rowback_class = '%s'", texts("x", slices.Concat(l.keys(), l.olds())), l.staged, linkCut))
+			fmt.Sprintf("SELECT %s FROM %s x WHERE rowback_class = '%s'", recorded(l.live, l.key, prefixed("x", l.keys()))+", "+texts("x", l.olds()), l.staged, linkCut))
 		if err != nil {
 			return nil, nil, joinClose(err, keys)
 		}
@@ -196,4 +196,17 @@ func journalColumns(t *catalog.Table, names []string) []journal.Column {
 		out[i] = journal.Column{Name: n, Type: t.Column(n).Type}
 	}
 	return out
+}
+
+// recorded are the values of t's key columns as deletions have them on record.
+func recorded(t *catalog.Table, key, values []string) string {
+	out := make([]string, len(key))
+	for i, c := range key {
+		x, err := sqlparse.ValueExpr(values[i], t.Column(c).BaseType)
+		if err != nil { // no deletion has such a key
+			x = values[i] + "::text"
+		}
+		out[i] = x
+	}
+	return strings.Join(out, ", ")
 }

@@ -42,7 +42,7 @@ func (r *restore) insert(ctx context.Context, plan *Plan) error {
 		}
 		inserted, err := r.production.numbers(ctx, r.production.openly("WITH "+strings.Join(ctes, ", ")+" SELECT "+strings.Join(counts, ", ")))
 		if err != nil {
-			return insertError(group, err)
+			return writeError("inserting into", group, err)
 		}
 		n := 0
 		for _, t := range group {
@@ -60,11 +60,11 @@ func (r *restore) insert(ctx context.Context, plan *Plan) error {
 	return r.lockParents(ctx)
 }
 
-func insertError(group []*table, err error) error {
+func writeError(doing string, group []*table, err error) error {
 	if race := new(errRace); errors.As(raced(err), &race) {
 		return race
 	}
-	return fmt.Errorf("inserting into %s: %w", group[0].name(), err)
+	return fmt.Errorf("%s %s: %w", doing, group[0].name(), err)
 }
 
 // raced makes a broken foreign key, unique or exclusion constraint a race: the plan

@@ -286,7 +286,7 @@ func (r *restore) recordMarks(ctx context.Context, e *journal.Entry, keys *journ
 		}
 		err := r.record(ctx, e, keys, journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: t.count.Unmarked, Via: journal.SoftDelete,
 			Key: journalColumns(t.live, t.key), Old: journalColumns(t.live, t.mark.all()), Soft: t.mark.columns, Set: t.mark.set},
-			fmt.Sprintf("SELECT %s FROM %s w", texts("w", slices.Concat(t.key, t.mark.all())), t.mark.was))
+			fmt.Sprintf("SELECT %s FROM %s w", recorded(t.live, t.key, prefixed("w", t.key))+", "+texts("w", t.mark.all()), t.mark.was))
 		if err != nil {
 			return err
 		}

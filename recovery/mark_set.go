@@ -58,11 +58,11 @@ func (r *restore) keepSet(ctx context.Context, t *table) error {
 	by := func(in string, feeds []string) string {
 		return fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE m.rowback_feed %s (%s) AND %s AND %s)", t.mark.staged, in, strings.Join(feeds, ", "), t.wrote("m", "l"), t.equal("m", "l"))
 	}
-	write := func(set []string, where string) error {
+	write := func(set, rest []string, where string) error {
 		why := "NULL"
 		if len(set) > 0 {
-			why = fmt.Sprintf("'soft delete set back, but not what its UPDATE set in ' || CASE WHEN x.rowback_feed IS NULL THEN nullif(%s, '') || ': the row had changed since the recovery database''s state' ELSE %s || ': the recovery database has no such row' END",
-				differing("l", "x", set), literal(strings.Join(set, ", ")))
+			why = fmt.Sprintf("'soft delete set back, but not what its UPDATE set in ' || CASE WHEN x.rowback_feed IS NULL THEN nullif(%s, '') || ': ' || coalesce(nullif(%s, '') || %s, 'several UPDATEs of its transaction set other columns each') ELSE %s || ': the recovery database has no such row' END",
+				differing("l", "x", set), differing("l", "x", rest), literal(t.changedToo()), literal(strings.Join(set, ", ")))
 		}
 		return r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET %s, rowback_reason = %s FROM %s l WHERE x.rowback_marked AND %s AND %s",
 			t.left, strings.Join(keep, ", "), why, only(t.live), t.equal("l", "x"), where))
@@ -75,14 +75,29 @@ func (r *restore) keepSet(ctx context.Context, t *table) error {
 			mixed = append(mixed, by("IN", feeds[name])+" AND "+by("NOT IN", feeds[name]))
 			where += " AND NOT " + by("NOT IN", feeds[name])
 		}
-		if err := write(set, where); err != nil {
+		if err := write(set, rest, where); err != nil {
 			return err
 		}
 	}
 	if len(mixed) == 0 {
 		return nil
 	}
-	return write(t.mark.set, "("+strings.Join(mixed, " OR ")+")")
+	return write(t.mark.set, nil, "("+strings.Join(mixed, " OR ")+")")
+}
+
+// changedToo says, after the names of columns that no UPDATE on record set, why the others stay.
+func (t *table) changedToo() string {
+	var fired []string
+	for _, g := range t.live.Triggers {
+		if before, events, _ := strings.Cut(g.Event, " "); before == "BEFORE" && strings.Contains(events, "UPDATE") && g.Enabled != 'D' {
+			fired = append(fired, g.Name)
+		}
+	}
+	by := ""
+	if len(fired) > 0 {
+		by = ", or a trigger of that UPDATE set this: " + strings.Join(fired, ", ")
+	}
+	return " is not as in the recovery database, so that the others may have changed before, too" + by
 }
 
 // halfBack lists these rows.

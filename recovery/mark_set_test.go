@@ -29,7 +29,7 @@ func TestMark_WithOtherColumns(t *testing.T) {
 		for _, o := range []Options{dry, o} {
 			report = l.restore(o)
 			for id, why := range map[int]string{
-				2: "soft delete set back, but not what its UPDATE set in email, status: the row had changed",
+				2: "soft delete set back, but not what its UPDATE set in email, status: name is not as in the recovery database, so that the others may have changed before, too",
 				3: "in production with other values in name, email, status, deleted_at",
 				4: "soft delete not set back: another row holds its value in p_email_key",
 			} {
@@ -62,6 +62,19 @@ func TestMark_WithOtherColumns(t *testing.T) {
 				t.Errorf("%+v, %v", e, err)
 			}
 		}
+	}
+}
+
+// Where a trigger wrote into the row nothing tells that from a change of before: the column
+// is named, and the trigger.
+func TestMark_WithOtherColumnsUnderATrigger(t *testing.T) {
+	l := newLab(t, `CREATE TABLE p (id int PRIMARY KEY, name text DEFAULT 'n', updated_at timestamptz, deleted_at timestamptz); INSERT INTO p VALUES (1);
+		CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.updated_at = clock_timestamp(); RETURN NEW; END';
+		CREATE TRIGGER stamped BEFORE INSERT OR UPDATE ON p FOR EACH ROW EXECUTE FUNCTION stamp(); CREATE TRIGGER unused BEFORE UPDATE ON p FOR EACH ROW EXECUTE FUNCTION stamp(); ALTER TABLE p DISABLE TRIGGER unused`).backup()
+	said := reasons(l.restore(l.options(l.softly("UPDATE p SET deleted_at = now(), name = 'gone'", "p", "deleted_at", "+", "name"))))
+	want := "soft delete set back, but not what its UPDATE set in name: updated_at is not as in the recovery database, so that the others may have changed before, too, or a trigger of that UPDATE set this: stamped"
+	if why := said[`p {"id":1}`]; why != want {
+		t.Errorf("%q, want %q", why, want)
 	}
 }
 

@@ -170,6 +170,11 @@ func (s *side) explain(err error) error {
 		return fmt.Errorf("%s database: another session held a lock for longer than --lock-timeout; see pg_locks, then try again or raise it: %w", s.name, err)
 	case "42501":
 		return &Refusal{Kind: Denied, Problems: []string{fmt.Sprintf("%s database: %v", s.name, err)}}
+	case "RB001", "RB002":
+		if sqlContext(err) == "" { // no trigger's
+			return fmt.Errorf("the address of the %s database leads to a rowback proxy, which judges what a restore or an undo does, and records it a second time: name the server itself with --%[1]s: %[2]w", s.name, err)
+		}
+		return fmt.Errorf("%s database: %w", s.name, err)
 	default:
 		return fmt.Errorf("%s database: %w", s.name, err)
 	}

@@ -86,11 +86,14 @@ func differing(a, b string, columns []string) string {
 }
 
 // shown is an SQL expression, for people: the names, and the values that the
-// columns of alias have for them.
+// columns of alias, if it is not "", have for them.
 func shown(names []string, alias string, columns []string) string {
+	if alias != "" {
+		alias += "."
+	}
 	values := make([]string, len(columns))
 	for i, c := range columns {
-		values[i] = alias + "." + quote(c) + "::text"
+		values[i] = alias + quote(c) + "::text"
 	}
 	return literal("("+strings.Join(names, ", ")+") = (") + " || concat_ws(', ', " + strings.Join(values, ", ") + ") || ')'"
 }

@@ -113,7 +113,7 @@ func (u *undo) recordRemarks(ctx context.Context, e *journal.Entry, keys *journa
 		e.Rows += m.marked
 		err := u.record(ctx, e, keys, journal.Table{Schema: m.live.Schema, Name: m.live.Name, OID: m.live.OID, Rows: m.marked, Via: journal.SoftDelete,
 			Key: journalColumns(m.live, m.key), Soft: slices.DeleteFunc(slices.Clone(m.columns), func(c string) bool { return slices.Contains(m.set, c) }), Set: m.set},
-			fmt.Sprintf("SELECT %s FROM %s s WHERE rowback_class = '%s'", texts("s", m.key), m.staged, undoRemove))
+			fmt.Sprintf("SELECT %s FROM %s s WHERE rowback_class = '%s'", recorded(m.live, m.key, prefixed("s", m.key)), m.staged, undoRemove))
 		if err != nil {
 			return err
 		}

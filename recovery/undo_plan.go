@@ -237,7 +237,7 @@ func (u *undo) removeGroup(ctx context.Context, group []*table) error {
 	}
 	removed, err := u.production.numbers(ctx, u.production.openly("WITH "+strings.Join(ctes, ", ")+" SELECT "+strings.Join(counts, ", ")))
 	if err != nil {
-		return insertError(group, err)
+		return writeError("deleting from", group, err)
 	}
 	for i, t := range group {
 		if want := u.report.count(t.live).Removed; removed[i] != want {

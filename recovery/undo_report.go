@@ -21,6 +21,7 @@ type UndoReport struct {
 	Checks      []Check      `json:"checks"`
 	Warnings    []string     `json:"warnings"`
 	Triggers    []string     `json:"triggers"`        // user triggers that fired, or would
+	Bereft      []string     `json:"bereft"`          // rows removed, though those that they refer to are among Kept
 	Entry       string       `json:"entry,omitempty"` // journal entry of the undo
 	Seconds     float64      `json:"seconds"`
 	DryRun      bool         `json:"dry_run"`
@@ -73,7 +74,7 @@ func (r *UndoReport) withdraw() {
 
 // plan counts and lists what classify found.
 func (u *undo) plan(ctx context.Context) (*UndoReport, error) {
-	r := &UndoReport{IDs: u.restore.o.Source.IDs, Kept: []Unrestored{}, Checks: []Check{}, Warnings: emptyNotNil(u.warnings),
+	r := &UndoReport{IDs: u.restore.o.Source.IDs, Kept: []Unrestored{}, Checks: []Check{}, Warnings: emptyNotNil(u.warnings), Bereft: []string{},
 		where: u.production.where(), quiet: u.replica, whyNotQuiet: u.why}
 	u.report = r
 	for _, t := range u.tables {
@@ -92,6 +93,9 @@ func (u *undo) plan(ctx context.Context) (*UndoReport, error) {
 		if err := u.list(ctx, t.live, t.key, t.key, t.in, undoReasons); err != nil {
 			return r, err
 		}
+	}
+	if err := u.sayBereft(ctx); err != nil {
+		return r, err
 	}
 	for _, m := range u.remarks {
 		if err := u.planRemark(ctx, m); err != nil {
@@ -115,6 +119,30 @@ func (u *undo) plan(ctx context.Context) (*UndoReport, error) {
 	}
 	r.Triggers = emptyNotNil(u.triggers())
 	return r, nil
+}
+
+// sayBereft says which rows that stay lose rows that refer to them.
+func (u *undo) sayBereft(ctx context.Context) error {
+	r := u.report
+	for _, t := range u.tables {
+		for _, ref := range t.references() {
+			parent := u.byOID[ref.Parent.Root().OID]
+			if parent == nil || r.count(t.live).Removed == 0 || r.count(parent.live).Changed+r.count(parent.live).Kept == 0 {
+				continue
+			}
+			n, err := u.production.number(ctx, fmt.Sprintf(`SELECT count(*) FROM %s s JOIN %s c ON %s WHERE s.rowback_class = '%s' AND %s
+				AND EXISTS (SELECT FROM %s p JOIN %s o ON %s AND o.rowback_class IN ('%s', '%s') WHERE %s)`,
+				t.in, only(t.live), t.undone("c", "s"), undoRemove, ref.applies("c"),
+				only(ref.Parent), parent.in, parent.undone("p", "o"), undoChanged, undoKept, ref.refers("p", ref.values("c"))))
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				r.Bereft = append(r.Bereft, fmt.Sprintf("%s, %s: by %s to %s", t.name(), plural(n, "row"), ref.title(), parent.name()))
+			}
+		}
+	}
+	return nil
 }
 
 // triggers are those that the undo will fire.
@@ -194,6 +222,7 @@ func (r *UndoReport) WriteText(w io.Writer) {
 	writeList(w, "These triggers fire:", r.Triggers)
 	writeList(w, "Note:", r.Warnings)
 	writeLeft(w, "Left as they are", r.Kept)
+	writeList(w, "Removed all the same, though they belong to rows that are left:", r.Bereft)
 	switch {
 	case r.DryRun:
 		fmt.Fprintln(w, "\nDry run: nothing was changed.")

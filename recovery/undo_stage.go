@@ -159,7 +159,7 @@ func (u *undo) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, err
 			continue
 		}
 		err = u.record(ctx, e, keys, journal.Table{Schema: t.live.Schema, Name: t.live.Name, OID: t.live.OID, Rows: c.Removed, Via: journal.Direct, Key: journalColumns(t.live, t.key)},
-			fmt.Sprintf("SELECT %s FROM %s s WHERE rowback_class = '%s'", texts("s", t.key), t.in, undoRemove))
+			fmt.Sprintf("SELECT %s FROM %s s WHERE rowback_class = '%s'", recorded(t.live, t.key, prefixed("s", t.key)), t.in, undoRemove))
 		if err != nil {
 			return nil, nil, joinClose(err, keys)
 		}
@@ -170,7 +170,7 @@ func (u *undo) evidence(ctx context.Context) (*journal.Entry, *journal.Keys, err
 		}
 		err = u.record(ctx, e, keys, journal.Table{Schema: l.live.Schema, Name: l.live.Name, OID: l.live.OID, Rows: l.relinked, Via: l.via,
 			Key: journalColumns(l.live, l.key), Old: journalColumns(l.live, l.old)},
-			fmt.Sprintf("SELECT %s FROM %s x WHERE rowback_class = '%s'", texts("x", append(l.keys(), l.olds()...)), l.staged, undoRemove))
+			fmt.Sprintf("SELECT %s FROM %s x WHERE rowback_class = '%s'", recorded(l.live, l.key, prefixed("x", l.keys()))+", "+texts("x", l.olds()), l.staged, undoRemove))
 		if err != nil {
 			return nil, nil, joinClose(err, keys)
 		}

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,6 +102,9 @@ func TestUndo_KeepsWhatChangedAndWhatIsReferredTo(t *testing.T) {
 		}
 		if c := l.undone(undo, "note"); c.Unlinked != 1 { // to 8: the others' parents stay
 			t.Errorf("%s: note %+v", who, c)
+		}
+		if want := "public.c, 5 rows: by foreign key c_p_id_fkey to public.p"; !slices.Contains(undo.Bereft, want) {
+			t.Errorf("%s: %q, want %q among them", who, undo.Bereft, want)
 		}
 		kept := fmt.Sprint(undo.Kept)
 		if undo.Complete() || !strings.Contains(kept, "rows that came or stay refer to it") || !strings.Contains(kept, "its link was changed") || strings.Count(kept, "its parent stays") != 6 {

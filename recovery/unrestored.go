@@ -35,7 +35,7 @@ func writeLeft(w io.Writer, title string, rows []Unrestored) {
 		groups[g] = append(groups[g], u)
 	}
 	cut := false
-	fmt.Fprintf(w, "\n%s (%s):\n", title, grouped(int64(len(rows))))
+	fmt.Fprintf(w, "\n%s (%s):\n", title, howMany(rows))
 	for _, g := range order {
 		members := groups[g]
 		if g.table == "" {
@@ -63,4 +63,18 @@ func writeLeft(w io.Writer, title string, rows []Unrestored) {
 	if cut {
 		fmt.Fprintln(w, "  --output json names every one.")
 	}
+}
+
+// howMany are the rows that are known by key: what is not may be any number of rows.
+func howMany(rows []Unrestored) string {
+	keyed := int64(0)
+	for _, u := range rows {
+		if u.Key != nil {
+			keyed++
+		}
+	}
+	if keyed > 0 && keyed < int64(len(rows)) {
+		return grouped(keyed) + " by key, and more"
+	}
+	return grouped(int64(len(rows)))
 }

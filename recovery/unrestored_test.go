@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,4 +76,15 @@ func TestRestore_StoppedSaysThatNothingWasWritten(t *testing.T) {
 		t.Error(err)
 	}
 	l.is(l.state(l.production), before)
+}
+
+// Rows that are not known by key may be any number: they are not added to those that are.
+func TestUnrestored_RowsWithoutKeysAreNotCountedAsOne(t *testing.T) {
+	keyed, unkeyed := Unrestored{Schema: "public", Table: "c", Key: []byte(`{"id":1}`), Reason: "r"}, Unrestored{Schema: "public", Table: "p", Reason: "3,362 rows have no keys on record"}
+	for head, rows := range map[string][]Unrestored{"Not restored (2):\n": {keyed, keyed}, "Not restored (2 by key, and more):\n": {unkeyed, keyed, keyed}, "Not restored (1):\n": {unkeyed}} {
+		var text bytes.Buffer
+		if writeUnrestored(&text, rows); !strings.Contains(text.String(), head) {
+			t.Errorf("no %q in %s", head, &text)
+		}
+	}
 }

@@ -14,3 +14,6 @@ func KeyExpr(qualifier string, k KeyColumn, hex bool) (string, error) {
 func hexText(text string) string {
 	return "pg_catalog.encode(pg_catalog.convert_to(" + text + ", 'UTF8'), 'hex')"
 }
+
+// ValueExpr is KeyExpr for a value of that type (see KeyColumn) as SQL.
+func ValueExpr(value, typ string) (string, error) { return keyText(value, typ) }

@@ -5,7 +5,6 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/rowback/rowback/journal"
 )
@@ -198,7 +197,7 @@ func (r *replay) each(ctx context.Context, j journal.Journal, x *journal.Entry, 
 		for _, n := range s.order {
 			if v := row.Values[n]; v != nil {
 				h.WriteByte(0)
-				h.WriteString(instant(x.Tables[row.Table].Key[n].Type, *v))
+				h.WriteString(x.Tables[row.Table].Key[n].Same(*v))
 			} else {
 				h.WriteByte(1)
 			}
@@ -206,17 +205,4 @@ func (r *replay) each(ctx context.Context, j journal.Journal, x *journal.Entry, 
 		f(s.link, h.Sum64())
 	}
 	return nil
-}
-
-// instant is a key's value; times come as the session that wrote them had its zone.
-func instant(typ, value string) string {
-	if !strings.HasPrefix(typ, "timestamp") || !strings.HasSuffix(typ, "with time zone") {
-		return value
-	}
-	for _, zone := range []string{"-07", "-07:00", "-07:00:00"} {
-		if t, err := time.Parse("2006-01-02 15:04:05"+zone, value); err == nil {
-			return t.UTC().String()
-		}
-	}
-	return value
 }

@@ -185,7 +185,8 @@ func TestLog_OfMillionsReadsNoKeys(t *testing.T) {
 	became(one, "restore, undone", rows(many, journal.Deletion, one.ID, two.ID))
 }
 
-// A key is the same whatever the session's time zone, and whatever the table is called now.
+// A key is the same whatever the session's time zone and the way it was written are, and whatever the
+// table is called now.
 func TestLog_KeysWrittenOtherwise(t *testing.T) {
 	l := newAftermathLab(t)
 	stamp := func(table, at string) journal.Table {
@@ -195,4 +196,24 @@ func TestLog_KeysWrittenOtherwise(t *testing.T) {
 	id := l.table(stamp("was", "2026-01-01 12:00:00+0"), journal.Deletion, 1, 3)
 	part := l.table(stamp("is", "2026-01-01 13:00:00+0"), journal.Restore, 2, 3, id)
 	l.kind(id, "deletion, restored in part (2 of 3)", part+": 2 rows")
+	other := l.table(stamp("is", "2026-02-01T12:00:00.00+00:0"), journal.Deletion, 1, 3) // the row's number is the offset's minute
+	both := l.table(stamp("is", "2026-02-01 12:00:00+00:0"), journal.Restore, 1, 3, id, other)
+	l.kind(other, "deletion, restored", both+": 3 rows")
+}
+
+// What became of an entry may take more room than its column has: those behind the tables
+// stay where they are.
+func TestLog_ColumnsBehindALongKind(t *testing.T) {
+	l := newAftermathLab(t)
+	id := l.entry(journal.Deletion, 1, 4500)
+	l.entry(journal.Restore, 1, 1, id)
+	head, lines, _ := strings.Cut(runWith(t, l.env, "log").stdout, "\n")
+	for line := range strings.Lines(lines) {
+		if at := strings.Index(line, "@shop"); at != strings.Index(head, "USER@DATABASE") {
+			t.Errorf("the user is at %d:\n%s\n%s", at, head, line)
+		}
+	}
+	if !strings.Contains(lines, "deletion, restored in part (1 of 4500)") {
+		t.Errorf("%s", lines)
+	}
 }

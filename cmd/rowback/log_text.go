@@ -13,13 +13,16 @@ import (
 	"github.com/rowback/rowback/recovery"
 )
 
-const logLine = "%-20s  %-26s  %-21s  %-19s  %9v  %-*s  %-24s  %s\n"
+const logLine = "%-20s  %-26s  %-21s  %-*s  %9v  %-*s  %-24s  %s\n"
 
-// tablesWidth is how wide the column of tables is.
-const tablesWidth = 40
+// How wide the columns are of what became of an entry, and of tables.
+const (
+	kindWidth   = 19
+	tablesWidth = 40
+)
 
 func printHeader(out *bufio.Writer) {
-	fmt.Fprintf(out, logLine, "TIME", "ID", "OUTCOME", "KIND", "ROWS", tablesWidth, "TABLES", "USER@DATABASE", "STATEMENT")
+	fmt.Fprintf(out, logLine, "TIME", "ID", "OUTCOME", kindWidth, "KIND", "ROWS", tablesWidth, "TABLES", "USER@DATABASE", "STATEMENT")
 }
 
 func printLine(ctx context.Context, out *bufio.Writer, since *aftermath, e *journal.Entry) error {
@@ -44,7 +47,8 @@ func printLine(ctx context.Context, out *bufio.Writer, since *aftermath, e *jour
 	if uncounted(e) {
 		rows = "?"
 	}
-	_, err = fmt.Fprintf(out, logLine, shortTime(e.Time), e.ID, outcome, kind, rows, tablesWidth, tablesBrief(e, tablesWidth), who, statementBrief(e))
+	width := max(12, tablesWidth-max(0, utf8.RuneCountInString(kind)-kindWidth)) // what follows stays in its column
+	_, err = fmt.Fprintf(out, logLine, shortTime(e.Time), e.ID, outcome, kindWidth, kind, rows, width, tablesBrief(e, width), who, statementBrief(e))
 	return err
 }
 

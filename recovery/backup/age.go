@@ -77,6 +77,9 @@ func (v *verification) entries(ctx context.Context) error {
 		if n++; n > v.o.Entries {
 			return nil
 		}
+		if stayed(e) {
+			continue
+		}
 		found, err := v.entry(ctx, e)
 		if err != nil {
 			return fmt.Errorf("entry %s: %w", e.ID, err)
@@ -108,6 +111,13 @@ func unkeyed(e *journal.Entry) (n int64) {
 	return n
 }
 
+// gone: its rows are not there any more, neither marked nor cut loose.
+func gone(t journal.Table) bool { return t.Removed() && t.Via != journal.SoftDelete }
+
+// stayed: all that e took of its rows are marks, links and the like, of which a backup that
+// has the rows tells nothing.
+func stayed(e *journal.Entry) bool { return len(e.Tables) > 0 && !slices.ContainsFunc(e.Tables, gone) }
+
 func (v *verification) entry(ctx context.Context, e *journal.Entry) (EntryKeys, error) {
 	out := EntryKeys{ID: e.ID, Time: e.Time}
 	batches := map[int]*recovery.Batch{}
@@ -122,8 +132,7 @@ func (v *verification) entry(ctx context.Context, e *journal.Entry) (EntryKeys, 
 			return out, err
 		}
 		share := e.Tables[row.Table]
-		switch share.Via {
-		case journal.SetNull, journal.SetDef, journal.Update, journal.SoftDelete: // the row stayed
+		if !gone(share) {
 			continue
 		}
 		out.Keys++

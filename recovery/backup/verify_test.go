@@ -104,9 +104,10 @@ func TestVerify_SaysWhichDeletionsItCouldUndo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.Close()
+	via := journal.Direct
 	deletion := func(at time.Time, table string, keys ...string) {
 		e := &journal.Entry{ID: journal.NewID(at), Time: at, Kind: journal.Deletion, Outcome: journal.Committed, Database: "shop", Rows: int64(len(keys)),
-			Tables: []journal.Table{{Schema: "public", Name: table, Rows: int64(len(keys)), Via: journal.Direct, KeysCaptured: true, Key: []journal.Column{{Name: "id", Type: "bigint"}}}}}
+			Tables: []journal.Table{{Schema: "public", Name: table, Rows: int64(len(keys)), Via: via, KeysCaptured: true, Key: []journal.Column{{Name: "id", Type: "bigint"}}}}}
 		k := journal.NewKeys(t.TempDir())
 		defer k.Close()
 		for _, key := range keys {
@@ -123,6 +124,8 @@ func TestVerify_SaysWhichDeletionsItCouldUndo(t *testing.T) {
 	deletion(after, "orders", "1", "2", "5000")
 	deletion(after.Add(time.Second), "orders", "6000")
 	deletion(after.Add(2*time.Second), "gone", "1")
+	via = journal.SoftDelete // the row is there: nothing to look up, and not listed as of no keys
+	deletion(after.Add(3*time.Second), "orders", "1")
 	for i, e := range []*journal.Entry{{Alert: "CALL may have removed rows that nobody could count"}, {Rows: 7, Tables: []journal.Table{{Schema: "public", Name: "orders", Rows: 7, Via: journal.Function}}}} {
 		e.Time, e.Kind, e.Outcome, e.Database = after.Add(time.Minute+time.Duration(i)*time.Second), journal.Deletion, journal.Committed, "shop"
 		e.ID = journal.NewID(e.Time)

@@ -73,7 +73,7 @@ func (r *run) cutLinks() string {
 	if links == "" {
 		return ""
 	}
-	see := "`rowback diff --rows` counts the rows that are not as in the backup"
+	see := "`rowback diff --rows` counts the rows that are not as in the backup, with --out FILE it names them"
 	if r.o.Rows {
 		see = "the rows that had them are among the changed ones, where their tables are compared"
 	}
