@@ -210,23 +210,66 @@ func TestHold_AnAllowanceAnswersAhead(t *testing.T) {
 	})
 }
 
-// While a statement waits that a probe could tell of, other sessions can lock its rows.
+// While a statement waits that a probe could tell of, other sessions can lock its rows,
+// whatever is kept of them once it runs.
 func TestHold_BeforeItLocksAnything(t *testing.T) {
-	for mode, m := range modes {
-		for _, sql := range []string{"DELETE FROM orders WHERE id <= 5", "DELETE FROM orders", "DELETE FROM tree WHERE id = 1", "TRUNCATE plain",
-			"DELETE FROM payments p USING orders o WHERE o.id = p.order_id", "WITH x AS (SELECT 1) DELETE FROM orders WHERE kind = 'test'"} {
-			t.Run(mode+"/"+sql, func(t *testing.T) {
-				e := newEnv(t, holdPolicy(), shop)
-				h := e.startHeld(m, nil, sql)
+	rows := holdPolicy()
+	rows.Default.Capture = policy.CaptureRows
+	for capture, p := range map[string]policy.Policy{"keys": holdPolicy(), "rows": rows} {
+		for mode, m := range modes {
+			for _, sql := range []string{"DELETE FROM orders WHERE id <= 5", "DELETE FROM orders", "DELETE FROM tree WHERE id = 1", "TRUNCATE plain",
+				"DELETE FROM payments p USING orders o WHERE o.id = p.order_id", "WITH x AS (SELECT 1) DELETE FROM orders WHERE kind = 'test'"} {
+				t.Run(capture+"/"+mode+"/"+sql, func(t *testing.T) {
+					e := newEnv(t, p, shop)
+					h := e.startHeld(m, nil, sql)
+					w := e.waiting()
+					other := connect(t, e.direct, pgx.QueryExecModeExec)
+					passes(t, other, "SET lock_timeout = '1ms'")
+					for _, table := range []string{"orders", "payments", "refunds", "tree", "plain"} {
+						passes(t, other, fmt.Sprintf("SELECT FROM %s FOR UPDATE", table))
+					}
+					e.decide(w.ID, journal.Granted, "")
+					if err := <-h.done; err != nil {
+						t.Fatal(err)
+					}
+				})
+			}
+		}
+	}
+}
+
+// Rows that others add or take while it waits are judged when it runs: the yes was for no more.
+func TestHold_JudgedAgainWhenItRuns(t *testing.T) {
+	for _, capture := range []policy.Capture{policy.CaptureKeys, policy.CaptureRows} {
+		p := holdPolicy()
+		p.Default.Capture = capture
+		for name, x := range map[string]struct {
+			meanwhile string
+			again     bool
+			rows      int64
+		}{
+			"more":  {"INSERT INTO payments SELECT 1000 + i, 1 FROM generate_series(1, 5) i", true, 30},
+			"fewer": {"DELETE FROM payments WHERE order_id = 1", false, 21},
+		} {
+			t.Run(fmt.Sprintf("%s/%s", capture, name), func(t *testing.T) {
+				e := newEnv(t, p, shop)
+				h := e.startHeld(pgx.QueryExecModeExec, nil, "DELETE FROM orders WHERE id <= 5")
 				w := e.waiting()
-				other := connect(t, e.direct, pgx.QueryExecModeExec)
-				passes(t, other, "SET lock_timeout = '1ms'")
-				for _, table := range []string{"orders", "payments", "refunds", "tree", "plain"} {
-					passes(t, other, fmt.Sprintf("SELECT FROM %s FOR UPDATE", table))
-				}
+				passes(t, connect(t, e.direct, pgx.QueryExecModeExec), x.meanwhile)
 				e.decide(w.ID, journal.Granted, "")
+				if x.again {
+					next := e.waiting()
+					if next.Rows != x.rows {
+						t.Errorf("it waits again for %d rows, want %d", next.Rows, x.rows)
+					}
+					e.decide(next.ID, journal.Granted, "")
+				}
 				if err := <-h.done; err != nil {
 					t.Fatal(err)
+				}
+				es := e.entries(journal.Filter{Outcome: journal.Committed})
+				if len(es) != 1 || es[0].Rows != x.rows {
+					t.Errorf("entries %+v, want one of %d rows", es, x.rows)
 				}
 			})
 		}
