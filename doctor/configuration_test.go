@@ -70,6 +70,17 @@ func TestRules(t *testing.T) {
 		t.Errorf("%+v", r.Checks)
 	}
 
+	soft := rule("soft", policy.Match{Tables: []string{"orders"}})
+	soft.SoftDelete = []string{"id", "gone_at"}
+	o.Policy.Rules, o.Policy.Default.SoftDelete = []policy.Rule{soft}, []string{"vanished_at", "id"}
+	r = look(t, o)
+	r.expect(t, "rules", Warn, `"soft" has gone_at as a soft-delete column, and no table`)
+	r.expect(t, "rules", Warn, `"default" has vanished_at as`)
+	if n := r.warnings("rules"); n != 2 {
+		t.Errorf("%d warnings: %+v", n, r.Checks)
+	}
+	o.Policy.Default.SoftDelete = nil
+
 	o.Policy.Rules = nil
 	o.Policy.Default.Mode = policy.Off
 	look(t, o).expect(t, "rules", Warn, "nothing is guarded")
