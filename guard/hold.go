@@ -52,6 +52,7 @@ func (r *run) hold(ctx context.Context, v verdict, removed []journal.Table) erro
 	x := refusal{verb: r.verb(), verdict: v, sql: r.st.Text, tables: removed, need: r.needed(removed), id: h.ID}
 	switch answer.State {
 	case journal.Denied:
+		x.denied = answer.By
 		x.what += "; denied by " + answer.By
 		if answer.Reason != "" {
 			x.what += ": " + answer.Reason
