@@ -74,23 +74,39 @@ func (e *examination) ruleNames(ctx context.Context) {
 		if !isFor(r, s.Database) {
 			continue
 		}
+		e.softColumns(s, r, r.Match.Tables)
 		for _, glob := range r.ExcludeColumns {
-			if !anyColumn(s, r.Match.Tables, policy.Rule{ExcludeColumns: []string{glob}}) {
+			only := policy.Rule{ExcludeColumns: []string{glob}}
+			if !anyColumn(s, r.Match.Tables, only.Excludes) {
 				e.warn("rules", "write the column as it is stored: until then it is kept in the journal like any other",
 					"the rule %q leaves the column %s out of the rows that it keeps, and no table that it is for has one of that name", r.Name, glob)
 			}
 		}
 	}
+	e.softColumns(s, &e.o.Policy.Default, nil)
 }
 
-// anyColumn reports whether a rule leaves out a column of any of these tables (none: of all).
-func anyColumn(s *catalog.Snapshot, tables []string, r policy.Rule) bool {
+// softColumns: columns that are to mark rows as deleted, in tables that have none of that name.
+func (e *examination) softColumns(s *catalog.Snapshot, r *policy.Rule, tables []string) {
+	if r.Mode == policy.Off {
+		return
+	}
+	for _, column := range r.SoftDelete {
+		if !anyColumn(s, tables, func(_, _, c string) bool { return c == column }) {
+			e.warn("rules", "write the column as it is stored: until then no UPDATE of it counts as a DELETE",
+				"the rule %q has %s as a soft-delete column, and no table of %s that it is for has one of that name", r.Name, column, s.Database)
+		}
+	}
+}
+
+// anyColumn reports whether any of these tables (none: all) has such a column.
+func anyColumn(s *catalog.Snapshot, tables []string, is func(schema, table, column string) bool) bool {
 	for _, t := range s.Tables {
 		if len(tables) > 0 && !policy.MatchesTable(tables, t.Schema, t.Name) {
 			continue
 		}
 		for _, c := range t.Columns {
-			if r.Excludes(t.Schema, t.Name, c.Name) {
+			if is(t.Schema, t.Name, c.Name) {
 				return true
 			}
 		}

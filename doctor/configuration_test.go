@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rowback/rowback/guard/alert"
 	"github.com/rowback/rowback/guard/policy"
@@ -74,6 +76,17 @@ func TestRules(t *testing.T) {
 		t.Errorf("%+v", r.Checks)
 	}
 
+	soft := rule("soft", policy.Match{Tables: []string{"orders"}})
+	soft.SoftDelete = []string{"id", "gone_at"}
+	o.Policy.Rules, o.Policy.Default.SoftDelete = []policy.Rule{soft}, []string{"vanished_at", "id"}
+	r = look(t, o)
+	r.expect(t, "rules", Warn, `"soft" has gone_at as a soft-delete column, and no table`)
+	r.expect(t, "rules", Warn, `"default" has vanished_at as`)
+	if n := r.warnings("rules"); n != 2 {
+		t.Errorf("%d warnings: %+v", n, r.Checks)
+	}
+	o.Policy.Default.SoftDelete = nil
+
 	o.Policy.Rules = nil
 	o.Policy.Default.Mode = policy.Off
 	look(t, o).expect(t, "rules", Warn, "nothing is guarded")
@@ -102,6 +115,57 @@ func TestUpstream(t *testing.T) {
 	}
 	o.Listen, o.Upstream = address, "host=127.0.0.1 port="+portOf(t, address)
 	look(t, o).expect(t, "upstream", Fail, "where the proxy itself listens")
+}
+
+// Servers that insist on TLS, behind a proxy with another certificate than theirs.
+func TestUpstream_ChannelBinding(t *testing.T) {
+	theirs, theirKey := certificate(t, time.Now(), time.Now().Add(time.Hour))
+	ours, ourKey := certificate(t, time.Now(), time.Now().Add(time.Hour))
+	pair, err := tls.LoadX509KeyPair(theirs, theirKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answering sync.WaitGroup
+	answering.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if _, err := io.ReadFull(c, make([]byte, 8)); err == nil {
+				c.Write([]byte{'S'})
+				tls.Server(c, &tls.Config{Certificates: []tls.Certificate{pair}}).Handshake()
+			}
+			c.Close()
+		}
+	})
+	defer answering.Wait()
+	defer l.Close()
+	o := configured(t)
+	for _, x := range []struct {
+		mode, cert, key string
+		warns           bool
+	}{
+		{"require", ours, ourKey, true},
+		{"verify-ca", ours, ourKey, true},
+		{"require", theirs, theirKey, false},
+		{"require", "", "", false},
+		{"prefer", ours, ourKey, false},
+		{"disable", ours, ourKey, false},
+	} {
+		o.Upstream, o.TLSCert, o.TLSKey = "host=127.0.0.1 port="+portOf(t, l.Addr().String())+" sslmode="+x.mode, x.cert, x.key
+		r := look(t, o)
+		if n := r.warnings("upstream"); n > 0 != x.warns {
+			t.Errorf("sslmode=%s, tls-cert %q: %+v", x.mode, x.cert, r.Checks)
+		}
+		if x.warns {
+			r.expect(t, "upstream", Warn, "are refused (28000)")
+		}
+	}
 }
 
 // An upstream that names no sslmode, behind a proxy with a certificate.

@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rowback/rowback/catalog"
-	"github.com/rowback/rowback/proxy"
 )
 
 // upstream: the servers behind the proxy answer, and as PostgreSQL does.
@@ -24,9 +23,11 @@ func (e *examination) upstream(ctx context.Context) {
 		e.fail("upstream", mend, "%s cannot be used", e.o.Redacted)
 		return
 	}
-	tried, answered, bindable := map[string]bool{}, []string{}, []string{}
+	hosts := append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port, TLSConfig: config.TLSConfig}}, config.Fallbacks...)
+	tried, answered := map[string]bool{}, []string{}
 	var errs []error
-	for _, h := range append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port}}, config.Fallbacks...) {
+	var bound binding
+	for _, h := range hosts {
 		network, address := pgconn.NetworkAddress(h.Host, h.Port)
 		if tried[address] {
 			continue
@@ -36,14 +37,14 @@ func (e *examination) upstream(ctx context.Context) {
 			errs = append(errs, fmt.Errorf("%s is where the proxy itself listens", address))
 			continue
 		}
-		offers, elsewhere, err := greet(ctx, network, address)
+		offers, elsewhere, theirs, err := greet(ctx, network, address, e.o.TLSCert != "")
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		answered = append(answered, address+" answers, "+offers)
-		if offers == withTLS && elsewhere {
-			bindable = append(bindable, address)
+		if offers == withTLS && e.o.TLSCert != "" {
+			bound.add(address, elsewhere, tlsOnly(hosts, h), theirs, e.o.TLSCert)
 		}
 	}
 	switch {
@@ -54,32 +55,20 @@ func (e *examination) upstream(ctx context.Context) {
 	default:
 		e.ok("upstream", "%s", strings.Join(answered, "; "))
 	}
-	if len(bindable) > 0 && e.o.TLSCert != "" && !proxy.ModeGiven(e.o.Upstream) {
-		e.inTheClear(strings.Join(bindable, ", "))
-	}
-}
-
-// inTheClear: under the sslmode that upstream does not name, prefer, what the proxy
-// does with a client that could bind SCRAM to its TLS (see package proxy).
-func (e *examination) inTheClear(servers string) {
-	what := "go on to the server in the clear"
-	if e.o.RequireTLS {
-		what = "are refused (28000)"
-	}
-	e.warn("upstream", "sslmode=require in upstream, and in tls-cert the server's own certificate, or clients that connect with channel_binding=disable; or sslmode=prefer, if the clear will do",
-		"clients under TLS that know channel binding (libpq does) and log in by SCRAM %s, at %s, unless tls-cert is its certificate", what, servers)
+	e.binding(bound)
 }
 
 const withTLS = "with TLS"
 
 // greet asks a server whether it takes TLS, which says that it is PostgreSQL,
-// and is a question that it does not log; elsewhere: it is not on loopback.
-func greet(ctx context.Context, network, address string) (offers string, elsewhere bool, err error) {
+// and is a question that it does not log; elsewhere: it is not on loopback. With shows
+// also which certificate it shows, nil if that cannot be told.
+func greet(ctx context.Context, network, address string, shows bool) (offers string, elsewhere bool, certificate []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
-		return "", false, err
+		return "", false, nil, err
 	}
 	defer conn.Close()
 	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
@@ -93,13 +82,16 @@ func greet(ctx context.Context, network, address string) (offers string, elsewhe
 	}
 	switch {
 	case err != nil:
-		return "", false, fmt.Errorf("%s takes connections, but does not answer as PostgreSQL does: %w", address, err)
+		return "", false, nil, fmt.Errorf("%s takes connections, but does not answer as PostgreSQL does: %w", address, err)
 	case answer[0] == 'S':
-		return withTLS, elsewhere, nil
+		if shows {
+			certificate = presented(ctx, conn)
+		}
+		return withTLS, elsewhere, certificate, nil
 	case answer[0] == 'N':
-		return "without TLS", elsewhere, nil
+		return "without TLS", elsewhere, nil, nil
 	}
-	return "", false, fmt.Errorf("%s is no PostgreSQL server", address)
+	return "", false, nil, fmt.Errorf("%s is no PostgreSQL server", address)
 }
 
 // control: the proxy's own look-ups, where it was given credentials for them.

@@ -145,6 +145,37 @@ func TestAlert_Blocked(t *testing.T) {
 	})
 }
 
+// Who reads that a statement was denied is not told how to let it through.
+func TestAlert_DeniedByAnOperator(t *testing.T) {
+	for state, want := range map[journal.HoldState]string{
+		journal.Denied:  "To have it run all the same, ask dba, who denied it.",
+		journal.Expired: "If it is meant: rowback allow --rows 40 ",
+	} {
+		t.Run(string(state), func(t *testing.T) {
+			h := newHook(t)
+			e, stop := withAlerts(t, holdPolicy(), h.URL)
+			under := e.startHeld(pgx.QueryExecModeExec, nil, "DELETE FROM plain WHERE id <= 40")
+			e.decide(e.waiting().ID, state, "")
+			wantCode(t, <-under.done, "RB001")
+			var n struct{ Kind, Next string }
+			for n.Kind != "blocked" {
+				select {
+				case body := <-h.got:
+					if err := json.Unmarshal(body, &n); err != nil {
+						t.Fatal(err)
+					}
+				case <-time.After(pollTime):
+					t.Fatal("no alert came")
+				}
+			}
+			stop()
+			if !strings.Contains(n.Next, want) || strings.Contains(n.Next, "rowback allow") != strings.Contains(want, "rowback allow") {
+				t.Errorf("%s, want %s", n.Next, want)
+			}
+		})
+	}
+}
+
 func TestAlert_CommittedOverTheLimit(t *testing.T) {
 	ctx := context.Background()
 	h := newHook(t)

@@ -38,6 +38,9 @@ func (r *run) decide(ctx context.Context, v verdict, removed []journal.Table) er
 		return nil
 	}
 	if v.limit != notRows {
+		if r.isAgreed(v, removed) {
+			return nil
+		}
 		if r.probing && r.mayBeAllowed(ctx, v, removed) {
 			return nil // whether it is shows when the numbers are exact
 		}
@@ -94,18 +97,19 @@ type answer struct {
 }
 
 // answer notes an answer to a verdict on rows that were removed, or are about to
-// be. One to a verdict on the statement's kind is for no number of rows.
+// be. One to a verdict on the statement's kind is for no number of rows but those that were shown with it.
 func (r *run) answer(v verdict, leave *journal.Allowed, removed []journal.Table) {
 	if v.limit == notRows {
 		if r.permitted == nil {
 			r.permitted = map[string]*journal.Allowed{}
 		}
 		r.permitted[v.rule.Name] = leave
+		r.agree(v, leave, removed)
 		return
 	}
 	a := answer{leave: leave, rows: policy.Unlimited}
-	if leave != nil && !v.atLeast {
-		a.rows = underRule(r.s.rules.sheet, v.rule, removed)
+	if leave != nil {
+		a.rows = r.shownTo(v, removed)
 	}
 	if leave != nil && leave.How == "allowance" {
 		a.drawn = underRule(r.s.rules.sheet, v.rule, removed)
@@ -116,11 +120,22 @@ func (r *run) answer(v verdict, leave *journal.Allowed, removed []journal.Table)
 	r.answered[v.rule.Name] = a
 }
 
+// shownTo is how many rows a verdict showed to who answers it.
+func (r *run) shownTo(v verdict, removed []journal.Table) int64 {
+	if v.atLeast {
+		return policy.Unlimited
+	}
+	return underRule(r.s.rules.sheet, v.rule, removed)
+}
+
+// covers reports whether the answer is for so many rows.
+func (a answer) covers(rows int64) bool { return a.rows == policy.Unlimited || rows <= a.rows }
+
 // isAnswered reports whether a rule has an answer for as many rows as a statement
 // has removed: there may be more of them than when it was given.
 func (r *run) isAnswered(sh share) bool {
 	a, ok := r.answered[sh.rule.Name]
-	return ok && (a.rows == policy.Unlimited || counted(sh.rule, sh.statement) <= a.rows)
+	return ok && a.covers(counted(sh.rule, sh.statement))
 }
 
 // underRule is how many of the rows count for a rule.

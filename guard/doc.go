@@ -137,7 +137,8 @@
 // out (removals.windowed). Somebody's leave is for the statement that is over, and takes
 // that one's rows of an allowance. Where a rule holds, the statement waits in
 // its session while the journal is asked for an answer (hold.go); before it runs,
-// if a probe can tell (foresee.go). Whose leave a transaction had is in its entry.
+// if a probe can tell (foresee.go). What is held for its kind is asked about with its rows, where
+// they can be counted ahead: one question (kinds.go). Whose leave a transaction had is in its entry.
 // What an allowance gave to a transaction that the proxy did not live to see
 // rolled back stays used; one that it did see settled so, after PREPARE, gives it back.
 //

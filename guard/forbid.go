@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/guard/policy"
@@ -11,7 +12,8 @@ import (
 )
 
 // permit judges a statement by its kind alone, before it runs: verbs that a rule
-// refuses, and a condition that it requires. tables are those it is aimed at.
+// refuses, and a condition that it requires. tables are those it is aimed at. What a
+// rule holds for that is asked about later, by askKinds.
 // errFailed: it is refused, and the client told.
 func (r *run) permit(ctx context.Context, tables []*catalog.Table) error {
 	verb := policy.VerbOf(r.st.Statement)
@@ -56,25 +58,33 @@ func (r *run) aim(ctx context.Context) error {
 }
 
 func (r *run) permitIn(ctx context.Context, rule *policy.Rule, verb policy.Verb, t *catalog.Table) error {
-	if _, done := r.permitted[rule.Name]; done || rule.Mode == policy.Off {
+	_, done := r.permitted[rule.Name]
+	if done || rule.Mode == policy.Off || slices.ContainsFunc(r.kinds, func(v verdict) bool { return v.rule == rule }) {
 		return nil
 	}
 	name := ""
 	if t != nil {
 		name = " on " + displayName(journal.Table{Schema: t.Schema, Name: t.Name})
 	}
-	v := verdict{rule: rule, limit: notRows}
+	v, refused := verdict{rule: rule, limit: notRows}, "is refused"
+	if rule.Mode == policy.Hold {
+		refused = "is not allowed"
+	}
 	switch {
 	case verb == policy.DropColumn && rule.Refuses(verb):
 		if some, err := r.hasRows(ctx, t); err != nil || !some {
 			return err
 		}
-		v.reason, v.what = refusedVerb, "is refused"+name+", which has rows"+by(rule)
+		v.reason, v.what = refusedVerb, refused+name+", which has rows"+by(rule)
 	case verb != "" && rule.Refuses(verb):
-		v.reason, v.what = refusedVerb, "is refused"+name+by(rule)
+		v.reason, v.what = refusedVerb, refused+name+by(rule)
 	case rule.WhereRequired && (verb == policy.Delete || verb == policy.Update && rule.Updates) && !r.conditional():
 		v.reason, v.what = noCondition, "needs a WHERE that names a column"+name+by(rule)
 	default:
+		return nil
+	}
+	if rule.Mode == policy.Hold { // with its rows, where they can be counted ahead
+		r.kinds = append(r.kinds, v)
 		return nil
 	}
 	if err := r.begin(ctx); err != nil {

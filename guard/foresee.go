@@ -24,6 +24,14 @@ func (r *run) foresee(ctx context.Context, p *portal) error {
 	if err := r.permit(ctx, tables); err != nil {
 		return err
 	}
+	if err := r.lookAhead(ctx, p); err != nil {
+		return err
+	}
+	return r.askKinds(ctx, nil, false)
+}
+
+// lookAhead is the part of foresee that counts.
+func (r *run) lookAhead(ctx context.Context, p *portal) error {
 	mode := policy.Hold
 	max := r.enough(mode)
 	if max == 0 {
@@ -117,7 +125,7 @@ func (r *run) enough(mode policy.Mode) int64 {
 			sum = max(sum, w.Rows+1)
 		}
 	}
-	if sum > 0 {
+	if sum > 0 || len(r.kinds) > 0 && mode == policy.Hold {
 		sum = max(sum, shown)
 	}
 	return sum
@@ -192,6 +200,9 @@ func (r *run) expect(ctx context.Context, counts map[int]int64, max int64, mode 
 	removed := r.since()
 	r.ahead, r.probing, r.atLeast = true, true, sum >= max
 	defer func() { r.ahead, r.probing, r.atLeast = false, false, false }()
+	if err := r.askKinds(ctx, removed, true); err != nil {
+		return err
+	}
 	if v := r.judge(removed); v.rule != nil && v.rule.Mode == mode {
 		if err := r.decide(ctx, v, removed); err != nil {
 			return err

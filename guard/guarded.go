@@ -21,6 +21,11 @@ func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe
 	if err := r.executes(ctx); err != nil {
 		return nil, err
 	}
+	if r.st.route != routeTake {
+		if err := r.askKinds(ctx, nil, false); err != nil {
+			return nil, err
+		}
+	}
 	if r.st.route == routeCount && r.st.CommitsItself && !s.inBlock(w) {
 		if passes, err := r.mayEnd(ctx, describe != nil); passes || err != nil {
 			return nil, err
@@ -48,6 +53,9 @@ func (s *session) guarded(ctx context.Context, w proxy.Wire, st judged, describe
 		}
 	case routeTake:
 		ok, err := r.take(ctx)
+		if err == nil {
+			err = r.askKinds(ctx, nil, false)
+		}
 		if err != nil || !ok {
 			return nil, err
 		}

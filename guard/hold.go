@@ -52,6 +52,7 @@ func (r *run) hold(ctx context.Context, v verdict, removed []journal.Table) erro
 	x := refusal{verb: r.verb(), verdict: v, sql: r.st.Text, tables: removed, need: r.needed(removed), id: h.ID}
 	switch answer.State {
 	case journal.Denied:
+		x.denied = answer.By
 		x.what += "; denied by " + answer.By
 		if answer.Reason != "" {
 			x.what += ": " + answer.Reason
@@ -78,7 +79,7 @@ func (s *session) holdOf(r *run, v verdict) *journal.Hold {
 	return &journal.Hold{
 		ID: journal.NewID(now), Time: now, Expires: now.Add(wait), State: journal.Waiting,
 		Database: s.info.Database, User: s.info.User, Application: s.rules.subject.Application, Client: s.info.Client, Proxy: s.j.o.Proxy,
-		SQL: one.statements()[0].SQL, What: r.verb() + " " + v.what, Rows: counted(v.rule, v.share), AtLeast: v.atLeast, Rule: v.rule.Name,
+		SQL: one.statements()[0].SQL, What: r.verb() + " " + v.what, Rows: counted(v.rule, v.share), AtLeast: v.atLeast, Uncounted: v.uncounted, Rule: v.rule.Name,
 		CancelKey: s.info.CancelKey,
 	}
 }

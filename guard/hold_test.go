@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -210,66 +209,69 @@ func TestHold_AnAllowanceAnswersAhead(t *testing.T) {
 	})
 }
 
-// While a statement waits that a probe could tell of, other sessions can lock its rows.
+// While a statement waits that a probe could tell of, other sessions can lock its rows,
+// whatever is kept of them once it runs.
 func TestHold_BeforeItLocksAnything(t *testing.T) {
-	for mode, m := range modes {
-		for _, sql := range []string{"DELETE FROM orders WHERE id <= 5", "DELETE FROM orders", "DELETE FROM tree WHERE id = 1", "TRUNCATE plain",
-			"DELETE FROM payments p USING orders o WHERE o.id = p.order_id", "WITH x AS (SELECT 1) DELETE FROM orders WHERE kind = 'test'"} {
-			t.Run(mode+"/"+sql, func(t *testing.T) {
-				e := newEnv(t, holdPolicy(), shop)
-				h := e.startHeld(m, nil, sql)
-				w := e.waiting()
-				other := connect(t, e.direct, pgx.QueryExecModeExec)
-				passes(t, other, "SET lock_timeout = '1ms'")
-				for _, table := range []string{"orders", "payments", "refunds", "tree", "plain"} {
-					passes(t, other, fmt.Sprintf("SELECT FROM %s FOR UPDATE", table))
-				}
-				e.decide(w.ID, journal.Granted, "")
-				if err := <-h.done; err != nil {
-					t.Fatal(err)
-				}
-			})
+	rows := holdPolicy()
+	rows.Default.Capture = policy.CaptureRows
+	for capture, p := range map[string]policy.Policy{"keys": holdPolicy(), "rows": rows} {
+		for mode, m := range modes {
+			for _, sql := range []string{"DELETE FROM orders WHERE id <= 5", "DELETE FROM orders", "DELETE FROM tree WHERE id = 1", "TRUNCATE plain",
+				"DELETE FROM payments p USING orders o WHERE o.id = p.order_id", "WITH x AS (SELECT 1) DELETE FROM orders WHERE kind = 'test'"} {
+				t.Run(capture+"/"+mode+"/"+sql, func(t *testing.T) {
+					e := newEnv(t, p, shop)
+					h := e.startHeld(m, nil, sql)
+					w := e.waiting()
+					other := connect(t, e.direct, pgx.QueryExecModeExec)
+					passes(t, other, "SET lock_timeout = '1ms'")
+					for _, table := range []string{"orders", "payments", "refunds", "tree", "plain"} {
+						passes(t, other, fmt.Sprintf("SELECT FROM %s FOR UPDATE", table))
+					}
+					e.decide(w.ID, journal.Granted, "")
+					if err := <-h.done; err != nil {
+						t.Fatal(err)
+					}
+				})
+			}
 		}
 	}
 }
 
-// A yes to a statement's kind, which showed no rows, is for no number of them.
-func TestHold_AYesToTheKindIsNoneToTheRows(t *testing.T) {
-	r := free("held")
-	r.Mode, r.HoldFor, r.Statement, r.Transaction = policy.Hold, time.Minute, 10, 10
-	r.WhereRequired, r.Refuse = true, []policy.Verb{policy.Truncate}
-	for _, x := range []struct{ sql, kind string }{{"DELETE FROM plain", "needs a WHERE"}, {"TRUNCATE plain", "is refused"}} {
-		t.Run(x.sql, func(t *testing.T) {
-			e := newEnv(t, ruled(r), shop)
-			before := e.keys()
-			ask := func(last journal.HoldState) ([]journal.Allowed, error) {
-				h := e.startHeld(pgx.QueryExecModeExec, nil, x.sql)
-				var asked []journal.Allowed
-				for _, what := range []string{x.kind, "100 rows"} {
-					w := e.waiting()
-					if !strings.Contains(w.What, what) {
-						t.Errorf("held: %s, want %s", w.What, what)
+// Rows that others add or take while it waits are judged when it runs: the yes was for no more.
+func TestHold_JudgedAgainWhenItRuns(t *testing.T) {
+	for _, capture := range []policy.Capture{policy.CaptureKeys, policy.CaptureRows} {
+		p := holdPolicy()
+		p.Default.Capture = capture
+		for name, x := range map[string]struct {
+			meanwhile string
+			again     bool
+			rows      int64
+		}{
+			"more":  {"INSERT INTO payments SELECT 1000 + i, 1 FROM generate_series(1, 5) i", true, 30},
+			"fewer": {"DELETE FROM payments WHERE order_id = 1", false, 21},
+		} {
+			t.Run(fmt.Sprintf("%s/%s", capture, name), func(t *testing.T) {
+				e := newEnv(t, p, shop)
+				h := e.startHeld(pgx.QueryExecModeExec, nil, "DELETE FROM orders WHERE id <= 5")
+				w := e.waiting()
+				passes(t, connect(t, e.direct, pgx.QueryExecModeExec), x.meanwhile)
+				e.decide(w.ID, journal.Granted, "")
+				if x.again {
+					next := e.waiting()
+					if next.Rows != x.rows {
+						t.Errorf("it waits again for %d rows, want %d", next.Rows, x.rows)
 					}
-					asked = append(asked, journal.Allowed{By: "dba", How: "hold", ID: w.ID, Rows: w.Rows})
-					if w.Rows == 0 {
-						e.decide(w.ID, journal.Granted, "")
-					} else {
-						e.decide(w.ID, last, "")
-					}
+					e.decide(next.ID, journal.Granted, "")
 				}
-				return asked, <-h.done
-			}
-			_, err := ask(journal.Denied)
-			wantCode(t, err, "RB001")
-			equal(t, "keys", e.keys(), before)
-			asked, err := ask(journal.Granted)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if es := e.entries(journal.Filter{Outcome: journal.Committed}); len(es) != 1 || !slices.Equal(es[0].Allowed, asked) {
-				t.Errorf("entries %+v, want leave %+v", es, asked)
-			}
-		})
+				if err := <-h.done; err != nil {
+					t.Fatal(err)
+				}
+				es := e.entries(journal.Filter{Outcome: journal.Committed})
+				if len(es) != 1 || es[0].Rows != x.rows {
+					t.Errorf("entries %+v, want one of %d rows", es, x.rows)
+				}
+			})
+		}
 	}
 }
 

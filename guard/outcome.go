@@ -83,7 +83,7 @@ func (j *Judge) tell(e *journal.Entry, o journal.Outcome) {
 	}
 	switch {
 	case e.Alert != "":
-		j.raise(e)
+		j.raise(e, "")
 	case len(without) > 0:
 		j.o.Alerts.Entry(e) // to who asks for these
 	}

@@ -21,6 +21,7 @@ type refusal struct {
 	sql    string
 	tables []journal.Table // what it removed, or would have
 	id     string          // of the hold that came before; "": none
+	denied string          // by whom, if the hold was; "": by nobody
 	hint   string          // "": by the verdict
 	need   int64           // rows that an allowance must have
 }

@@ -73,8 +73,8 @@ func (s *session) blocked(ctx context.Context, w proxy.Wire, mark savepoint, x r
 	e := s.blockedEntry(x)
 	answer := x.error(e.ID, s.rules.subject)
 	err := doom(ctx, w, answer.Code+" "+answer.Detail)
-	s.noteBlocked(ctx, e) // its locks are free: the journal may take its time
-	s.recountWindows()    // its block may stay open for long
+	s.noteBlocked(ctx, e, x.denied) // its locks are free: the journal may take its time
+	s.recountWindows()              // its block may stay open for long
 	if err != nil {
 		return err
 	}
@@ -100,15 +100,15 @@ func (s *session) blockedEntry(x refusal) *journal.Entry {
 	return e
 }
 
-// noteBlocked journals what is refused, and raises the alarm.
-func (s *session) noteBlocked(ctx context.Context, e *journal.Entry) {
+// noteBlocked journals what is refused, and raises the alarm. denied: by whom it was; "": nobody did.
+func (s *session) noteBlocked(ctx context.Context, e *journal.Entry, denied string) {
 	if err := s.j.o.Journal.Append(ctx, e, nil); err != nil { // nothing is removed: refuse all the same
 		s.j.health.failed(err)
 		s.j.o.Metrics.JournalErrors.Inc()
 		s.j.o.Logger.Error("a blocked statement could not be journalled", "id", e.ID, "error", err)
 	}
 	s.j.o.Metrics.blocked(e)
-	s.j.raise(e)
+	s.j.raise(e, denied)
 }
 
 // entry makes an entry with what the session knows.

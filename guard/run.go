@@ -73,6 +73,11 @@ type run struct {
 	probing bool // … by what a probe has found
 	atLeast bool // … and there may be more
 
+	// kinds are verdicts on the statement's kind that an operator is to be asked about
+	// (askKinds); agreed are the answers, by rule.
+	kinds  []verdict
+	agreed map[string]answer
+
 	end  byte   // 'C' CommandComplete, 's' PortalSuspended, 'I' EmptyQueryResponse, 'E' ErrorResponse
 	tag  []byte // body of end
 	mark savepoint

@@ -107,6 +107,9 @@ func (r *run) weigh(ctx context.Context, tables []*catalog.Table) (map[*catalog.
 	if err := r.mayCount(ctx); err != nil {
 		return nil, err
 	}
+	if err := r.askKinds(ctx, removed, true); err != nil { // ahead: under the lock there are none left
+		return nil, err
+	}
 	for {
 		v := r.judge(removed)
 		if v.rule == nil || v.rule.Mode == policy.Alert {

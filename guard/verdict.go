@@ -19,6 +19,8 @@ type verdict struct {
 	reason  reason
 	atLeast bool // there may be more rows than share says
 	few     bool // there is an allowance for it, which has too few rows left
+	// uncounted: it is about the statement's kind, and nobody knows how many rows it has.
+	uncounted bool
 }
 
 // despite adds that there is an allowance, which is too small; nil: there is none.

@@ -19,10 +19,11 @@ type Hold struct {
 	Client      string    `json:"client"`
 	Proxy       string    `json:"proxy,omitempty"`
 	SQL         string    `json:"sql"`
-	What        string    `json:"what"`           // why it is held, for people, with the numbers by table
-	Rows        int64     `json:"rows"`           // how many it removes; with AtLeast, or more
-	AtLeast     bool      `json:"at_least"`       // held before it ran: counted up to just over the limit
-	Rule        string    `json:"rule,omitempty"` // the policy's rule
+	What        string    `json:"what"`                // why it is held, for people, with the numbers by table
+	Rows        int64     `json:"rows"`                // how many it removes; with AtLeast, or more
+	AtLeast     bool      `json:"at_least"`            // held before it ran: counted up to just over the limit
+	Uncounted   bool      `json:"uncounted,omitempty"` // held for its kind; how many rows it removes, nobody knows yet
+	Rule        string    `json:"rule,omitempty"`      // the policy's rule
 	// CancelKey names the session to a proxy that gets its client's cancel request: a
 	// digest of the key. "" if there is none.
 	CancelKey string `json:"cancel_key,omitempty"`

@@ -47,10 +47,14 @@ type Probe struct {
 var ErrProbe = errors.New("the statement cannot be probed")
 
 // Probe writes the probe of a DELETE or UPDATE, which has no other step than its
-// target. c is as for Capture; ClientColumns, HexText and Old have no meaning.
+// target. c is as for Capture; ClientColumns, HexText, Old, Image and Lock have no meaning.
 func (s Statement) Probe(c Capture, max int64) (Probe, error) {
 	if s.Verb != Delete && s.Update == nil || max < 1 {
 		return Probe{}, ErrProbe
+	}
+	c.Steps = slices.Clone(c.Steps)
+	for i := range c.Steps { // which would be read to be counted, and locked
+		c.Steps[i].Image, c.Steps[i].Lock = nil, false
 	}
 	g, err := newGraph(c.Steps)
 	switch {

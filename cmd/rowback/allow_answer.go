@@ -52,7 +52,10 @@ func runAnswer(cmd *cobra.Command, s *settings, o answerOptions, id string, answ
 		return err
 	}
 	more := fmt.Sprintf("if it removes more than %s by now", countOf(h.Rows, "row"))
-	if h.AtLeast {
+	switch {
+	case h.Uncounted:
+		more = "if it removes more rows than the rule lets go"
+	case h.AtLeast:
 		more = "if it runs into another rule"
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "It goes on within a second if its client and proxy are still there, and has an entry (rowback log %s) when it commits; %s, it waits again under another ID (rowback allow holds).\n", h.ID, more)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/rowback/rowback/guard/explain"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -57,7 +58,27 @@ func runGrant(cmd *cobra.Command, s *settings, o grantOptions) (err error) {
 		return err
 	}
 	a.Uses = []journal.Use{}
-	return printAllowance(cmd.OutOrStdout(), s.Output, a, now)
+	if err := printAllowance(cmd.OutOrStdout(), s.Output, a, now); err != nil {
+		return err
+	}
+	checkTables(cmd, s, a)
+	return nil
+}
+
+// checkTables says, where production can be asked, which of an allowance's tables are none.
+func checkTables(cmd *cobra.Command, s *settings, a *journal.Allowance) {
+	if len(a.Tables) == 0 || !namesUser(s.Production) {
+		return
+	}
+	d, err := explain.Open(cmd.Context(), connString(s.Production), a.Database)
+	if err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "rowback: whether there are such tables, %s could not be asked: %s\n", redact(s.Production), parseReason(err))
+		return
+	}
+	defer d.Close()
+	for _, why := range d.InVain(a.Tables) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "rowback: %s; for that the allowance is of no use: `rowback allow revoke %s` takes it back\n", oneLine(why, 400), a.ID)
+	}
 }
 
 // allowance is the one that the flags describe; its errors are usage errors.

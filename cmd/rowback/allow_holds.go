@@ -141,7 +141,10 @@ func holdFrom(h *journal.Hold) string {
 
 // holdRows is how many rows a held statement removes, as far as that is known.
 func holdRows(h *journal.Hold) string {
-	if h.AtLeast {
+	switch {
+	case h.Uncounted:
+		return "-"
+	case h.AtLeast:
 		return fmt.Sprintf("≥ %d", h.Rows)
 	}
 	return fmt.Sprint(h.Rows)

@@ -158,3 +158,16 @@ func TestAllowAndDeny_TooLate(t *testing.T) {
 	runWith(t, env, "deny", "x", "--rows", "5").check(t, exitUsage, "unknown flag: --rows")
 	runWith(t, env, "deny", "x", "--journal", "missing").check(t, exitFailed, "there is no journal here")
 }
+
+// Of a hold whose rows nobody has counted no number is shown, nor is a yes to it one to a number.
+func TestAllowHolds_Uncounted(t *testing.T) {
+	env, j := journalEnv(t)
+	h := giveHold(t, j, func(h *journal.Hold) { h.Rows, h.Uncounted, h.What = 0, true, "DO is not allowed" })
+	r := runWith(t, env, "allow", "holds")
+	r.check(t, exitDone, "")
+	if fields := strings.Fields(strings.Split(r.stdout, "\n")[1]); len(fields) < 5 || fields[4] != "-" {
+		t.Errorf("rows in %q", r.stdout)
+	}
+	checkHas(t, runWith(t, env, "allow", "holds", "--output", "json").stdout, `"uncounted":true`)
+	checkHas(t, runWith(t, env, "allow", h.ID).stderr, "if it removes more rows than the rule lets go, it waits again")
+}

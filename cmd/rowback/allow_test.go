@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -79,6 +80,41 @@ func TestAllow_Grants(t *testing.T) {
 	}
 	checkHas(t, r.stdout, a.ID, "60000 rows, in one transaction", "orders, app.Old Orders; user app; database shop; application x",
 		a.Expires.Format(time.RFC3339)+" (2h)", "alice", "GDPR batch 7")
+}
+
+// It says which tables an allowance names in vain, where production can be asked, and is granted all the same.
+func TestAllow_TablesThatAreNone(t *testing.T) {
+	env, j := journalEnv(t)
+	env["ROWBACK_PRODUCTION"] = pgtest.Shared(t).URL(pgtest.Database(t, `CREATE TABLE orders (id int); CREATE TABLE ev (id int) PARTITION BY LIST (id);
+		CREATE TABLE ev_1 PARTITION OF ev FOR VALUES IN (1)`))
+	for i, c := range []struct {
+		tables []string
+		says   []string
+	}{
+		{[]string{"orders"}, nil},
+		{[]string{"public.ord*", "ev"}, nil},
+		{[]string{"orders", "nope"}, []string{" is called nope; for that the allowance is of no use"}},
+		{[]string{"ev_1"}, []string{"ev_1 is a partition in ", "count as those of public.ev;"}},
+	} {
+		args := []string{"allow", "--rows", "5"}
+		for _, table := range c.tables {
+			args = append(args, "--table", table)
+		}
+		r := runWith(t, env, args...)
+		r.check(t, exitDone, "")
+		if checkHas(t, r.stderr, c.says...); len(c.says) == 0 && r.stderr != "" {
+			t.Errorf("%v: %s", c.tables, r.stderr)
+		}
+		if n := len(allowances(t, j)); n != i+1 {
+			t.Errorf("%v: %d allowances", c.tables, n)
+		}
+	}
+	env["ROWBACK_PRODUCTION"] = "postgres://u:SECRET@127.0.0.1:1/db"
+	r := runWith(t, env, "allow", "--rows", "5", "--table", "orders")
+	r.check(t, exitDone, "could not be asked")
+	if strings.Contains(r.stderr, "SECRET") {
+		t.Error(r.stderr)
+	}
 }
 
 func TestAllow_Defaults(t *testing.T) {

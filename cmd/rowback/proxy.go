@@ -243,4 +243,7 @@ func (v *serving) announceRules(s *settings) {
 	for _, sh := range s.rules.Shadows() {
 		v.logger.Warn("a rule is never reached", "rule", sh.Rule.Name, "because", sh.By.Name+" takes all that it would")
 	}
+	if _, err := s.restore(); err != nil { // the proxy needs none of it
+		v.logger.Warn("restores are refused as long as this stands in the configuration", "error", err)
+	}
 }

@@ -135,6 +135,15 @@ func (a *Alerter) Entry(e *journal.Entry) {
 	}
 }
 
+// Denied tells of an entry of a statement that was held and that somebody denied.
+func (a *Alerter) Denied(e *journal.Entry, by string) {
+	if a != nil {
+		n := ofEntry(e)
+		n.Denied = by
+		a.tell(n)
+	}
+}
+
 // Hold tells of a statement that waits for an operator's word.
 func (a *Alerter) Hold(h *journal.Hold) {
 	if a != nil {

@@ -27,7 +27,8 @@ type Message struct {
 	Client      string  `json:"client,omitempty"`
 	Rule        string  `json:"rule,omitempty"`
 	Rows        int64   `json:"rows"`
-	AtLeast     bool    `json:"at_least,omitempty"` // a hold that was counted up to just over the limit
+	AtLeast     bool    `json:"at_least,omitempty"`  // a hold that was counted up to just over the limit
+	Uncounted   bool    `json:"uncounted,omitempty"` // a hold for the statement's kind, whose rows nobody knows yet
 	Tables      []Share `json:"tables,omitempty"`
 
 	More     int   `json:"more,omitempty"`      // notices alike that this one stands for, too
@@ -77,7 +78,7 @@ func (n *Notice) message(sql bool) *Message {
 	case n.Hold != nil:
 		h := *n.Hold
 		h.CancelKey = "" // whose it is, is for proxies
-		m.Proxy, m.Database, m.User, m.Application, m.Client, m.Rule, m.AtLeast = h.Proxy, h.Database, h.User, h.Application, h.Client, h.Rule, h.AtLeast
+		m.Proxy, m.Database, m.User, m.Application, m.Client, m.Rule, m.AtLeast, m.Uncounted = h.Proxy, h.Database, h.User, h.Application, h.Client, h.Rule, h.AtLeast, h.Uncounted
 		if sql {
 			m.SQL = []string{h.SQL}
 		} else {

@@ -28,6 +28,8 @@ type Notice struct {
 	Time  time.Time
 	Entry *journal.Entry
 	Hold  *journal.Hold
+	// Denied: who denied it: the entry is of a statement that was held.
+	Denied string
 
 	// Notices alike that were not told apart since the last, and their rows.
 	More     int
@@ -85,7 +87,7 @@ func (n *Notice) alike() string {
 		names = append(names, name(t))
 	}
 	slices.Sort(names)
-	return strings.Join(append([]string{string(n.Kind), string(e.Outcome), e.Database, e.User, e.Rule}, slices.Compact(names)...), "\x00")
+	return strings.Join(append([]string{string(n.Kind), string(e.Outcome), n.Denied, e.Database, e.User, e.Rule}, slices.Compact(names)...), "\x00")
 }
 
 // severity in the words of PagerDuty.

@@ -101,6 +101,9 @@ func (n *Notice) next() string {
 	switch n.Kind {
 	case Blocked:
 		s := "Nothing was removed. See it: rowback log " + id + "."
+		if n.Denied != "" {
+			return s + " To have it run all the same, ask " + n.Denied + ", who denied it."
+		}
 		if n.Entry.Rows > 0 {
 			s += fmt.Sprintf(" If it is meant: rowback allow --rows %d --for 10m --once --user %s --database %s%s --reason WHY, then run it again.",
 				n.Entry.Rows, quoted(n.Entry.User), quoted(n.Entry.Database), n.tableFlags())

@@ -36,9 +36,12 @@ func TestText_NextSaysWhatToDo(t *testing.T) {
 	h.Expires = time.Date(2026, 11, 25, 11, 0, 0, 0, time.UTC)
 	verb := blocked("app")
 	verb.ID, verb.Rows = "V1", 0
+	denied := ofEntry(b)
+	denied.Denied = "alice"
 	for want, n := range map[string]Notice{
 		`Nothing was removed. See it: rowback log B1. If it is meant: rowback allow --rows 50 --for 10m --once --user 'it'\''s me' --database shop --table orders --reason WHY, then run it again.`: ofEntry(b),
-		`Nothing was removed. See it: rowback log V1.`: ofEntry(verb),
+		`Nothing was removed. See it: rowback log V1.`:                                                        ofEntry(verb),
+		`Nothing was removed. See it: rowback log B1. To have it run all the same, ask alice, who denied it.`: denied,
 		`The rows are gone. See them: rowback log C1. If it was a mistake: rowback restore C1 --dry-run, then without --dry-run. The keys of 30 rows are not recorded (no primary key): rowback diff finds those.`: ofEntry(c),
 		`Let it run: rowback allow H1. Refuse it: rowback deny H1. With no answer it is refused at 2026-11-25T11:00:00Z.`:                                                                                          ofHold(h),
 	} {

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/sqlparse"
 )
@@ -60,6 +61,29 @@ func (d *Database) Into(o *Options) {
 	if o.Subject.Database == "" {
 		o.Subject.Database = d.snap.Database
 	}
+}
+
+// InVain is the names of an allowance's tables for which rows never count, each with why: no
+// table is called that, or partitions only, whose rows are those of the whole table.
+func (d *Database) InVain(globs []string) (found []string) {
+	for _, g := range globs {
+		why := "no table of " + d.snap.Database + " is called " + g
+		for _, t := range d.snap.Tables {
+			if !policy.MatchesTable([]string{g}, t.Schema, t.Name) {
+				continue
+			}
+			root := t.Root()
+			if policy.MatchesTable(globs, root.Schema, root.Name) {
+				why = ""
+				break
+			}
+			why = fmt.Sprintf("%s is a partition in %s: its rows count as those of %s", g, d.snap.Database, journal.QuoteName(root.Schema, root.Name))
+		}
+		if why != "" {
+			found = append(found, why)
+		}
+	}
+	return found
 }
 
 func (d *Database) resolve(ctx context.Context, n sqlparse.Name) (*catalog.Table, error) {

@@ -206,3 +206,12 @@ func TestReload(t *testing.T) {
 		t.Errorf("%d rows are left, %v", left, err)
 	}
 }
+
+// What the file says about restores is read by who restores: the proxy tells of what is wrong with it.
+func TestReload_RestoreThatCannotBeRead(t *testing.T) {
+	r := newReloaded(t, "restore: {tables: {}}\n")
+	line := r.reload("restore: {table: {}}\n", "restores are refused")
+	if !strings.Contains(line, "rowback.yaml:1") || !strings.Contains(line, "did you mean") {
+		t.Error(line)
+	}
+}
