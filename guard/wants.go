@@ -141,4 +141,3 @@ func (s *session) interesting(text []byte) bool {
 	a := v.cache.get(text)
 	return a == nil || !a.plain || a.updates && s.rules.concern(a)
 }
-
