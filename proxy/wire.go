@@ -129,7 +129,7 @@ func (w *wire) Quiesce(ctx context.Context) (failed bool, err error) {
 	w.release()
 	w.r.mu.Lock()
 	w.quiesced, w.r.judging = true, true
-	flush := w.r.pend.needFlush()
+	flush := w.r.pend.needFlush() || w.r.scan.cut() // of a long answer the server keeps the end
 	w.r.mu.Unlock()
 	if flush {
 		w.out = appendFrame(w.out, 'H', nil)
