@@ -21,7 +21,7 @@ func TestWriteUnrestored_GroupsAndCounts(t *testing.T) {
 	var out strings.Builder
 	writeUnrestored(&out, rows)
 	for _, want := range []string{
-		"Not restored (1,202):", `- public."order", 1,200 rows: its parent is gone` + "\n", `{"id":4}: its parent (id) = (4) is gone`, "… and 1,195 more",
+		"Not restored (1,201 by key, and more):", `- public."order", 1,200 rows: its parent is gone` + "\n", `{"id":4}: its parent (id) = (4) is gone`, "… and 1,195 more",
 		"- public.notes: links of 2 rows", `- public."order", 1 row: not in the recovery database` + "\n" + `      {"id":5000}` + "\n", "--output json names every one",
 	} {
 		if !strings.Contains(out.String(), want) {
