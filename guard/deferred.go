@@ -77,15 +77,8 @@ func (s *session) failCommit(ctx context.Context, w proxy.Wire) error {
 	defer w.Unmute(w.Mute(own))
 	s.drop()
 	s.endBlock(false)
-	w.Send('S', nil)
-	for {
-		typ, _, err := w.Receive(ctx)
-		if err != nil {
-			return err
-		}
-		if typ == 'Z' {
-			break
-		}
+	if err := syncThrough(ctx, w); err != nil {
+		return err
 	}
 	for tries := 1; ; tries++ {
 		err := rollBack(ctx, w)

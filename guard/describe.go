@@ -70,14 +70,8 @@ func (f *failure) Error() string { return errorText(f.body) }
 // describesNothing: in a failed block the server describes what returns no rows, as the client's
 // own DELETE, and not its captured form. That Sync leaves the block as it is.
 func (s *session) describesNothing(ctx context.Context, w proxy.Wire) error {
-	w.Send('S', nil)
-	for {
-		typ, _, err := w.Receive(ctx)
-		if err != nil {
-			return err
-		}
-		if typ == 'Z' {
-			return w.Reply('n', nil)
-		}
+	if err := syncThrough(ctx, w); err != nil {
+		return err
 	}
+	return w.Reply('n', nil)
 }

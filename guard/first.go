@@ -81,19 +81,13 @@ func (s *session) endBound(ctx context.Context, w proxy.Wire) (bool, error) {
 	if s.tx != nil && (!s.tx.implicit || s.evident(s.tx.removals)) { // what is called when it is bound may delete
 		return false, nil
 	}
-	w.Send('S', nil)
-	for {
-		typ, _, err := w.Receive(ctx)
-		if err != nil {
-			return false, err
-		}
-		if typ == 'Z' {
-			s.drop()
-			s.forgetPortals()
-			s.hasBound = false
-			return true, nil
-		}
+	if err := syncThrough(ctx, w); err != nil {
+		return false, err
 	}
+	s.drop()
+	s.forgetPortals()
+	s.hasBound = false
+	return true, nil
 }
 
 // bindAgain binds it behind that, as it is judged now. errFailed: the client has been told.

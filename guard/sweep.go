@@ -49,6 +49,17 @@ func (s *session) syncFailed(ctx context.Context, w proxy.Wire) error {
 	return nil
 }
 
+// syncThrough sends a Sync of which the client is not told, and waits for the server's answer.
+func syncThrough(ctx context.Context, w proxy.Wire) error {
+	w.Send('S', nil)
+	for {
+		typ, _, err := w.Receive(ctx)
+		if err != nil || typ == 'Z' {
+			return err
+		}
+	}
+}
+
 // closeUp sends the Sync after an error, and closes what the error may have left behind:
 // the private statement, the unnamed one of a Query. The client is told that the server
 // is ready.
