@@ -117,15 +117,10 @@ func TestUpstream(t *testing.T) {
 	look(t, o).expect(t, "upstream", Fail, "where the proxy itself listens")
 }
 
-// Servers that insist on TLS, behind a proxy with another certificate than theirs.
-func TestUpstream_ChannelBinding(t *testing.T) {
-	theirs, theirKey := certificate(t, time.Now(), time.Now().Add(time.Hour))
-	ours, ourKey := certificate(t, time.Now(), time.Now().Add(time.Hour))
-	pair, err := tls.LoadX509KeyPair(theirs, theirKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// offersTLS listens as a server that says yes to SSLRequest, and goes on with then, until the test ends.
+func offersTLS(t *testing.T, address string, then func(net.Conn)) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,14 +132,30 @@ func TestUpstream_ChannelBinding(t *testing.T) {
 				return
 			}
 			if _, err := io.ReadFull(c, make([]byte, 8)); err == nil {
-				c.Write([]byte{'S'})
-				tls.Server(c, &tls.Config{Certificates: []tls.Certificate{pair}}).Handshake()
+				_, _ = c.Write([]byte{'S'})
+				then(c)
 			}
 			c.Close()
 		}
 	})
-	defer answering.Wait()
-	defer l.Close()
+	t.Cleanup(func() {
+		l.Close()
+		answering.Wait()
+	})
+	return l
+}
+
+// Servers that insist on TLS, behind a proxy with another certificate than theirs.
+func TestUpstream_ChannelBinding(t *testing.T) {
+	theirs, theirKey := certificate(t, time.Now(), time.Now().Add(time.Hour))
+	ours, ourKey := certificate(t, time.Now(), time.Now().Add(time.Hour))
+	pair, err := tls.LoadX509KeyPair(theirs, theirKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := offersTLS(t, "127.0.0.1:0", func(c net.Conn) {
+		_ = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{pair}}).Handshake()
+	})
 	o := configured(t)
 	for _, x := range []struct {
 		mode, cert, key string
@@ -171,25 +182,7 @@ func TestUpstream_ChannelBinding(t *testing.T) {
 // An upstream that names no sslmode, behind a proxy with a certificate.
 func TestUpstream_InTheClear(t *testing.T) {
 	outside := pgtest.OutsideIP(t)
-	l, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var answering sync.WaitGroup
-	answering.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			if _, err := io.ReadFull(c, make([]byte, 8)); err == nil {
-				c.Write([]byte{'S'})
-			}
-			c.Close()
-		}
-	})
-	defer answering.Wait()
-	defer l.Close()
+	l := offersTLS(t, ":0", func(net.Conn) {})
 	o := configured(t)
 	at := func(host, more string) string { return "host=" + host + " port=" + portOf(t, l.Addr().String()) + more }
 	o.TLSCert, o.TLSKey = "cert.pem", "key.pem"
