@@ -67,7 +67,7 @@ func (j *shared) writeFor(ctx context.Context, patience, moreIfLost time.Duratio
 	if j.format < len(migrations) {
 		return fmt.Errorf("journal: %s has format %d, and was opened for reading alone", j.where, j.format)
 	}
-	again, renewed := false, false
+	again, renewed, extended := false, false, false
 	began := time.Now()
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
 		err := j.attempt(ctx, size, func(ctx context.Context, c *pgx.Conn) error { return do(ctx, c, again) })
@@ -77,6 +77,13 @@ func (j *shared) writeFor(ctx context.Context, patience, moreIfLost time.Duratio
 		if isMissing(err) && !renewed { // somebody dropped it: evidence from now on is better than none
 			renewed = true
 			if err := j.renew(ctx); err != nil {
+				return j.explain(err)
+			}
+			continue
+		}
+		if hasNoPartition(err) && !extended { // a proxy that saw to it in time is gone
+			extended = true
+			if err := j.extend(ctx); err != nil {
 				return j.explain(err)
 			}
 			continue

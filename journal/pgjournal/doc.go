@@ -39,10 +39,13 @@
 //
 // # Storage
 //
-// Plain tables. Entries leave by DELETE, the oldest first, few at a time, and
-// their space is used again: dropping partitions would take those along that must
-// stay, because they are in doubt. Keys are in blocks, compressed as in the embedded
-// journal, and not again by the server.
+// What is large, keys and images, is partitioned by the entry's number. Entries leave
+// by DELETE, the oldest first, few at a time, and the last one of a partition takes it
+// along: its room is the disk's again at once, and nothing is left to vacuum. One
+// in doubt keeps its partition, and nothing else in it. The next partition is made
+// when half of the last one is used, by whoever stores then, and by whoever finds
+// none. Keys are in blocks, compressed as in the embedded journal, and not again by
+// the server.
 //
 // Answers to holds are asked for (a look-up by primary key), not notified: NOTIFY
 // takes a lock of the whole server at commit, and what is lost with a connection

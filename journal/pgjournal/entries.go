@@ -13,7 +13,7 @@ import (
 // Gather implements journal.Journal.
 func (j *shared) Gather(dir string) *journal.Keys { return journal.NewGather(dir, j.options.Key) }
 
-func (j *shared) Append(ctx context.Context, e *journal.Entry, keys *journal.Keys) error {
+func (j *shared) Append(ctx context.Context, e *journal.Entry, keys *journal.Keys) (err error) {
 	body, count, err := journal.EncodeEntry(e, keys, j.options.Key)
 	if err != nil {
 		return err
@@ -22,6 +22,13 @@ func (j *shared) Append(ctx context.Context, e *journal.Entry, keys *journal.Key
 	if r.size, r.images, err = sizeOf(keys, r.size); err != nil {
 		return err
 	}
+	defer func() {
+		if err == nil && r.last {
+			if err := j.extend(context.WithoutCancel(ctx)); err != nil { // whoever finds none tries again
+				j.options.Logger.Warn("the journal's next partition could not be made yet", "journal", j.where, "error", err)
+			}
+		}
+	}()
 	return j.write(ctx, r.size, func(ctx context.Context, c *pgx.Conn, again bool) error {
 		err := r.insert(ctx, c)
 		switch {

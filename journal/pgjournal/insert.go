@@ -19,7 +19,7 @@ const insertEntry = `WITH e AS (
 	INSERT INTO touched (name, schema, entry) SELECT DISTINCT x.name, x.schema, e.no FROM e, unnest($13::text[], $14::text[]) AS x (name, schema)
 ), b AS (
 	INSERT INTO block (entry, no, rows, data) SELECT e.no, x.no - 1, x.rows, x.data FROM e, unnest($15::int[], $16::bytea[]) WITH ORDINALITY AS x (rows, data, no)
-) SELECT no FROM e`
+) SELECT e.no, ` + hasRoom + ` FROM e`
 
 const insertBlocks = `INSERT INTO block (entry, no, rows, data)
 	SELECT $1, $2::int + x.no - 1, x.rows, x.data FROM unnest($3::int[], $4::bytea[]) WITH ORDINALITY AS x (rows, data, no)`
@@ -35,6 +35,7 @@ type storing struct {
 	size   int64 // bytes of all together
 	images bool
 	keys   *journal.Keys
+	last   bool // stored in the last partition's second half
 }
 
 // sizeOf adds what keys take to a size, and says whether there are images among it.
@@ -70,10 +71,13 @@ func (s *storing) insertIn(ctx context.Context, c *pgx.Conn) error {
 		names, schemas = append(names, clean(t.Name)), append(schemas, clean(t.Schema))
 	}
 	e, no, next := s.entry, int64(0), 0 // no: the entry's number, once it has one
+	s.last = false
 	send := func(rows []int32, data [][]byte) (err error) {
 		if no == 0 {
+			var room bool
 			err = c.QueryRow(ctx, insertEntry, clean(e.ID), e.Time.UnixNano(), clean(string(e.Kind)), clean(string(e.Outcome)), clean(e.Database), clean(e.User),
-				clean(e.Application), clean(e.Proxy), e.Rows, s.count, s.size, string(s.body), names, schemas, rows, data).Scan(&no)
+				clean(e.Application), clean(e.Proxy), e.Rows, s.count, s.size, string(s.body), names, schemas, rows, data).Scan(&no, &room)
+			s.last = !room
 		} else {
 			_, err = c.Exec(ctx, insertBlocks, no, next, rows, data)
 		}

@@ -65,7 +65,7 @@ func (j *shared) Stored(ctx context.Context) iter.Seq2[journal.Stored, error] {
 }
 
 func (j *shared) Remove(ctx context.Context, ids []string) error {
-	return j.write(ctx, 0, func(ctx context.Context, c *pgx.Conn, _ bool) error {
+	err := j.write(ctx, 0, func(ctx context.Context, c *pgx.Conn, _ bool) error {
 		return inTransaction(ctx, c, func(tx pgx.Tx) error {
 			var doubt *string
 			if err := tx.QueryRow(ctx, "SELECT min(id) FROM entry WHERE id = ANY ($1) AND outcome = 'in_doubt'", ids).Scan(&doubt); err != nil {
@@ -74,10 +74,26 @@ func (j *shared) Remove(ctx context.Context, ids []string) error {
 			if doubt != nil {
 				return fmt.Errorf("%w: %s", journal.ErrInDoubt, *doubt)
 			}
-			_, err := tx.Exec(ctx, "DELETE FROM entry WHERE id = ANY ($1) AND outcome <> 'in_doubt'", ids)
-			return err
+			rows, err := tx.Query(ctx, "WITH gone AS (DELETE FROM entry WHERE id = ANY ($1) AND outcome <> 'in_doubt' RETURNING no, bytes) SELECT no FROM gone WHERE bytes > $2", ids, large)
+			if err != nil {
+				return err
+			}
+			nos, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+			if err != nil {
+				return err
+			}
+			var blocks pgx.Batch // each statement is about one partition
+			for _, no := range nos {
+				blocks.Queue("DELETE FROM block WHERE entry = $1", no)
+				blocks.Queue("DELETE FROM image WHERE entry = $1", no)
+			}
+			return tx.SendBatch(ctx, &blocks).Close()
 		})
 	})
+	if err != nil {
+		return err
+	}
+	return j.retire(ctx)
 }
 
 func (j *shared) RemoveApprovals(ctx context.Context, before time.Time) (n int64, err error) {
@@ -117,13 +133,21 @@ func (j *shared) Check(ctx context.Context) error {
 	})
 }
 
-// Shrink is a plain VACUUM: the room is for what comes, and at the tables' ends
-// for others.
+// Shrink removes what is left of entries that are gone, and is a plain VACUUM: the room
+// is for what comes, and at the tables' ends for others.
 func (j *shared) Shrink(ctx context.Context) error {
 	if err := j.mayWrite(ctx); err != nil {
 		return err
 	}
+	if err := j.retire(ctx); err != nil {
+		return err
+	}
 	return j.readFor(ctx, 0, func(ctx context.Context, c *pgx.Conn) error {
+		for _, table := range []string{"block", "image"} {
+			if _, err := c.Exec(ctx, "DELETE FROM "+table+" b WHERE NOT EXISTS (SELECT FROM entry WHERE no = b.entry)"); err != nil {
+				return err
+			}
+		}
 		_, err := c.Exec(ctx, "VACUUM (ANALYZE) entry, touched, block, image_set, image, allowance, allowance_use, hold, count_pending, count_past")
 		return err
 	})

@@ -153,10 +153,13 @@ CREATE TABLE count_past (
 `,
 	// What a rowback of version 1 cannot read: small blocks have a check sum.
 	"",
+	partitioned,
 }
 
 // readable is the oldest version that has all that is read.
 const readable = 1
+
+const setOwner = "SELECT pg_catalog.set_config('role', tableowner, true) FROM pg_catalog.pg_tables WHERE schemaname = '" + Schema + "' AND tablename = 'entry'"
 
 // found is what is at the place of a journal.
 type found struct {
@@ -212,6 +215,11 @@ func migrate(ctx context.Context, c *pgx.Conn, where string) (found, error) {
 		}
 		if err != nil {
 			return err
+		}
+		if f.table { // what is new belongs to whom the rest belongs to
+			if _, err := tx.Exec(ctx, setOwner); err != nil {
+				return err
+			}
 		}
 		if !f.schema {
 			if _, err := tx.Exec(ctx, "CREATE SCHEMA "+Schema); err != nil {

@@ -86,7 +86,7 @@ func TestOpen_Version1IsMigrated(t *testing.T) {
 	for n := range int64(2) { // once brought up, and once more as it then is
 		j := openAt(t, url, journal.Options{Key: version1Key, Proxy: "p1"})
 		checkVersion1(t, j)
-		if is := number(t, url, format); is != 2 {
+		if is := number(t, url, format); is != 3 {
 			t.Errorf("format %d", is)
 		}
 		f := j.(journal.Fleet)
@@ -134,7 +134,7 @@ func TestOpen_ReaderRaisesNothing(t *testing.T) {
 		t.Errorf("a reader has raised the format to %d", n)
 	}
 	openAt(t, url, journal.Options{})
-	if n := number(t, url, format); n != 2 {
+	if n := number(t, url, format); n != 3 {
 		t.Errorf("format %d", n)
 	}
 }
