@@ -34,7 +34,7 @@ func (e *examination) productionDatabase(ctx context.Context) {
 		 WHERE EXISTS (SELECT FROM unnest(x.setconfig) c WHERE c ~* '^track_counts=(off|false|no|n|f|0|of)$'))`)
 	took := e.o.Now().Sub(before)
 	if err != nil {
-		e.fail("production", "let this role read pg_catalog", "%v", err)
+		e.fail("production", toRead(err), "%v", err)
 		return
 	}
 	v := rows[0]
@@ -114,7 +114,7 @@ func (e *examination) recoveryDatabase(ctx context.Context) {
 	e.recovery = s
 	rows, err := s.Rows(ctx, `SELECT current_setting('server_version'), pg_is_in_recovery(), current_database()`)
 	if err != nil {
-		e.fail("recovery", "let this role read pg_catalog", "%v", err)
+		e.fail("recovery", toRead(err), "%v", err)
 		return
 	}
 	e.ok("recovery", "%s, PostgreSQL %s", s.Where(), *rows[0][0])

@@ -37,7 +37,7 @@ func (e *examination) protection(ctx context.Context) {
 	status, err := protect.ReadStatus(ctx, conn, nil)
 	switch {
 	case err != nil:
-		e.warn(aroundTheProxy, "let this role read pg_catalog", "%s", said(err))
+		e.warn(aroundTheProxy, toRead(err), "%s", said(err))
 		return
 	case !status.Installed:
 		e.note(aroundTheProxy, "nothing is installed: what goes past the proxy is neither limited nor recorded (rowback protect install)")

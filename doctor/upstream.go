@@ -122,7 +122,7 @@ func (e *examination) control(ctx context.Context) {
 		_ = conn.Close(ctx)
 	}()
 	if _, err := catalog.Fingerprint(ctx, catalog.FromConn(conn)); err != nil {
-		e.fail(name, "let this role read pg_catalog", "%s: %s", e.o.Redacted, said(err))
+		e.fail(name, toRead(err), "%s: %s", e.o.Redacted, said(err))
 		return
 	}
 	e.ok(name, "works, as %s", config.User)
@@ -155,4 +155,12 @@ func said(err error) string {
 		return strings.ReplaceAll(connect.Unwrap().Error(), "\n", "; ")
 	}
 	return err.Error()
+}
+
+// toRead is what helps where the catalog could not be read.
+func toRead(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "see whether the server is under load, or a lock on its catalog is held, and try again"
+	}
+	return "let this role read pg_catalog"
 }

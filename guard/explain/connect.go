@@ -41,6 +41,10 @@ func Open(ctx context.Context, url, database string) (*Database, error) {
 		return nil, err
 	}
 	d := &Database{conn: conn}
+	if _, err = conn.Exec(ctx, "SET jit = off"); err != nil { // compiling takes longer than all that is asked
+		d.Close()
+		return nil, err
+	}
 	if d.snap, err = catalog.Load(ctx, catalog.FromConn(conn)); err != nil {
 		d.Close()
 		return nil, err

@@ -43,7 +43,11 @@ func (s *state) installed() bool { return s.owner != "" }
 
 func readState(ctx context.Context, conn *pgx.Conn) (*state, error) {
 	s := &state{conn: conn, functions: map[string]string{}, guarded: map[uint32]*guarded{}, columns: map[uint32][]column{}, owned: map[uint32]bool{}}
-	var err error
+	// The look at the catalog is small, and takes long where it is compiled first.
+	_, err := conn.Exec(ctx, "SET LOCAL jit = off")
+	if err != nil {
+		return nil, err
+	}
 	if s.snap, err = catalog.Load(ctx, catalog.FromConn(conn)); err != nil {
 		return nil, err
 	}
