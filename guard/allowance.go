@@ -32,7 +32,7 @@ func (r *run) allowance(ctx context.Context, v verdict, removed []journal.Table)
 		return nil, nil, nil
 	}
 	for _, a := range s.tx.mine(all) {
-		if !covers(a, s.rules.subject, removed) {
+		if !covers(a, s.subject(), removed) {
 			continue
 		}
 		use := s.tx.using(a, s.j.o.Now())
@@ -79,7 +79,7 @@ func (r *run) mayBeAllowed(ctx context.Context, v verdict, removed []journal.Tab
 	defer cancel()
 	all, err := s.j.o.Journal.Allowances(ctx, now)
 	return err == nil && slices.ContainsFunc(s.tx.mine(all), func(a journal.Allowance) bool {
-		return covers(a, s.rules.subject, removed) && a.Left(now) >= need
+		return covers(a, s.subject(), removed) && a.Left(now) >= need
 	})
 }
 

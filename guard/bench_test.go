@@ -33,7 +33,7 @@ func benchSession(b *testing.B) *session {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := j.Session(b.Context(), proxy.Info{Database: "bench"}).(*session)
+	s := j.Session(b.Context(), &proxy.Info{Database: "bench"}).(*session)
 	j.database("bench").view.Store(newView(&catalog.Snapshot{}))
 	return s
 }

@@ -174,11 +174,11 @@ func (r *run) pardon(removed []journal.Table) {
 			continue
 		}
 		if !rm.judged && slices.ContainsFunc(sh.statement, func(t journal.Table) bool { return t.Via != journal.Update }) {
-			rm.judged, rm.as = true, r.s.rules.subject.Application
+			rm.judged, rm.as = true, r.s.rules.application
 		}
 		leave := r.answered[sh.rule.Name].leave
 		if leave == nil {
-			rm.count(rm.with(windowShares(sh.rule, r.s.rules.subject, sh.statement)))
+			rm.count(rm.with(windowShares(sh.rule, r.s.subject(), sh.statement)))
 			continue
 		}
 		pardoned = true

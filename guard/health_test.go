@@ -41,7 +41,7 @@ func TestEvidenceReady_Together(t *testing.T) {
 	for range n {
 		asking.Add(1)
 		done.Go(func() {
-			s := j.Session(t.Context(), proxy.Info{Database: "x"}).(*session)
+			s := j.Session(t.Context(), &proxy.Info{Database: "x"}).(*session)
 			asking.Done()
 			if err := s.evidenceReady(t.Context()); err == nil {
 				t.Error("it is ready")

@@ -62,7 +62,7 @@ func (r *run) hold(ctx context.Context, v verdict, removed []journal.Table) erro
 		x.what += fmt.Sprintf("; nobody allowed it within %s", span(h.Expires.Sub(h.Time)))
 		x.hint = "Run it again when an operator is there to allow it"
 		if v.limit != notRows {
-			x.hint += ", or ask for an allowance: " + x.command(s.rules.subject)
+			x.hint += ", or ask for an allowance: " + x.command(s.subject())
 		}
 	}
 	return s.blocked(ctx, r.w, r.mark, x)
@@ -78,7 +78,7 @@ func (s *session) holdOf(r *run, v verdict) *journal.Hold {
 	one.add(r.st.Text, "")
 	return &journal.Hold{
 		ID: journal.NewID(now), Time: now, Expires: now.Add(wait), State: journal.Waiting,
-		Database: s.info.Database, User: s.info.User, Application: s.rules.subject.Application, Client: s.info.Client, Proxy: s.j.o.Proxy,
+		Database: s.info.Database, User: s.info.User, Application: s.rules.application, Client: s.info.Client, Proxy: s.j.o.Proxy,
 		SQL: one.statements()[0].SQL, What: r.verb() + " " + v.what, Rows: counted(v.rule, v.share), AtLeast: v.atLeast, Uncounted: v.uncounted, Rule: v.rule.Name,
 		CancelKey: s.info.CancelKey,
 	}

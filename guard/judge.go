@@ -106,13 +106,13 @@ func (j *Judge) doubt(ctx context.Context, kind journal.Kind) error {
 }
 
 // Session implements proxy.Judge.
-func (j *Judge) Session(_ context.Context, info proxy.Info) proxy.Session {
+func (j *Judge) Session(_ context.Context, info *proxy.Info) proxy.Session {
 	s := &session{
 		j: j, db: j.enter(info.Database), info: info,
 		clean: true,
 	}
 	p := j.rules.Load()
-	s.rules.set(p, j.marked(p), subjectOf(info))
+	s.rules.set(p, j.marked(p), subjectOf(info, info.Application))
 	if info.Replication {
 		return &walsender{session: s}
 	}

@@ -14,9 +14,9 @@ import (
 // uses may delete now, and did not when the statement was prepared.
 type listing struct {
 	named, text bool  // there may be statements with a name; … that PREPARE made since
-	view        *view // under which all named ones were judged
 	anonymous   bool  // there may be an unnamed one
-	unnamed     *view // under which it was
+	view        *view // under which all named ones were judged
+	unnamed     *view // under which the unnamed one was
 	// only: … in that exchange, in which an error before its Parse may have had the server
 	// discard it, and keep another; 0: in any.
 	only  int

@@ -22,7 +22,7 @@ func TestWants_TransactionControl(t *testing.T) {
 	}
 	v := newView(&catalog.Snapshot{})
 	j.database("x").view.Store(v)
-	s := j.Session(t.Context(), proxy.Info{Database: "x"}).(*session)
+	s := j.Session(t.Context(), &proxy.Info{Database: "x"}).(*session)
 	defer s.Close()
 	s.clean = true
 	check := func(typ byte, body string, want bool, block int8) {

@@ -36,7 +36,7 @@ func TestUnload(t *testing.T) {
 	}
 	load(false)
 	check("never used", true)
-	a, b := j.Session(t.Context(), proxy.Info{Database: "x"}), j.Session(t.Context(), proxy.Info{Database: "x", Replication: true})
+	a, b := j.Session(t.Context(), &proxy.Info{Database: "x"}), j.Session(t.Context(), &proxy.Info{Database: "x", Replication: true})
 	a.Close()
 	now = now.Add(2 * unused)
 	check("used", true)

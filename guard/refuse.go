@@ -71,7 +71,7 @@ func (s *session) blocked(ctx context.Context, w proxy.Wire, mark savepoint, x r
 		}
 	}
 	e := s.blockedEntry(x)
-	answer := x.error(e.ID, s.rules.subject)
+	answer := x.error(e.ID, s.subject())
 	err := doom(ctx, w, answer.Code+" "+answer.Detail)
 	s.noteBlocked(ctx, e, x.denied) // its locks are free: the journal may take its time
 	s.recountWindows()              // its block may stay open for long
@@ -116,7 +116,7 @@ func (s *session) entry(o journal.Outcome) *journal.Entry {
 	now := s.j.o.Now().UTC()
 	return &journal.Entry{
 		ID: journal.NewID(now), Time: now, Kind: journal.Deletion, Outcome: o,
-		Database: s.info.Database, User: s.info.User, Application: s.rules.subject.Application, Client: s.info.Client,
+		Database: s.info.Database, User: s.info.User, Application: s.rules.application, Client: s.info.Client,
 		Proxy: s.j.o.Proxy,
 	}
 }

@@ -70,7 +70,7 @@ func (s *walsender) Message(ctx context.Context, w proxy.Wire, _ byte, body []by
 			verdict: verdict{rule: rule, limit: notRows, reason: uncountable, what: "is refused: it cannot be counted before it commits: " + removes.why}}
 		e := s.blockedEntry(x)
 		s.noteBlocked(ctx, e, "")
-		return s.deny(ctx, w, x.error(e.ID, s.rules.subject))
+		return s.deny(ctx, w, x.error(e.ID, s.subject()))
 	}
 	e, refusal := s.noteUnnumbered(ctx, removes)
 	if refusal != nil {

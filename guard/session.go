@@ -18,15 +18,18 @@ import (
 type session struct {
 	j     *Judge
 	db    *database
-	info  proxy.Info
+	info  *proxy.Info
 	rules rules
-	// asleep: nothing was judged, and so nothing noted; see wake.
-	asleep bool
-
 	// view in force; private while a transaction that changed the catalog is
 	// open, else the database's.
 	view    *view
 	private bool
+	// asleep: nothing was judged, and so nothing noted; see wake.
+	asleep bool
+	litter bool // the private statement was left behind: an error was in the way of its Close
+	// renames: what names mean was changed out of sight; it is asked before each DELETE
+	// is planned.
+	renames bool
 
 	stmts byName[*prepared] // prepared statements that need the guard, by name
 	// prepared tells when stmts is to be made anew.
@@ -76,21 +79,17 @@ type session struct {
 	// the message under judgement, and with it.
 	sets    struct{ before, with int32 }
 	encoded *encoded
-	spelt   spelling // by which the text under judgement was parsed, if it has a backslash
+	spelt   *spelling // by which the text under judgement was parsed, if it has a backslash
 	targets targets
 
 	kept     kept
 	heldBind *heldBind
 	reckoned int64     // what the messages under judgement and held have of Options.Memory
 	parsing  int64     // … of it, the query that is not parsed yet
-	litter   bool      // the private statement was left behind: an error was in the way of its Close
 	started  time.Time // of the server's run, as read last: the session does not outlive it
 	// fixed is transaction.fixed of the implicit ones, as read last; nil: never.
 	fixed *bool
-	// renames: what names mean was changed out of sight; it is asked before each DELETE
-	// is planned.
-	renames bool
-	temps   *temps // nil: nothing that it has made may be one
+	temps *temps // nil: nothing that it has made may be one
 }
 
 // analyse parses a query text as this session's server will. errFailed: the client has

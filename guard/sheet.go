@@ -12,14 +12,14 @@ import (
 
 // rules is what of the policy is in force for a session.
 type rules struct {
-	of      *policy.Policy // nil: not looked at yet
-	subject policy.Subject
-	sheet   *policy.Sheet
-	off     bool // nothing in this session is judged, whatever it calls itself
-	updates bool // an UPDATE may count
+	of          *policy.Policy // nil: not looked at yet
+	application string         // what the session called itself
+	sheet       *policy.Sheet
 	// marks are the columns whose setting may count; nil: it does not matter which are set.
 	marks   []string
 	marked  *sqlparse.Names // the marks of the whole policy: a text without one sets none
+	off     bool            // nothing in this session is judged, whatever it calls itself
+	updates bool            // an UPDATE may count
 	columns bool            // DROP COLUMN may be refused
 	// temporary: temporary tables may count.
 	temporary bool
@@ -39,7 +39,7 @@ func (s *session) renew() {
 func (s *session) adopt(p *policy.Policy) {
 	before := s.rules
 	s.epoch++ // plans say what rules made of their tables
-	s.rules.set(p, s.j.marked(p), s.rules.subject)
+	s.rules.set(p, s.j.marked(p), s.subject())
 	if s.rules.updates && !(before.updates && slices.Equal(before.marks, s.rules.marks)) || s.rules.columns && !before.columns {
 		s.prepared.forget()
 	}
@@ -67,8 +67,8 @@ func (s *session) wake(ctx context.Context, w proxy.Wire) (bool, error) {
 
 // introduce notes how the session calls itself now.
 func (s *session) introduce(w proxy.Wire) {
-	if name := w.Parameter("application_name"); name != s.rules.subject.Application {
-		s.rules.subject.Application = name
+	if name := w.Parameter("application_name"); name != s.rules.application {
+		s.rules.application = name
 		s.adopt(s.j.rules.Load())
 	}
 }
@@ -96,7 +96,7 @@ type marks struct {
 }
 
 func (r *rules) set(p *policy.Policy, marked *sqlparse.Names, who policy.Subject) {
-	r.of, r.marked, r.subject, r.sheet = p, marked, who, p.For(who)
+	r.of, r.marked, r.application, r.sheet = p, marked, who.Application, p.For(who)
 	r.marks = nil
 	any := r.sheet.Any(func(x *policy.Rule) bool {
 		if x.Mode != policy.Off {
@@ -146,9 +146,11 @@ func (r *rules) refusing(verb policy.Verb) *policy.Rule {
 
 func refuses(m policy.Mode) bool { return m == policy.Block || m == policy.Hold }
 
-// subjectOf is a session in the policy's terms.
-func subjectOf(info proxy.Info) policy.Subject {
-	s := policy.Subject{Database: info.Database, User: info.User, Application: info.Application}
+func (s *session) subject() policy.Subject { return subjectOf(s.info, s.rules.application) }
+
+// subjectOf is a session in the policy's terms, by what it calls itself now.
+func subjectOf(info *proxy.Info, application string) policy.Subject {
+	s := policy.Subject{Database: info.Database, User: info.User, Application: application}
 	if at, err := netip.ParseAddrPort(info.Client); err == nil {
 		s.Address = at.Addr()
 	}

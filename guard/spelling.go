@@ -44,9 +44,11 @@ func (s *session) analyseEscaped(ctx context.Context, w proxy.Wire, text []byte)
 	if err != nil {
 		return nil, err
 	}
-	if s.spelt, err = s.spelling(ctx, w, failed); err != nil {
+	now, err := s.spelling(ctx, w, failed)
+	if err != nil {
 		return nil, err
 	}
+	s.spelt = &now
 	return s.view.analyse(string(text), s.spelt.conforming, s.spelt.encoding), nil
 }
 
@@ -69,7 +71,7 @@ func (u *unrolled) respelt(ctx context.Context, st judged) error {
 		return nil
 	}
 	now, err := u.s.spelling(ctx, u.w, false)
-	if err != nil || now == u.s.spelt {
+	if err != nil || u.s.spelt != nil && now == *u.s.spelt {
 		return err
 	}
 	return u.s.refuse(ctx, u.w, respeltError())

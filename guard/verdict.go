@@ -94,7 +94,7 @@ func (r *run) judgeShare(sh share, statement []journal.Table) verdict {
 		return verdict{}
 	}
 	// Windows first: whatever the verdict, what is under way counts for others.
-	full := s.j.windows.reserve(s.j.o.Now(), s.tx, rule, s.rules.subject, sh.statement, r.ahead)
+	full := s.j.windows.reserve(s.j.o.Now(), s.tx, rule, s.subject(), sh.statement, r.ahead)
 	words := tensed(rule, sh.statement)
 	if r.atLeast {
 		words.remove += " at least"

@@ -320,7 +320,7 @@ func (s *session) adapt() {
 		if sh.rule.Mode == policy.Off {
 			continue
 		}
-		for _, c := range windowShares(sh.rule, s.rules.subject, sh.tx) {
+		for _, c := range windowShares(sh.rule, s.subject(), sh.tx) {
 			c.rows = max(c.rows, rm.windowed[c.key].rows) // the same key may be of another window now
 			rm.count([]windowed{c})
 		}

@@ -124,7 +124,7 @@ func (r *relay) readPassword() (body []byte, size int, err error) {
 func (r *relay) sasl(ctx context.Context, body []byte, size int) error {
 	mechanisms := bytes.Split(bytes.TrimRight(body[4:], "\x00"), []byte{0})
 	plus := slices.IndexFunc(mechanisms, func(m []byte) bool { return string(m) == scramPlus })
-	strip := plus >= 0 && !(r.clientTLS && r.legs.sameCertificate(r.server))
+	strip := plus >= 0 && !(r.opening.tls && r.legs.sameCertificate(r.server))
 	if !strip {
 		if err := r.passToClient(size); err != nil {
 			return err

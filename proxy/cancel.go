@@ -15,19 +15,19 @@ type cancelKeys struct {
 	m  map[string]*relay // by process ID and secret key, as in BackendKeyData
 }
 
-func (k *cancelKeys) add(key []byte, r *relay) {
+func (k *cancelKeys) add(key string, r *relay) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.m == nil {
 		k.m = map[string]*relay{}
 	}
-	k.m[string(key)] = r
+	k.m[key] = r
 }
 
-func (k *cancelKeys) remove(key []byte) {
+func (k *cancelKeys) remove(key string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.m, string(key))
+	delete(k.m, key)
 }
 
 // find is the session that has a key, nil if none.

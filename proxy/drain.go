@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"context"
+	"maps"
+	"slices"
 )
 
 // Drain stops accepting, ends each session as soon as it is idle (outside of a
@@ -13,10 +15,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	again := s.draining
 	s.draining = true
 	stopAll, stopNew := s.stopAll, s.stopNew
-	relays := make([]*relay, 0, len(s.relays))
-	for r := range s.relays {
-		relays = append(relays, r)
-	}
+	relays := slices.Collect(maps.Keys(s.relays))
 	s.mu.Unlock()
 	err := s.closeListener()
 	if stopAll == nil { // Serve has not run
@@ -40,4 +39,13 @@ func (s *Server) Drain(ctx context.Context) error {
 	defer stop()
 	<-s.done
 	return ctx.Err()
+}
+
+// endAll ends all sessions at once. None waits for another's TLS to say farewell.
+func (s *Server) endAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for r := range s.relays {
+		go r.stop(errShutdown)
+	}
 }

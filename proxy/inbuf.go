@@ -21,15 +21,16 @@ type inbuf struct {
 	conn net.Conn
 	buf  []byte
 	r, w int
-	lent bool // buf is somebody else's
 	// need is the size of the message at r that is to be here whole, as far as is known.
 	need int
 
 	memory *budget.Share // which what is beyond its floor is taken from
-	copied bool          // it is a server's: what is read is copied as it is worked on, and counts twice
 	held   int64         // what it has of memory
 	// patience is how long its message may still wait for more.
 	patience time.Duration
+
+	lent   bool // buf is somebody else's
+	copied bool // it is a server's: what is read is copied as it is worked on, and counts twice
 }
 
 // buffers are of size bufferSize.
@@ -50,7 +51,7 @@ func giveBack(b []byte) {
 	}
 }
 
-func newInbuf(c net.Conn) *inbuf { return &inbuf{conn: c, buf: make([]byte, bufferSize)} }
+func newInbuf(c net.Conn) *inbuf { return &inbuf{conn: c, buf: take(bufferSize)} }
 
 func (b *inbuf) bytes() []byte { return b.buf[b.r:b.w] }
 

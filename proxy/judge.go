@@ -22,9 +22,9 @@ type Info struct {
 
 // Judge makes one Session for each client session, when its first message after
 // the startup arrives; none for connections for physical replication, which take no SQL. A nil Judge relays
-// everything. ctx ends when sessions are ended at once.
+// everything. ctx ends when sessions are ended at once. info stays as it is.
 type Judge interface {
-	Session(ctx context.Context, info Info) Session
+	Session(ctx context.Context, info *Info) Session
 }
 
 // Session judges the client messages of one session. Its methods are called

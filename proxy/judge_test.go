@@ -18,7 +18,7 @@ func (roomy) NoRoom(context.Context, Wire, byte, *pgproto3.ErrorResponse) error 
 // judgeFunc is a Judge whose Sessions want every message and handle it so.
 type judgeFunc func(ctx context.Context, w Wire, typ byte, body []byte) error
 
-func (f judgeFunc) Session(context.Context, Info) Session { return session{do: f} }
+func (f judgeFunc) Session(context.Context, *Info) Session { return session{do: f} }
 
 type session struct {
 	roomy

@@ -19,7 +19,7 @@ type loop struct {
 	keeps       bool // its processor of Go's, see wait
 
 	mu     sync.Mutex
-	socks  map[int32]*sock
+	socks  []*sock // by descriptor
 	closed bool
 	done   chan struct{}
 }
@@ -51,7 +51,7 @@ func newLoop(keeps bool) (*loop, error) {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
 	interrupted := !strings.Contains(os.Getenv("GODEBUG"), "asyncpreemptoff=1") // see wait
-	l := &loop{epoll: epoll, bell: bell, keeps: keeps && interrupted, socks: map[int32]*sock{}, done: make(chan struct{})}
+	l := &loop{epoll: epoll, bell: bell, keeps: keeps && interrupted, socks: make([]*sock, bell+1), done: make(chan struct{})}
 	go l.run()
 	return l, nil
 }
@@ -59,7 +59,10 @@ func newLoop(keeps bool) (*loop, error) {
 // watch begins to report on s.
 func (l *loop) watch(s *sock) error {
 	l.mu.Lock()
-	l.socks[int32(s.fd)] = s
+	if more := s.fd + 1 - len(l.socks); more > 0 {
+		l.socks = append(l.socks, make([]*sock, more)...)
+	}
+	l.socks[s.fd] = s
 	l.mu.Unlock()
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, s.fd, &unix.EpollEvent{Events: watched, Fd: int32(s.fd)}))
 }
@@ -73,7 +76,7 @@ func (l *loop) change(s *sock, more uint32) error {
 func (l *loop) forget(s *sock) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.socks, int32(s.fd))
+	l.socks[s.fd] = nil
 }
 
 func (l *loop) run() {

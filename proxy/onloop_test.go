@@ -83,7 +83,7 @@ func takeTurns(t *testing.T, s *Server, tls bool) {
 // some is a judge that wants some messages, by their length.
 type some struct{ Judge }
 
-func (j some) Session(ctx context.Context, i Info) Session { return someOf{j.Judge.Session(ctx, i)} }
+func (j some) Session(ctx context.Context, i *Info) Session { return someOf{j.Judge.Session(ctx, i)} }
 
 type someOf struct{ Session }
 

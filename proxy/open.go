@@ -42,7 +42,7 @@ func (r *relay) open(ctx context.Context) error {
 		for _, i := range append(r.legs.order(first), r.legs.order(second)...) {
 			opened, errs := r.openHost(ctx, i, false)
 			if opened {
-				r.standby = r.legs.roles.standby(i)
+				r.opening.standby = r.legs.roles.standby(i)
 				r.legs.roles.board(i, r)
 				return nil
 			}
@@ -102,7 +102,7 @@ func (r *relay) moved() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	is := r.params.get("in_hot_standby")
-	if r.standby == "" || is == "" || is == r.standby {
+	if o := r.opening; o == nil || o.standby == "" || is == "" || is == o.standby {
 		return nil
 	}
 	return &clientError{code: codeCannotConnect, message: "the database server has just changed its role",
@@ -126,7 +126,7 @@ func (r *relay) openEndpoint(ctx context.Context, ep endpoint) (code string, err
 	defer stop()
 	sin := newInbuf(c)
 	sin.memory, sin.copied = r.info.Memory, true
-	if _, err = c.Write(r.start); err == nil {
+	if _, err = c.Write(r.opening.packet); err == nil {
 		var typ byte
 		var body []byte
 		if typ, body, _, err = sin.frame(maxAuthMessage); typ == 'E' {

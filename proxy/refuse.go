@@ -26,8 +26,7 @@ func (r *relay) refuse(ctx context.Context, why error) error {
 		return clientRead(err)
 	}
 	r.end, r.asked = r.cin.r, false
-	w := &r.wire
-	*w = wire{r: r, base: ctx.Done(), out: w.out[:0], reply: w.reply[:0]}
+	w := r.newWire(ctx)
 	if err = r.refusal(ctx, w, typ); errors.Is(err, ErrCopyIn) { // there is no statement to fail
 		err = why
 	}

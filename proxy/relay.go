@@ -16,19 +16,14 @@ import (
 // stops the other side's reads. Sessions are on a loop (onloop.go), but for those that
 // wait for GSSAPI tokens: there two goroutines do this.
 type relay struct {
-	srv      *Server
-	legs     *legs
-	ctx      context.Context // of the session
-	unhook   func() bool     // undoes what the end of ctx does
-	info     Info
-	physical bool   // replication of the whole cluster: there is no SQL
-	start    []byte // the startup packet, as it came; nil once ready
-	client   net.Conn
-	server   net.Conn
-	standby  string // what it is expected to say of in_hot_standby; "": anything
-	// clientTLS: the client's side is under TLS.
-	clientTLS bool
-	ep        endpoint // what server is connected to
+	srv     *Server
+	legs    *legs
+	ctx     context.Context // of the session
+	info    Info
+	opening *opening // nil once that is over
+	client  net.Conn
+	server  net.Conn
+	ep      endpoint // what server is connected to
 
 	// On a loop: it, and the two directions.
 	loop               *loop
@@ -41,8 +36,9 @@ type relay struct {
 	skip       int    // bytes of a message begun that are still to come
 	asked      bool   // Wants has said yes to the message at end, not all of which is here
 	terminated bool   // the client has sent Terminate
+	physical   bool   // replication of the whole cluster: there is no SQL
 	judge      Session
-	wire       wire
+	wire       *wire // nil: nothing was under judgement yet
 
 	// Owned by who reads the server; by who reads the client while parked.
 	sin  *inbuf
@@ -52,9 +48,9 @@ type relay struct {
 	cond   sync.Cond // on mu: any change below
 	pend   pending
 	params parameters
-	keys   [][]byte // cancel keys that the server gave this session
-	ready  bool     // the first ReadyForQuery has gone to the client
+	keys   []string // cancel keys that the server gave this session
 	onIdle func()   // see Wire.OnIdle; nil: nothing
+	ready  bool     // the first ReadyForQuery has gone to the client
 	// relaying: the server-reading goroutine is writing to the client.
 	relaying bool
 	// held: a Session takes the server's messages. Then only the
@@ -69,19 +65,25 @@ type relay struct {
 	// pausing: a Session waits for something else than the two peers; canceled: a
 	// cancel request has come since held.
 	pausing, canceled bool
-	serverErr         error // why no more can be read from the server
 	draining          bool
 	ended             bool        // on a loop: nobody works on it, and nobody will
+	clientBad         bool        // a message to the client was cut short: nothing can be said any more
+	serverErr         error       // why no more can be read from the server
 	cause             error       // why the session ends; the first reason stays
 	lingering         *time.Timer // ends it, if the client has departed; see departs
-	clientBad         bool        // a message to the client was cut short: nothing can be said any more
+}
+
+// opening is what is needed until the session is on its server.
+type opening struct {
+	packet  []byte // the startup packet, as it came
+	tls     bool   // the client's side is under TLS
+	standby string // what the server is expected to say of in_hot_standby; "": anything
 }
 
 // serve runs a session whose client has sent its startup packet. It returns
 // when the session has ended, or is on a loop (then true).
 func (r *relay) serve(ctx context.Context) bool {
 	r.ctx = ctx
-	r.unhook = context.AfterFunc(ctx, func() { r.stop(errShutdown) })
 	err := r.open(ctx)
 	passed := false
 	if err == nil {
@@ -91,6 +93,7 @@ func (r *relay) serve(ctx context.Context) bool {
 		err = r.greet()
 	}
 	if passed && err == nil {
+		r.opening = nil
 		var settled bool
 		if settled, err = r.settle(); settled {
 			r.settled(err)
@@ -118,7 +121,6 @@ func (r *relay) close() {
 	if r.sin != nil {
 		r.sin.free()
 	}
-	r.unhook()
 	if r.legs.roles != nil {
 		r.legs.roles.disembark(r)
 	}
@@ -235,7 +237,6 @@ func (r *relay) isOver() bool {
 // setReady ends the startup phase.
 func (r *relay) setReadyLocked() {
 	r.ready = true
-	r.start = nil
 	if r.cause == nil {
 		r.client.SetDeadline(time.Time{})
 		r.server.SetDeadline(time.Time{})

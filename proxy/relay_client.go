@@ -26,7 +26,7 @@ func (r *relay) judged() bool { return r.srv.o.Judge != nil && !r.physical }
 // begin makes the session's judge.
 func (r *relay) begin(ctx context.Context) {
 	if r.judge == nil && r.judged() {
-		r.judge = r.srv.o.Judge.Session(ctx, r.info)
+		r.judge = r.srv.o.Judge.Session(ctx, &r.info)
 	}
 }
 

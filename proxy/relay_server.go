@@ -160,10 +160,10 @@ func (r *relay) notice(typ byte, body []byte) {
 	case typ == 'S':
 		r.noticeParameter(body)
 	case typ == 'K' && !r.ready:
-		key := bytes.Clone(body)
+		key := string(body)
 		r.srv.keys.add(key, r)
 		r.keys = append(r.keys, key)
-		r.info.CancelKey = keyDigest(key)
+		r.info.CancelKey = keyDigest(body)
 	case typ == 'Z' && !r.ready:
 		r.setReadyLocked()
 	case typ == 'Z' && status == 'I' && r.onIdle != nil:

@@ -89,7 +89,10 @@ func (s *Server) Serve(ctx context.Context) error {
 		unwatched()
 		trimming.Wait()
 	}()
-	stop := context.AfterFunc(ctx, func() { s.closeListener() })
+	stop := context.AfterFunc(ctx, func() {
+		s.closeListener()
+		s.endAll()
+	})
 	defer stop()
 	loops := s.o.Loops
 	if loops == 0 {

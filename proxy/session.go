@@ -7,7 +7,7 @@ import "context"
 // admitted is called if there is room for it.
 func (s *Server) serveSession(ctx context.Context, g greeting, admitted func()) bool {
 	r := &relay{
-		srv: s, legs: g.legs, start: g.packet, client: g.conn, clientTLS: g.tls,
+		srv: s, legs: g.legs, opening: &opening{packet: g.packet, tls: g.tls}, client: g.conn,
 		cin: newInbuf(g.conn), scan: serverScan{max: s.o.MaxMessage}, params: newParameters(),
 		info: Info{
 			Database: clip(g.params["database"]), User: clip(g.params["user"]), Application: g.params["application_name"],
@@ -20,8 +20,7 @@ func (s *Server) serveSession(ctx context.Context, g greeting, admitted func()) 
 	if r.info.Database == "" {
 		r.info.Database = r.info.User
 	}
-	if err := s.enter(r); err != nil {
-		r.unhook = func() bool { return false }
+	if err := s.enter(ctx, r); err != nil {
 		r.stop(err)
 		r.close()
 		return false
@@ -36,12 +35,12 @@ func clip(name string) string { return name[:min(len(name), maxName)] }
 
 const maxName = 63 // NAMEDATALEN - 1
 
-// enter admits a session.
-func (s *Server) enter(r *relay) error {
+// enter admits a session, unless ctx has ended: who is in by then is found by endAll.
+func (s *Server) enter(ctx context.Context, r *relay) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sessions.Add(1)
-	if s.draining {
+	if s.draining || ctx.Err() != nil {
 		return errShutdown
 	}
 	if err := s.admit(r); err != nil {

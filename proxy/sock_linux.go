@@ -1,13 +1,11 @@
 package proxy
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,20 +23,17 @@ type sock struct {
 	loop    *loop
 
 	mu       sync.Mutex
-	cond     sync.Cond
-	readable bool // there may be something to read, or an end
-	arrived  bool // under TLS: there may be something on the descriptor
-	ended    bool // the peer has shut its side down: readable for good
-	writable bool // the kernel has said so since the last write that did not fit
-	armed    bool // the loop watches for writable, too
+	changed  *sync.Cond // on mu; nil: nobody has waited yet
+	readable bool       // there may be something to read, or an end
+	arrived  bool       // under TLS: there may be something on the descriptor
+	ended    bool       // the peer has shut its side down: readable for good
+	writable bool       // the kernel has said so since the last write that did not fit
+	armed    bool       // the loop watches for writable, too
 	closed   bool
 	late     [2]bool // the deadline for reads, for writes has passed
 	timers   [2]*time.Timer
 
-	tls    *tls.Conn   // on a carrier that is this sock; nil: plain
-	trying bool        // of whoever writes: nothing may wait
-	debt   []byte      // what tls has sealed and the kernel had no room for: it goes first
-	quit   atomic.Bool // Close has begun: it does not wait
+	tls *sealed // nil: plain
 }
 
 // adopt makes a sock of a connection that Go's own poller watches; see take.
@@ -52,8 +47,10 @@ func adopt(c net.Conn, l *loop) (*sock, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sock{loop: l, readable: true, arrived: true, tls: t}
-	s.cond.L = &s.mu
+	s := &sock{loop: l, readable: true, arrived: true}
+	if t != nil {
+		s.tls = &sealed{Conn: t}
+	}
 	dup := func(fd uintptr) { s.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }
 	if controlErr := raw.Control(dup); controlErr != nil || err != nil {
 		return nil, errors.Join(controlErr, err)
@@ -118,8 +115,8 @@ func (s *sock) tryWrite(b []byte) (int, error) {
 	if s.owes() {
 		return 0, nil
 	}
-	s.trying = true
-	defer func() { s.trying = false }()
+	s.tls.trying = true
+	defer func() { s.tls.trying = false }()
 	return s.tls.Write(b)
 }
 
@@ -162,7 +159,7 @@ func (s *sock) event(events uint32) {
 	if events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		s.writable = true
 	}
-	s.cond.Broadcast()
+	s.wake()
 }
 
 // Read waits for something to read.
@@ -220,7 +217,17 @@ func (s *sock) wait(which int, flag *bool) error {
 		case *flag:
 			return nil
 		}
-		s.cond.Wait()
+		if s.changed == nil {
+			s.changed = sync.NewCond(&s.mu)
+		}
+		s.changed.Wait()
+	}
+}
+
+// wake has whoever waits look again. mu is held.
+func (s *sock) wake() {
+	if s.changed != nil {
+		s.changed.Broadcast()
 	}
 }
 
@@ -250,7 +257,7 @@ func (s *sock) Close() error {
 	if s.tls == nil {
 		return s.shut()
 	}
-	if s.quit.Swap(true) {
+	if s.tls.quit.Swap(true) {
 		return net.ErrClosed
 	}
 	return s.tls.Close()
@@ -263,7 +270,7 @@ func (s *sock) shut() error {
 		return net.ErrClosed
 	}
 	s.closed = true
-	s.cond.Broadcast()
+	s.wake()
 	for _, t := range s.timers {
 		if t != nil {
 			t.Stop()
@@ -319,7 +326,7 @@ func (s *sock) setDeadline(which int, t time.Time) error {
 	s.late[which] = !t.IsZero() && left <= 0
 	switch {
 	case s.late[which]:
-		s.cond.Broadcast()
+		s.wake()
 	case !t.IsZero():
 		var timer *time.Timer
 		timer = time.AfterFunc(left, func() {
@@ -327,7 +334,7 @@ func (s *sock) setDeadline(which int, t time.Time) error {
 			defer s.mu.Unlock()
 			if s.timers[which] == timer { // not replaced meanwhile
 				s.late[which] = true
-				s.cond.Broadcast()
+				s.wake()
 			}
 		})
 		s.timers[which] = timer

@@ -1,8 +1,18 @@
 package proxy
 
-import "net"
+import (
+	"crypto/tls"
+	"net"
+	"sync/atomic"
+)
 
-// A sock under TLS: what its carrier does with it, and what tryWrite owes.
+// sealed is what a sock under TLS has besides: its carrier is that sock.
+type sealed struct {
+	*tls.Conn
+	trying bool        // of whoever writes: nothing may wait
+	debt   []byte      // what is sealed and the kernel had no room for: it goes first; guarded by sock.mu
+	quit   atomic.Bool // Close has begun: it does not wait
+}
 
 // take puts what c was adopted from on the sock, and returns what is to be closed instead of c.
 func (s *sock) take(c net.Conn) net.Conn {
@@ -27,12 +37,12 @@ func (s *sock) tryReadRaw(b []byte) (int, error) {
 // writeSealed is how tls writes.
 func (s *sock) writeSealed(b []byte) (int, error) {
 	switch {
-	case s.quit.Load(): // its farewell: as far as there is room
+	case s.tls.quit.Load(): // its farewell: as far as there is room
 		if !s.owes() {
 			_, _ = s.tryWriteRaw(b)
 		}
 		return len(b), nil
-	case s.trying:
+	case s.tls.trying:
 		n := 0
 		if !s.owes() {
 			var err error
@@ -41,7 +51,7 @@ func (s *sock) writeSealed(b []byte) (int, error) {
 			}
 		}
 		s.mu.Lock()
-		s.debt = append(s.debt, b[n:]...)
+		s.tls.debt = append(s.tls.debt, b[n:]...)
 		s.mu.Unlock()
 		return len(b), nil
 	}
@@ -53,15 +63,21 @@ func (s *sock) writeSealed(b []byte) (int, error) {
 
 // owes reports whether tryWrite has left something to settleDebt.
 func (s *sock) owes() bool {
+	if s.tls == nil {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.debt) > 0
+	return len(s.tls.debt) > 0
 }
 
 // settleDebt waits until what tryWrite has left is written.
 func (s *sock) settleDebt() error {
+	if s.tls == nil {
+		return nil
+	}
 	s.mu.Lock()
-	debt := s.debt
+	debt := s.tls.debt
 	s.mu.Unlock()
 	if len(debt) == 0 {
 		return nil
@@ -69,7 +85,7 @@ func (s *sock) settleDebt() error {
 	_, err := s.writeRaw(debt)
 	if err == nil {
 		s.mu.Lock()
-		s.debt = nil
+		s.tls.debt = nil
 		s.mu.Unlock()
 	}
 	return err

@@ -13,7 +13,7 @@ var errReplaced = &clientError{code: codeConnectionFailure, message: "the databa
 
 // board notes a session of host i, until disembark.
 func (r *roles) board(i int, s *relay) {
-	if s.standby != isPrimary {
+	if s.opening.standby != isPrimary {
 		return
 	}
 	r.mu.Lock()

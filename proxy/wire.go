@@ -33,10 +33,20 @@ type wire struct {
 	clientErr error
 }
 
+// newWire is for the next message; there is none before the first. It keeps the buffers.
+func (r *relay) newWire(ctx context.Context) *wire {
+	if r.wire == nil {
+		r.wire = new(wire)
+	}
+	w := r.wire
+	*w = wire{r: r, base: ctx.Done(), out: w.out[:0], reply: w.reply[:0]}
+	return w
+}
+
 // message lets the Session handle the message of the given size at end.
 func (r *relay) message(ctx context.Context, size int) error {
-	w := &r.wire
-	*w = wire{r: r, frame: r.cin.buf[r.end : r.end+size], base: ctx.Done(), out: w.out[:0], reply: w.reply[:0]}
+	w := r.newWire(ctx)
+	w.frame = r.cin.buf[r.end : r.end+size]
 	err := r.judgement(ctx, w)
 	if errors.Is(err, ErrCopyIn) {
 		w.Forward()

@@ -22,8 +22,8 @@ type onMarked struct {
 	do    func(ctx context.Context, w Wire, typ byte, body []byte) error
 }
 
-func (m onMarked) Session(context.Context, Info) Session { return m }
-func (m onMarked) Close()                                {}
+func (m onMarked) Session(context.Context, *Info) Session { return m }
+func (m onMarked) Close()                                 {}
 func (m onMarked) Wants(typ byte, body []byte) bool {
 	return strings.Contains(m.types, string(typ)) || strings.Contains(string(body), "marked")
 }
@@ -300,8 +300,8 @@ type longJudge struct {
 	wants, message func(typ byte, n int)
 }
 
-func (j *longJudge) Session(context.Context, Info) Session { return j }
-func (j *longJudge) Close()                                {}
+func (j *longJudge) Session(context.Context, *Info) Session { return j }
+func (j *longJudge) Close()                                 {}
 func (j *longJudge) Wants(typ byte, body []byte) bool {
 	j.wants(typ, len(body))
 	return typ == 'B'
@@ -348,8 +348,8 @@ func TestSession_NamesAreCutOffAsByTheServer(t *testing.T) {
 
 type infoJudge chan Info
 
-func (j infoJudge) Session(_ context.Context, i Info) Session {
-	j <- i
+func (j infoJudge) Session(_ context.Context, i *Info) Session {
+	j <- *i
 	return onMarked{}
 }
 

@@ -34,10 +34,14 @@ type Share struct {
 	held  atomic.Int64
 	ended bool // guarded by of.mu
 
-	waits [2]atomic.Bool // also while nothing is held
+	waits   [2]atomic.Bool       // also while nothing is held
+	watched atomic.Pointer[ways] // nil: nothing was ever held
+}
 
-	mu   sync.Mutex
-	ways [2]waiting
+// ways are both.
+type ways struct {
+	mu  sync.Mutex
+	way [2]waiting
 }
 
 // waiting is how long bytes have been waited for on one way.
@@ -86,6 +90,9 @@ func (s *Share) has(n int64) {
 	if s.held.Add(n) != n {
 		return
 	}
+	if s.watched.Load() == nil {
+		s.watched.CompareAndSwap(nil, new(ways))
+	}
 	s.Done() // nobody waited for what was not there
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
@@ -112,18 +119,27 @@ func (s *Share) Give(n int64) {
 // Holds reports whether the session has anything of the budget.
 func (s *Share) Holds() bool { return s != nil && s.held.Load() > 0 }
 
+// holding is what is watched while something is held, else nil.
+func (s *Share) holding() *ways {
+	if !s.Holds() {
+		return nil
+	}
+	return s.watched.Load()
+}
+
 // Waits: the client is waited for from now on, until Moves.
 func (s *Share) Waits(way Way) {
 	if s == nil {
 		return
 	}
 	s.waits[way].Store(true)
-	if !s.Holds() {
+	both := s.holding()
+	if both == nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if w := &s.ways[way]; w.since.IsZero() {
+	both.mu.Lock()
+	defer both.mu.Unlock()
+	if w := &both.way[way]; w.since.IsZero() {
 		w.since = time.Now()
 	}
 }
@@ -134,12 +150,13 @@ func (s *Share) Moves(way Way, n int) {
 		return
 	}
 	s.waits[way].Store(false)
-	if !s.Holds() {
+	both := s.holding()
+	if both == nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	w := &s.ways[way]
+	both.mu.Lock()
+	defer both.mu.Unlock()
+	w := &both.way[way]
 	if !w.since.IsZero() {
 		w.before += time.Since(w.since)
 		w.since = time.Time{}
@@ -152,24 +169,26 @@ func (s *Share) Moves(way Way, n int) {
 // Done: a message is there whole, and has been handled. What is waited for now is
 // waited for from now on.
 func (s *Share) Done() {
-	if !s.Holds() {
+	both := s.holding()
+	if both == nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for way := range s.ways {
-		s.ways[way] = waiting{}
+	both.mu.Lock()
+	defer both.mu.Unlock()
+	for way := range both.way {
+		both.way[way] = waiting{}
 		if s.waits[way].Load() {
-			s.ways[way].since = time.Now()
+			both.way[way].since = time.Now()
 		}
 	}
 }
 
 // stalls reports whether the client has been waited for that long, and still is.
 func (s *Share) stalls(after time.Duration) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, w := range s.ways {
+	both := s.watched.Load()
+	both.mu.Lock()
+	defer both.mu.Unlock()
+	for _, w := range both.way {
 		if !w.since.IsZero() && w.before+time.Since(w.since) >= after {
 			return true
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 )
 
 // Who waits for room has a session ended whose client has stopped, and no other, and no
@@ -125,4 +126,11 @@ func TestShare_OfNothing(t *testing.T) {
 	s.Moves(Sent, 1)
 	s.Done()
 	s.Give(1 << 50)
+}
+
+// Each session has one, and most never hold anything.
+func TestShare_Size(t *testing.T) {
+	if is := unsafe.Sizeof(Share{}); is > 48 {
+		t.Errorf("a share takes %d bytes: the next size is 64", is)
+	}
 }
