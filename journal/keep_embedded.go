@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"iter"
+	"math"
 	"time"
 )
 
@@ -26,8 +27,9 @@ func (j *embedded) Stored(ctx context.Context) iter.Seq2[Stored, error] {
 			images = "coalesce((SELECT sum(length(data)) FROM image WHERE entry = e.no), 0)"
 		}
 		var last Stored
-		for first := true; ; first = false {
-			got, err := j.stored(ctx, images, last, first)
+		after := int64(math.MinInt64)
+		for {
+			got, err := j.stored(ctx, images, after, last.ID)
 			if err != nil {
 				yield(Stored{}, err)
 				return
@@ -40,15 +42,19 @@ func (j *embedded) Stored(ctx context.Context) iter.Seq2[Stored, error] {
 			if len(got) < page {
 				return
 			}
+			after = last.Time.UnixNano()
 		}
 	}
 }
 
-// stored reads a page: see Entries.
-func (j *embedded) stored(ctx context.Context, images string, last Stored, first bool) ([]Stored, error) {
+const storedPage = " FROM entry e WHERE (time, id) > (?, ?) ORDER BY time, id LIMIT ?"
+
+// stored reads a page: see Entries. It begins where the index has its first, and reads
+// none of those before.
+func (j *embedded) stored(ctx context.Context, images string, after int64, id string) ([]Stored, error) {
 	s := j.store.Load()
 	rows, err := s.read.QueryContext(ctx, "SELECT id, time, outcome, length(body) + coalesce((SELECT sum(length(data)) FROM block WHERE entry = e.no), 0) + "+images+
-		" FROM entry e WHERE ?1 OR (time, id) > (?2, ?3) ORDER BY time, id LIMIT ?4", first, last.Time.UnixNano(), last.ID, page)
+		storedPage, after, id, page)
 	if err != nil {
 		return nil, j.failed(s, err)
 	}

@@ -19,6 +19,9 @@ type Keeper interface {
 	// Stored yields what is said of every entry in short, oldest first. Bytes are
 	// of its body, keys and images, as stored.
 	Stored(ctx context.Context) iter.Seq2[Stored, error]
+	// Contents returns, of the entries with these whole IDs, those that are there, with few
+	// queries for all of them. Of damage it need not say whose it is.
+	Contents(ctx context.Context, ids []string) (map[string]Contents, error)
 	// Remove removes the entries with these whole IDs, all or none, durably.
 	// ErrInDoubt. What is not there is no error.
 	Remove(ctx context.Context, ids []string) error

@@ -17,17 +17,19 @@ func (j *shared) Rows(ctx context.Context, id string) iter.Seq2[journal.Row, err
 			yield(journal.Row{}, err)
 			return
 		}
-		journal.ReadRows(r.entry, r.keys, func(n int) (data []byte, err error) {
-			err = j.readFor(ctx, pageTimeout, func(ctx context.Context, c *pgx.Conn) error {
-				err := c.QueryRow(ctx, "SELECT data FROM block WHERE entry = $1 AND no = $2", r.no, n).Scan(&data)
-				if errors.Is(err, pgx.ErrNoRows) {
-					return journal.LacksBlock(r.entry.ID, n)
-				}
-				return err
-			})
-			return data, err
-		})(yield)
+		journal.ReadRows(r.entry, r.keys, func(n int) ([]byte, error) { return j.block(ctx, r, n) })(yield)
 	}
+}
+
+func (j *shared) block(ctx context.Context, r record, n int) (data []byte, err error) {
+	err = j.readFor(ctx, pageTimeout, func(ctx context.Context, c *pgx.Conn) error {
+		err := c.QueryRow(ctx, "SELECT data FROM block WHERE entry = $1 AND no = $2", r.no, n).Scan(&data)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return journal.LacksBlock(r.entry.ID, n)
+		}
+		return err
+	})
+	return data, err
 }
 
 func (j *shared) Images(ctx context.Context, id string) iter.Seq2[journal.Image, error] {

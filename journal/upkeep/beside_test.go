@@ -46,11 +46,25 @@ func (c *compacted) Entry(ctx context.Context, id string) (*journal.Entry, error
 	return c.Journal.Entry(ctx, id)
 }
 
+func (c *compacted) Contents(ctx context.Context, ids []string) (map[string]journal.Contents, error) {
+	c.is(listed)
+	all, err := c.Keeper.Contents(ctx, ids)
+	for id, x := range all {
+		x.Rows, x.Images = c.rows(x.Rows), c.images(x.Images)
+		all[id] = x
+	}
+	return all, err
+}
+
 func (c *compacted) Rows(ctx context.Context, id string) iter.Seq2[journal.Row, error] {
 	c.is(listed)
+	return c.rows(c.Journal.Rows(ctx, id))
+}
+
+func (c *compacted) rows(all iter.Seq2[journal.Row, error]) iter.Seq2[journal.Row, error] {
 	return func(yield func(journal.Row, error) bool) {
 		n := 0
-		for r, err := range c.Journal.Rows(ctx, id) {
+		for r, err := range all {
 			if n++; n > 1000 { // only an entry of several blocks has so many
 				c.is(amidKeys)
 			}
@@ -62,8 +76,12 @@ func (c *compacted) Rows(ctx context.Context, id string) iter.Seq2[journal.Row, 
 }
 
 func (c *compacted) Images(ctx context.Context, id string) iter.Seq2[journal.Image, error] {
+	return c.images(c.Journal.Images(ctx, id))
+}
+
+func (c *compacted) images(all iter.Seq2[journal.Image, error]) iter.Seq2[journal.Image, error] {
 	return func(yield func(journal.Image, error) bool) {
-		for i, err := range c.Journal.Images(ctx, id) {
+		for i, err := range all {
 			c.is(amidImages)
 			if !yield(i, err) {
 				return
@@ -157,6 +175,12 @@ func (h hiding) Entry(ctx context.Context, id string) (*journal.Entry, error) {
 		return nil, journal.NotFound(journal.AnEntry, id)
 	}
 	return h.Journal.Entry(ctx, id)
+}
+
+func (h hiding) Contents(ctx context.Context, ids []string) (map[string]journal.Contents, error) {
+	all, err := h.Keeper.Contents(ctx, ids)
+	delete(all, h.id)
+	return all, err
 }
 
 func TestVerify_ListedAndNotFound(t *testing.T) {

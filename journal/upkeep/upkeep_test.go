@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -227,6 +228,46 @@ func TestCompact(t *testing.T) {
 	}
 }
 
+// What is read of many entries together is what is read of each.
+func TestContents(t *testing.T) {
+	for kind, where := range kinds(t) {
+		j := open(t, where, nil)
+		ids := []string{"nobody's"}
+		for _, keys := range []int{0, 3, 4, 5001} { // none; one block; likewise; several
+			ids = append(ids, add(t, j, time.Hour, journal.Committed, keys).ID)
+		}
+		all, err := j.(journal.Keeper).Contents(t.Context(), ids)
+		if err != nil || len(all) != len(ids)-1 {
+			t.Fatalf("%s: %d entries, %v", kind, len(all), err)
+		}
+		for _, id := range ids[1:] {
+			e, err := j.Entry(t.Context(), id)
+			if err != nil || !reflect.DeepEqual(all[id].Entry, e) {
+				t.Errorf("%s: %+v, want %+v, %v", kind, all[id].Entry, e, err)
+			}
+			if is, want := gathered(t, all[id].Rows), gathered(t, j.Rows(t.Context(), id)); !reflect.DeepEqual(is, want) {
+				t.Errorf("%s: %d rows, want %d", kind, len(is), len(want))
+			}
+			if is, want := gathered(t, all[id].Images), gathered(t, j.Images(t.Context(), id)); !reflect.DeepEqual(is, want) {
+				t.Errorf("%s: %d images, want %d", kind, len(is), len(want))
+			}
+		}
+		if none, err := j.(journal.Keeper).Contents(t.Context(), nil); err != nil || len(none) != 0 {
+			t.Errorf("%s: %v, %v", kind, none, err)
+		}
+	}
+}
+
+func gathered[T any](t *testing.T, all iter.Seq2[T, error]) (out []T) {
+	for x, err := range all {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
 // Verify goes on after damage, and lists it all.
 func TestVerify_Damage(t *testing.T) {
 	where := pgtest.Shared(t).URL(pgtest.Database(t))
@@ -279,7 +320,8 @@ func TestVerify_DamagedEntry(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if v, err := upkeep.Verify(t.Context(), j); err != nil || len(v.Damaged) != 1 || v.Damaged[0].ID == "" {
+			add(t, j, 0, journal.Committed, 3) // read together with it, and whole
+			if v, err := upkeep.Verify(t.Context(), j); err != nil || v.Entries != 2 || len(v.Damaged) != 1 || v.Damaged[0].ID == "" || v.Keys < 3 {
 				t.Errorf("%s, %s: %+v, %v", kind, name, v, err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/rowback/rowback/journal"
@@ -36,18 +37,11 @@ func Verify(ctx context.Context, j journal.Journal) (*Verified, error) {
 		if err := v.note("", k.Check(ctx)); err != nil {
 			return nil, err
 		}
-		// One by one: a listing ends with the first that cannot be read.
-		for s, err := range k.Stored(ctx) {
+		for some, err := range batches(k.Stored(ctx), verifiedAtOnce) {
+			if err == nil {
+				err = v.entries(ctx, j, k, some)
+			}
 			if err != nil {
-				return nil, err
-			}
-			before := *v
-			err := v.entry(ctx, j, s)
-			if removed(ctx, j, s.ID, s.Time, err) {
-				*v = before
-				continue
-			}
-			if err := v.note(s.ID, err); err != nil {
 				return nil, err
 			}
 		}
@@ -107,12 +101,72 @@ func checkRow(e *journal.Entry, r journal.Row) error {
 	return nil
 }
 
-func (v *Verified) entry(ctx context.Context, j journal.Journal, s journal.Stored) error {
-	v.Entries++
-	e, err := j.Entry(ctx, s.ID)
-	if err != nil {
+// verifiedAtOnce is how many entries are read at a time, with a block of keys each.
+const verifiedAtOnce = 64
+
+// batches gathers up to n of what all yields.
+func batches[T any](all iter.Seq2[T, error], n int) iter.Seq2[[]T, error] {
+	return func(yield func([]T, error) bool) {
+		var some []T
+		for x, err := range all {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if some = append(some, x); len(some) == n {
+				if !yield(some, nil) {
+					return
+				}
+				some = nil
+			}
+		}
+		if len(some) > 0 {
+			yield(some, nil)
+		}
+	}
+}
+
+// entries verifies some together; one by one where they cannot be read so, to say whose
+// damage it is.
+func (v *Verified) entries(ctx context.Context, j journal.Journal, k journal.Keeper, some []journal.Stored) error {
+	ids := make([]string, len(some))
+	for i, s := range some {
+		ids[i] = s.ID
+	}
+	read, err := k.Contents(ctx, ids)
+	if err != nil && !damage(err) {
 		return err
 	}
+	for _, s := range some {
+		before := *v
+		v.Entries++
+		c, ok := read[s.ID]
+		err := error(nil)
+		if !ok {
+			c, err = contents(ctx, j, s.ID)
+		}
+		if err == nil {
+			err = v.entry(s, c)
+		}
+		if removed(ctx, j, s.ID, s.Time, err) {
+			*v = before
+			continue
+		}
+		if err := v.note(s.ID, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// contents looks one entry up.
+func contents(ctx context.Context, j journal.Journal, id string) (journal.Contents, error) {
+	e, err := j.Entry(ctx, id)
+	return journal.Contents{Entry: e, Rows: j.Rows(ctx, id), Images: j.Images(ctx, id)}, err
+}
+
+func (v *Verified) entry(s journal.Stored, c journal.Contents) error {
+	e := c.Entry
 	if e.ID != s.ID || !e.Time.Equal(s.Time) {
 		return fmt.Errorf("%w: entry %s of %s is listed as %s of %s", journal.ErrDamaged, e.ID, e.Time.Format(time.RFC3339Nano), s.ID, s.Time.Format(time.RFC3339Nano))
 	}
@@ -123,7 +177,7 @@ func (v *Verified) entry(ctx context.Context, j journal.Journal, s journal.Store
 		v.InDoubt++
 	}
 	have := make([]int64, len(e.Tables))
-	for r, err := range j.Rows(ctx, s.ID) {
+	for r, err := range c.Rows {
 		if err != nil {
 			return err
 		}
@@ -138,7 +192,7 @@ func (v *Verified) entry(ctx context.Context, j journal.Journal, s journal.Store
 			return fmt.Errorf("%w: %d of %s, which lost %d", errCount, have[i], journal.QuoteName(t.Schema, t.Name), t.Rows)
 		}
 	}
-	for _, err := range j.Images(ctx, s.ID) {
+	for _, err := range c.Images {
 		if errors.Is(err, journal.ErrSealed) {
 			v.Sealed++
 			return nil
