@@ -30,7 +30,8 @@ type Damaged struct {
 func (v *Verified) OK() bool { return len(v.Damaged) == 0 }
 
 // Verify reads every entry, and every block of keys and images. Its error is that
-// it could not; damage is in what it returns. Entries that are removed meanwhile do not count.
+// it could not; damage is in what it returns. Entries that are removed meanwhile do not
+// count, unless all of them was read before.
 func Verify(ctx context.Context, j journal.Journal) (*Verified, error) {
 	v := &Verified{Damaged: []Damaged{}}
 	if k, ok := j.(journal.Keeper); ok {
