@@ -121,8 +121,7 @@ func (j *shared) StoredImages(ctx context.Context, id string) (*journal.ImageSet
 func (j *shared) Check(ctx context.Context) error {
 	return j.readFor(ctx, 0, func(ctx context.Context, c *pgx.Conn) error {
 		var id string
-		err := c.QueryRow(ctx, `SELECT e.id FROM entry e LEFT JOIN (SELECT entry, sum(rows) AS rows FROM block GROUP BY entry) b ON b.entry = e.no
-			WHERE e.keys <> coalesce(b.rows, 0) ORDER BY e.id LIMIT 1`).Scan(&id)
+		err := c.QueryRow(ctx, `SELECT e.id FROM entry e WHERE e.keys <> (SELECT coalesce(sum(b.rows), 0) FROM block b WHERE b.entry = e.no) ORDER BY e.id LIMIT 1`).Scan(&id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
