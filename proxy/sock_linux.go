@@ -115,8 +115,6 @@ func (s *sock) tryWrite(b []byte) (int, error) {
 	if s.owes() {
 		return 0, nil
 	}
-	s.tls.trying = true
-	defer func() { s.tls.trying = false }()
 	return s.tls.Write(b)
 }
 
@@ -177,7 +175,7 @@ func (s *sock) Read(b []byte) (int, error) {
 // Write waits until all is written.
 func (s *sock) Write(b []byte) (int, error) {
 	if s.tls != nil {
-		return s.tls.Write(b)
+		return s.writeTLS(b)
 	}
 	return s.writeRaw(b)
 }
