@@ -3,6 +3,8 @@ package proxy
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"net"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -66,6 +68,30 @@ func TestCancel_TheServerGivesNoKey(t *testing.T) {
 			write(t, c, frame(&pgproto3.Query{String: "bye"}))
 			wantError(t, c, codeConnectionFailure)
 		})
+	}
+}
+
+// Requests for sessions of other proxies, all at once: each gets there.
+func TestCancel_AStormOfOtherProxies(t *testing.T) {
+	f := fakeServer(t, "")
+	s := serve(t, Options{Upstream: "postgres://" + f.Addr() + "/?sslmode=disable"})
+	const n = 4 * maxElsewhere
+	var conns []net.Conn
+	for i := range n {
+		c := dial(t, s)
+		write(t, c, packet(requestCancel, fmt.Sprintf("%08d", i)))
+		conns = append(conns, c)
+	}
+	eventually(t, "all are there", func() bool { return s.strays.Load() >= n-1 }) // one that the fake has heard is over
+	got := map[string]bool{}
+	for range n {
+		got[<-f.canceled] = true
+	}
+	for _, c := range conns {
+		wantClosed(t, c)
+	}
+	if len(got) != n {
+		t.Errorf("%d of %d", len(got), n)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"sync"
 )
 
@@ -15,20 +16,29 @@ type Canceler interface {
 	Canceled(ctx context.Context, key string)
 }
 
-// maxElsewhere bounds the cancel requests of other proxies' sessions that are on
-// their way at a time: anybody can send one.
-const maxElsewhere = 32
+// Anybody can send a cancel request with a key that no session here has: so many are on their
+// way at a time, and so many wait for that, as when an application gives up all that it has
+// under way.
+const (
+	maxElsewhere        = 32
+	maxElsewhereWaiting = 1000
+)
 
 // cancelElsewhere passes on a cancel request that a session of another proxy is
 // meant by. Clients have their server's own keys, so any way to that server will
 // do; a server that has not given the key out ignores it. All are told at once: one
 // that does not answer, or the judge's journal, keeps it from no other.
 func (s *Server) cancelElsewhere(ctx context.Context, key []byte) error {
-	if s.elsewhere.Add(1) > maxElsewhere {
-		s.elsewhere.Add(-1)
+	defer s.strays.Add(-1)
+	if s.strays.Add(1) > maxElsewhere+maxElsewhereWaiting {
 		return errors.New("too many cancel requests with keys that no session here has")
 	}
-	defer s.elsewhere.Add(-1)
+	waited, cancel := context.WithTimeout(ctx, s.o.StartupTimeout)
+	defer cancel()
+	if err := s.elsewhere.Acquire(waited, 1); err != nil {
+		return fmt.Errorf("cancel requests with keys that no session here has take too long: %w", err)
+	}
+	defer s.elsewhere.Release(1)
 	if s.o.Elsewhere != nil && s.o.Elsewhere(key) {
 		return nil
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // Server accepts clients and relays their sessions.
@@ -35,7 +37,8 @@ type Server struct {
 	loops []*loop // of sessions without TLS; none but on Linux
 	turn  atomic.Uint64
 
-	elsewhere                   atomic.Int64 // cancel requests of other proxies' sessions on their way
+	elsewhere                   *semaphore.Weighted // cancel requests of other proxies' sessions on their way
+	strays                      atomic.Int64        // … and those that wait for it
 	sessions                    atomic.Int64
 	accepted, refused, canceled atomic.Uint64
 }
@@ -59,7 +62,7 @@ func New(o Options) (*Server, error) {
 	if _, _, err := listenAddr(o.Listen); err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, files: openFiles(), relays: map[*relay]struct{}{}, done: make(chan struct{})}
+	s := &Server{o: o, files: openFiles(), relays: map[*relay]struct{}{}, done: make(chan struct{}), elsewhere: semaphore.NewWeighted(maxElsewhere)}
 	s.newcomers = newNewcomers(s.files.newcomers)
 	apply, err := s.Reload(o.TLS, o.RequireTLS)
 	if err != nil {
