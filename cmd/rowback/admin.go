@@ -116,7 +116,9 @@ func startAdmin(o adminOptions) (*adminServer, error) {
 		}
 		fmt.Fprintln(w, "ready")
 	})
-	a.http = &http.Server{Handler: http.NewCrossOriginProtection().Handler(mux), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16, TLSConfig: o.tls, ConnState: a.conns.state}
+	a.http = &http.Server{Handler: a.conns.answering(http.NewCrossOriginProtection().Handler(mux)), TLSConfig: o.tls, MaxHeaderBytes: 1 << 16,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 5 * time.Minute, IdleTimeout: time.Minute,
+		ConnState: a.conns.state, ConnContext: withConn}
 	go func() {
 		if o.tls != nil {
 			a.stopped <- a.http.ServeTLS(l, "", "")
@@ -142,31 +144,6 @@ func (a *adminServer) retire() {
 			time.Sleep(10 * time.Millisecond)
 		}
 	})
-}
-
-// conns are the connections that a request is, or may be, under way on.
-type conns struct {
-	mu   sync.Mutex
-	open map[net.Conn]bool
-}
-
-func (c *conns) state(conn net.Conn, s http.ConnState) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.open == nil {
-		c.open = map[net.Conn]bool{}
-	}
-	if s == http.StateNew || s == http.StateActive {
-		c.open[conn] = true
-		return
-	}
-	delete(c.open, conn)
-}
-
-func (c *conns) busy() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.open) > 0
 }
 
 func (a *adminServer) close() error {
