@@ -170,7 +170,7 @@ func (r *relay) reopenInTheClear(ctx context.Context) error {
 	ep := r.ep
 	ep.tls, ep.optional = nil, false
 	r.server.Close()
-	code, err := r.openEndpoint(ctx, ep)
+	code, err := r.openEndpoint(ctx, ep, r.srv.o.StartupTimeout)
 	if err != nil {
 		return &clientError{code: codeConnectionFailure, message: "the connection to the database server was lost", cause: err}
 	}

@@ -76,7 +76,11 @@ func noFiles(err error) bool { return errors.Is(err, syscall.EMFILE) || errors.I
 func (r *relay) openHost(ctx context.Context, i int, last bool) (opened bool, failed []error) {
 	endpoints := r.legs.hosts[i].endpoints
 	for j, ep := range endpoints {
-		code, err := r.openEndpoint(ctx, ep)
+		patience := r.srv.o.StartupTimeout
+		if !last && len(r.legs.hosts) > 1 { // it may hang, and another one not
+			patience = min(patience, ep.timeout)
+		}
+		code, err := r.openEndpoint(ctx, ep, patience)
 		switch {
 		case err != nil:
 			failed = append(failed, err)
@@ -109,8 +113,8 @@ func (r *relay) moved() error {
 		hint: "Connect again: the proxy looks for one that has the role which target_session_attrs asks for."}
 }
 
-// openEndpoint returns the SQLSTATE if the server's first message is an error.
-func (r *relay) openEndpoint(ctx context.Context, ep endpoint) (code string, err error) {
+// openEndpoint returns the SQLSTATE if the server's first message, for which it waits so long, is an error.
+func (r *relay) openEndpoint(ctx context.Context, ep endpoint, patience time.Duration) (code string, err error) {
 	c, err := ep.connect(ctx)
 	if err != nil {
 		return "", err
@@ -121,7 +125,7 @@ func (r *relay) openEndpoint(ctx context.Context, ep endpoint) (code string, err
 	if _, isTLS := c.(*tls.Conn); !isTLS {
 		ep.tls = nil
 	}
-	c.SetDeadline(time.Now().Add(r.srv.o.StartupTimeout))
+	c.SetDeadline(time.Now().Add(patience))
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	sin := newInbuf(c)
@@ -137,6 +141,7 @@ func (r *relay) openEndpoint(ctx context.Context, ep endpoint) (code string, err
 		c.Close()
 		return "", errors.Join(errors.New("connection to "+ep.addr+" failed"), err)
 	}
+	c.SetDeadline(time.Now().Add(r.srv.o.StartupTimeout))
 	r.sin, r.ep, r.info.Server = sin, ep, ep.addr
 	r.mu.Lock()
 	defer r.mu.Unlock()

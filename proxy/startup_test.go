@@ -254,6 +254,15 @@ func TestStartup_UnreachableServerIsSaid(t *testing.T) {
 		s := serve(t, Options{Upstream: "postgres://" + addr + "," + pgtest.Shared(t).Addr() + "/"})
 		testQueries(t, connect(t, proxyURL(s, "postgres")))
 	})
+	t.Run("so it is where one takes connections and says nothing", func(t *testing.T) {
+		hung, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer hung.Close()
+		s := serve(t, Options{Upstream: "postgres://" + hung.Addr().String() + "," + pgtest.Shared(t).Addr() + "/", ConnectTimeout: time.Second})
+		testQueries(t, connect(t, proxyURL(s, "postgres")))
+	})
 }
 
 func TestStartup_TooManySessions(t *testing.T) {
