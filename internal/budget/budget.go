@@ -3,7 +3,7 @@
 // A session has a floor that is its own, and takes from the budget what is beyond it, so
 // that what is small touches nothing shared. Whoever takes waits a bounded time, also
 // while it holds something: it then gets ErrFull, gives back what it has, and the others
-// go on. What can go to a file instead does not wait (Try). Who waits for its client with
+// go on; who has little does not wait for who wants much. What can go to a file instead does not wait (Try). Who waits for its client with
 // what it has taken may be ended for those who wait for room (Share).
 package budget
 
@@ -36,7 +36,9 @@ type Budget struct {
 
 	limit  int64
 	room   *semaphore.Weighted // fair: many small ones do not keep a large one waiting for ever
-	used   atomic.Int64
+	used   atomic.Int64        // of limit
+	aside  *semaphore.Weighted // beside that, see Small
+	lent   atomic.Int64        // of aside
 	failed atomic.Uint64
 
 	mu     sync.Mutex
@@ -44,9 +46,16 @@ type Budget struct {
 	wanted int64               // by those who have waited for Grace
 }
 
+// A share that has no more than the Small-th part of the limit does not wait for larger ones that
+// wait: there is an Aside-th part more for such.
+const (
+	Small = 32
+	Aside = 8
+)
+
 // New is a budget of limit bytes.
 func New(limit int64) *Budget {
-	return &Budget{Stalled: Stalled, limit: limit, room: semaphore.NewWeighted(limit), shares: map[*Share]struct{}{}}
+	return &Budget{Stalled: Stalled, limit: limit, room: semaphore.NewWeighted(limit), aside: semaphore.NewWeighted(limit / Aside), shares: map[*Share]struct{}{}}
 }
 
 // Beyond is what a buffer of that size takes from a budget.
@@ -117,8 +126,8 @@ func (b *Budget) Give(n int64) {
 	b.room.Release(n)
 }
 
-// Limit, Used and Failed are how many bytes there are, how many are taken, and how often
-// Take has failed.
+// Limit, Used and Failed are how many bytes there are (but for Aside), how many are taken (of that
+// as well), and how often Take has failed.
 func (b *Budget) Limit() int64   { return b.limit }
-func (b *Budget) Used() int64    { return b.used.Load() }
+func (b *Budget) Used() int64    { return b.used.Load() + b.lent.Load() }
 func (b *Budget) Failed() uint64 { return b.failed.Load() }

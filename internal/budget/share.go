@@ -32,7 +32,8 @@ type Share struct {
 	of    *Budget
 	end   func()
 	held  atomic.Int64
-	ended bool // guarded by of.mu
+	aside atomic.Int64 // of held, what is beside the limit
+	ended bool         // guarded by of.mu
 
 	waits   [2]atomic.Bool       // also while nothing is held
 	watched atomic.Pointer[ways] // nil: nothing was ever held
@@ -62,9 +63,12 @@ func (b *Budget) Share(end func()) *Share {
 // Limit is how many bytes the budget has.
 func (s *Share) Limit() int64 { return s.of.limit }
 
-// Take is Budget.Take.
+// Take is Budget.Take, but that who has little does not wait for others that wait for much.
 func (s *Share) Take(n, has int64, patience *time.Duration) error {
 	if s == nil || n <= 0 {
+		return nil
+	}
+	if s.Try(n) || s.takeAside(n) {
 		return nil
 	}
 	err := s.of.Take(n, has, patience)
@@ -72,6 +76,32 @@ func (s *Share) Take(n, has int64, patience *time.Duration) error {
 		s.has(n)
 	}
 	return err
+}
+
+// takeAside is Try where others, which want more, wait.
+func (s *Share) takeAside(n int64) bool {
+	if s.held.Load()+n > s.of.limit/Small || !s.of.aside.TryAcquire(n) {
+		return false
+	}
+	s.of.lent.Add(n)
+	s.aside.Add(n)
+	s.has(n)
+	return true
+}
+
+// giveAside gives back what of n bytes was taken aside.
+func (s *Share) giveAside(n int64) (given int64) {
+	for {
+		has := s.aside.Load()
+		if given = min(n, has); given == 0 {
+			return 0
+		}
+		if s.aside.CompareAndSwap(has, has-given) {
+			s.of.lent.Add(-given)
+			s.of.aside.Release(given)
+			return given
+		}
+	}
 }
 
 // Try is Budget.Try.
@@ -113,8 +143,11 @@ func (s *Share) Give(n int64) {
 		}
 		s.of.mu.Unlock()
 	}
-	s.of.Give(n)
+	s.of.Give(n - s.giveAside(n))
 }
+
+// room is how much of the limit comes free with it.
+func (s *Share) room() int64 { return s.held.Load() - s.aside.Load() }
 
 // Holds reports whether the session has anything of the budget.
 func (s *Share) Holds() bool { return s != nil && s.held.Load() > 0 }
@@ -204,7 +237,7 @@ func (b *Budget) evict() {
 	stalled := []*Share{}
 	for s := range b.shares {
 		if s.ended {
-			short -= s.held.Load()
+			short -= s.room()
 		} else if s.stalls(b.Stalled) {
 			stalled = append(stalled, s)
 		}
@@ -216,7 +249,7 @@ func (b *Budget) evict() {
 			break
 		}
 		s.ended = true
-		short -= s.held.Load()
+		short -= s.room()
 		ends = append(ends, s)
 	}
 	b.mu.Unlock()

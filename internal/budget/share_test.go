@@ -116,6 +116,67 @@ func TestShare_FewAreEnded(t *testing.T) {
 	})
 }
 
+// Who has little does not wait for who waits for much; that gets its room all the same, and
+// who has much waits in turn.
+func TestShare_LittleBesideMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 1600
+		b := New(limit)
+		first, patience := b.Share(nil), Patience
+		if err := first.Take(1000, 0, &patience); err != nil {
+			t.Fatal(err)
+		}
+		large, got := b.Share(nil), make(chan time.Duration)
+		go func() {
+			patience := Patience
+			if err := large.Take(1000, 0, &patience); err != nil {
+				t.Error("who waits for much:", err)
+			}
+			got <- Patience - patience
+		}()
+		synctest.Wait()
+		var small []*Share
+		for range limit / Aside / (limit / Small) {
+			s, patience := b.Share(nil), Patience
+			// As a read buffer grows: both are there for a moment.
+			if err := errors.Join(s.Take(20, 0, &patience), s.Take(30, 20, &patience)); err != nil || patience != Patience {
+				t.Errorf("who has little: %v, with %v left", err, patience)
+			}
+			s.Give(20)
+			if s.Try(1) {
+				t.Error("what can do without takes it")
+			}
+			if err := s.Take(20, 30, &patience); err != nil || patience != Patience {
+				t.Errorf("and more: %v, with %v left", err, patience)
+			}
+			small = append(small, s)
+		}
+		if used := b.Used(); used != 1000+limit/Aside {
+			t.Errorf("%d are used", used)
+		}
+		s, patience := b.Share(nil), time.Second
+		if err := s.Take(limit/Small, 0, &patience); !errors.Is(err, ErrFull) {
+			t.Errorf("more than there is: %v", err)
+		}
+		small[0].Give(limit / Small)
+		patience = time.Second
+		if err := small[1].Take(1, 0, &patience); !errors.Is(err, ErrFull) {
+			t.Errorf("who has no longer little: %v", err)
+		}
+		first.Give(1000)
+		if waited := <-got; waited != 2*time.Second {
+			t.Errorf("who waits for much got it after %v", waited)
+		}
+		large.Give(1000)
+		for _, s := range small[1:] {
+			s.Give(limit / Small)
+		}
+		if b.Used() != 0 || !b.Try(limit) || !b.aside.TryAcquire(limit/Aside) {
+			t.Errorf("%d are used", b.Used())
+		}
+	})
+}
+
 func TestShare_OfNothing(t *testing.T) {
 	var b *Budget
 	s, patience := b.Share(nil), Patience
