@@ -18,6 +18,12 @@ type legs struct {
 	timeout time.Duration // of an attempt to reach a server
 	random  bool          // hosts are tried in no order, and so are the addresses of each
 
+	// newcomers are the connections that are to become sessions of these, or to be refused: roles
+	// are watched for them also when others are in force. unwatch ends that; nil: nobody watches.
+	// Both are guarded by Server.mu.
+	newcomers int
+	unwatch   context.CancelFunc
+
 	modeGiven  bool      // see ModeGiven
 	inTheClear sync.Once // says that sessions under TLS go on without it
 }
@@ -56,13 +62,32 @@ func (s *Server) Reload(t *tls.Config, required bool) (apply func(), err error) 
 func (s *Server) use(l *legs) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.unwatch != nil {
-		s.unwatch()
-		s.unwatch = nil
-	}
-	s.legs.Store(l)
+	was := s.legs.Swap(l)
 	if l.roles != nil && s.watch != nil {
-		s.unwatch = s.watch(l.roles)
+		l.unwatch = s.watch(l.roles)
+	}
+	s.disuse(was)
+}
+
+// join is what a connection that has come is to be made of, until it calls left.
+func (s *Server) join() (l *legs, left func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l = s.legs.Load()
+	l.newcomers++
+	return l, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		l.newcomers--
+		s.disuse(l)
+	}
+}
+
+// disuse ends the watch of what is not in force, and that nobody waits for. s.mu is held.
+func (s *Server) disuse(l *legs) {
+	if l != nil && l.unwatch != nil && l.newcomers == 0 && l != s.legs.Load() {
+		l.unwatch()
+		l.unwatch = nil
 	}
 }
 

@@ -106,8 +106,23 @@ func TestRoles(t *testing.T) {
 }
 
 // The primary dies and the standby is promoted: sessions that come meanwhile wait,
-// and get to the new primary.
+// and get to the new primary; also where all is reloaded then.
 func TestRoles_Failover(t *testing.T) {
+	t.Run("with nothing else", func(t *testing.T) { testFailover(t, func(*Server) {}) })
+	t.Run("amid a reload", func(t *testing.T) {
+		testFailover(t, func(s *Server) {
+			for range 2 {
+				apply, err := s.Reload(nil, false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				apply()
+			}
+		})
+	})
+}
+
+func testFailover(t *testing.T, meanwhile func(*Server)) {
 	primary, standby := pair(t)
 	s := serve(t, Options{Upstream: upstreamOf("read-write", primary, standby) + "&connect_timeout=60"})
 	old := connect(t, proxyURL(s, "postgres"))
@@ -121,6 +136,7 @@ func TestRoles_Failover(t *testing.T) {
 	came := make(chan string)
 	go func() { came <- port(t, s) }()
 	eventually(t, "it waits", func() bool { return s.Stats().Sessions == 1 })
+	meanwhile(s)
 	pgtest.Exec(t, standby.URL("postgres"), "SELECT pg_promote()")
 	if at := <-came; at != fmt.Sprint(standby.Port) {
 		t.Errorf("at %s", at)

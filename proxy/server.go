@@ -31,8 +31,7 @@ type Server struct {
 	done     chan struct{}      // closed when Serve has returned
 	conns    sync.WaitGroup     // one for each accepted connection
 
-	watch   func(*roles) context.CancelFunc // while Serve runs; guarded by mu
-	unwatch context.CancelFunc              // ends the watch of legs' roles; likewise
+	watch func(*roles) context.CancelFunc // while Serve runs; guarded by mu
 
 	loops []*loop // of sessions without TLS; none but on Linux
 	turn  atomic.Uint64
@@ -171,7 +170,9 @@ func (s *Server) serveConn(ctx, starting context.Context, c net.Conn, at place) 
 	log := s.o.Logger.With("client", clientAddr(c))
 	c.SetDeadline(time.Now().Add(s.o.StartupTimeout))
 	stop := context.AfterFunc(starting, func() { c.SetDeadline(time.Unix(1, 0)) })
-	first, err := s.readStartup(c)
+	legs, left := s.join()
+	defer left()
+	first, err := s.readStartup(c, legs)
 	stop()
 	if err != nil {
 		if first.conn != nil {

@@ -34,8 +34,8 @@ type greeting struct {
 // bytes that a client (or somebody between) sends in the clear behind its
 // SSLRequest meet the TLS handshake and break it: they are never taken for
 // messages that came under TLS (CVE-2021-23222, CVE-2021-3935).
-func (s *Server) readStartup(c net.Conn) (greeting, error) {
-	g := greeting{conn: c, legs: s.legs.Load()}
+func (s *Server) readStartup(c net.Conn, legs *legs) (greeting, error) {
+	g := greeting{conn: c, legs: legs}
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(c, first); err != nil {
 		return greeting{}, errors.Join(errClientGone, err)
