@@ -7,7 +7,7 @@ import (
 
 // admission counts the sessions that are limited. It is guarded by Server.mu.
 type admission struct {
-	byUser    map[string]int
+	byUser    map[string]int // those whom the server has let in: a name can be anybody's word before
 	byAddress map[netip.Addr]int
 	byNetwork map[netip.Prefix]int // those of Options.MaxPerNetwork
 }
@@ -24,9 +24,6 @@ func (s *Server) admit(r *relay) error {
 		a.byUser, a.byAddress, a.byNetwork = map[string]int{}, map[netip.Addr]int{}, map[netip.Prefix]int{}
 	}
 	from := clientIP(r.info.Client)
-	full := func(limit int, whose string) error {
-		return tooMany(fmt.Sprintf("The proxy's limit of %d sessions%s is reached.", limit, whose), nil)
-	}
 	switch {
 	case len(s.relays) >= s.files.sessions:
 		return tooMany(fmt.Sprintf("The proxy may open %d files, which is room for %d sessions: they need two each (ulimit -n, LimitNOFILE).", s.files.limit, s.files.sessions), nil)
@@ -34,7 +31,7 @@ func (s *Server) admit(r *relay) error {
 		return tooMany(fmt.Sprintf("The proxy's max-memory is room for %d sessions.", s.o.Memory.Limit()/sessionFloor), nil)
 	case s.o.MaxSessions > 0 && len(s.relays) >= s.o.MaxSessions:
 		return full(s.o.MaxSessions, "")
-	case s.o.MaxPerUser > 0 && a.byUser[r.info.User] >= s.o.MaxPerUser:
+	case s.userFull(r):
 		return full(s.o.MaxPerUser, " for one user")
 	case s.o.MaxPerAddress > 0 && from.IsValid() && a.byAddress[from] >= s.o.MaxPerAddress:
 		return full(s.o.MaxPerAddress, " from one address")
@@ -49,9 +46,28 @@ func (s *Server) admit(r *relay) error {
 			a.byNetwork[network]++
 		}
 	}
-	a.byUser[r.info.User]++
 	a.byAddress[from]++
 	return nil
+}
+
+func (s *Server) userFull(r *relay) bool {
+	return s.o.MaxPerUser > 0 && s.admitted.byUser[r.info.User] >= s.o.MaxPerUser
+}
+
+// admitUser counts r in for its user, who is the one that it says, or is about to show it.
+func (s *Server) admitUser(r *relay) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.userFull(r) {
+		return full(s.o.MaxPerUser, " for one user")
+	}
+	s.admitted.byUser[r.info.User]++
+	r.ofUser = true
+	return nil
+}
+
+func full(limit int, whose string) error {
+	return tooMany(fmt.Sprintf("The proxy's limit of %d sessions%s is reached.", limit, whose), nil)
 }
 
 func tooMany(hint string, cause error) error {
@@ -61,8 +77,10 @@ func tooMany(hint string, cause error) error {
 // dismiss counts r out, which was admitted.
 func (s *Server) dismiss(r *relay) {
 	a := &s.admitted
-	if a.byUser[r.info.User]--; a.byUser[r.info.User] == 0 {
-		delete(a.byUser, r.info.User)
+	if r.ofUser {
+		if a.byUser[r.info.User]--; a.byUser[r.info.User] == 0 {
+			delete(a.byUser, r.info.User)
+		}
 	}
 	from := clientIP(r.info.Client)
 	if a.byAddress[from]--; a.byAddress[from] == 0 {

@@ -51,6 +51,11 @@ func (r *relay) authenticate(ctx context.Context) (passed bool, err error) {
 				}
 				continue
 			}
+			if kind == authOK || kind == authGSS || kind == authSSPI { // of the latter's end nobody tells
+				if err := r.srv.admitUser(r); err != nil {
+					return false, err
+				}
+			}
 			if err := r.passToClient(size); err != nil {
 				return false, err
 			}

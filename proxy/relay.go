@@ -37,6 +37,7 @@ type relay struct {
 	asked      bool   // Wants has said yes to the message at end, not all of which is here
 	terminated bool   // the client has sent Terminate
 	physical   bool   // replication of the whole cluster: there is no SQL
+	ofUser     bool   // it counts as its user's; guarded by Server.mu
 	judge      Session
 	wire       *wire // nil: nothing was under judgement yet
 

@@ -104,7 +104,7 @@ func TestStartup_StallsAtEveryStage(t *testing.T) {
 		return conns
 	}
 	t.Run("others are served", func(t *testing.T) {
-		s := serve(t, Options{Upstream: c.URL("postgres"), TLS: own, MaxSessions: 3 + 1, MaxPerUser: 2})
+		s := serve(t, Options{Upstream: c.URL("postgres"), TLS: own, MaxSessions: 3 + 1, MaxPerUser: 1})
 		stalled(t, s)
 		testQueries(t, connect(t, proxyURL(s, "postgres")))
 		if waiting, sessions := here(s); waiting != len(all)-3 || sessions != 3+1 {

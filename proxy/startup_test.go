@@ -299,6 +299,33 @@ func TestStartup_TooManySessionsOfOneUserOrNetwork(t *testing.T) {
 	}
 }
 
+// Who has not shown yet that he is the user takes none of the user's places.
+func TestStartup_TooManySessionsOfOneUserWhoHaveLoggedIn(t *testing.T) {
+	c, _, _ := authCluster(t, testcert.New(t))
+	s := serve(t, Options{Upstream: c.URL("postgres"), MaxPerUser: 1})
+	var all []net.Conn
+	begin := func() net.Conn {
+		c := dial(t, s)
+		write(t, c, packet(3<<16, "user\x00u_password\x00database\x00postgres\x00\x00"))
+		return c
+	}
+	for range 3 {
+		c := begin()
+		readUntil(t, c, 'R')
+		all = append(all, c)
+	}
+	password := frame(&pgproto3.PasswordMessage{Password: "secret"})
+	write(t, all[1], password)
+	readUntil(t, all[1], 'Z')
+	write(t, all[0], password)
+	wantError(t, all[0], codeTooManyConnections)
+	wantError(t, begin(), codeTooManyConnections)
+	all[1].Close()
+	eventually(t, "the sessions have ended", func() bool { return s.Stats().Sessions == 1 })
+	write(t, all[2], password)
+	readUntil(t, all[2], 'Z')
+}
+
 func TestStartup_ServerErrorsAreRelayed(t *testing.T) {
 	s := serve(t, Options{})
 	c := dial(t, s)
