@@ -27,6 +27,7 @@ type adminServer struct {
 	listener net.Listener
 	stopped  chan error
 	draining atomic.Bool
+	door     atomic.Pointer[door]
 
 	conns     conns
 	finishing sync.WaitGroup // answers under way when it retired
@@ -36,8 +37,7 @@ type adminServer struct {
 type adminOptions struct {
 	listener net.Listener // nil: it listens on addr
 	addr     string
-	tls      *tls.Config // with which clients must show a certificate; nil: in clear
-	access   access
+	door     door
 	proxy    *proxy.Server
 	memory   *budget.Budget
 	metrics  *guard.Metrics
@@ -87,10 +87,12 @@ func startAdmin(o adminOptions) (*adminServer, error) {
 	}
 	ours = true
 	a := &adminServer{listener: l, stopped: make(chan error, 1)}
+	a.door.Store(&o.door)
+	who := askers(func() access { return a.door.Load().access })
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", o.access.reading(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP))
+	mux.HandleFunc("GET /metrics", who.reading(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP))
 	if o.journal != nil {
-		api{o.journal}.handle(mux, o.access)
+		api{o.journal}.handle(mux, who)
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "rowback: /healthz and /readyz, for all; /metrics\nwith a token: GET /api/v1/entries, /api/v1/entries/ID and /api/v1/holds, POST /api/v1/holds/ID\n")
@@ -108,7 +110,7 @@ func startAdmin(o adminOptions) (*adminServer, error) {
 		}
 		if err := errors.Join(errs...); err != nil {
 			why := "not ready; the proxy's log, or this with a token, says why"
-			if o.access.identified(q) || onLoopback(q.RemoteAddr) && byAddress(q.Host) {
+			if who().identified(q) || onLoopback(q.RemoteAddr) && byAddress(q.Host) {
 				why = err.Error()
 			}
 			http.Error(w, why, http.StatusServiceUnavailable)
@@ -116,17 +118,29 @@ func startAdmin(o adminOptions) (*adminServer, error) {
 		}
 		fmt.Fprintln(w, "ready")
 	})
-	a.http = &http.Server{Handler: a.conns.answering(http.NewCrossOriginProtection().Handler(mux)), TLSConfig: o.tls, MaxHeaderBytes: 1 << 16,
+	a.http = &http.Server{Handler: a.conns.answering(http.NewCrossOriginProtection().Handler(mux)), MaxHeaderBytes: 1 << 16,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 5 * time.Minute, IdleTimeout: time.Minute,
 		ConnState: a.conns.state, ConnContext: withConn}
 	go func() {
-		if o.tls != nil {
+		if o.door.tls != nil {
+			a.http.TLSConfig = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return a.door.Load().tls, nil }}
 			a.stopped <- a.http.ServeTLS(l, "", "")
 			return
 		}
 		a.stopped <- a.http.Serve(l)
 	}()
 	return a, nil
+}
+
+// reload has d in force, also for connections that are open. Whether it speaks TLS stays.
+func (a *adminServer) reload(d door) {
+	if (d.tls == nil) != (a.door.Load().tls == nil) {
+		return // as needRestart says
+	}
+	a.door.Store(&d)
+	if d.tls != nil { // a token comes with each request
+		a.conns.renew()
+	}
 }
 
 // file is the listening socket, for another process. The caller closes it.

@@ -3,17 +3,40 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"strings"
+
+	"github.com/rowback/rowback/proxy"
 )
 
 // access says who may ask the admin endpoint, and who may act through it.
 type access struct {
 	read, act string // bearer tokens, "" if there is none
+}
+
+// door is how the admin endpoint lets people in; it changes with the files that it is read from.
+type door struct {
+	access
+	tls *tls.Config // with which clients must show a certificate; nil: in clear
+}
+
+// door reads the tokens and certificates. Its errors are usage errors.
+func (s *settings) door() (d door, err error) {
+	if d.access, err = s.adminAccess(); err != nil || s.AdminClientCA == "" {
+		return d, err
+	}
+	if d.tls, err = proxy.LoadTLS(s.TLSCert, s.TLSKey, s.AdminClientCA); err != nil {
+		return d, usageError(err)
+	}
+	d.tls.NextProtos = []string{"h2", "http/1.1"}
+	// As for the sessions: a client that a CA has been taken from must not get in by an old ticket.
+	d.tls.SessionTicketsDisabled = true
+	return d, nil
 }
 
 // leastToken is how long a token must be: it is all that stands before the journal.
@@ -63,11 +86,15 @@ func onLoopback(addr string) bool {
 	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
+// askers is the access that is in force.
+type askers func() access
+
 // reading lets through who may read. Without a token that is everybody who comes
 // to this machine by its address: a page in a browser that has its own name
 // resolved to us comes by that name.
-func (a access) reading(next http.HandlerFunc) http.HandlerFunc {
+func (who askers) reading(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, q *http.Request) {
+		a := who()
 		switch {
 		case a.identified(q):
 		case a.read != "":
@@ -82,8 +109,9 @@ func (a access) reading(next http.HandlerFunc) http.HandlerFunc {
 }
 
 // private lets through who may read what is nobody else's business: statements and names of tables.
-func (a access) private(next http.HandlerFunc) http.HandlerFunc {
+func (who askers) private(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, q *http.Request) {
+		a := who()
 		switch {
 		case a.identified(q):
 			next(w, q)
@@ -96,8 +124,9 @@ func (a access) private(next http.HandlerFunc) http.HandlerFunc {
 }
 
 // acting lets through who may act.
-func (a access) acting(next http.HandlerFunc) http.HandlerFunc {
+func (who askers) acting(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, q *http.Request) {
+		a := who()
 		switch {
 		case is(q, a.act):
 			next(w, q)

@@ -24,7 +24,7 @@ import (
 // Reading takes a token, or a client certificate; answering takes the acting token.
 type api struct{ journal journal.Journal }
 
-func (a api) handle(mux *http.ServeMux, who access) {
+func (a api) handle(mux *http.ServeMux, who askers) {
 	mux.HandleFunc("GET /api/v1/entries", who.private(a.entries))
 	mux.HandleFunc("GET /api/v1/entries/{id}", who.private(a.entry))
 	mux.HandleFunc("GET /api/v1/holds", who.private(a.holds))

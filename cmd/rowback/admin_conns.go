@@ -23,6 +23,7 @@ type conns struct {
 type adminConn struct {
 	net.Conn
 	idle    bool // no request is under way, nor may be
+	old     bool // it ends with the answer under way, or the next one
 	answers int  // under way
 }
 
@@ -43,18 +44,35 @@ func (c *conns) state(conn net.Conn, s http.ConnState) {
 	}
 }
 
+// renew ends the connections, each behind what is under way on it: who comes again is looked at anew.
+func (c *conns) renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = slices.DeleteFunc(c.all, func(is *adminConn) bool {
+		if is.old = true; is.idle {
+			is.cut()
+		}
+		return is.idle
+	})
+}
+
 // makeRoom closes a connection if there are too many. mu is held.
 func (c *conns) makeRoom() {
 	if len(c.all) <= maxAdminConns {
 		return
 	}
 	i := slices.IndexFunc(c.all, func(is *adminConn) bool { return is.answers == 0 }) // the newest, at last
-	under := c.all[i].Conn
-	if t, ok := under.(interface{ NetConn() net.Conn }); ok { // TLS would say farewell first
+	c.all[i].cut()
+	c.all = slices.Delete(c.all, i, i+1)
+}
+
+// cut closes it, without the farewell of TLS, which may wait.
+func (c *adminConn) cut() {
+	under := c.Conn
+	if t, ok := under.(interface{ NetConn() net.Conn }); ok {
 		under = t.NetConn()
 	}
 	_ = under.Close()
-	c.all = slices.Delete(c.all, i, i+1)
 }
 
 // find is nil for one that had to make room. mu is held.
@@ -82,16 +100,21 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 
 // answering notes which connections have an answer under way.
 func (c *conns) answering(next http.Handler) http.Handler {
-	count := func(q *http.Request, n int) {
+	count := func(q *http.Request, n int) (old bool) {
 		conn, _ := q.Context().Value(connKey{}).(net.Conn)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if is := c.find(conn); is != nil {
-			is.answers += n
+		is := c.find(conn)
+		if is == nil {
+			return true
 		}
+		is.answers += n
+		return is.old
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		count(q, 1)
+		if count(q, 1) {
+			w.Header().Set("Connection", "close")
+		}
 		defer count(q, -1)
 		next.ServeHTTP(w, q)
 	})

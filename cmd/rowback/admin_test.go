@@ -42,7 +42,7 @@ func startedAdmin(t *testing.T, who access, under *tls.Config) (a *adminServer, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err = startAdmin(adminOptions{addr: "127.0.0.1:0", access: who, tls: under, proxy: server, metrics: guard.NewMetrics(), journal: j})
+	a, err = startAdmin(adminOptions{addr: "127.0.0.1:0", door: door{who, under}, proxy: server, metrics: guard.NewMetrics(), journal: j})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,8 +56,73 @@ func TestAdmin_ClientCertificates(t *testing.T) {
 	}
 }
 
+// What lets people in changes while it serves: other tokens, another CA, another certificate.
+// Who came by what is no more is out, whatever connection he has kept, but for one request.
+func TestAdmin_Reload(t *testing.T) {
+	first, second := testcert.New(t), testcert.New(t)
+	under := func(a *testcert.Authority) *tls.Config {
+		t.Helper()
+		cert, key := a.Issue(t, "admin")
+		c, err := proxy.LoadTLS(cert, key, a.CA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	a, _, hold := startedAdmin(t, access{read: reader, act: actor}, under(first))
+	kept := asking(t, first, first)
+	get := func() (int, error) {
+		answer, err := kept.Get("https://" + a.listener.Addr().String() + "/metrics")
+		if err != nil {
+			return 0, err
+		}
+		_, _ = io.Copy(io.Discard, answer.Body)
+		return answer.StatusCode, answer.Body.Close()
+	}
+	if code, err := get(); code != 200 {
+		t.Fatal(code, err)
+	}
+	a.reload(door{access{read: reader, act: actor + "2"}, under(second)})
+	_, _ = get() // over a connection that was not quiet then
+	if code, err := get(); err == nil {
+		t.Error("over a connection from before:", code)
+	}
+	if code, body, err := ask(t, a, second, second, "POST", "/api/v1/holds/"+hold, actor); code != 403 {
+		t.Errorf("with the old token: %d %s, %v", code, body, err)
+	}
+	if code, body, err := ask(t, a, second, second, "POST", "/api/v1/holds/"+hold, actor+"2"); code != 200 {
+		t.Errorf("with the new one: %d %s, %v", code, body, err)
+	}
+	a.reload(door{access{}, nil}) // takes a restart
+	if code, _, err := ask(t, a, second, second, "GET", "/metrics", ""); code != 200 {
+		t.Error(code, err)
+	}
+}
+
 // ask asks an endpoint whose certificate is of server, with one of client (nil: none).
 func ask(t *testing.T, a *adminServer, server, client *testcert.Authority, method, path, token string) (code int, body string, err error) {
+	t.Helper()
+	c := asking(t, server, client)
+	defer c.CloseIdleConnections()
+	q, err := http.NewRequestWithContext(t.Context(), method, "https://"+a.listener.Addr().String()+path, strings.NewReader(`{"answer":"deny","by":"alice"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		q.Header.Set("Authorization", "Bearer "+token)
+	}
+	answer, err := c.Do(q)
+	if err != nil {
+		return 0, "", err
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(b), err
+}
+
+// asking is a client of an endpoint whose certificate is of server, with one of client (nil: none).
+func asking(t *testing.T, server, client *testcert.Authority) *http.Client {
 	t.Helper()
 	config := &tls.Config{RootCAs: x509.NewCertPool()}
 	pem, err := os.ReadFile(server.CA)
@@ -73,21 +138,5 @@ func ask(t *testing.T, a *adminServer, server, client *testcert.Authority, metho
 		// Whatever CA the endpoint asks for.
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
-	q, err := http.NewRequestWithContext(t.Context(), method, "https://"+a.listener.Addr().String()+path, strings.NewReader(`{"answer":"deny","by":"alice"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	q.Header.Set("Content-Type", "application/json")
-	if token != "" {
-		q.Header.Set("Authorization", "Bearer "+token)
-	}
-	transport := &http.Transport{TLSClientConfig: config}
-	defer transport.CloseIdleConnections()
-	answer, err := (&http.Client{Transport: transport}).Do(q)
-	if err != nil {
-		return 0, "", err
-	}
-	defer answer.Body.Close()
-	b, err := io.ReadAll(answer.Body)
-	return answer.StatusCode, string(b), err
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 }

@@ -40,7 +40,8 @@ Runs until SIGTERM or SIGINT: sessions end as they become idle. A second signal
 ends it at once. SIGHUP reads the configuration file again: rules, defaults,
 alerts, webhook, mode (but to and from off for everything), threshold, uncaptured
 and uncountable hold from the next statement on, in open sessions too, TLS files
-(those that --upstream names, too) from the next connection on; any other setting
+(those that --upstream names, too) from the next connection on, and the tokens and
+certificates of the admin endpoint; any other setting
 that changed is named in the log and waits for a restart. A file that
 cannot be used, or is empty, changes nothing.
 
@@ -180,16 +181,11 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 	}
 	if s.Admin != "" && s.Admin != "off" {
 		o := adminOptions{listener: adminListener, addr: s.Admin, proxy: v.server, memory: options.Memory, metrics: metrics, ready: v.ready, journal: v.journal}
-		if o.access, err = s.adminAccess(); err != nil {
+		if o.door, err = s.door(); err != nil {
 			return err
 		}
 		if l := adminListener; l != nil && l.Addr().Network() == "tcp" { // opened by another: not where admin says
 			if err := s.checkAdminAccess(l.Addr().String()); err != nil {
-				return usageError(err)
-			}
-		}
-		if s.AdminClientCA != "" {
-			if o.tls, err = proxy.LoadTLS(s.TLSCert, s.TLSKey, s.AdminClientCA); err != nil {
 				return usageError(err)
 			}
 		}

@@ -37,6 +37,11 @@ func (v *serving) reload(cmd *cobra.Command, s *settings) {
 		v.logger.Error("configuration not reloaded; the old one stays", "error", err)
 		return
 	}
+	changeDoor, err := v.changeDoor(s, &fresh)
+	if err != nil {
+		v.logger.Error("configuration not reloaded; the old one stays", "error", err)
+		return
+	}
 	if fresh.guards() != (v.judge != nil) {
 		v.logger.Error("configuration not reloaded: switching the guard on or off needs a restart")
 		return
@@ -49,6 +54,7 @@ func (v *serving) reload(cmd *cobra.Command, s *settings) {
 		v.alerts.Reload(sinks)
 	}
 	apply()
+	changeDoor()
 	v.limit, _ = parseAgo(fresh.HandoverLimit)
 	if names := s.needRestart(&fresh); len(names) > 0 {
 		v.logger.Warn("some settings that changed need a restart; the old ones stay", "settings", strings.Join(names, ", "))
@@ -59,6 +65,23 @@ func (v *serving) reload(cmd *cobra.Command, s *settings) {
 	s.keys, s.rules = fresh.keys, fresh.rules
 	v.logger.Info("configuration reloaded", "mode", fresh.Mode, "threshold", fresh.Threshold, "uncaptured", fresh.Uncaptured, "uncountable", fresh.Uncountable)
 	v.announceRules(&fresh)
+}
+
+// changeDoor reads what lets people in to the admin endpoint again; apply has that in force.
+func (v *serving) changeDoor(s, fresh *settings) (apply func(), err error) {
+	if v.admin == nil || fresh.Admin != s.Admin { // it takes a restart
+		return func() {}, nil
+	}
+	d, err := fresh.door()
+	if err != nil {
+		return nil, err
+	}
+	if at := v.admin.listener.Addr(); at.Network() == "tcp" {
+		if err := fresh.checkAdminAccess(at.String()); err != nil {
+			return nil, err
+		}
+	}
+	return func() { v.admin.reload(d) }, nil
 }
 
 // goneFrom names what stood in the file, and does not in that of fresh: a file may be
@@ -83,6 +106,11 @@ func (s *settings) needRestart(fresh *settings) (names []string) {
 	for i, v := range fresh.all() {
 		switch v.name {
 		case "mode", "threshold", "uncaptured", "uncountable", "webhook", "handover-limit", "tls-cert", "tls-key", "tls-client-ca", "tls-required": // taken over
+		case "admin-token", "admin-act-token": // likewise
+		case "admin-client-ca":
+			if (v.value() == "") != (old[i].value() == "") { // from TLS, or to it
+				names = append(names, v.name)
+			}
 		case "production", "recovery", "output": // not the proxy's
 		default:
 			if v.value() != old[i].value() {

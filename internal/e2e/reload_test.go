@@ -32,13 +32,13 @@ type reloaded struct {
 	addr  string
 }
 
-func newReloaded(t *testing.T, config string) *reloaded {
+func newReloaded(t *testing.T, config string, flags ...string) *reloaded {
 	t.Helper()
 	dir := t.TempDir()
 	r := &reloaded{t: t, file: filepath.Join(dir, "rowback.yaml"), lines: make(chan string, 100)}
 	r.write(config)
-	cmd := exec.CommandContext(context.Background(), program(t), "proxy", "--config", r.file, "--listen", "127.0.0.1:0",
-		"--upstream", pgtest.Shared(t).Addr(), "--journal", filepath.Join(dir, "journal"), "--admin", "off")
+	cmd := exec.CommandContext(context.Background(), program(t), append([]string{"proxy", "--config", r.file, "--listen", "127.0.0.1:0",
+		"--upstream", pgtest.Shared(t).Addr(), "--journal", filepath.Join(dir, "journal"), "--admin", "off"}, flags...)...)
 	out, in, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
