@@ -141,7 +141,7 @@ func (r *relay) close() {
 	case errors.Is(cause, errTerminated), errors.Is(cause, errClientGone), errors.Is(cause, errShutdown):
 		r.log().Debug("session ended", "reason", cause)
 	case !ready:
-		r.srv.strangers.warn(r.log(), "session ended", "error", cause)
+		r.srv.strangers.Warn(r.log(), "session ended", "error", cause)
 	default:
 		r.log().Warn("session ended", "error", cause)
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/rowback/rowback/internal/sparing"
 )
 
 // Server accepts clients and relays their sessions.
@@ -19,7 +21,7 @@ type Server struct {
 
 	files     files
 	newcomers *newcomers
-	strangers sparing // with lines about connections that came to nothing
+	strangers sparing.Lines // with lines about connections that came to nothing
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -139,7 +141,7 @@ func (s *Server) accept(ctx, starting context.Context) error {
 			}
 			if removed != nil {
 				s.refused.Add(1)
-				s.strangers.warn(s.o.Logger, "connection closed: it had sent no startup packet, and others wait", "client", clientAddr(removed))
+				s.strangers.Warn(s.o.Logger, "connection closed: it had sent no startup packet, and others wait", "client", clientAddr(removed))
 			}
 			s.conns.Add(1)
 			go func() {
@@ -180,7 +182,7 @@ func (s *Server) serveConn(ctx, starting context.Context, c net.Conn, at place) 
 			lastWord(first.conn, err)
 		}
 		if !errors.Is(err, errClientGone) {
-			s.strangers.warn(log, "connection refused", "error", err)
+			s.strangers.Warn(log, "connection refused", "error", err)
 		}
 		return false
 	}
@@ -193,7 +195,7 @@ func (s *Server) serveConn(ctx, starting context.Context, c net.Conn, at place) 
 	if first.cancel != nil {
 		at.says(saidCancel)
 		if err := s.cancel(ctx, first.cancel); err != nil {
-			s.strangers.warn(log, "cancel request failed", "error", err)
+			s.strangers.Warn(log, "cancel request failed", "error", err)
 		}
 		return false
 	}

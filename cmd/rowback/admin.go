@@ -4,9 +4,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +20,7 @@ import (
 
 	"github.com/rowback/rowback/guard"
 	"github.com/rowback/rowback/internal/budget"
+	"github.com/rowback/rowback/internal/sparing"
 	"github.com/rowback/rowback/journal"
 	"github.com/rowback/rowback/proxy"
 )
@@ -43,6 +47,18 @@ type adminOptions struct {
 	metrics  *guard.Metrics
 	ready    []probe         // all must hold for /readyz
 	journal  journal.Journal // nil: there is none, and no API
+	logger   *slog.Logger
+}
+
+// strangers writes what net/http says, of clients mostly, to the log.
+type strangers struct {
+	log   *slog.Logger
+	lines sparing.Lines
+}
+
+func (s *strangers) Write(b []byte) (int, error) {
+	s.lines.Warn(s.log, "admin endpoint", "error", strings.TrimSpace(string(b)))
+	return len(b), nil
 }
 
 // startAdmin serves. The caller closes what is returned; the listener is closed in
@@ -120,7 +136,7 @@ func startAdmin(o adminOptions) (*adminServer, error) {
 	})
 	a.http = &http.Server{Handler: a.conns.answering(http.NewCrossOriginProtection().Handler(mux)), MaxHeaderBytes: 1 << 16,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 5 * time.Minute, IdleTimeout: time.Minute,
-		ConnState: a.conns.state, ConnContext: withConn}
+		ConnState: a.conns.state, ConnContext: withConn, ErrorLog: log.New(&strangers{log: o.logger}, "", 0)}
 	go func() {
 		if o.door.tls != nil {
 			a.http.TLSConfig = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return a.door.Load().tls, nil }}

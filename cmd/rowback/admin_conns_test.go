@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -69,5 +71,17 @@ func TestAdmin_AnswersUnderWayStay(t *testing.T) {
 	}
 	if len(c.all) != maxAdminConns || c.find(server) == nil {
 		t.Errorf("%d connections", len(c.all))
+	}
+}
+
+// What clients have net/http say is bounded in the log: anybody can fail a TLS handshake.
+func TestAdmin_SaysLittleOfStrangers(t *testing.T) {
+	var said strings.Builder
+	l := log.New(&strangers{log: slog.New(slog.NewTextHandler(&said, nil))}, "", 0)
+	for i := range 1000 {
+		l.Printf("TLS handshake error %d", i)
+	}
+	if n := strings.Count(said.String(), "\n"); n == 0 || n >= 1000 || !strings.Contains(said.String(), `error="TLS handshake error 0"`) {
+		t.Errorf("%d lines: %s", n, said.String())
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -42,7 +43,7 @@ func startedAdmin(t *testing.T, who access, under *tls.Config) (a *adminServer, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err = startAdmin(adminOptions{addr: "127.0.0.1:0", door: door{who, under}, proxy: server, metrics: guard.NewMetrics(), journal: j})
+	a, err = startAdmin(adminOptions{addr: "127.0.0.1:0", door: door{who, under}, proxy: server, metrics: guard.NewMetrics(), journal: j, logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -180,7 +180,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		return usageError(fmt.Errorf("upstream %s is where this proxy listens itself: every session would open another one; name the server behind it", redact(s.Upstream)))
 	}
 	if s.Admin != "" && s.Admin != "off" {
-		o := adminOptions{listener: adminListener, addr: s.Admin, proxy: v.server, memory: options.Memory, metrics: metrics, ready: v.ready, journal: v.journal}
+		o := adminOptions{listener: adminListener, addr: s.Admin, proxy: v.server, memory: options.Memory, metrics: metrics, ready: v.ready, journal: v.journal, logger: logger}
 		if o.door, err = s.door(); err != nil {
 			return err
 		}

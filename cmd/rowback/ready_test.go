@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -35,7 +36,7 @@ func TestReadyz_SaysWhatDoesNotWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := startAdmin(adminOptions{addr: "127.0.0.1:0", proxy: server, metrics: guard.NewMetrics(), ready: []probe{upstreamAnswers(upstream.Addr().String()), journalTakes(j)}})
+	a, err := startAdmin(adminOptions{addr: "127.0.0.1:0", proxy: server, metrics: guard.NewMetrics(), ready: []probe{upstreamAnswers(upstream.Addr().String()), journalTakes(j)}, logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

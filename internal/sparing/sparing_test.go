@@ -1,14 +1,14 @@
-package proxy
+package sparing
 
 import (
 	"testing"
 	"time"
 )
 
-func TestSparing_CountsWhatItLeavesOut(t *testing.T) {
-	var s sparing
+func TestLines_CountsWhatItLeavesOut(t *testing.T) {
+	var s Lines
 	now := time.Now()
-	for range linesASecond {
+	for range aSecond {
 		if leftOut, ok := s.may(now); !ok || leftOut != 0 {
 			t.Fatal(leftOut, ok)
 		}
