@@ -57,7 +57,42 @@ func (s *Server) cancel(ctx context.Context, key []byte) error {
 	case r.interrupt():
 		return nil
 	}
-	return s.passCancel(ctx, r.ep, key)
+	return r.canceling.pass(func() error { return s.passCancel(ctx, r.ep, key) })
+}
+
+// canceling are the cancel requests of one session on their way to its server, one at a time:
+// those that come meanwhile are one more, however many they are. The zero value is ready.
+type canceling struct {
+	turn sync.Mutex // of the one on its way
+	mu   sync.Mutex
+	next *cancelPass // it has not begun; nil: there is none
+}
+
+type cancelPass struct {
+	done chan struct{}
+	err  error // read after done
+}
+
+// pass returns when a request that began after the call has been handled.
+func (c *canceling) pass(send func() error) error {
+	c.mu.Lock()
+	p := c.next
+	if p != nil {
+		c.mu.Unlock()
+		<-p.done
+		return p.err
+	}
+	p = &cancelPass{done: make(chan struct{})}
+	c.next = p
+	c.mu.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	c.mu.Lock()
+	c.next = nil
+	c.mu.Unlock()
+	defer close(p.done)
+	p.err = send()
+	return p.err
 }
 
 func (s *Server) passCancel(ctx context.Context, ep endpoint, key []byte) error {

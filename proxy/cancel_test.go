@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -68,6 +69,44 @@ func TestCancel_TheServerGivesNoKey(t *testing.T) {
 			write(t, c, frame(&pgproto3.Query{String: "bye"}))
 			wantError(t, c, codeConnectionFailure)
 		})
+	}
+}
+
+// Many requests for one session at once take the server a few: those that wait are one.
+func TestCancel_AStormOfOneSession(t *testing.T) {
+	f := fakeServer(t, "the key!")
+	s := serve(t, Options{Upstream: "postgres://" + f.Addr() + "/?sslmode=disable"})
+	session := rawSession(t, s)
+	defer session.Close()
+	const n = 200
+	var conns []net.Conn
+	for range n {
+		c := dial(t, s)
+		write(t, c, packet(requestCancel, f.key))
+		conns = append(conns, c)
+	}
+	// The fake has kept one in mind, and waits with the next to be asked.
+	eventually(t, "all others wait", func() bool { return strings.Count(stacks(), "(*canceling).pass(") >= n-1 })
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for _, c := range conns {
+			wantClosed(t, c)
+		}
+	}()
+	for asked := 0; ; asked++ {
+		select {
+		case got := <-f.canceled:
+			if got != f.key {
+				t.Errorf("canceled %q", got)
+			}
+			continue
+		case <-ended:
+		}
+		if asked < 2 || asked > 4 {
+			t.Errorf("the server was asked %d times", asked)
+		}
+		return
 	}
 }
 
