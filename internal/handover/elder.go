@@ -8,6 +8,7 @@ import (
 	"net/rpc"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -81,9 +82,18 @@ func (e *Elder) Ready() error {
 	return nil
 }
 
-// Cancel is Duties.Cancel; false also if the older process is gone.
-func (e *Elder) Cancel(key []byte) (found bool) {
-	return e.client.Call("Elder.Cancel", key, &found) == nil && found
+// cancelPatience is longer than a server takes that answers.
+const cancelPatience = time.Minute
+
+// Cancel is Duties.Cancel; false also if the older process is gone, or hangs.
+func (e *Elder) Cancel(key []byte) bool {
+	call := e.client.Go("Elder.Cancel", key, new(bool), make(chan *rpc.Call, 1))
+	select {
+	case <-call.Done:
+		return call.Error == nil && *call.Reply.(*bool)
+	case <-time.After(cancelPatience):
+		return false
+	}
 }
 
 // Reload is Duties.Reload.

@@ -1,8 +1,11 @@
 package handover
 
 import (
+	"io"
+	"net"
 	"os"
 	"testing"
+	"testing/synctest"
 )
 
 // What is inherited from somebody else (a shell that a process like this one
@@ -20,4 +23,19 @@ func TestInherit_OfSomebodyElse(t *testing.T) {
 	if e, files, err := Inherit(); e != nil || files != nil || err != nil {
 		t.Errorf("of nobody: %v, %v, %v", e, files, err)
 	}
+}
+
+// An older process that hangs is asked in vain, not for ever: others wait for their turn.
+func TestElder_CancelOfOneThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		go func() { _, _ = io.Copy(io.Discard, there) }()
+		e := newElder(here)
+		if e.Cancel([]byte("the key!")) {
+			t.Error("it has found the session")
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
