@@ -110,24 +110,23 @@ func TestCancel_AStormOfOneSession(t *testing.T) {
 	}
 }
 
-// Requests for sessions of other proxies, all at once: each gets there.
+// Requests for sessions of other proxies, all at once: each gets there, whoever else hangs.
 func TestCancel_AStormOfOtherProxies(t *testing.T) {
-	f := fakeServer(t, "")
-	s := serve(t, Options{Upstream: "postgres://" + f.Addr() + "/?sslmode=disable"})
-	const n = 4 * maxElsewhere
-	var conns []net.Conn
-	for i := range n {
-		c := dial(t, s)
-		write(t, c, packet(requestCancel, fmt.Sprintf("%08d", i)))
-		conns = append(conns, c)
+	hung, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and never says a word
+	if err != nil {
+		t.Fatal(err)
 	}
-	eventually(t, "all are there", func() bool { return s.strays.Load() >= n-1 }) // one that the fake has heard is over
+	defer hung.Close()
+	f := fakeServer(t, "")
+	s := serve(t, Options{Judge: deafJudge{}, Upstream: "postgres://" + hung.Addr().String() + "," + f.Addr() + "/?sslmode=disable"})
+	const n = 4 * maxElsewhere
+	for i := range n {
+		write(t, dial(t, s), packet(requestCancel, fmt.Sprintf("%08d", i)))
+	}
+	eventually(t, "all are there", func() bool { return s.strays.Load() == n })
 	got := map[string]bool{}
 	for range n {
 		got[<-f.canceled] = true
-	}
-	for _, c := range conns {
-		wantClosed(t, c)
 	}
 	if len(got) != n {
 		t.Errorf("%d of %d", len(got), n)

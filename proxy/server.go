@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/rowback/rowback/internal/sparing"
 )
 
@@ -38,8 +36,8 @@ type Server struct {
 	loops []*loop // of sessions without TLS; none but on Linux
 	turn  atomic.Uint64
 
-	elsewhere                   *semaphore.Weighted // cancel requests of other proxies' sessions on their way
-	strays                      atomic.Int64        // … and those that wait for it
+	strays                      atomic.Int64 // cancel requests of other proxies' sessions, or of nobody's
+	elsewhere, judged           lane         // theirs to Options.Elsewhere and to the judge
 	sessions                    atomic.Int64
 	accepted, refused, canceled atomic.Uint64
 }
@@ -63,7 +61,7 @@ func New(o Options) (*Server, error) {
 	if _, _, err := listenAddr(o.Listen); err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, files: openFiles(), relays: map[*relay]struct{}{}, done: make(chan struct{}), elsewhere: semaphore.NewWeighted(maxElsewhere)}
+	s := &Server{o: o, files: openFiles(), relays: map[*relay]struct{}{}, done: make(chan struct{}), elsewhere: newLane(), judged: newLane()}
 	s.newcomers = newNewcomers(s.files.newcomers)
 	apply, err := s.Reload(o.TLS, o.RequireTLS)
 	if err != nil {

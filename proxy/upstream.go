@@ -34,6 +34,7 @@ type endpoint struct {
 type host struct {
 	name      string
 	endpoints []endpoint
+	cancels   lane
 }
 
 // parseUpstream reads Options.Upstream, but for Options. The environment (PGSSLMODE, …)
@@ -73,7 +74,7 @@ func parseUpstream(o Options) (*legs, error) {
 			ep.lookup = net.DefaultResolver.LookupHost
 		}
 		if n := len(hosts); n == 0 || hosts[n-1].name != ep.addr {
-			hosts = append(hosts, host{name: ep.addr})
+			hosts = append(hosts, host{name: ep.addr, cancels: newLane()})
 			configs = append(configs, probeConfig(c, name, port, t))
 		} else {
 			one := configs[n-1]
