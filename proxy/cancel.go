@@ -13,6 +13,29 @@ import (
 type cancelKeys struct {
 	mu sync.Mutex
 	m  map[string]*relay // by process ID and secret key, as in BackendKeyData
+
+	passing map[*relay]*canceling // as long as there are requests on their way
+}
+
+// canceling is where a session's requests meet, until over is called.
+func (k *cancelKeys) canceling(r *relay) (c *canceling, over func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if c = k.passing[r]; c == nil {
+		if k.passing == nil {
+			k.passing = map[*relay]*canceling{}
+		}
+		c = &canceling{}
+		k.passing[r] = c
+	}
+	c.requests++
+	return c, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if c.requests--; c.requests == 0 {
+			delete(k.passing, r)
+		}
+	}
 }
 
 func (k *cancelKeys) add(key string, r *relay) {
@@ -57,12 +80,16 @@ func (s *Server) cancel(ctx context.Context, key []byte) error {
 	case r.interrupt():
 		return nil
 	}
-	return r.canceling.pass(func() error { return s.passCancel(ctx, r.ep, key) })
+	c, over := s.keys.canceling(r)
+	defer over()
+	return c.pass(func() error { return s.passCancel(ctx, r.ep, key) })
 }
 
 // canceling are the cancel requests of one session on their way to its server, one at a time:
 // those that come meanwhile are one more, however many they are. The zero value is ready.
 type canceling struct {
+	requests int // guarded by cancelKeys.mu
+
 	turn sync.Mutex // of the one on its way
 	mu   sync.Mutex
 	next *cancelPass // it has not begun; nil: there is none

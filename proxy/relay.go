@@ -45,8 +45,6 @@ type relay struct {
 	sin  *inbuf
 	scan serverScan
 
-	canceling canceling
-
 	mu     sync.Mutex
 	cond   sync.Cond // on mu: any change below
 	pend   pending

@@ -32,8 +32,7 @@ type Share struct {
 	of    *Budget
 	end   func()
 	held  atomic.Int64
-	aside atomic.Int64 // of held, what is beside the limit
-	ended bool         // guarded by of.mu
+	ended bool // guarded by of.mu
 
 	waits   [2]atomic.Bool       // also while nothing is held
 	watched atomic.Pointer[ways] // nil: nothing was ever held
@@ -41,6 +40,8 @@ type Share struct {
 
 // ways are both.
 type ways struct {
+	aside atomic.Int64 // of held, what is beside the limit
+
 	mu  sync.Mutex
 	way [2]waiting
 }
@@ -84,19 +85,20 @@ func (s *Share) takeAside(n int64) bool {
 		return false
 	}
 	s.of.lent.Add(n)
-	s.aside.Add(n)
 	s.has(n)
+	s.watched.Load().aside.Add(n)
 	return true
 }
 
 // giveAside gives back what of n bytes was taken aside.
 func (s *Share) giveAside(n int64) (given int64) {
+	both := s.watched.Load()
 	for {
-		has := s.aside.Load()
+		has := both.aside.Load()
 		if given = min(n, has); given == 0 {
 			return 0
 		}
-		if s.aside.CompareAndSwap(has, has-given) {
+		if both.aside.CompareAndSwap(has, has-given) {
 			s.of.lent.Add(-given)
 			s.of.aside.Release(given)
 			return given
@@ -147,7 +149,7 @@ func (s *Share) Give(n int64) {
 }
 
 // room is how much of the limit comes free with it.
-func (s *Share) room() int64 { return s.held.Load() - s.aside.Load() }
+func (s *Share) room() int64 { return s.held.Load() - s.watched.Load().aside.Load() }
 
 // Holds reports whether the session has anything of the budget.
 func (s *Share) Holds() bool { return s != nil && s.held.Load() > 0 }
