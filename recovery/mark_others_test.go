@@ -43,6 +43,11 @@ func TestMark_OtherSoftDeletes(t *testing.T) {
 			l.restore(l.options(soft(second), l.incident("DELETE FROM p WHERE id = 2")))
 			return []string{soft(all)}, ""
 		}, ""},
+		"before, set back with one that is restored again, too": {func(l *lab, soft func(string) string) ([]string, string) {
+			other, again := soft(second), soft(all)
+			l.restore(l.options(other, again))
+			return []string{again, soft(all)}, ""
+		}, ""},
 		"before the backup": {func(l *lab, soft func(string) string) ([]string, string) {
 			soft(second)
 			l.on(l.recovery, second)

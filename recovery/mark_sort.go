@@ -7,7 +7,7 @@ import (
 
 // sortMarks keeps of a row's other marks the last one on each side of the first of those
 // that are to be set back (rowback_since; NULL where none is), and notes the last one of
-// all (rowback_last).
+// all (rowback_last). Those that a restore has set back since count only where none came after it.
 func (r *restore) sortMarks(ctx context.Context, t *table) error {
 	o := t.others
 	if o.unkeyed.n > 0 {
@@ -20,7 +20,9 @@ func (r *restore) sortMarks(ctx context.Context, t *table) error {
 	since, first := "NULL::bool", ""
 	if t.mark != nil {
 		since = "n.rowback_id > m.rowback_first"
-		first = fmt.Sprintf(" LEFT JOIN (SELECT %[1]s, min(rowback_id) AS rowback_first FROM %[2]s GROUP BY %[1]s) m ON %[3]s", list("", t.key), t.mark.staged, t.equal("m", "n"))
+		first = fmt.Sprintf(` LEFT JOIN (SELECT %s, coalesce(min(s.rowback_id) FILTER (WHERE s.rowback_id > b.rowback_id), min(s.rowback_id)) AS rowback_first
+			FROM %s s LEFT JOIN (SELECT %s, max(rowback_id) AS rowback_id FROM %s WHERE NOT rowback_set GROUP BY %[3]s) b ON %[5]s GROUP BY %[1]s) m ON %[6]s`,
+			list("s.", t.key), t.mark.staged, list("", t.key), o.staged, t.equal("b", "s"), t.equal("m", "n"))
 	}
 	all := o.staged
 	o.staged += "_last"

@@ -111,6 +111,10 @@ func Dangles(fk *catalog.ForeignKey, values []string) string {
 	return reference{ForeignKey: fk}.lacks(values, only(fk.Parent))
 }
 
+// OfAnotherType makes the error of a key on record whose values are none of the type that
+// it has now one for people; nil: it is something else.
+func OfAnotherType(err error) error { return ofAnotherType(err) }
+
 // Refuse is a Refusal as an error; nil without problems.
 func Refuse(kind RefusalKind, problems ...string) error { return refuse(kind, problems...) }
 

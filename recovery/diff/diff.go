@@ -57,6 +57,7 @@ type pair struct {
 	key          []column
 	where        string
 	count        Count
+	unread       error // why keys on record are not known
 }
 
 // Run compares and reports. Its errors are of the request, the connections or

@@ -13,7 +13,13 @@ import (
 type evidence struct {
 	id      string
 	deleted bool          // a deletion, else a restore
-	shares  map[int][]int // by Entry.Tables: where the table's key columns are in a row's values
+	shares  map[int]share // by Entry.Tables
+}
+
+// share is one table's part of an entry.
+type share struct {
+	order []int  // where the table's key columns are in a row's values
+	types string // that these had
 }
 
 // readJournal finds the entries that tell of the tables: committed deletions,
@@ -72,32 +78,36 @@ func (r *run) readJournal(ctx context.Context) error {
 
 // shares are the parts of e that removed, or put back, rows of tables that are
 // compared.
-func (r *run) shares(e *journal.Entry, pairs map[string]*pair) map[*pair]map[int][]int {
-	out := map[*pair]map[int][]int{}
-	for i, share := range e.Tables {
-		switch share.Via {
+func (r *run) shares(e *journal.Entry, pairs map[string]*pair) map[*pair]map[int]share {
+	out := map[*pair]map[int]share{}
+	for i, st := range e.Tables {
+		switch st.Via {
 		case journal.SetNull, journal.SetDef, journal.Update, journal.SoftDelete: // the row stayed
 			continue
 		}
-		t := r.production.catalog.Lookup(share.Schema, share.Name)
-		if t == nil || !share.KeysCaptured {
+		t := r.production.catalog.Lookup(st.Schema, st.Name)
+		if t == nil || !st.KeysCaptured {
 			continue
 		}
 		p := pairs[display(t.Root())]
 		if p == nil {
 			continue
 		}
-		var order []int
+		var of share
 		for _, c := range p.key {
-			order = append(order, slices.IndexFunc(share.Key, func(k journal.Column) bool { return k.Name == c.name }))
+			at := slices.IndexFunc(st.Key, func(k journal.Column) bool { return k.Name == c.name })
+			of.order = append(of.order, at)
+			if at >= 0 {
+				of.types += st.Key[at].Type + ", "
+			}
 		}
-		if slices.Contains(order, -1) { // recorded by another key
+		if slices.Contains(of.order, -1) { // recorded by another key
 			continue
 		}
 		if out[p] == nil {
-			out[p] = map[int][]int{}
+			out[p] = map[int]share{}
 		}
-		out[p][i] = order
+		out[p][i] = of
 	}
 	return out
 }

@@ -48,6 +48,9 @@ func (r *run) report() *Report {
 		if c.Backup > 0 {
 			c.Percent = 100 * float64(c.Lost) / float64(c.Backup)
 		}
+		if p.unread != nil {
+			out.Notes = append(out.Notes, fmt.Sprintf("%s: what deletions on record removed may count as lost, for %v", display(p.live), p.unread))
+		}
 		out.Lost += c.Lost
 		out.Recorded += c.Recorded
 		out.Tables = append(out.Tables, c)

@@ -3,6 +3,8 @@ package diff
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,42 +66,58 @@ func (w *worker) stage(ctx context.Context, p *pair) error {
 	return w.recorded.next()
 }
 
-// fill copies the journal's keys of the table to the probe, many entries at a time.
+// fill copies the journal's keys of the table to the probe, many entries at a time: those
+// of the same types together, for others than they have now may have no such values.
 func (w *worker) fill(ctx context.Context, p *pair) error {
-	var batch recovery.Batch
-	columns := batch.Columns(len(p.key) + 2)
-	for i, c := range p.key {
-		columns[i] += "::" + c.typ
-	}
-	columns[len(p.key)] += "::bool"
-	columns[len(p.key)+1] += "::int"
-	flush := func() error {
-		if batch.Len() == 0 {
-			return nil
-		}
-		sql := fmt.Sprintf("INSERT INTO pg_temp.rowback_recorded SELECT %s FROM %s", strings.Join(columns, ", "), batch.SQL("k"))
-		batch.Reset()
-		return w.probe.Exec(ctx, sql)
-	}
+	pending := map[string]*recovery.Batch{}
 	for no, e := range w.run.recorded[p] {
 		deleted, no := strconv.FormatBool(e.deleted), strconv.Itoa(no)
 		for row, err := range w.o.Journal.Rows(ctx, e.id) {
 			if err != nil {
 				return err
 			}
-			order := e.shares[row.Table]
-			if order == nil {
+			of, ours := e.shares[row.Table]
+			if !ours {
 				continue
 			}
-			batch.Add(append(arranged(row, order), &deleted, &no))
-			if batch.Full() {
-				if err := flush(); err != nil {
+			b := pending[of.types]
+			if b == nil {
+				b = &recovery.Batch{}
+				pending[of.types] = b
+			}
+			b.Add(append(arranged(row, of.order), &deleted, &no))
+			if b.Full() {
+				if err := w.flush(ctx, p, b); err != nil {
 					return err
 				}
 			}
 		}
 	}
-	return flush()
+	for _, types := range slices.Sorted(maps.Keys(pending)) {
+		if err := w.flush(ctx, p, pending[types]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *worker) flush(ctx context.Context, p *pair, b *recovery.Batch) error {
+	if b.Len() == 0 {
+		return nil
+	}
+	defer b.Reset()
+	columns := b.Columns(len(p.key) + 2)
+	for i, c := range p.key {
+		columns[i] += "::" + c.typ
+	}
+	columns[len(p.key)] += "::bool"
+	columns[len(p.key)+1] += "::int"
+	err := w.probe.Exec(ctx, fmt.Sprintf("SAVEPOINT rowback; INSERT INTO pg_temp.rowback_recorded SELECT %s FROM %s; RELEASE rowback", strings.Join(columns, ", "), b.SQL("k")))
+	if of := recovery.OfAnotherType(err); of != nil {
+		p.unread = of
+		return w.probe.Exec(ctx, "ROLLBACK TO rowback; RELEASE rowback")
+	}
+	return err
 }
 
 // arranged are a journal row's key values in the order of the table's key.
