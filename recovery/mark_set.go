@@ -58,12 +58,24 @@ func (r *restore) keepSet(ctx context.Context, t *table) error {
 	by := func(in string, feeds []string) string {
 		return fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE m.rowback_feed %s (%s) AND %s AND %s)", t.mark.staged, in, strings.Join(feeds, ", "), t.wrote("m", "l"), t.equal("m", "l"))
 	}
-	write := func(set, rest []string, where string) error {
-		why := "NULL"
-		if len(set) > 0 {
-			why = fmt.Sprintf("'soft delete set back, but not what its UPDATE set in ' || CASE WHEN x.rowback_feed IS NULL THEN nullif(%s, '') || ': ' || coalesce(nullif(%s, '') || %s, 'several UPDATEs of its transaction set other columns each') ELSE %s || ': the recovery database has no such row' END",
-				differing("l", "x", set), differing("l", "x", rest), literal(t.changedToo()), literal(strings.Join(set, ", ")))
+	// Those that a soft delete of the row set, whoever wrote it last, are not left alone unsaid.
+	noted := func(c string) string {
+		var feeds []string
+		for i, set := range t.mark.sets {
+			if slices.Contains(set, c) {
+				feeds = append(feeds, strconv.Itoa(i))
+			}
 		}
+		if len(feeds) == 0 {
+			return "false"
+		}
+		return fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE m.rowback_feed IN (%s) AND %s)", t.mark.staged, strings.Join(feeds, ", "), t.equal("m", "l"))
+	}
+	differ := func(c string) string { return "NOT " + sameImage("l", "x", []string{c}) }
+	set := namesWhere(t.mark.set, func(c string) string { return differ(c) + " AND " + noted(c) })
+	write := func(rest []string, where string) error {
+		why := fmt.Sprintf("'soft delete set back, but not what its UPDATE set in ' || CASE WHEN x.rowback_feed IS NULL THEN nullif(%s, '') || ': ' || coalesce(nullif(%s, '') || %s, 'several UPDATEs set other columns each') ELSE nullif(%s, '') || ': the recovery database has no such row' END",
+			set, namesWhere(rest, func(c string) string { return differ(c) + " AND NOT " + noted(c) }), literal(t.changedToo()), namesWhere(t.mark.set, noted))
 		return r.production.exec(ctx, fmt.Sprintf("UPDATE %s x SET %s, rowback_reason = %s FROM %s l WHERE x.rowback_marked AND %s AND %s",
 			t.left, strings.Join(keep, ", "), why, only(t.live), t.equal("l", "x"), where))
 	}
@@ -75,14 +87,14 @@ func (r *restore) keepSet(ctx context.Context, t *table) error {
 			mixed = append(mixed, by("IN", feeds[name])+" AND "+by("NOT IN", feeds[name]))
 			where += " AND NOT " + by("NOT IN", feeds[name])
 		}
-		if err := write(set, rest, where); err != nil {
+		if err := write(rest, where); err != nil {
 			return err
 		}
 	}
 	if len(mixed) == 0 {
 		return nil
 	}
-	return write(t.mark.set, nil, "("+strings.Join(mixed, " OR ")+")")
+	return write(nil, "("+strings.Join(mixed, " OR ")+")")
 }
 
 // changedToo says, after the names of columns that no UPDATE on record set, why the others stay.

@@ -116,3 +116,18 @@ func TestMark_WithOtherColumnsOfSeveralUpdates(t *testing.T) {
 		}
 	}
 }
+
+// Of a row that several soft deletes marked, the last one does not have it said that all is
+// back: what an earlier one set may have been changed between.
+func TestMark_WithOtherColumnsOfEarlierSoftDeletes(t *testing.T) {
+	l := newLab(t, "CREATE TABLE p (id int PRIMARY KEY, a text DEFAULT 'a', b text DEFAULT 'b', deleted_at timestamptz); INSERT INTO p SELECT generate_series(1, 4)").backup()
+	first := l.softly("UPDATE p SET a = 'x', deleted_at = now() WHERE id <= 2", "p", "deleted_at", "+", "a")
+	l.exec("UPDATE p SET b = 'newer' WHERE id = 3")
+	last := l.softly("UPDATE p SET deleted_at = now() WHERE id > 1", "p", "deleted_at")
+	report := l.restore(l.options(first, last))
+	said := reasons(report)
+	want := "soft delete set back, but not what its UPDATE set in a: several UPDATEs set other columns each"
+	if c := l.count(report, "p"); c.Unmarked != 4 || len(said) != 1 || said[`p {"id":2}`] != want {
+		t.Errorf("%+v %v", c, said)
+	}
+}

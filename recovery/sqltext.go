@@ -78,9 +78,14 @@ func sameImage(a, b string, columns []string) string {
 // differing is an SQL expression: the names of the columns whose values differ
 // between a and b, never the values.
 func differing(a, b string, columns []string) string {
+	return namesWhere(columns, func(c string) string { return "NOT (" + sameImage(a, b, []string{c}) + ")" })
+}
+
+// namesWhere is an SQL expression: the names of the columns of which a condition is true.
+func namesWhere(columns []string, is func(column string) string) string {
 	out := make([]string, len(columns))
 	for i, c := range columns {
-		out[i] = "CASE WHEN NOT (" + sameImage(a, b, []string{c}) + ") THEN " + literal(c) + " END"
+		out[i] = "CASE WHEN " + is(c) + " THEN " + literal(c) + " END"
 	}
 	return "array_to_string(ARRAY[" + strings.Join(out, ", ") + "]::text[], ', ')"
 }
