@@ -48,10 +48,7 @@ type undo struct {
 // deletion that can itself be restored. Errors are as Restore's.
 func Undo(ctx context.Context, o UndoOptions) (report *UndoReport, err error) {
 	began := time.Now()
-	u := &undo{o: o, restore: &restore{
-		o:     Options{Production: o.Production, Journal: o.Journal, Source: &Source{}, Config: o.Config, LockTimeout: o.LockTimeout, Progress: o.Progress},
-		byOID: map[uint32]*table{}, feeds: map[int]*table{}, order: map[int][]string{}, byFeed: map[int]*link{},
-	}, remarks: map[int]*remark{}}
+	u := newUndo(o)
 	defer o.Progress.Done()
 	defer u.close()
 	defer func() {
@@ -97,6 +94,13 @@ func Undo(ctx context.Context, o UndoOptions) (report *UndoReport, err error) {
 		case <-time.After(time.Duration(rand.IntN(50*try)) * time.Millisecond):
 		}
 	}
+}
+
+func newUndo(o UndoOptions) *undo {
+	return &undo{o: o, restore: &restore{
+		o:     Options{Production: o.Production, Journal: o.Journal, Source: &Source{}, Config: o.Config, LockTimeout: o.LockTimeout, Progress: o.Progress},
+		byOID: map[uint32]*table{}, feeds: map[int]*table{}, order: map[int][]string{}, byFeed: map[int]*link{},
+	}, remarks: map[int]*remark{}}
 }
 
 // open connects, and refuses a server that is not the one that the restores

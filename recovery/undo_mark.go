@@ -82,7 +82,7 @@ func (u *undo) classifyRemark(ctx context.Context, m *remark, lock bool) error {
 	}
 	return u.production.exec(ctx, fmt.Sprintf(`
 		UPDATE %[1]s x SET rowback_class = CASE WHEN l.ctid IS NULL THEN '%[2]s' WHEN l.xmin::text = s.rowback_xmin THEN '%[3]s' ELSE '%[4]s' END
-		FROM %[1]s s LEFT JOIN %[5]s l ON %[6]s WHERE x.ctid = s.ctid`, m.staged, undoGone, undoRemove, undoChanged, only(m.live), same))
+		FROM %[1]s s LEFT JOIN %[5]s l ON %[6]s WHERE x.ctid = s.ctid; ANALYZE %[1]s (rowback_class)`, m.staged, undoGone, undoRemove, undoChanged, only(m.live), same))
 }
 
 // planRemark counts, and lists what stays without its mark.

@@ -64,7 +64,8 @@ func (u *undo) try(ctx context.Context, write bool) (err error) {
 }
 
 // classify sorts the staged rows. A row that is to go is locked first, so that
-// it stays as it is and gets no more children until the end.
+// it stays as it is and gets no more children until the end. Without figures of the classes the
+// planner takes few rows for chosen, and reads what refers to them once for each.
 func (u *undo) classify(ctx context.Context, lock bool) error {
 	u.o.Progress.Start("planning", 0)
 	for _, t := range u.tables {
@@ -76,7 +77,7 @@ func (u *undo) classify(ctx context.Context, lock bool) error {
 		}
 		err := u.production.exec(ctx, fmt.Sprintf(`
 			UPDATE %[1]s x SET rowback_class = CASE WHEN l.ctid IS NULL THEN '%[2]s' WHEN l.xmin::text = s.rowback_xmin THEN '%[3]s' ELSE '%[4]s' END
-			FROM %[1]s s LEFT JOIN %[5]s l ON %[6]s WHERE x.ctid = s.ctid`,
+			FROM %[1]s s LEFT JOIN %[5]s l ON %[6]s WHERE x.ctid = s.ctid; ANALYZE %[1]s (rowback_class)`,
 			t.in, undoGone, undoRemove, undoChanged, only(t.live), t.undone("l", "s")))
 		if err != nil {
 			return err
@@ -85,7 +86,7 @@ func (u *undo) classify(ctx context.Context, lock bool) error {
 	for _, l := range u.links {
 		err := u.production.exec(ctx, fmt.Sprintf(`
 			UPDATE %[1]s x SET rowback_class = CASE WHEN l.%[2]s IS NULL THEN '%[3]s' WHEN %[4]s THEN '%[5]s' WHEN %[6]s THEN '%[7]s' ELSE '%[8]s' END
-			FROM %[1]s y LEFT JOIN %[9]s l ON %[10]s WHERE x.ctid = y.ctid`,
+			FROM %[1]s y LEFT JOIN %[9]s l ON %[10]s WHERE x.ctid = y.ctid; ANALYZE %[1]s (rowback_class)`,
 			l.staged, quote(l.key[0]), undoGone, l.isWhole("l", "y"), undoRemove, u.isCut(l), undoAgain, undoChanged, only(l.live), l.equal("l", "y")))
 		if err != nil {
 			return err
