@@ -71,7 +71,7 @@ func (r *restore) removedAgain(ctx context.Context) error {
 	if err != nil || len(removals) == 0 {
 		return err
 	}
-	ofThose, err := broughtBack(removals)
+	ofThose, err := broughtBack(slices.Concat(removals, undos))
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,12 @@ func TestRestore_UndosCancelRestores(t *testing.T) {
 			l.undo(UndoOptions{}, back(l.incident("DELETE FROM p WHERE id = 3")))
 			return []string{first}
 		}, "0 0", "; name that one to bring it back"},
+		"and was restored itself, before a removal that stands": {func(l *lab, soft func(string) string, back func(...string) string) []string {
+			first := l.incident("DELETE FROM p WHERE id < 6")
+			back(l.undo(UndoOptions{}, back(first)).Entry)
+			l.incident("DELETE FROM p WHERE id = 3")
+			return []string{first}
+		}, "0 0", "; name that one to bring it back"},
 		"before the row was made anew and removed": {func(l *lab, soft func(string) string, back func(...string) string) []string {
 			first := l.incident("DELETE FROM p WHERE id < 6")
 			l.undo(UndoOptions{}, back(first))
