@@ -31,7 +31,7 @@ func (r *restore) refuseAlone(ctx context.Context) error {
 		case !st.KeysCaptured:
 			problems = append(problems, r.withoutKeys(i, st))
 		default:
-			if reason := r.noImages(i, st); !slices.Contains(why, reason) {
+			if reason := r.noImages(ctx, i, st); !slices.Contains(why, reason) {
 				why = append(why, reason)
 			}
 		}
@@ -49,14 +49,35 @@ func (r *restore) refuseAlone(ctx context.Context) error {
 }
 
 // noImages says why the journal has no images of a source table's rows.
-func (r *restore) noImages(i int, st *journal.Table) string {
+func (r *restore) noImages(ctx context.Context, i int, st *journal.Table) string {
+	var of *journal.Entry
+	if i < len(r.o.Source.of) {
+		of = r.o.Source.of[i]
+	}
 	switch {
 	case st.Via == journal.SoftDelete:
 		return "of a soft delete, what the row had before is not kept"
-	case i < len(r.o.Source.of) && r.o.Source.of[i].Proxy == inDatabase:
+	case of != nil && of.Proxy == inDatabase:
 		return "what the triggers of rowback protect record has no images"
+	case of != nil && len(of.Restores) > 0:
+		return "an undo keeps none" + r.deletionsOf(ctx, of)
 	case st.WhyNoRows != "":
 		return fmt.Sprintf("images of %s not captured: %s", sourceName(st), st.WhyNoRows)
 	}
 	return "see capture: rows in the rules"
+}
+
+// deletionsOf says what to restore in place of an undo: what its restores had brought back.
+func (r *restore) deletionsOf(ctx context.Context, undo *journal.Entry) string {
+	var ids []string
+	for _, id := range undo.Restores {
+		if of, err := r.o.Journal.Entry(ctx, id); err == nil { // else there is nothing to name
+			ids = append(ids, of.Restores...)
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	slices.Sort(ids)
+	return "; restore what had removed them first: " + strings.Join(slices.Compact(ids), " ")
 }

@@ -47,3 +47,14 @@ func TestRefuse_Alone(t *testing.T) {
 		})
 	}
 }
+
+// An undo keeps no images; those of the deletions that its restores brought back from do.
+func TestRefuse_AloneAnUndo(t *testing.T) {
+	l := newLab(t, twoTables)
+	first := l.imaged(nil, "DELETE FROM p WHERE id = 1")
+	undo := l.undo(UndoOptions{}, l.restore(l.alone(first)).Entry).Entry
+	l.refused(l.alone(undo), Usage, "(an undo keeps none; restore what had removed them first: "+first+")")
+	if report := l.restore(l.alone(first)); !report.Complete() || report.Restored == 0 {
+		t.Errorf("%+v", report)
+	}
+}
