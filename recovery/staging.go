@@ -24,7 +24,11 @@ func (r *restore) makeStaging(ctx context.Context, t *table) error {
 		}
 		sql += fmt.Sprintf("; CREATE TEMP TABLE %s (%s)", local(t.land), strings.Join(text, ", "))
 	}
-	return r.production.exec(ctx, sql)
+	err := r.production.exec(ctx, sql)
+	if sqlState(err) == "54011" { // too many columns
+		return refuse(Unfit, fmt.Sprintf("%s has %d columns: with those that rows are staged with these are more than the server allows in a table; copy its rows by hand", t.name(), len(t.live.Columns)))
+	}
+	return err
 }
 
 // prefixComma is a list that more follows.

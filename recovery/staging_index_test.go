@@ -2,6 +2,8 @@ package recovery
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -48,4 +50,14 @@ func TestUndo_ThePlannerKnowsWhatIsChosen(t *testing.T) {
 			t.Errorf("nothing is known of %s", *row[0])
 		}
 	}
+}
+
+// A table with as many columns as the server allows has no room for those of staging.
+func TestStaging_TooManyColumns(t *testing.T) {
+	var columns strings.Builder
+	for i := 2; i <= 1600; i++ {
+		fmt.Fprintf(&columns, ", c%d bool", i)
+	}
+	l := newLab(t, "CREATE TABLE p (id int PRIMARY KEY"+columns.String()+"); INSERT INTO p VALUES (1)").backup()
+	l.refused(l.options(l.incident("DELETE FROM p")), Unfit, "public.p has 1600 columns")
 }
