@@ -22,12 +22,12 @@ func (t *table) loColumns() (out []string) {
 	return out
 }
 
-// loNumbers is a query for the numbers that staged rows hold; "" if none can.
+// loNumbers is a query for the numbers that staged rows hold, each once; "" if none can.
 func (r *restore) loNumbers() string {
 	var out []string
 	for _, t := range r.tables {
 		for _, c := range t.loColumns() {
-			out = append(out, fmt.Sprintf("SELECT %s::oid AS loid FROM %s WHERE %[1]s <> 0", quote(c), t.in))
+			out = append(out, fmt.Sprintf("SELECT DISTINCT %s::oid AS loid FROM %s WHERE %[1]s <> 0", quote(c), t.in))
 		}
 	}
 	return strings.Join(out, " UNION ")

@@ -66,7 +66,7 @@ func (r *restore) makeMarks(ctx context.Context) error {
 			return err
 		}
 		t.mark.timed = timed == 1
-		err = r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin, NULL::int4 AS rowback_feed, NULL::text COLLATE \"C\" AS rowback_id, false AS rowback_blind FROM %s WITH NO DATA",
+		err = r.production.exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s AS SELECT %s, NULL::text AS rowback_xmin, NULL::int4 AS rowback_feed, NULL::text COLLATE \"C\" AS rowback_id, false AS rowback_blind, NULL::text AS rowback_half FROM %s WITH NO DATA",
 			local(t.mark.staged), list("", t.key), t.live.QuotedName()))
 		if err != nil {
 			return err
@@ -137,13 +137,17 @@ func (r *restore) marked(ctx context.Context, t *table) error {
 
 // mergeMarks gives images of rows that were soft-deleted before they were removed
 // the recovery database's values of the marks. Where it has no such row the image
-// comes back with its mark: see blind.
+// comes back with its mark: see blind. What the soft delete set besides may have been
+// changed before the row was removed: it stays as in the image, which is noted.
 func (r *restore) mergeMarks(ctx context.Context, t *table) error {
 	if t.mark == nil {
 		return nil
 	}
 	marked := fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE %s)", t.mark.staged, t.equal("m", "s"))
 	for k := 1; k < len(t.kinds); k++ {
+		if err := r.noteHalf(ctx, t, k); err != nil {
+			return err
+		}
 		var set []string
 		for _, c := range t.mark.columns {
 			if slices.Contains(t.kinds[k], c) {
@@ -164,14 +168,15 @@ func (r *restore) mergeMarks(ctx context.Context, t *table) error {
 }
 
 // blind lists the rows that come back as they were when they were removed, and so
-// with the mark of a soft delete that was to be set back, too.
+// with the mark of a soft delete that was to be set back, too, or with what that set besides.
 func (r *restore) blind(ctx context.Context, t *table) (out []Unrestored, err error) {
 	if t.mark == nil {
 		return nil, nil
 	}
-	err = r.production.each(ctx, fmt.Sprintf("SELECT %s, %s FROM %s s WHERE EXISTS (SELECT FROM %s m WHERE m.rowback_blind AND %s) ORDER BY %s", texts("s", t.key),
+	err = r.production.each(ctx, fmt.Sprintf(`SELECT %s, CASE WHEN m.blind THEN %s ELSE 'soft delete set back, but not what its UPDATE set in ' || m.half || ': the row comes back as it was when it was removed later' END
+		FROM %s s JOIN (SELECT %[4]s, bool_or(rowback_blind) AS blind, string_agg(DISTINCT rowback_half, ', ') AS half FROM %[5]s GROUP BY %[4]s) m ON %[6]s WHERE m.blind OR m.half IS NOT NULL ORDER BY %[7]s`, texts("s", t.key),
 		literal("soft delete not set back: the row comes back as it was when it was removed later, and the recovery database has no such row to tell how it was before"),
-		t.in, t.mark.staged, t.equal("m", "s"), list("s.", t.key)), func(row []*string) error {
+		t.in, list("", t.key), t.mark.staged, t.equal("m", "s"), list("s.", t.key)), func(row []*string) error {
 		u, err := newUnrestored(t.live, t.key, row)
 		out = append(out, u)
 		return err

@@ -39,6 +39,17 @@ func (r *restore) limitSet(t *table) {
 // all are the columns to be set back.
 func (m *mark) all() []string { return slices.Concat(m.columns, m.set) }
 
+// setBy is the condition that the soft delete m set column c besides the mark.
+func (m *mark) setBy(alias, c string) string {
+	feeds := []string{"NULL"}
+	for i, set := range m.sets {
+		if slices.Contains(set, c) {
+			feeds = append(feeds, strconv.Itoa(i))
+		}
+	}
+	return fmt.Sprintf("%s.rowback_feed IN (%s)", alias, strings.Join(feeds, ", "))
+}
+
 // keepSet has the rows that are to be set back, but had changed since the recovery
 // database's state, keep the other columns, and notes those that the deletion set.
 func (r *restore) keepSet(ctx context.Context, t *table) error {
@@ -60,16 +71,7 @@ func (r *restore) keepSet(ctx context.Context, t *table) error {
 	}
 	// Those that a soft delete of the row set, whoever wrote it last, are not left alone unsaid.
 	noted := func(c string) string {
-		var feeds []string
-		for i, set := range t.mark.sets {
-			if slices.Contains(set, c) {
-				feeds = append(feeds, strconv.Itoa(i))
-			}
-		}
-		if len(feeds) == 0 {
-			return "false"
-		}
-		return fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE m.rowback_feed IN (%s) AND %s)", t.mark.staged, strings.Join(feeds, ", "), t.equal("m", "l"))
+		return fmt.Sprintf("EXISTS (SELECT FROM %s m WHERE %s AND %s)", t.mark.staged, t.mark.setBy("m", c), t.equal("m", "l"))
 	}
 	differ := func(c string) string { return "NOT " + sameImage("l", "x", []string{c}) }
 	set := namesWhere(t.mark.set, func(c string) string { return differ(c) + " AND " + noted(c) })
@@ -112,7 +114,19 @@ func (t *table) changedToo() string {
 	return " is not as in the recovery database, so that the others may have changed before, too" + by
 }
 
-// halfBack lists these rows.
+// noteHalf notes of images of a kind what soft deletes of their rows had set besides the marks,
+// where the recovery database has it otherwise.
+func (r *restore) noteHalf(ctx context.Context, t *table, kind int) error {
+	set := slices.DeleteFunc(slices.Clone(t.mark.set), func(c string) bool { return !slices.Contains(t.kinds[kind], c) })
+	if len(set) == 0 {
+		return nil
+	}
+	half := namesWhere(set, func(c string) string { return "NOT " + sameImage("s", "b", []string{c}) + " AND " + t.mark.setBy("m", c) })
+	return r.production.exec(ctx, fmt.Sprintf("ANALYZE %[1]s; UPDATE %[2]s m SET rowback_half = nullif(%[3]s, '') FROM %[1]s s JOIN %[1]s b ON b.rowback_kind = 0 AND %[4]s WHERE s.rowback_kind = %[5]d AND %[6]s",
+		t.in, t.mark.staged, half, t.equal("b", "s"), kind, t.equal("s", "m")))
+}
+
+// halfBack lists the rows of which keepSet notes that other columns stay.
 func (r *restore) halfBack(ctx context.Context, t *table) (out []Unrestored, err error) {
 	if !t.mark.settable() || len(t.mark.set) == 0 {
 		return nil, nil

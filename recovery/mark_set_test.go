@@ -131,3 +131,21 @@ func TestMark_WithOtherColumnsOfEarlierSoftDeletes(t *testing.T) {
 		t.Errorf("%+v %v", c, said)
 	}
 }
+
+// A row that was removed later comes back from its image, and so with what its soft delete had
+// set beside the mark; that is said.
+func TestMark_WithOtherColumnsThenRemoved(t *testing.T) {
+	l := newLab(t, "CREATE TABLE p (id int PRIMARY KEY, a text DEFAULT 'a', b text DEFAULT 'b', deleted_at timestamptz); INSERT INTO p SELECT generate_series(1, 4)").backup()
+	one := l.softly("UPDATE p SET deleted_at = now(), a = 'x' WHERE id <= 2", "p", "deleted_at", "+", "a")
+	two := l.softly("UPDATE p SET deleted_at = now() WHERE id = 3", "p", "deleted_at")
+	report := l.restore(l.options(one, two, l.imaged(nil, "DELETE FROM p WHERE id IN (2, 3)")))
+	want := "soft delete set back, but not what its UPDATE set in a: the row comes back as it was when it was removed later"
+	if c, said := l.count(report, "p"), reasons(report); c.Unmarked != 1 || c.Restored != 2 || len(said) != 1 || said[`p {"id":2}`] != want {
+		t.Errorf("%+v %v", c, said)
+	}
+	for id, row := range l.state(l.production)["public.p"] {
+		if row["deleted_at"] != null {
+			t.Errorf("%s: %v", id, row)
+		}
+	}
+}

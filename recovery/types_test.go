@@ -181,3 +181,15 @@ func TestLargeObjects_OfTheSameNumber(t *testing.T) {
 		t.Error(said)
 	}
 }
+
+// A large object that several rows name comes back once.
+func TestLargeObjects_NamedTwice(t *testing.T) {
+	l := newLab(t, "CREATE TABLE d (id int PRIMARY KEY, doc oid); SELECT lo_from_bytea(777011, 'shared'); INSERT INTO d VALUES (1, 777011), (2, 777011)").backup()
+	id := l.incident("DELETE FROM d", "SELECT lo_unlink(777011)")
+	if report := l.restore(l.options(id)); report.Restored != 2 {
+		t.Errorf("%+v", report)
+	}
+	if is := l.ask(l.connect(), "SELECT convert_from(lo_get(777011), 'UTF8')"); fmt.Sprint(is) != "[[shared]]" {
+		t.Errorf("%q", is)
+	}
+}
