@@ -121,7 +121,9 @@ func (r *restore) noteHalf(ctx context.Context, t *table, kind int) error {
 	if len(set) == 0 {
 		return nil
 	}
-	half := namesWhere(set, func(c string) string { return "NOT " + sameImage("s", "b", []string{c}) + " AND " + t.mark.setBy("m", c) })
+	half := namesWhere(set, func(c string) string {
+		return "NOT " + sameImage("s", "b", []string{c}) + " AND " + t.mark.setBy("m", c)
+	})
 	return r.production.exec(ctx, fmt.Sprintf("ANALYZE %[1]s; UPDATE %[2]s m SET rowback_half = nullif(%[3]s, '') FROM %[1]s s JOIN %[1]s b ON b.rowback_kind = 0 AND %[4]s WHERE s.rowback_kind = %[5]d AND %[6]s",
 		t.in, t.mark.staged, half, t.equal("b", "s"), kind, t.equal("s", "m")))
 }
