@@ -72,7 +72,8 @@ func (u *undo) stageRemark(ctx context.Context, m *remark) error {
 		m.staged, list("", all), strings.Join(values, ", "), uint32(m.xid), m.pending.sql("k")))
 }
 
-// classifyRemark sorts the rows of m; those to be marked again are locked first.
+// classifyRemark sorts the rows of m; those to be marked again are locked first. Those that
+// bear their marks already, as of an undo before, are as they are to be.
 func (u *undo) classifyRemark(ctx context.Context, m *remark, lock bool) error {
 	same := equal("l", m.key, "s", m.key, m.same...)
 	if lock {
@@ -81,8 +82,9 @@ func (u *undo) classifyRemark(ctx context.Context, m *remark, lock bool) error {
 		}
 	}
 	return u.production.exec(ctx, fmt.Sprintf(`
-		UPDATE %[1]s x SET rowback_class = CASE WHEN l.ctid IS NULL THEN '%[2]s' WHEN l.xmin::text = s.rowback_xmin THEN '%[3]s' ELSE '%[4]s' END
-		FROM %[1]s s LEFT JOIN %[5]s l ON %[6]s WHERE x.ctid = s.ctid; ANALYZE %[1]s (rowback_class)`, m.staged, undoGone, undoRemove, undoChanged, only(m.live), same))
+		UPDATE %[1]s x SET rowback_class = CASE WHEN l.ctid IS NULL THEN '%[2]s' WHEN l.xmin::text = s.rowback_xmin THEN '%[3]s' WHEN %[7]s THEN '%[8]s' ELSE '%[4]s' END
+		FROM %[1]s s LEFT JOIN %[5]s l ON %[6]s WHERE x.ctid = s.ctid; ANALYZE %[1]s (rowback_class)`,
+		m.staged, undoGone, undoRemove, undoChanged, only(m.live), same, sameImage("l", "s", m.columns), undoAgain))
 }
 
 // planRemark counts, and lists what stays without its mark.

@@ -44,6 +44,9 @@ func TestUndo_OfRestoresOfOneLinkOrMark(t *testing.T) {
 			if is := strings.Join(l.content("c"), ""); is != c.is {
 				t.Error(is)
 			}
+			if undo := l.undo(UndoOptions{}, ids...); !undo.Complete() || undo.Entry != "" {
+				t.Errorf("once more: %+v", undo)
+			}
 		})
 	}
 }
