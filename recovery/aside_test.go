@@ -1,7 +1,10 @@
 package recovery
 
 import (
+	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -24,5 +27,37 @@ func TestRestore_AsksNothingOfOtherTables(t *testing.T) {
 	}
 	if report := l.restore(l.options(id)); report.Restored != 1 || !report.Complete() {
 		t.Errorf("%+v", report)
+	}
+}
+
+// A lock that another session holds is no fault of the request, and loses no links.
+func TestRestore_LocksAreNoRefusals(t *testing.T) {
+	l := newLab(t, `CREATE TABLE p (id int PRIMARY KEY, a text DEFAULT 'x' CHECK (a <> 'z')); INSERT INTO p VALUES (1);
+		CREATE TABLE c (id int PRIMARY KEY, p int DEFAULT 1 + 1 CHECK (p > 0) REFERENCES p ON DELETE SET NULL, g text GENERATED ALWAYS AS (lower(id::text)) STORED); INSERT INTO c VALUES (1, 1); CREATE UNIQUE INDEX ON c (lower(id::text))`).backup()
+	id := l.incident("DELETE FROM p")
+	restored := l.restore(l.options(id)).Entry
+	locked := func(table string, do func() error) {
+		other := l.connect()
+		must(t, other, "BEGIN; LOCK TABLE "+table+" IN ACCESS EXCLUSIVE MODE")
+		var refused *Refusal
+		if err := do(); err == nil || errors.As(err, &refused) || !strings.Contains(err.Error(), "--lock-timeout") {
+			t.Errorf("%s: %T %v", table, err, err)
+		}
+		must(t, other, "ROLLBACK")
+	}
+	for _, table := range []string{"p", "c"} {
+		locked(table, func() error {
+			_, err := Undo(t.Context(), UndoOptions{Production: l.production, Journal: l.journal, IDs: []string{restored}, LockTimeout: 50 * time.Millisecond, DryRun: true})
+			return err
+		})
+	}
+	l.undo(UndoOptions{}, restored)
+	for _, table := range []string{"p", "c"} {
+		locked(table, func() error {
+			o := l.options(id)
+			o.LockTimeout, o.DryRun = 50*time.Millisecond, true
+			_, err := Restore(t.Context(), o)
+			return err
+		})
 	}
 }

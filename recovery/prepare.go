@@ -24,7 +24,9 @@ func (r *restore) prepare(ctx context.Context) error {
 		switch {
 		case st.Via == journal.SetNull || st.Via == journal.SetDef:
 			// A link that cannot be mended does not keep the rows away.
-			if linkErr := r.addLink(ctx, i, st); linkErr != nil {
+			if linkErr := r.addLink(ctx, i, st); linkErr != nil && r.failed(linkErr) {
+				err = linkErr
+			} else if linkErr != nil {
 				r.loseLinks(st, linkErr.Error())
 			}
 		case st.Via == journal.Update:
@@ -42,11 +44,10 @@ func (r *restore) prepare(ctx context.Context) error {
 		default:
 			err = r.addRequested(ctx, i, st)
 		}
-		var refused *Refusal
-		if errors.As(err, &refused) && refused.Kind != Unfit {
+		switch {
+		case err != nil && r.failed(err):
 			return err
-		}
-		if err != nil {
+		case err != nil:
 			problems = append(problems, err.Error())
 		}
 	}

@@ -3,6 +3,7 @@ package recovery
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -34,6 +35,19 @@ func refuse(kind RefusalKind, problems ...string) error {
 		return nil
 	}
 	return &Refusal{Kind: kind, Problems: problems}
+}
+
+// failed: err is no problem of what was asked for, to be listed with others: a privilege is
+// missing, the server gave up (a lock, a restart), or the connection is gone.
+func (r *restore) failed(err error) bool {
+	var refused *Refusal
+	if errors.As(err, &refused) {
+		return refused.Kind != Unfit
+	}
+	if code := sqlState(err); code != "" {
+		return slices.Contains([]string{"08", "40", "53", "55", "57", "58", "XX"}, code[:2])
+	}
+	return slices.ContainsFunc(r.sides(), func(s *side) bool { return s.conn.IsClosed() })
 }
 
 // ErrDeclined: the person who was asked said no.

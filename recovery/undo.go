@@ -147,7 +147,10 @@ func (u *undo) prepare(ctx context.Context) error {
 		} else {
 			err = u.addFilled(ctx, i, st)
 		}
-		if err != nil {
+		switch {
+		case err != nil && u.failed(err):
+			return err
+		case err != nil:
 			problems = append(problems, err.Error())
 		}
 	}
