@@ -16,6 +16,9 @@ func (e *examination) admin(ctx context.Context) {
 		e.ok(name, "off")
 		return
 	}
+	if !e.adminFiles(name) {
+		return
+	}
 	address, err := net.ResolveTCPAddr("tcp", e.o.Admin)
 	if err == nil {
 		var l net.Listener
@@ -32,6 +35,10 @@ func (e *examination) admin(ctx context.Context) {
 	}
 	if address.IP == nil || address.IP.IsUnspecified() {
 		address.IP = net.IPv4(127, 0, 0, 1)
+	}
+	if e.o.AdminClientCA != "" {
+		e.adminTLS(ctx, name, mend, address.String())
+		return
 	}
 	if status, body, httpErr := get(ctx, address.String(), "/healthz"); httpErr != nil || status != http.StatusOK || body != "ok" {
 		e.fail(name, mend, "%v, and what answers at %s is no rowback proxy", err, e.o.Admin)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -226,7 +227,7 @@ func TestControl_IsNotLetIn(t *testing.T) {
 	o.Upstream = pgtest.Shared(t).UserURL("nobody_at_all", "SECRET", "postgres")
 	r := look(t, o)
 	r.expect(t, "control connection", Fail, "nobody_at_all")
-	r.expect(t, "control connection", Fail, "mend user and password")
+	r.expect(t, "control connection", Fail, "mend user, password")
 	r.expect(t, "upstream", OK, "")
 	var text bytes.Buffer
 	if r.WriteText(&text); strings.Contains(text.String(), "SECRET") {
@@ -257,6 +258,8 @@ func TestAdmin(t *testing.T) {
 	other.Close()
 	look(t, o).expect(t, "admin endpoint", OK, "is free")
 	proxy.Close()
+	o.AdminTokens = func() error { return errors.New("admin-token: no such file") }
+	look(t, o).expect(t, "admin endpoint", Fail, "admin-token: no such file")
 }
 
 func TestAlerts(t *testing.T) {

@@ -108,6 +108,13 @@ func TestTwoDatabases_AreSwapped(t *testing.T) {
 	look(t, o).expect(t, "two databases", Fail, "swapped?")
 }
 
+// Of several hosts the one that answers is named.
+func TestProduction_SeveralHosts(t *testing.T) {
+	o, addr := healthy(t), pgtest.Shared(t).Addr()
+	o.Production = strings.Replace(o.Production, addr, "127.0.0.1:1,"+addr, 1)
+	look(t, o).expect(t, "production", OK, "on "+addr+" as postgres")
+}
+
 // A standby that follows is no backup; one that is paused is. A standby is no
 // production, and the upstream's server no recovery database.
 func TestStandby(t *testing.T) {

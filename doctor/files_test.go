@@ -191,4 +191,12 @@ func TestJournal_Shared(t *testing.T) {
 	r = look(t, o)
 	r.expect(t, "journal server", OK, "1 proxy has it open")
 	r.expect(t, "journal", OK, "no entries yet")
+
+	alone, err := pgtest.Start(t.Context(), pgtest.Options{Settings: []string{"synchronous_standby_names=away"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alone.Stop()
+	o.Journal = alone.URL("postgres")
+	look(t, o).expect(t, "journal server", Fail, "synchronous standby (away), and none is connected")
 }

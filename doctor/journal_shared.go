@@ -28,6 +28,11 @@ func (e *examination) sharedJournal(ctx context.Context) bool {
 	if x.CommitOff != "" {
 		bad("let this role set synchronous_commit, or set it to on", "synchronous_commit is %s: what the server confirms may be lost", x.CommitOff)
 	}
+	if x.StandbysAway {
+		e.fail(name, "start such a standby, or name another (by itself the server waits, however long it takes)",
+			"it waits for a synchronous standby (%s), and none is connected: nothing can be written, every DELETE gets RB002", x.SynchronousNames)
+		return sound
+	}
 	switch {
 	case !sound:
 	case !x.FullPageWrites:

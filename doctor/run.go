@@ -23,6 +23,9 @@ type Options struct {
 	Journal    string // directory, or the URL of a shared one
 	Admin      string // host:port, "" if switched off
 
+	AdminTokens   func() error // whether the endpoint's tokens can be read; nil: there are none
+	AdminClientCA string       // PEM file: the endpoint speaks TLS, to clients with a certificate of it
+
 	MaxMemory string // as it is given
 	Memory    string // what there is, where MaxMemory is more; else ""
 

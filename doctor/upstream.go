@@ -135,7 +135,7 @@ func ControlMend(err error) string {
 	case answer == nil:
 		return "mend upstream, or leave user and password in it out"
 	case strings.HasPrefix(answer.Code, "28"): // invalid_authorization_specification
-		return "mend user and password in upstream, or leave them out"
+		return "mend user, password or certificate (sslcert, sslkey) in upstream, or leave them out"
 	case answer.Code == "3D000": // invalid_catalog_name
 		return "name a database in upstream that is there, or leave user and password out"
 	case answer.Code == "42501": // insufficient_privilege

@@ -14,7 +14,7 @@ func noEvidenceError(cause string) *pgproto3.ErrorResponse {
 		Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: codeNoEvidence,
 		Message: "rowback cannot make the evidence of this deletion durable",
 		Detail:  "Nothing was removed. The journal cannot be written: " + cause,
-		Hint:    "Ask an operator to mend rowback's journal (disk space, permissions); deletes work again by themselves then.",
+		Hint:    "Ask an operator to mend rowback's journal (its server, disk space, permissions); deletes work again by themselves then.",
 	}
 }
 

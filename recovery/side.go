@@ -198,8 +198,14 @@ func sqlContext(err error) string {
 	return ""
 }
 
-// where says which database this is, without secrets.
+// where says which database this is, without secrets: of several hosts, which one.
 func (s *side) where() string {
 	c := s.conn.Config()
-	return fmt.Sprintf("%s on %s:%d as %s", c.Database, c.Host, c.Port, c.User)
+	server := fmt.Sprintf("%s:%d", c.Host, c.Port)
+	for _, f := range c.Fallbacks {
+		if f.Host != c.Host || f.Port != c.Port {
+			server = s.conn.PgConn().Conn().RemoteAddr().String()
+		}
+	}
+	return fmt.Sprintf("%s on %s as %s", c.Database, server, c.User)
 }

@@ -69,7 +69,8 @@ func runDoctor(cmd *cobra.Command, s *settings, o doctorOptions) error {
 	report, err := doctor.Run(cmd.Context(), doctor.Options{
 		ConfigFile: s.ConfigFile, Policy: s.rules, Listen: s.Listen,
 		Upstream: connString(s.Upstream), Redacted: redact(s.Upstream), Control: namesUser(s.Upstream),
-		Production: connString(s.Production), Recovery: connString(s.Recovery), Journal: s.Journal, Admin: s.Admin,
+		Production: connString(s.Production), Recovery: connString(s.Recovery), Journal: s.Journal,
+		Admin: s.Admin, AdminClientCA: s.AdminClientCA, AdminTokens: func() error { _, err := s.adminAccess(); return err },
 		TLSCert: s.TLSCert, TLSKey: s.TLSKey, TLSClientCA: s.TLSClientCA, RequireTLS: s.requireTLS(),
 		MaxMemory: s.MaxMemory, Memory: s.overMemory(),
 		JournalKey: key, JournalKeyFile: s.JournalKey,

@@ -24,6 +24,12 @@ func TestDoctor_ExitCodes(t *testing.T) {
 		t.Error(r.stdout)
 	}
 
+	// What the proxy does not start with.
+	r = runWith(t, map[string]string{"ROWBACK_UPSTREAM": "127.0.0.1:1", "ROWBACK_ADMIN_TOKEN": "short"}, "doctor")
+	if r.check(t, exitProblems, "checks failed"); !strings.Contains(r.stdout, "✗ admin endpoint      ROWBACK_ADMIN_TOKEN: the token must be") {
+		t.Error(r.stdout)
+	}
+
 	write(t, "rowback.yaml", "rules:\n- {name: a, user: b}\n")
 	runWith(t, env, "doctor").check(t, exitUsage, `rowback.yaml:2: unknown key of a rule "user"`)
 	write(t, "rowback.yaml", "alerts: [{slack: \"${NOT_SET}\"}]\n")

@@ -26,7 +26,7 @@ func (j *shared) explain(err error) error {
 	case errors.As(err, &connect):
 		return &unreachable{j.where, err}
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%w: %s did not answer in time: %w", journal.ErrAway, j.where, err)
+		return fmt.Errorf("%w: %s did not answer in time (nor does it while it waits for a synchronous standby): %w", journal.ErrAway, j.where, err)
 	}
 	return err
 }

@@ -19,6 +19,7 @@ type Examination struct {
 	CommitOff        string // a setting of synchronous_commit that cannot be raised to on; "" if it can
 	Standbys         int    // connected
 	SynchronousNames string // synchronous_standby_names
+	StandbysAway     bool   // none of those is connected, as far as this role may know
 	Format           int    // of the journal there, 0 if there is none
 	Bytes            int64  // that its tables take
 	Proxies          int    // that have it open
@@ -63,8 +64,11 @@ func (x *Examination) server(ctx context.Context, c *pgx.Conn) error {
 	var commit, raised string
 	err := c.QueryRow(ctx, `SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_setting('fsync') = 'on', pg_catalog.current_setting('full_page_writes') = 'on',
 		pg_catalog.current_setting('synchronous_standby_names'), pg_catalog.current_setting('synchronous_commit'),
-		(SELECT count(*) FROM pg_catalog.pg_stat_replication)`).
-		Scan(&x.Version, &x.Fsync, &x.FullPageWrites, &x.SynchronousNames, &commit, &x.Standbys)
+		(SELECT count(*) FROM pg_catalog.pg_stat_replication),
+		-- sync_state is null to who may not see it
+		(SELECT NOT coalesce(bool_or(sync_state IS NULL OR sync_state IN ('sync', 'quorum')), false) FROM pg_catalog.pg_stat_replication)`).
+		Scan(&x.Version, &x.Fsync, &x.FullPageWrites, &x.SynchronousNames, &commit, &x.Standbys, &x.StandbysAway)
+	x.StandbysAway = x.StandbysAway && x.SynchronousNames != ""
 	if err != nil {
 		return err
 	}
