@@ -183,6 +183,12 @@ func TestJournal_Shared(t *testing.T) {
 	r = look(t, o)
 	r.expect(t, "journal server", OK, "durable, without a standby")
 	r.expect(t, "journal", OK, "the proxy begins one")
+	pgtest.Exec(t, o.Journal, "CREATE ROLE low LOGIN")
+	o.Journal = durable.UserURL("low", "", "postgres")
+	look(t, o).expect(t, "journal", Fail, "may not make schema rowback_journal")
+	o.Journal = durable.UserURL("nobody", "", "postgres")
+	look(t, o).expect(t, "journal", Fail, "does not let this role in; mend user and password")
+	o.Journal = durable.URL("postgres")
 	j, err := journals.Open(t.Context(), o.Journal, journal.Options{Proxy: "p1"})
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,9 @@ func (e *examination) journal(ctx context.Context) {
 	}
 	j, err := journals.Open(ctx, e.o.Journal, journal.Options{MustExist: true, Reader: true, Key: key})
 	switch {
+	case errors.Is(err, journal.ErrNoJournal) && shared && !e.journalServer.MayBegin:
+		e.fail("journal", "grant the role CREATE on the database once, or make it its owner", "%s holds none yet, and this role may not make schema %s there", journals.Name(e.o.Journal), pgjournal.Schema)
+		return
 	case errors.Is(err, journal.ErrNoJournal):
 		e.ok("journal", "%s holds none yet; the proxy begins one", journals.Name(e.o.Journal))
 		return

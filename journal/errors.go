@@ -25,8 +25,8 @@ var (
 	ErrFull = errors.New("disk of the journal is full")
 	// ErrGone: the journal's file was removed or replaced while it was open.
 	ErrGone = errors.New("journal was removed while in use")
-	// ErrReadOnly: this user may only read the journal.
-	ErrReadOnly = errors.New("journal may only be read by this user")
+	// ErrReadOnly: this user may at most read the journal.
+	ErrReadOnly = errors.New("journal cannot be written by this user")
 	// ErrAway: the server of a shared journal cannot be reached now.
 	ErrAway = errors.New("the journal's server cannot be reached")
 	// ErrClosed: the journal has been closed.

@@ -246,6 +246,9 @@ func TestSettings_Validated(t *testing.T) {
 			t.Errorf("%s=%s: %v", name, value, err)
 		}
 	}
+	if _, _, err := loaded(t, map[string]string{"ROWBACK_JOURNAL": "host=h dbname=d"}); exitCode(err) != exitUsage || !strings.Contains(err.Error(), "postgres://user@host/database") {
+		t.Errorf("a connection string, which would be a directory's name: %v", err)
+	}
 	if s, _, err := loaded(t, map[string]string{"ROWBACK_ADMIN": "off"}); err != nil || s.Admin != "" {
 		t.Errorf("admin off: %q, %v", s.Admin, err)
 	}

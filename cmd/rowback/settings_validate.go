@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -182,10 +183,11 @@ func checkJournal(value string) error {
 	switch {
 	case value == "":
 		return errors.New("is empty; give a directory or a postgres URL")
-	case strings.Contains(value, "://") && !isPostgresURL(value):
-		return errors.New("is neither a directory nor a postgres URL")
 	case isPostgresURL(value):
 		return checkServer(value)
+	case strings.Contains(value, "://"),
+		!filepath.IsAbs(value) && (strings.Contains(value, "host=") || strings.Contains(value, "dbname=")): // libpq's other form: each proxy would make a directory
+		return errors.New("is neither a directory nor a postgres URL, such as postgres://user@host/database")
 	}
 	return nil
 }

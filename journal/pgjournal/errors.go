@@ -32,13 +32,16 @@ func (j *shared) explain(err error) error {
 }
 
 func (j *shared) explainState(answer *pgconn.PgError, err error) error {
+	if strings.HasPrefix(answer.Code, "28") { // invalid_authorization_specification
+		return fmt.Errorf("journal: %s does not let this role in; mend user and password in its URL, or the password in ~/.pgpass: %w", j.where, answer)
+	}
 	switch answer.Code {
 	case "57P01", "57P02", "57P03":
 		return fmt.Errorf("%w: %s: %w", journal.ErrAway, j.where, err)
 	case "53100":
 		return fmt.Errorf("%w: %s: %w", journal.ErrFull, j.where, err)
 	case "42501":
-		return fmt.Errorf("%w: %s: %w; use a role that owns schema %s, or grant it CREATE on the database once", journal.ErrReadOnly, j.where, err, Schema)
+		return fmt.Errorf("%w: %s: %w; use a role that owns schema %s, or grant it CREATE on the database once; who only reads needs USAGE on the schema and SELECT on its tables", journal.ErrReadOnly, j.where, err, Schema)
 	case "25006":
 		return fmt.Errorf("%w: %s is a standby, or set to read only; name the primary, or all hosts with target_session_attrs=read-write", journal.ErrReadOnly, j.where)
 	case "3D000":

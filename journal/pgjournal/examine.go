@@ -20,6 +20,7 @@ type Examination struct {
 	Standbys         int    // connected
 	SynchronousNames string // synchronous_standby_names
 	StandbysAway     bool   // none of those is connected, as far as this role may know
+	MayBegin         bool   // this role may make the schema; of no interest where there is one
 	Format           int    // of the journal there, 0 if there is none
 	Bytes            int64  // that its tables take
 	Proxies          int    // that have it open
@@ -66,8 +67,9 @@ func (x *Examination) server(ctx context.Context, c *pgx.Conn) error {
 		pg_catalog.current_setting('synchronous_standby_names'), pg_catalog.current_setting('synchronous_commit'),
 		(SELECT count(*) FROM pg_catalog.pg_stat_replication),
 		-- sync_state is null to who may not see it
-		(SELECT NOT coalesce(bool_or(sync_state IS NULL OR sync_state IN ('sync', 'quorum')), false) FROM pg_catalog.pg_stat_replication)`).
-		Scan(&x.Version, &x.Fsync, &x.FullPageWrites, &x.SynchronousNames, &commit, &x.Standbys, &x.StandbysAway)
+		(SELECT NOT coalesce(bool_or(sync_state IS NULL OR sync_state IN ('sync', 'quorum')), false) FROM pg_catalog.pg_stat_replication),
+		pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')`).
+		Scan(&x.Version, &x.Fsync, &x.FullPageWrites, &x.SynchronousNames, &commit, &x.Standbys, &x.StandbysAway, &x.MayBegin)
 	x.StandbysAway = x.StandbysAway && x.SynchronousNames != ""
 	if err != nil {
 		return err
