@@ -49,6 +49,8 @@ func (j *shared) explainState(answer *pgconn.PgError, err error) error {
 		return fmt.Errorf("journal: %s: there is no database %s; make it there (CREATE DATABASE %s), the first proxy makes the rest: %w", j.where, database, pgx.Identifier{database}.Sanitize(), answer)
 	case "XX001", "XX002":
 		return fmt.Errorf("%w: %s: %w", journal.ErrDamaged, j.where, err)
+	case "42P05", "26000": // a prepared statement that another session made, or has
+		return fmt.Errorf("journal: %s: a pooler in transaction mode stands before it; connect straight, or through one in session mode: %w", j.where, answer)
 	case "42P01", "3F000":
 		return fmt.Errorf("%w: %s has no schema %s any more", journal.ErrGone, j.where, Schema)
 	}
