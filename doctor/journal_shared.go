@@ -39,7 +39,7 @@ func (e *examination) sharedJournal(ctx context.Context) bool {
 		e.warn(name, "set full_page_writes to on", "full_page_writes is off: a page half written when the power fails is damage")
 	case x.Standbys > 0 && x.SynchronousNames == "":
 		e.warn(name, "set synchronous_standby_names, so that a standby has what was confirmed",
-			"its %d standbys are asynchronous: a failover loses the last entries, and with them the evidence of deletions that stay committed", x.Standbys)
+			"its standbys (%d) are asynchronous: a failover loses the last entries, and with them the evidence of deletions that stay committed", x.Standbys)
 	case x.SynchronousNames == "":
 		e.ok(name, "PostgreSQL %s, durable, without a standby; %s", x.Version, fleet(x))
 	default:

@@ -84,7 +84,7 @@ func lockProxy(dir, proxy string) (*os.File, error) {
 			return nil, fmt.Errorf("journal: locking %s: %w", f.Name(), err)
 		}
 		holder, _ := io.ReadAll(io.LimitReader(f, 200))
-		return nil, fmt.Errorf("%w: %s (%s); give each proxy a journal of its own, or, if that one is stopping, wait until its last session has ended, or end it", ErrInUse, dir, holder)
+		return nil, fmt.Errorf("%w: %s (%s); give each proxy a journal of its own, or all a shared one in PostgreSQL; or, if that one is stopping, wait until its last session has ended, or end it", ErrInUse, dir, holder)
 	}
 	sign(f, proxy)
 	return f, nil
