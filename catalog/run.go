@@ -11,9 +11,9 @@ import (
 // not yet in flushed WAL are issued again, also when the postmaster survives;
 // statistics are reset then. Before PostgreSQL 15 these are costly to ask for: there it
 // is the postmaster's start, behind a mark.
-const RunSQL = "CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 150000" +
+var RunSQL = operators.Replace("CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 150000" +
 	" THEN pg_catalog.date_part('epoch', GREATEST(pg_catalog.pg_postmaster_start_time(), pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))::pg_catalog.text" +
-	" ELSE pg_catalog.concat('~', pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())) END"
+	" ELSE pg_catalog.concat('~', pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())) END")
 
 // RunStart reads RunSQL's answer; zero if the run is not known. It is in whole
 // microseconds, and one nanosecond more behind the mark.
