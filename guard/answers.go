@@ -25,7 +25,7 @@ func (r *run) receive(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if typ == 'D' && r.lost { // it is refused
+		if r.lost && (typ == 'D' || typ == 'd' || typ == 'c') { // it is refused
 			continue
 		}
 		switch step.answered(typ); typ {

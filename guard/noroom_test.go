@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,10 @@ func TestNoRoom(t *testing.T) {
 		},
 		"a row of a Query": func(c *pgx.Conn) error {
 			_, err := c.Exec(ctx, "DELETE FROM t WHERE id = 1 RETURNING *", pgx.QueryExecModeSimpleProtocol)
+			return err
+		},
+		"a row of COPY": func(c *pgx.Conn) error {
+			_, err := c.PgConn().CopyTo(ctx, io.Discard, "COPY (DELETE FROM t WHERE id = 1 RETURNING *) TO STDOUT")
 			return err
 		},
 	} {

@@ -30,13 +30,13 @@ func (w *wire) Receive(ctx context.Context) (typ byte, body []byte, err error) {
 			return w.fill(ctx, r.sin)
 		})
 		switch {
-		case errors.Is(err, budget.ErrFull) && r.sin.bytes()[0] == 'D':
+		case errors.Is(err, budget.ErrFull) && isRow(r.sin.bytes()[0]):
 			return 0, nil, w.loseRow(ctx)
 		case err != nil:
 			return 0, nil, err
 		}
 		w.received = size
-		if typ == 'D' || typ == 'd' {
+		if isRow(typ) {
 			return typ, body, nil
 		}
 		r.mu.Lock()
@@ -74,6 +74,9 @@ func (w *wire) next(fill func() error) (typ byte, body []byte, size int, err err
 		}
 	}
 }
+
+// isRow: DataRow, or one of COPY.
+func isRow(typ byte) bool { return typ == 'D' || typ == 'd' }
 
 // loseRow reads over the row that comes next.
 func (w *wire) loseRow(ctx context.Context) error {
