@@ -44,6 +44,7 @@ func (s *session) readEarly(ctx context.Context, w proxy.Wire, st judged) (*coun
 		case typ == 'Z' && err != nil: // read as ever it meets the same
 			return nil, nil
 		case typ == 'Z':
+			s.tx.unused = s.exchange
 			return c.flushed(), nil
 		}
 	}

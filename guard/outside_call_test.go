@@ -114,3 +114,26 @@ func TestCommitsItself_BoundBefore(t *testing.T) {
 		}
 	}
 }
+
+// Where a trigger that may delete can wait for a COMMIT it is not asked for before what runs
+// first in its transaction: that could not commit any more, since PostgreSQL 18.
+func TestCommitsItself_WhereTriggersMayWait(t *testing.T) {
+	p := policy.Uniform(policy.Block, 1000)
+	p.Default.Uncountable = policy.Allow
+	e := newEnv(t, p, shop, wireExtra, `CREATE TABLE waits (id int);
+		CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM orders WHERE id = NEW.id; RETURN NULL; END $$;
+		CREATE CONSTRAINT TRIGGER late AFTER INSERT ON waits DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late()`)
+	const do = "DO $$ BEGIN DELETE FROM plain WHERE id = 15; INSERT INTO waits VALUES (1); COMMIT; DELETE FROM plain WHERE id = 16; END $$"
+	left := q("SELECT (SELECT count(*) FROM plain), (SELECT count(*) FROM orders)")
+	e.compare(t, []messages{cat(pbe(do), syncMsg), left, q(do), left, cat(pbe("DELETE FROM plain WHERE id = 1"), syncMsg), cat(parse("s", do), bind("p", "s"), execute("p", 0), syncMsg),
+		cat(pbe("INSERT INTO waits VALUES (2)"), pbe(do), syncMsg), left, cat(pbe(do), pbe("INSERT INTO waits VALUES (3)"), pbe(do), syncMsg), left})
+	c := e.connect(modes["unnamed"])
+	mustExec(t, c, do)
+	var rows int64
+	for _, x := range e.entries(journal.Filter{Database: e.database, Outcome: journal.Committed}) {
+		rows += x.Rows
+	}
+	if want := int64(2 + 1 + 2 + 2); rows != want { // of plain, and an order with its payments and refunds
+		t.Errorf("%d rows are on record, want %d", rows, want)
+	}
+}

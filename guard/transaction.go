@@ -23,6 +23,7 @@ type transaction struct {
 	isolated           bool      // fixed is known
 	fixed              bool      // see fixes: no signature tells what a statement sets off, all is counted
 	start              savepoint // nothing removed yet
+	unused             int       // the exchange in which it was begun by readEarly, for what runs first in it
 	// uses are the allowances it has tried to take rows of, by ID. Savepoints do
 	// not take them back; see session.settleUses.
 	uses     map[string]use

@@ -22,7 +22,8 @@ func (s *session) vouch(ctx context.Context, w proxy.Wire, st judged) (asks bool
 	if !st.CommitsItself || !s.endsWith(w) {
 		return false, nil
 	}
-	if s.view.mayCommit(st) {
+	// What runs first has no triggers to wait for; and see readEarly.
+	if s.view.mayCommit(st) && (s.hasRun || s.tx.unused != s.exchange) {
 		if err := s.fireDeferred(ctx, w); err != nil {
 			return false, err
 		}
