@@ -197,7 +197,7 @@ var exchanges = map[string][]messages{
 	"read-only transaction": {q("BEGIN READ ONLY"), q("DELETE FROM orders WHERE id = 1"), q("ROLLBACK"), q("BEGIN READ ONLY"), cat(pbe("DELETE FROM orders WHERE id = 1 RETURNING *"), syncMsg), q("ROLLBACK"),
 		q("BEGIN READ ONLY"), q("DELETE FROM plain WHERE id = 1 RETURNING *"), q("COMMIT")},
 	"parameter in a Query": {q("DELETE FROM plain WHERE id = $1"), q("DELETE FROM plain WHERE id = 1; DELETE FROM plain WHERE id = $1; SELECT 1"), q("SELECT count(*) FROM plain"), q("BEGIN; DELETE FROM plain WHERE id = $1"), q("ROLLBACK")},
-	"error instead of rows": {q("DELETE FROM plain WHERE 1/(id-id) = 1 RETURNING id"), q("SELECT 1; DELETE FROM orders WHERE 1/(id-id) = 1 RETURNING id"), q("DELETE FROM plain WHERE id = 1; SELECT 1/(id-5) FROM plain"),
+	"error instead of rows": {q("DELETE FROM plain WHERE 1/(id-id) = 1 RETURNING id"), q("WITH d AS (DELETE FROM plain WHERE 1/(id-id) = 1 RETURNING id) SELECT count(*) FROM d"), q("SELECT purge(1); WITH u AS (UPDATE plain SET id = 1 WHERE id > 1 RETURNING id) SELECT id FROM u"), q("SELECT 1; DELETE FROM orders WHERE 1/(id-id) = 1 RETURNING id"), q("DELETE FROM plain WHERE id = 1; SELECT 1/(id-5) FROM plain"),
 		q("DELETE FROM plain WHERE id = 1; UPDATE plain SET a = (1/(id-id))::text RETURNING id")},
 	"unnamed survives": {{&pgproto3.Parse{Query: "DELETE FROM plain WHERE id = 1"}, &pgproto3.Sync{}}, {&pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}}, {&pgproto3.Parse{Query: "SELECT 1"}, &pgproto3.Sync{}}, {&pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}}},
 	"temporary table":  {q("CREATE TEMP TABLE x AS SELECT generate_series(1, 100) id"), q("DELETE FROM x"), q("SELECT count(*) FROM x")},

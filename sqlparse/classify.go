@@ -1,6 +1,7 @@
 package sqlparse
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -19,7 +20,7 @@ func classify(node *pg.Node) Statement {
 		}
 	case *pg.Node_SelectStmt:
 		s.DDL = selectsInto(n.SelectStmt)
-		s.Streams = !s.DDL
+		s.Streams = !s.DDL && !modifies(n.SelectStmt.WithClause)
 	case *pg.Node_InsertStmt:
 	case *pg.Node_UpdateStmt:
 		s = classifyUpdate(n.UpdateStmt)
@@ -265,6 +266,11 @@ func selectsInto(n *pg.SelectStmt) bool {
 		}
 	}
 	return false
+}
+
+// modifies: a statement in the WITH writes.
+func modifies(w *pg.WithClause) bool {
+	return slices.ContainsFunc(w.GetCtes(), func(c *pg.Node) bool { return c.GetCommonTableExpr().GetCtequery().GetSelectStmt() == nil })
 }
 
 // makesTemporary: CREATE TEMP TABLE, with AS too, or VIEW, or SELECT INTO TEMP.

@@ -94,7 +94,7 @@ type Statement struct {
 	Events    bool // may fire event triggers, as DDL does: COMMENT, GRANT and the like
 	Params    bool // has $1 or the like
 	// Streams: a SELECT whose rows are sent while it runs. Others that return
-	// rows run to their end before the first is sent.
+	// rows run to their end before the first is sent, as one does that changes some in its WITH.
 	Streams bool
 	// ChangesNames: may change how names resolve (SET search_path or ROLE, RESET,
 	// DISCARD, set_config, any DDL).
