@@ -71,7 +71,7 @@ func probeTable(ctx context.Context, q catalog.Querier, name string, conds []str
 	if err != nil || exists != "t" { // dropped since, or by it
 		return 0, 0, 0, err
 	}
-	rows, err := q.Query(ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE pg_catalog.age(xmin) > pg_catalog.age('%[1]d'::pg_catalog.xid)), pg_catalog.count(*) FILTER (WHERE xmin = '%[1]d'::pg_catalog.xid) FROM %[2]s WHERE %[3]s",
+	rows, err := q.Query(ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE pg_catalog.age(xmin) OPERATOR(pg_catalog.>) pg_catalog.age('%[1]d'::pg_catalog.xid)), pg_catalog.count(*) FILTER (WHERE xmin OPERATOR(pg_catalog.=) '%[1]d'::pg_catalog.xid) FROM %[2]s WHERE %[3]s",
 		xid, name, strings.Join(conds, " OR ")))
 	if err != nil {
 		return 0, 0, 0, err
