@@ -117,11 +117,11 @@ func runUnless(started time.Time) string {
 }
 
 func readingOf(target sqlparse.Name, tracking, run, signature string) string {
-	name := "NULL"
+	is := "NULL"
 	if target.Name != "" {
-		name = literal(regclass(target))
+		is = toRegclass(target)
 	}
-	return "SELECT pg_catalog.to_regclass(" + name + ")::pg_catalog.oid::pg_catalog.text, pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.concat(" + tracking + ", ' ', pg_catalog.current_setting('default_transaction_isolation'), '/', pg_catalog.pg_client_encoding()), " + run + ", " + signature + ", "
+	return "SELECT " + is + "::pg_catalog.oid::pg_catalog.text, pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.concat(" + tracking + ", ' ', pg_catalog.current_setting('default_transaction_isolation'), '/', pg_catalog.pg_client_encoding()), " + run + ", " + signature + ", "
 }
 
 // catalogWrites counts what the transaction has written to the catalogs of

@@ -131,7 +131,7 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 	if target == nil { // it does not exist, or is newer than the snapshot
 		p.all, p.count = true, "the table is not in rowback's catalog snapshot"
 		if s.rules.temporary {
-			is, err := one(ctx, lookup{w: w}, "SELECT relpersistence FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass("+literal(regclass(st.Target))+")")
+			is, err := one(ctx, lookup{w: w}, "SELECT relpersistence FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) "+toRegclass(st.Target))
 			if err != nil {
 				return nil, err
 			}

@@ -14,7 +14,7 @@ import (
 // resolve finds the table that a name means in this session, nil if none that
 // the snapshot knows.
 func (s *session) resolve(ctx context.Context, w proxy.Wire, n sqlparse.Name) (*catalog.Table, error) {
-	rows, err := lookup{w: w}.Query(ctx, "SELECT pg_catalog.to_regclass("+literal(regclass(n))+")::pg_catalog.oid::pg_catalog.text")
+	rows, err := lookup{w: w}.Query(ctx, "SELECT "+toRegclass(n)+"::pg_catalog.oid::pg_catalog.text")
 	if err != nil || len(rows) != 1 || rows[0][0] == nil {
 		return nil, err
 	}
@@ -103,4 +103,15 @@ func regclass(n sqlparse.Name) string {
 		return quote(n.Name)
 	}
 	return quote(n.Schema) + "." + quote(n.Name)
+}
+
+// toRegclass is SQL for what a name means, NULL where nothing, or in a schema that the
+// session's user may not look into: to_regclass fails there, where the client's statement
+// has an error of its own.
+func toRegclass(n sqlparse.Name) string {
+	plain := "pg_catalog.to_regclass(" + literal(regclass(n)) + ")"
+	if n.Schema == "" || strings.HasPrefix(n.Schema, "pg_temp") {
+		return plain
+	}
+	return "(SELECT " + plain + " FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.=) " + literal(n.Schema) + " AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'))"
 }
