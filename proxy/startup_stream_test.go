@@ -21,7 +21,7 @@ import (
 // What a client is told up to its first ReadyForQuery is what the server says,
 // message by message.
 func TestStartup_EveryMessageIsTheServers(t *testing.T) {
-	c, err := pgtest.Start(t.Context(), pgtest.Options{Unsafe: true, HBA: `
+	c, err := pgtest.Start(t.Context(), pgtest.Options{Unsafe: true, Settings: []string{"password_encryption=scram-sha-256"}, HBA: `
 host all,replication postgres,nobody,u_nologin 127.0.0.1/32 trust
 host all u_password 127.0.0.1/32 password
 host all u_md5,ghost_md5 127.0.0.1/32 md5
