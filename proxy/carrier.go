@@ -26,11 +26,7 @@ func unwrap(c net.Conn) (*tls.Conn, *carrier, net.Conn) {
 	if !ok {
 		return nil, nil, c
 	}
-	c = on.Conn
-	if u, ok := c.(*unread); ok {
-		c = u.Conn
-	}
-	return t, on, c
+	return t, on, on.Conn
 }
 
 // NetConn is the connection that bytes go over.

@@ -144,7 +144,7 @@ func TestLoop_WhatTLSHasAlready(t *testing.T) {
 			}
 			below := &together{Conn: c}
 			under := tls.Server(below, config)
-			if _, err := readPacket(under, nil); err != nil {
+			if _, err := readPacket(under); err != nil {
 				return err
 			}
 			below.held = true

@@ -158,7 +158,7 @@ func FuzzStartup(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g, err := s.readStartup(&fakeConn{in: in, chunk: int(chunk) + 1}, s.legs.Load())
+		g, err := s.readStartup(&arrival{Conn: &fakeConn{in: in, chunk: int(chunk) + 1}}, s.legs.Load())
 		if err == nil && (g.cancel == nil) == (g.packet == nil) {
 			t.Fatal("neither a session nor a cancel request, or both")
 		}

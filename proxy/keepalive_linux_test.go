@@ -58,7 +58,7 @@ func keptAlive(t *testing.T, s *Server) {
 	conns := map[string]net.Conn{}
 	s.newcomers.mu.Lock()
 	for e := s.newcomers.here.Front(); e != nil; e = e.Next() {
-		conns["newcomer"] = e.Value.(*newcomer).conn
+		conns["newcomer"] = e.Value.(*newcomer).Conn
 	}
 	s.newcomers.mu.Unlock()
 	s.mu.Lock()

@@ -3,6 +3,7 @@ package proxy
 import (
 	"container/list"
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -42,9 +43,9 @@ const newcomerGrace = 500 * time.Millisecond
 const hurryPause = 20 * time.Millisecond
 
 // newcomers are the accepted connections that are no session yet, which cost
-// their sender nothing. They have so many places; where all are taken, the one goes
-// that the proxy has waited for longest, once it has had newcomerGrace. Who waits for
-// the proxy stays: in a storm it is the proxy that is late, and owes them an answer.
+// their sender nothing. They have so many places; where all are taken, the one is sent
+// away that the proxy has waited for longest, once it has had newcomerGrace. Who waits
+// for the proxy stays: in a storm it is the proxy that is late, and owes them an answer.
 type newcomers struct {
 	places int
 
@@ -54,23 +55,45 @@ type newcomers struct {
 }
 
 type newcomer struct {
-	conn  net.Conn
+	*arrival
 	since time.Time
-	said  atomic.Int32 // of what is below
+	state atomic.Int32 // of what is below
 }
 
-// What a newcomer has sent in full.
+// How far a newcomer is.
 const (
-	saidNothing int32 = iota
-	saidStartup       // it is let in or refused, which takes nothing more from it
-	saidCancel        // which may take others long
+	stateSilent   int32 = iota // it has not sent in full what it wants
+	stateSentAway              // nor will it; it is to be told so
+	stateStartup               // it is let in or refused, which takes nothing more from it
+	stateCancel                // which may take others long
 )
 
 // late: the proxy is, and not the newcomer.
 func (c *newcomer) late() bool {
-	said := c.said.Load()
-	return said == saidStartup || said == saidNothing && queued(c.conn)
+	state := c.state.Load()
+	return state == stateStartup || state == stateSilent && !c.waiting()
 }
+
+// arrival is a newcomer's connection.
+type arrival struct {
+	net.Conn
+	first   []byte // what was read of it, and is to be read again
+	reading atomic.Bool
+}
+
+func (a *arrival) Read(b []byte) (int, error) {
+	if len(a.first) > 0 {
+		n := copy(b, a.first)
+		a.first = a.first[n:]
+		return n, nil
+	}
+	a.reading.Store(true)
+	defer a.reading.Store(false)
+	return a.Conn.Read(b)
+}
+
+// waiting reports whether somebody waits for what has not come.
+func (a *arrival) waiting() bool { return a.reading.Load() && !queued(a.Conn) }
 
 // place is a newcomer's. The zero place is none.
 type place struct {
@@ -82,13 +105,12 @@ func newNewcomers(places int) *newcomers {
 	return &newcomers{places: places, freed: make(chan struct{}, 1)}
 }
 
-// admit waits for a place, and closes the connection that had to make room, if one
-// had to. No place: ctx has ended.
-func (n *newcomers) admit(ctx context.Context, c net.Conn) (p place, removed net.Conn) {
+// admit waits for a place. No place: ctx has ended.
+func (n *newcomers) admit(ctx context.Context, c net.Conn) (p place, err error) {
 	for {
-		p, removed, wait := n.tryAdmit(c)
-		if p.at != nil {
-			return p, removed
+		p, wait := n.tryAdmit(c)
+		if wait == 0 {
+			return p, nil
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -96,42 +118,55 @@ func (n *newcomers) admit(ctx context.Context, c net.Conn) (p place, removed net
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return place{}, nil
+			return place{}, ctx.Err()
 		}
 		timer.Stop()
 	}
 }
 
-// tryAdmit does not wait: if there is no place, it says for how long there may be none.
-func (n *newcomers) tryAdmit(c net.Conn) (p place, removed net.Conn, wait time.Duration) {
+// tryAdmit does not wait: if there is no place, it may send a newcomer away, and says for
+// how long there may be none if nobody leaves.
+func (n *newcomers) tryAdmit(c net.Conn) (p place, wait time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.here.Len() >= n.places {
-		oldest := n.here.Front()
-		for ; oldest != nil; oldest = oldest.Next() {
-			was := oldest.Value.(*newcomer)
-			if left := newcomerGrace - time.Since(was.since); left > 0 {
-				if oldest != n.here.Front() {
-					left = min(left, hurryPause)
-				}
-				return place{}, nil, left
+	for at := n.here.Front(); at != nil && n.here.Len() >= n.places; at = at.Next() {
+		was := at.Value.(*newcomer)
+		if left := newcomerGrace - time.Since(was.since); left > 0 {
+			if at != n.here.Front() {
+				left = min(left, hurryPause)
 			}
-			if !was.late() {
-				break
-			}
+			return place{}, left
 		}
-		if oldest == nil {
-			return place{}, nil, hurryPause
+		if was.late() {
+			continue
 		}
-		removed = oldest.Value.(*newcomer).conn
-		n.here.Remove(oldest)
-		removed.Close()
+		if was.state.Load() == stateCancel { // it goes on, but nobody is told when it is through
+			was.Close()
+			n.here.Remove(at)
+			break
+		}
+		if was.state.CompareAndSwap(stateSilent, stateSentAway) {
+			was.SetReadDeadline(time.Unix(1, 0))
+			break
+		}
 	}
-	return place{n, n.here.PushBack(&newcomer{conn: c, since: time.Now()})}, removed, 0
+	if n.here.Len() >= n.places {
+		return place{}, hurryPause
+	}
+	return place{n, n.here.PushBack(&newcomer{arrival: &arrival{Conn: c}, since: time.Now()})}, 0
 }
 
-// says notes what the newcomer has sent.
-func (p place) says(what int32) { p.at.Value.(*newcomer).said.Store(what) }
+// errSentAway is for a newcomer that had to make room.
+var errSentAway = tooMany("The connection had sent no startup packet yet, and others waited for its place; connect again.",
+	errors.New("no startup packet had come, and others waited"))
+
+// conn is the newcomer's connection.
+func (p place) conn() *arrival { return p.at.Value.(*newcomer).arrival }
+
+// says notes what the newcomer has sent, unless it was sent away.
+func (p place) says(what int32) bool {
+	return p.at.Value.(*newcomer).state.CompareAndSwap(stateSilent, what)
+}
 
 // leave gives the place back; it may be called again.
 func (p place) leave() {

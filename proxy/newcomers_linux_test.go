@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -14,27 +15,30 @@ func TestNewcomers_WhoMakesRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	type arrival struct {
+	type here struct {
 		what   string
-		said   int32
+		state  int32
+		busy   bool // the proxy is, with what was sent
 		unread bool
 		young  bool
 	}
-	quiet, cancel := arrival{what: "silent"}, arrival{what: "cancel", said: saidCancel, unread: true}
-	sent, read := arrival{what: "not yet read", unread: true}, arrival{what: "not yet answered", said: saidStartup}
-	young := arrival{what: "young", young: true}
+	quiet, away, cancel := here{what: "silent"}, here{what: "sent away before", state: stateSentAway}, here{what: "cancel", state: stateCancel, busy: true, unread: true}
+	sent, taken, read := here{what: "not yet read", unread: true}, here{what: "under way", busy: true}, here{what: "not yet answered", state: stateStartup, busy: true}
+	young := here{what: "young", young: true}
 	for name, tt := range map[string]struct {
-		here []arrival // the oldest first
-		goes int       // who; -1: nobody
+		here []here // the oldest first
+		goes int    // who; -1: nobody
 		wait time.Duration
 	}{
-		"the oldest":               {[]arrival{quiet, quiet, young}, 0, 0},
-		"not who has sent":         {[]arrival{sent, sent, quiet, quiet}, 2, 0},
-		"not who was read":         {[]arrival{read, sent, quiet}, 2, 0},
-		"whose request takes long": {[]arrival{read, cancel, quiet}, 1, 0},
-		"none before its time":     {[]arrival{young, young}, -1, newcomerGrace},
-		"nor if the others wait":   {[]arrival{sent, young}, -1, hurryPause},
-		"nobody, where all do":     {[]arrival{sent, read}, -1, hurryPause},
+		"the oldest":               {[]here{quiet, quiet, young}, 0, 0},
+		"not who has sent":         {[]here{sent, sent, quiet, quiet}, 2, 0},
+		"not who was read":         {[]here{read, sent, quiet}, 2, 0},
+		"not who is under way":     {[]here{taken, quiet}, 1, 0},
+		"nobody twice":             {[]here{away, quiet}, 1, 0},
+		"whose request takes long": {[]here{read, cancel, quiet}, 1, 0},
+		"none before its time":     {[]here{young, young}, -1, newcomerGrace},
+		"nor if the others wait":   {[]here{sent, young}, -1, hurryPause},
+		"nobody, where all do":     {[]here{sent, read}, -1, hurryPause},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNewcomers(len(tt.here))
@@ -53,22 +57,37 @@ func TestNewcomers_WhoMakesRoom(t *testing.T) {
 					write(t, client, []byte{0})
 					eventually(t, "it has come", func() bool { return queued(conns[i]) })
 				}
-				p, _, _ := n.tryAdmit(conns[i])
-				p.says(a.said)
+				p, _ := n.tryAdmit(conns[i])
+				p.conn().reading.Store(!a.busy)
+				p.at.Value.(*newcomer).state.Store(a.state)
 				if !a.young {
 					p.at.Value.(*newcomer).since = time.Now().Add(-2 * newcomerGrace)
 				}
 			}
-			p, removed, wait := n.tryAdmit(nil)
-			if tt.goes < 0 {
-				if p.at != nil || removed != nil || wait <= 0 || wait > tt.wait {
-					t.Errorf("%v was removed, or there is a wait of %v", removed, wait)
+			p, wait := n.tryAdmit(nil)
+			if tt.goes >= 0 && tt.here[tt.goes].state == stateCancel {
+				if p.at == nil || !closed(conns[tt.goes]) {
+					t.Error("a cancel request keeps its place")
 				}
 				return
 			}
-			if removed != conns[tt.goes] || p.at == nil {
-				t.Errorf("%v was removed, want %s, number %d", removed, tt.here[tt.goes].what, tt.goes)
+			if p.at != nil || wait <= 0 || tt.goes < 0 && wait > tt.wait {
+				t.Errorf("a place, or a wait of %v", wait)
+			}
+			at := n.here.Front()
+			for i, a := range tt.here {
+				was := at.Value.(*newcomer)
+				if told := was.state.Load() == stateSentAway && a.state != stateSentAway; told != (i == tt.goes) || told != closed(was.Conn) {
+					t.Errorf("%s, number %d: sent away %v", a.what, i, told)
+				}
+				at = at.Next()
 			}
 		})
 	}
+}
+
+// closed reports whether a read would fail now.
+func closed(c net.Conn) bool {
+	raw, err := c.(syscall.Conn).SyscallConn()
+	return err != nil || raw.Read(func(uintptr) bool { return true }) != nil
 }

@@ -132,19 +132,15 @@ func (s *Server) accept(ctx, starting context.Context) error {
 			if t, ok := c.(*net.TCPConn); ok && s.o.Listener != nil { // as Listen's own are
 				_ = t.SetKeepAliveConfig(keepAlive)
 			}
-			at, removed := s.newcomers.admit(ctx, c)
-			if at == (place{}) {
+			at, err := s.newcomers.admit(ctx, c)
+			if err != nil {
 				c.Close()
 				return nil
-			}
-			if removed != nil {
-				s.refused.Add(1)
-				s.strangers.Warn(s.o.Logger, "connection closed: it had sent no startup packet, and others wait", "client", clientAddr(removed))
 			}
 			s.conns.Add(1)
 			go func() {
 				defer at.leave()
-				if !s.serveConn(ctx, starting, c, at) {
+				if !s.serveConn(ctx, starting, at) {
 					s.conns.Done()
 				}
 			}()
@@ -165,7 +161,8 @@ func (s *Server) accept(ctx, starting context.Context) error {
 
 // serveConn handles one connection from its first byte to its end, and closes
 // it; unless it becomes a session on a loop (then true). It leaves its place once it is a session.
-func (s *Server) serveConn(ctx, starting context.Context, c net.Conn, at place) bool {
+func (s *Server) serveConn(ctx, starting context.Context, at place) bool {
+	c := at.conn()
 	defer c.Close()
 	log := s.o.Logger.With("client", clientAddr(c))
 	c.SetDeadline(time.Now().Add(s.o.StartupTimeout))
@@ -174,6 +171,12 @@ func (s *Server) serveConn(ctx, starting context.Context, c net.Conn, at place) 
 	defer left()
 	first, err := s.readStartup(c, legs)
 	stop()
+	if first.cancel != nil {
+		at.says(stateCancel)
+	} else if !at.says(stateStartup) {
+		s.refused.Add(1)
+		err = errSentAway
+	}
 	if err != nil {
 		if first.conn != nil {
 			defer first.conn.Close()
@@ -191,13 +194,11 @@ func (s *Server) serveConn(ctx, starting context.Context, c net.Conn, at place) 
 		}
 	}()
 	if first.cancel != nil {
-		at.says(saidCancel)
 		if err := s.cancel(ctx, first.cancel); err != nil {
 			s.strangers.Warn(log, "cancel request failed", "error", err)
 		}
 		return false
 	}
-	at.says(saidStartup)
 	onLoop = s.serveSession(ctx, first, at.leave)
 	return onLoop
 }

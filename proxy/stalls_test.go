@@ -134,6 +134,35 @@ func TestStartup_StallsAtEveryStage(t *testing.T) {
 	})
 }
 
+// A newcomer that has to make room for others is told so, but amid a TLS handshake.
+func TestStartup_WhoIsSentAwayIsTold(t *testing.T) {
+	cert, key := testcert.New(t).Issue(t, "proxy")
+	s := serve(t, Options{TLS: mustLoad(t, cert, key, "")})
+	here := []net.Conn{dial(t, s), dial(t, s), dial(t, s), dial(t, s)}
+	write(t, here[1], packet(3<<16, startupBody)[:20])
+	write(t, here[2], packet(requestSSL, ""))
+	if _, err := io.ReadFull(here[2], make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	under := tls.Client(here[3], &tls.Config{InsecureSkipVerify: true, NextProtos: []string{alpn}})
+	if err := under.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	s.newcomers.mu.Lock()
+	s.newcomers.places = len(here)
+	s.newcomers.mu.Unlock()
+	for range here {
+		dial(t, s)
+	}
+	wantError(t, here[0], codeTooManyConnections)
+	wantError(t, here[1], codeTooManyConnections)
+	wantClosed(t, here[2])
+	wantError(t, under, codeTooManyConnections)
+	if n := s.Stats().Refused; n != uint64(len(here)) {
+		t.Errorf("%d were refused, want %d", n, len(here))
+	}
+}
+
 // A session that stops in the middle takes a bounded memory, whatever it has announced
 // or the server has for it; others are served, and it ends with its client.
 func TestSession_Stalls(t *testing.T) {

@@ -34,20 +34,20 @@ type greeting struct {
 // bytes that a client (or somebody between) sends in the clear behind its
 // SSLRequest meet the TLS handshake and break it: they are never taken for
 // messages that came under TLS (CVE-2021-23222, CVE-2021-3935).
-func (s *Server) readStartup(c net.Conn, legs *legs) (greeting, error) {
+func (s *Server) readStartup(c *arrival, legs *legs) (greeting, error) {
 	g := greeting{conn: c, legs: legs}
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(c, first); err != nil {
-		return greeting{}, errors.Join(errClientGone, err)
+		return g, errors.Join(errClientGone, err)
 	}
+	c.first = first
 	if first[0] == tlsRecordHandshake {
 		if err := directTLS(&g); err != nil {
 			return greeting{}, err
 		}
-		first = nil
 	}
-	for askedSSL, askedGSS := false, false; ; first = nil {
-		packet, err := readPacket(g.conn, first)
+	for askedSSL, askedGSS := false, false; ; {
+		packet, err := readPacket(g.conn)
 		if err != nil {
 			return g, err
 		}
@@ -72,6 +72,11 @@ func (s *Server) readStartup(c net.Conn, legs *legs) (greeting, error) {
 			}
 		case code>>16 == 3:
 			g.packet = packet
+			if _, on, _ := unwrap(g.conn); on != nil {
+				on.Conn = c.Conn
+			} else {
+				g.conn = c.Conn
+			}
 			g.params, err = startupParams(packet[8:])
 			if err == nil && g.legs.tlsOnly && !g.tls && c.RemoteAddr().Network() != "unix" {
 				err = &clientError{code: codeInvalidAuth, message: "this proxy accepts only connections under TLS",
@@ -85,10 +90,10 @@ func (s *Server) readStartup(c net.Conn, legs *legs) (greeting, error) {
 	}
 }
 
-// readPacket reads one packet without a type byte; first is what was read of it already.
-func readPacket(c net.Conn, first []byte) ([]byte, error) {
+// readPacket reads one packet without a type byte.
+func readPacket(c net.Conn) ([]byte, error) {
 	b := make([]byte, 8, 512)
-	if _, err := io.ReadFull(c, b[copy(b, first):]); err != nil {
+	if _, err := io.ReadFull(c, b); err != nil {
 		return nil, errors.Join(errClientGone, err)
 	}
 	n := binary.BigEndian.Uint32(b)

@@ -47,17 +47,17 @@ func answerSSL(g *greeting) error {
 	if _, err := g.conn.Write([]byte{'S'}); err != nil {
 		return errors.Join(errClientGone, err)
 	}
-	return handshake(g, g.conn)
+	return handshake(g)
 }
 
-// directTLS puts a connection under TLS that began with a TLS record, its
-// first byte read already (sslnegotiation=direct). ALPN is required then, so that
-// no other protocol's client can be made to talk to us.
+// directTLS puts a connection under TLS that began with a TLS record
+// (sslnegotiation=direct). ALPN is required then, so that no other protocol's client can
+// be made to talk to us.
 func directTLS(g *greeting) error {
 	if g.legs.tls == nil || g.conn.RemoteAddr().Network() == "unix" {
 		return errors.New("direct TLS, but no certificate is configured")
 	}
-	if err := handshake(g, &unread{Conn: g.conn, first: []byte{tlsRecordHandshake}}); err != nil {
+	if err := handshake(g); err != nil {
 		return err
 	}
 	if g.conn.(*tls.Conn).ConnectionState().NegotiatedProtocol != alpn {
@@ -66,28 +66,13 @@ func directTLS(g *greeting) error {
 	return nil
 }
 
-func handshake(g *greeting, c net.Conn) error {
-	t := tls.Server(&carrier{Conn: c}, g.legs.tls)
+func handshake(g *greeting) error {
+	t := tls.Server(&carrier{Conn: g.conn}, g.legs.tls)
 	if err := t.Handshake(); err != nil { // under the connection's startup deadline
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
 	g.conn, g.tls = t, true
 	return nil
-}
-
-// unread is a connection of which some bytes were read too early.
-type unread struct {
-	net.Conn
-	first []byte
-}
-
-func (u *unread) Read(b []byte) (int, error) {
-	if len(u.first) > 0 {
-		n := copy(b, u.first)
-		u.first = u.first[n:]
-		return n, nil
-	}
-	return u.Conn.Read(b)
 }
 
 // sameCertificate reports whether clients are shown the very certificate that
