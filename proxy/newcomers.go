@@ -16,13 +16,31 @@ import (
 type files struct {
 	limit     int
 	sessions  int // which have two each: the client's connection and the server's
-	newcomers int // connections that are no session yet
+	newcomers int // connections that are no session yet: so many at least, see places
 }
 
 // filesOf divides a limit. Half of what is kept from the sessions is for newcomers.
 func filesOf(limit int) files {
 	kept := min(max(limit/8, 40), 1000)
 	return files{limit: limit, sessions: max((limit-kept)/2, 1), newcomers: kept / 2}
+}
+
+// maxNewcomers bounds what newcomers take where there is room for very many, as the kernel's
+// queue of connections (somaxconn) does, and newcomerMemory is what one may take amid its
+// handshake.
+const (
+	maxNewcomers   = 4096
+	newcomerMemory = 32 << 10
+)
+
+// places is how many newcomers there may be. They have the files of sessions that there
+// are not: in a storm who connects is rather late than sent away.
+func (s *Server) places() int {
+	free := min(s.files.sessions-int(s.sessions.Load()), maxNewcomers)
+	if s.o.Memory != nil {
+		free = int(min(int64(free), s.o.Memory.Limit()/newcomerMemory))
+	}
+	return max(s.files.newcomers, free)
 }
 
 // openFiles divides what the process has now; Go has raised the soft limit to the
@@ -47,7 +65,7 @@ const hurryPause = 20 * time.Millisecond
 // away that the proxy has waited for longest, once it has had newcomerGrace. Who waits
 // for the proxy stays: in a storm it is the proxy that is late, and owes them an answer.
 type newcomers struct {
-	places int
+	places func() int
 
 	mu    sync.Mutex
 	here  list.List     // of *newcomer, the oldest first
@@ -101,7 +119,7 @@ type place struct {
 	at *list.Element
 }
 
-func newNewcomers(places int) *newcomers {
+func newNewcomers(places func() int) *newcomers {
 	return &newcomers{places: places, freed: make(chan struct{}, 1)}
 }
 
@@ -129,7 +147,8 @@ func (n *newcomers) admit(ctx context.Context, c net.Conn) (p place, err error) 
 func (n *newcomers) tryAdmit(c net.Conn) (p place, wait time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for at := n.here.Front(); at != nil && n.here.Len() >= n.places; at = at.Next() {
+	places := n.places()
+	for at := n.here.Front(); at != nil && n.here.Len() >= places; at = at.Next() {
 		was := at.Value.(*newcomer)
 		if left := newcomerGrace - time.Since(was.since); left > 0 {
 			if at != n.here.Front() {
@@ -150,7 +169,7 @@ func (n *newcomers) tryAdmit(c net.Conn) (p place, wait time.Duration) {
 			break
 		}
 	}
-	if n.here.Len() >= n.places {
+	if n.here.Len() >= places {
 		return place{}, hurryPause
 	}
 	return place{n, n.here.PushBack(&newcomer{arrival: &arrival{Conn: c}, since: time.Now()})}, 0

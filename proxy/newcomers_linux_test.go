@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rowback/rowback/internal/budget"
 )
 
 // Where there are more newcomers than places, who keeps the proxy waiting has to go,
@@ -41,7 +43,7 @@ func TestNewcomers_WhoMakesRoom(t *testing.T) {
 		"nobody, where all do":     {[]here{sent, read}, -1, hurryPause},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := newNewcomers(len(tt.here))
+			n := newNewcomers(func() int { return len(tt.here) })
 			conns := make([]net.Conn, len(tt.here))
 			for i, a := range tt.here {
 				client, err := net.Dial("tcp", l.Addr().String())
@@ -83,6 +85,31 @@ func TestNewcomers_WhoMakesRoom(t *testing.T) {
 				at = at.Next()
 			}
 		})
+	}
+}
+
+// Newcomers may have the files that no session needs yet, as far as memory goes.
+func TestNewcomers_Places(t *testing.T) {
+	const mib = 1 << 20
+	for _, tt := range []struct {
+		files, sessions int
+		memory          int64
+		want            int
+	}{
+		{files: 60, want: 20},
+		{files: 1024, want: 448},
+		{files: 1024, sessions: 400, want: 64},
+		{files: 1 << 20, want: maxNewcomers},
+		{files: 1 << 20, memory: 64 * mib, want: 64 * mib / newcomerMemory},
+	} {
+		s := &Server{files: filesOf(tt.files)}
+		s.sessions.Store(int64(tt.sessions))
+		if tt.memory > 0 {
+			s.o.Memory = budget.New(tt.memory)
+		}
+		if n := s.places(); n != tt.want || n+2*tt.sessions >= tt.files {
+			t.Errorf("%+v: %d places", tt, n)
+		}
 	}
 }
 

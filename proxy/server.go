@@ -62,7 +62,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{o: o, files: openFiles(), relays: map[*relay]struct{}{}, done: make(chan struct{}), elsewhere: newLane(), judged: newLane()}
-	s.newcomers = newNewcomers(s.files.newcomers)
+	s.newcomers = newNewcomers(s.places)
 	apply, err := s.Reload(o.TLS, o.RequireTLS)
 	if err != nil {
 		return nil, err

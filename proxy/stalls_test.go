@@ -149,7 +149,7 @@ func TestStartup_WhoIsSentAwayIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.newcomers.mu.Lock()
-	s.newcomers.places = len(here)
+	s.newcomers.places = func() int { return len(here) }
 	s.newcomers.mu.Unlock()
 	for range here {
 		dial(t, s)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/internal/pooler"
+	"github.com/rowback/rowback/internal/testcert"
 )
 
 // pooled is a pgbouncer in front of the server: thousands of sessions on a few
@@ -145,34 +146,39 @@ func TestBusy(t *testing.T) {
 // A storm of connections finds room for some; the others are told so at once, and
 // when it is over everybody is let in again.
 func TestStorm(t *testing.T) {
-	room := busy() / 2
-	p := serve(t, 0, pgtest.Shared(t).Addr(), "--max-sessions", strconv.Itoa(room))
-	_, sockets := p.inUse(t)
-	var in, full atomic.Int64
-	all(t, 10*busy(), 2*busy(), func(int) error {
-		c, code, err := begin(p.addr)
-		switch {
-		case err != nil:
-			return err
-		case code == "53300":
-			full.Add(1)
-			return nil
-		case code != "":
-			return fmt.Errorf("refused with SQLSTATE %s", code)
-		}
-		in.Add(1)
-		defer c.conn.Close()
-		return c.query("SELECT pg_sleep(0.01)")
-	})
-	t.Logf("%d were let in, %d were told that it is full", in.Load(), full.Load())
-	if in.Load() < int64(room) || full.Load() == 0 {
-		t.Error("that was no storm")
-	}
-	proxies{p}.settle(t, sockets)
-	if c, code, err := begin(p.addr); err != nil || code != "" {
-		t.Errorf("after it: %q, %v", code, err)
-	} else {
-		c.conn.Close()
+	cert, key := testcert.New(t).Issue(t, "localhost")
+	for name, begin := range map[string]func(string) (*client, string, error){"in the clear": begin, "under TLS": beginTLS} {
+		t.Run(name, func(t *testing.T) {
+			room := busy() / 2
+			p := serve(t, 0, pgtest.Shared(t).Addr(), "--max-sessions", strconv.Itoa(room), "--tls-cert", cert, "--tls-key", key)
+			_, sockets := p.inUse(t)
+			var in, full atomic.Int64
+			all(t, 10*busy(), 2*busy(), func(int) error {
+				c, code, err := begin(p.addr)
+				switch {
+				case err != nil:
+					return err
+				case code == "53300":
+					full.Add(1)
+					return nil
+				case code != "":
+					return fmt.Errorf("refused with SQLSTATE %s", code)
+				}
+				in.Add(1)
+				defer c.conn.Close()
+				return c.query("SELECT pg_sleep(0.01)")
+			})
+			t.Logf("%d were let in, %d were told that it is full", in.Load(), full.Load())
+			if in.Load() < int64(room) || full.Load() == 0 {
+				t.Error("that was no storm")
+			}
+			proxies{p}.settle(t, sockets)
+			if c, code, err := begin(p.addr); err != nil || code != "" {
+				t.Errorf("after it: %q, %v", code, err)
+			} else {
+				c.conn.Close()
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package load
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -155,6 +156,19 @@ func begin(addr string) (c *client, code string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
+	return login(conn)
+}
+
+// beginTLS is begin under TLS.
+func beginTLS(addr string) (c *client, code string, err error) {
+	conn, err := net.DialTimeout("tcp", addr, patience)
+	if err != nil {
+		return nil, "", err
+	}
+	return login(tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"postgresql"}}))
+}
+
+func login(conn net.Conn) (c *client, code string, err error) {
 	c = &client{conn, bufio.NewReaderSize(conn, 512)}
 	hello, err := (&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber, Parameters: map[string]string{"user": "postgres", "database": "postgres"}}).Encode(nil)
 	if err != nil {
