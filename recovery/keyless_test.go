@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rowback/rowback/internal/pgtest"
 	"github.com/rowback/rowback/journal"
 )
 
@@ -96,6 +97,7 @@ func TestKeyless_RestoredWhileItAsked(t *testing.T) {
 
 // … or takes its restore back again.
 func TestKeyless_UndoneWhileItAsked(t *testing.T) {
+	pgtest.Since(t, 15, tellsRuns)
 	l := newLab(t, keylessTable)
 	before := l.content("k")
 	id := l.imaged(nil, "DELETE FROM k")
@@ -123,6 +125,7 @@ func (forgetful) Settle(context.Context, string, journal.Outcome) error { return
 
 // A restore whose outcome nobody has recorded did what the server says.
 func TestKeyless_AfterARestoreInDoubt(t *testing.T) {
+	pgtest.Since(t, 15, tellsRuns)
 	l := newLab(t, keylessTable)
 	before := l.content("k")
 	id := l.imaged(nil, "DELETE FROM k")

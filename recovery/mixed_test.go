@@ -29,6 +29,10 @@ func (l *lab) replay() {
 		if _, err := from.PgConn().CopyTo(context.Background(), &rows, fmt.Sprintf("COPY %s (%s) TO STDOUT", table[0], table[1])); err != nil {
 			l.t.Fatal(err)
 		}
+		for _, trigger := range l.ask(to, "SELECT quote_ident(tgname) FROM pg_trigger WHERE tgenabled = 'A' AND tgrelid = '"+strings.ReplaceAll(table[0], "'", "''")+"'::regclass") {
+			l.run(to, "ALTER TABLE "+table[0]+" DISABLE TRIGGER "+trigger[0])
+			defer l.run(to, "ALTER TABLE "+table[0]+" ENABLE ALWAYS TRIGGER "+trigger[0])
+		}
 		if _, err := to.PgConn().CopyFrom(context.Background(), &rows, fmt.Sprintf("COPY %s (%s) FROM STDIN", table[0], table[1])); err != nil {
 			l.t.Fatalf("copying %s: %v", table[0], err)
 		}
