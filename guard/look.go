@@ -1,6 +1,10 @@
 package guard
 
-import "context"
+import (
+	"context"
+
+	"github.com/rowback/rowback/catalog"
+)
 
 // takeTime reads the session's limits, and lifts that of a statement, for as long as the
 // transaction lasts. A lock is waited for as long as the client's own statement would have
@@ -10,25 +14,32 @@ const takeTime = "SELECT w.t, w.l, w.j, pg_catalog.set_config('statement_timeout
 
 const jitOff = "pg_catalog.set_config('jit', 'off', true)"
 
-// look reads what the catalog says now. Amid the client's transaction that may take longer
-// than one of its own statements may.
-func (s *session) look(ctx context.Context, q lookup) (*view, error) {
-	var was []*string
-	if !q.own {
-		rows, err := q.Query(ctx, takeTime)
-		if err != nil {
-			return nil, err
-		}
-		if len(rows) > 0 {
-			was = rows[0]
-		}
+// atEase runs do, which reads the catalog, amid a transaction of the client's: that may take
+// longer than one of its own statements may.
+func atEase(ctx context.Context, q catalog.Querier, do func() error) error {
+	was, err := q.Query(ctx, takeTime)
+	if err != nil {
+		return err
 	}
-	v, err := s.load(ctx, q)
-	if err == nil {
-		err = s.lookAtTemps(ctx, q, v)
+	if err = do(); err != nil || len(was) == 0 {
+		return err
 	}
-	if err == nil && was != nil {
-		_, err = q.Query(ctx, "SELECT pg_catalog.set_config('statement_timeout', "+literal(text(was[0]))+", true), pg_catalog.set_config('lock_timeout', "+literal(text(was[1]))+", true), pg_catalog.set_config('jit', "+literal(text(was[2]))+", true)")
+	_, err = q.Query(ctx, "SELECT pg_catalog.set_config('statement_timeout', "+literal(text(was[0][0]))+", true), pg_catalog.set_config('lock_timeout', "+literal(text(was[0][1]))+", true), pg_catalog.set_config('jit', "+literal(text(was[0][2]))+", true)")
+	return err
+}
+
+// look reads what the catalog says now.
+func (s *session) look(ctx context.Context, q lookup) (v *view, err error) {
+	look := func() error {
+		if v, err = s.load(ctx, q); err == nil {
+			err = s.lookAtTemps(ctx, q, v)
+		}
+		return err
+	}
+	if q.own {
+		err = look()
+	} else {
+		err = atEase(ctx, q, look)
 	}
 	return v, err
 }

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -97,7 +98,7 @@ func (s *walsender) look(ctx context.Context, w proxy.Wire) (*view, error) {
 			return v, nil
 		}
 	}
-	snap, err := catalog.Load(ctx, simple{w})
+	snap, err := s.load(ctx, w)
 	switch {
 	case errors.Is(err, errServer):
 		return newView(&catalog.Snapshot{Database: s.db.name, Reach: catalog.Reach{Everything: "the catalog could not be read"}}), nil
@@ -105,6 +106,27 @@ func (s *walsender) look(ctx context.Context, w proxy.Wire) (*view, error) {
 		return nil, err
 	}
 	return newView(snap), nil
+}
+
+// load reads the catalog in the client's transaction, or in one of its own.
+func (s *walsender) load(ctx context.Context, w proxy.Wire) (snap *catalog.Snapshot, err error) {
+	q := simple{w}
+	if w.TxStatus() == 'I' {
+		if _, err := q.Query(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED"); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err == nil || errors.Is(err, errServer) {
+				_, ended := q.Query(ctx, "ROLLBACK")
+				err = cmp.Or(err, ended)
+			}
+		}()
+	}
+	err = atEase(ctx, q, func() (err error) {
+		snap, err = catalog.Load(ctx, q)
+		return err
+	})
+	return snap, err
 }
 
 // deny has the server fail a Query, so that an open transaction fails as well, and

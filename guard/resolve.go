@@ -40,8 +40,11 @@ func (s *session) newer(ctx context.Context, w proxy.Wire, o uint32) (*catalog.T
 		s.epoch++
 		return v.snap.Tables[o], nil
 	}
-	snap, err := catalog.Load(ctx, lookup{w: w})
-	if err != nil {
+	var snap *catalog.Snapshot
+	if err := atEase(ctx, lookup{w: w}, func() (err error) {
+		snap, err = catalog.Load(ctx, lookup{w: w})
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	s.view, s.private, s.readIn = newView(snap), true, s.exchange // it may show what this transaction alone has changed
