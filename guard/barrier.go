@@ -18,8 +18,9 @@ func (s *session) barrier(ctx context.Context) (*journal.Entry, error) {
 	if tx == nil || !s.evident(tx.removals) {
 		return nil, nil
 	}
-	if tx.counting.err != nil {
-		return nil, tx.counting.err
+	if err := tx.counting.err; err != nil {
+		s.j.unjournalled(err)
+		return nil, err
 	}
 	e := s.entry(journal.InDoubt)
 	e.XID, e.Server, e.Prepared = tx.xid, tx.server, strings.ReplaceAll(tx.gid, "\x7f", "\uFFFD")
@@ -136,7 +137,7 @@ func (s *session) commitImplicit(ctx context.Context, w proxy.Wire, end byte, bo
 	e, err := s.barrier(ctx)
 	if err != nil {
 		s.drop()
-		if err := s.refuse(ctx, w, noEvidenceError(err.Error())); err != errFailed {
+		if err := s.refuse(ctx, w, noEvidenceError()); err != errFailed {
 			return err
 		}
 		return s.syncFailed(ctx, w)
@@ -193,6 +194,8 @@ type health struct {
 	err error
 	// tried is when the journal was tried last.
 	tried time.Time
+	// said is what the log has of it since it worked last.
+	said string
 	// owed is what could not be read from a journal that was away at the start, and
 	// must be before anything is judged; nil: nothing.
 	owed func(context.Context) error
@@ -209,17 +212,39 @@ func (h *health) failed(err error) {
 // each time, so that deletes work as soon as it does; once for all that ask meanwhile,
 // which may take long.
 func (s *session) evidenceReady(ctx context.Context) error {
-	h, asked := &s.j.health, time.Now()
+	err := s.j.health.ready(ctx, s.j.o.Journal)
+	if err != nil {
+		s.j.unjournalled(err)
+	}
+	return err
+}
+
+func (h *health) ready(ctx context.Context, of journal.Journal) error {
+	asked := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.err == nil || h.tried.After(asked) {
 		return h.err
 	}
 	h.tried = time.Now()
-	if h.err = s.j.o.Journal.Ping(ctx); h.err == nil && h.owed != nil {
+	if h.err = of.Ping(ctx); h.err == nil && h.owed != nil {
 		if h.err = h.owed(ctx); h.err == nil {
 			h.owed = nil
 		}
 	}
+	if h.err == nil {
+		h.said = ""
+	}
 	return h.err
+}
+
+// unjournalled logs why deletions are refused, once for all that are for the same reason.
+func (j *Judge) unjournalled(err error) {
+	j.health.mu.Lock()
+	first := j.health.said != err.Error()
+	j.health.said = err.Error()
+	j.health.mu.Unlock()
+	if first {
+		j.o.Logger.Error("deletions are refused: their evidence cannot be made durable", "error", err)
+	}
 }

@@ -32,7 +32,6 @@ func (s *session) beforeControl(ctx context.Context, w proxy.Wire, st judged, ab
 	if err == nil {
 		return e, nil
 	}
-	cause := err
 	s.drop()
 	// A COMMIT that fails ends the block: roll it back, then fail.
 	w.Send('C', target('S', private))
@@ -53,7 +52,7 @@ func (s *session) beforeControl(ctx context.Context, w proxy.Wire, st judged, ab
 			return nil, s.fault(w, errors.New(errorText(body)))
 		}
 	}
-	return nil, s.refuse(ctx, w, noEvidenceError(cause.Error()))
+	return nil, s.refuse(ctx, w, noEvidenceError())
 }
 
 // afterControl notes what a transaction-control statement did, by its tag.

@@ -9,11 +9,12 @@ const (
 	codeHeld       = "RB003" // of the notice that a statement waits
 )
 
-func noEvidenceError(cause string) *pgproto3.ErrorResponse {
+// noEvidenceError has no cause: that may name the journal's server, which is the log's to know.
+func noEvidenceError() *pgproto3.ErrorResponse {
 	return &pgproto3.ErrorResponse{
 		Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: codeNoEvidence,
 		Message: "rowback cannot make the evidence of this deletion durable",
-		Detail:  "Nothing was removed. The journal cannot be written: " + cause,
+		Detail:  "Nothing was removed. The journal cannot be written; rowback's log says why.",
 		Hint:    "Ask an operator to mend rowback's journal (its server, disk space, permissions); deletes work again by themselves then.",
 	}
 }

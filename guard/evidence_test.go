@@ -96,6 +96,9 @@ func wantCode(t *testing.T, err error, code string) {
 	if strings.Contains(fmt.Sprintf("%+v", *pe), "row 1") {
 		t.Errorf("the error shows row contents: %+v", *pe)
 	}
+	if code == "RB002" && (strings.Contains(pe.Detail, errDown.Error()) || strings.Contains(pe.Detail, "/")) {
+		t.Errorf("the error shows what is the log's to know: %s", pe.Detail)
+	}
 }
 
 func wantStatus(t *testing.T, c *pgx.Conn, status byte) {
@@ -143,6 +146,9 @@ func TestEvidence_JournalDown(t *testing.T) {
 				mustExec(t, c, sql)
 			}
 			equal(t, "keys while it was down", minus(before, e.keys()), nil)
+			if e.logs.count("deletions are refused") != 1 || e.logs.count(errDown.Error()) != 2 { // the one of the commit, too
+				t.Error("the log does not say once why")
+			}
 
 			j.down.Store(false)
 			mustExec(t, c, del)

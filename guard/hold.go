@@ -24,10 +24,11 @@ func (r *run) hold(ctx context.Context, v verdict, removed []journal.Table) erro
 	h := s.holdOf(r, v)
 	if err := s.j.o.Journal.Hold(ctx, h); err != nil {
 		s.j.journalFailed(err)
+		s.j.unjournalled(err)
 		if err := s.tx.rewind(r.mark); err != nil {
 			return err
 		}
-		return s.refuse(ctx, r.w, noEvidenceError(err.Error()))
+		return s.refuse(ctx, r.w, noEvidenceError())
 	}
 	if err := r.w.Reply('N', noticeBody(heldNotice(h))); err != nil {
 		return r.left(ctx, h, err)

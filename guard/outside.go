@@ -39,7 +39,8 @@ func (s *session) noteUnnumbered(ctx context.Context, st judged) (*journal.Entry
 	e.Dropped, e.Server.SystemID = st.Database, s.db.server.get()
 	if err := s.j.o.Journal.Append(ctx, e, nil); err != nil {
 		s.j.journalFailed(err)
-		return nil, noEvidenceError(err.Error())
+		s.j.unjournalled(err)
+		return nil, noEvidenceError()
 	}
 	return e, nil
 }

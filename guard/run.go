@@ -242,7 +242,7 @@ func (r *run) begin(ctx context.Context) error {
 	}
 	if !r.unlikely() {
 		if err := r.s.evidenceReady(ctx); err != nil {
-			return r.s.refuse(ctx, r.w, noEvidenceError(err.Error()))
+			return r.s.refuse(ctx, r.w, noEvidenceError())
 		}
 	}
 	r.s.adapt()
@@ -354,7 +354,7 @@ func (r *run) verdict(ctx context.Context) error {
 			if rerr := tx.rewind(r.mark); rerr != nil {
 				return rerr
 			}
-			return s.refuse(ctx, r.w, noEvidenceError(err.Error()))
+			return s.refuse(ctx, r.w, noEvidenceError())
 		}
 	}
 	tx.removals.add(r.st.Text, r.commandTag())

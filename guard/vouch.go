@@ -30,7 +30,7 @@ func (s *session) vouch(ctx context.Context, w proxy.Wire, st judged) (asks bool
 	}
 	if _, err := s.barrier(ctx); err != nil {
 		s.drop()
-		return false, s.refuse(ctx, w, noEvidenceError(err.Error()))
+		return false, s.refuse(ctx, w, noEvidenceError())
 	}
 	before := s.tx
 	s.doubt()
