@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -29,7 +30,7 @@ type probed struct {
 // probe looks for the rows of an entry, whose transaction was xid (its low bits), but
 // for those that others have removed since (see identity).
 func (j settler) probe(ctx context.Context, e *journal.Entry, xid uint32, removed map[string]bool) (p probed, err error) {
-	byTable := map[int][]string{}
+	byTable := map[int][]journal.Row{}
 	for row, err := range j.journal.Rows(ctx, e.ID) {
 		if err != nil {
 			return p, err
@@ -44,32 +45,41 @@ func (j settler) probe(ctx context.Context, e *journal.Entry, xid uint32, remove
 			}
 			continue
 		}
-		var cond []string
-		for i, c := range t.Key {
-			cond = append(cond, quote(c.Name)+"="+literal(text(row.Values[i]))+"::"+c.Type)
-		}
-		byTable[row.Table] = append(byTable[row.Table], "("+strings.Join(cond, " AND ")+")")
+		byTable[row.Table] = append(byTable[row.Table], row)
 		if p.asked++; p.asked+p.again == probeKeys {
 			break
 		}
 	}
-	for i, conds := range byTable {
+	for i, rows := range byTable {
 		t := e.Tables[i]
-		present, untouched, own, err := probeTable(ctx, j.q, quote(t.Schema)+"."+quote(t.Name), conds, xid)
+		present, untouched, own, err := probeTable(ctx, j.q, t, rows, xid)
 		if err != nil {
 			return p, fmt.Errorf("%s.%s: %w", t.Schema, t.Name, err)
 		}
-		p.absent += len(conds) - present
+		p.absent += len(rows) - present
 		p.untouched += untouched
 		p.own += own
 	}
 	return p, nil
 }
 
-func probeTable(ctx context.Context, q catalog.Querier, name string, conds []string, xid uint32) (present, untouched, own int, err error) {
+func probeTable(ctx context.Context, q catalog.Querier, t journal.Table, keys []journal.Row, xid uint32) (present, untouched, own int, err error) {
+	name := quote(t.Schema) + "." + quote(t.Name)
 	exists, err := one(ctx, q, "SELECT pg_catalog.to_regclass("+literal(name)+") IS NOT NULL")
 	if err != nil || exists != "t" { // dropped since, or by it
 		return 0, 0, 0, err
+	}
+	equal, err := equalities(ctx, q, name)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	conds := make([]string, len(keys))
+	for i, key := range keys {
+		cond := make([]string, len(t.Key))
+		for i, c := range t.Key {
+			cond[i] = quote(c.Name) + cmp.Or(equal[c.Name], ownEqual) + literal(text(key.Values[i])) + "::" + c.Type
+		}
+		conds[i] = "(" + strings.Join(cond, " AND ") + ")"
 	}
 	rows, err := q.Query(ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE pg_catalog.age(xmin) OPERATOR(pg_catalog.>) pg_catalog.age('%[1]d'::pg_catalog.xid)), pg_catalog.count(*) FILTER (WHERE xmin OPERATOR(pg_catalog.=) '%[1]d'::pg_catalog.xid) FROM %[2]s WHERE %[3]s",
 		xid, name, strings.Join(conds, " OR ")))
