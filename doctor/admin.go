@@ -24,6 +24,7 @@ func (e *examination) admin(ctx context.Context) {
 		var l net.Listener
 		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", e.o.Admin); err == nil {
 			_ = l.Close() // only asked for
+			e.absent = true
 			e.ok(name, "%s is free; no proxy runs there yet", e.o.Admin)
 			return
 		}
@@ -44,6 +45,7 @@ func (e *examination) admin(ctx context.Context) {
 		e.fail(name, mend, "%v, and what answers at %s is no rowback proxy", err, e.o.Admin)
 		return
 	}
+	e.runs = true
 	status, body, err := get(ctx, address.String(), "/readyz")
 	switch {
 	case err != nil:

@@ -52,6 +52,7 @@ func (e *examination) adminTLS(ctx context.Context, name, mend, address string) 
 	case !slices.Equal(shown.PeerCertificates[0].Raw, ours.Certificate[0]):
 		e.warn(name, "send the proxy SIGHUP; or end what listens there", "what answers at %s shows another certificate than tls-cert: a proxy that has not read the new one, or none", e.o.Admin)
 	default:
+		e.runs = true
 		e.ok(name, "a proxy answers at %s; whether it is ready it tells those with a certificate (curl --cert … https://%s/readyz)", e.o.Admin, e.o.Admin)
 	}
 }

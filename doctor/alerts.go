@@ -20,6 +20,11 @@ func (e *examination) alerts(ctx context.Context) {
 		c := Check{Name: "alerts", Status: OK, Seen: fmt.Sprintf("%d configured; --alert sends each a test", len(sinks))}
 		for _, s := range e.o.Alerts.Named() {
 			c.List = append(c.List, s.Name+": "+s.To.String())
+			if program, is := s.To.(alert.Command); is {
+				if err := program.Lacking(); err != nil {
+					e.fail("alerts", "mend the path, or chmod +x, for the user that the proxy runs as", "%s: %v", s.Name, err)
+				}
+			}
 		}
 		e.add(c)
 		return

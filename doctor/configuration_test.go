@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -280,6 +281,29 @@ func TestAlerts(t *testing.T) {
 	}
 	answer = http.StatusForbidden
 	look(t, o).expect(t, "alerts", Fail, "did not take the test")
+}
+
+// A program that cannot be run is known without running it.
+func TestAlerts_Command(t *testing.T) {
+	dir := t.TempDir()
+	o := configured(t)
+	program := func(path string, mode os.FileMode) Options {
+		if mode != 0 {
+			if err := os.WriteFile(path, []byte("#!/bin/sh\ntouch "+dir+"/ran\n"), mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o.Alerts = alert.Config{Sinks: []alert.Sink{{To: alert.Command{Args: []alert.Secret{alert.Secret(path), "secret"}}}}}
+		return o
+	}
+	look(t, program(dir+"/none", 0)).expect(t, "alerts", Fail, "none cannot be run")
+	look(t, program("no-such-program-anywhere", 0)).expect(t, "alerts", Fail, "$PATH")
+	look(t, program(dir+"/plain", 0o600)).expect(t, "alerts", Fail, "permission denied")
+	r := look(t, program(dir+"/good", 0o700))
+	r.expect(t, "alerts", OK, "1 configured")
+	if _, err := os.Stat(dir + "/ran"); err == nil || r.warnings("alerts") > 0 {
+		t.Errorf("it was run, or warned of: %+v", r.Checks)
+	}
 }
 
 func TestReport_JSONAndText(t *testing.T) {

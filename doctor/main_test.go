@@ -28,7 +28,7 @@ const shop = `CREATE TABLE orders (id int PRIMARY KEY); CREATE TABLE payments (i
 func configured(t *testing.T) Options {
 	t.Helper()
 	return Options{
-		ConfigFile: "rowback.yaml", Policy: policy.Policy{Default: policy.Base()}, Listen: "127.0.0.1:2",
+		ConfigFile: "rowback.yaml", Policy: policy.Policy{Default: policy.Base()}, Listen: "127.0.0.1:0",
 		Upstream: "host=127.0.0.1 port=1", Redacted: "127.0.0.1:1", Production: "host=127.0.0.1 port=1", Journal: t.TempDir() + "/journal",
 	}
 }
@@ -96,7 +96,7 @@ func TestRun_AllIsWell(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"configuration", "rules", "upstream", "control connection", "journal", "journal disk", "TLS", "admin endpoint", "production",
+		"configuration", "rules", "upstream", "control connection", "journal", "journal disk", "TLS", "admin endpoint", "listen", "production",
 		"counting", "clock", "recovery", "recovery age", "two databases", "tables", "privileges", "triggers",
 	} {
 		r.expect(t, name, OK, "")

@@ -53,6 +53,8 @@ type examination struct {
 
 	production, recovery *recovery.Session      // nil unless they could be opened
 	seenDatabases        []string               // that the journal's newest entries name
+	runs                 bool                   // a proxy answers at the admin endpoint
+	absent               bool                   // nobody listens there
 	journalServer        *pgjournal.Examination // of a shared journal that could be reached
 }
 
@@ -67,7 +69,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	e := &examination{o: o}
 	defer e.close()
 	for _, look := range []func(context.Context){
-		e.configuration, e.memory, e.rules, e.upstream, e.control, e.journal, e.tls, e.admin,
+		e.configuration, e.memory, e.rules, e.upstream, e.control, e.journal, e.tls, e.admin, e.listen,
 		e.productionDatabase, e.protection, e.journalApart, e.ruleNames, e.recoveryDatabase, e.restore, e.alerts,
 	} {
 		look(ctx)

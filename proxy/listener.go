@@ -19,8 +19,8 @@ import (
 // noticed after about two minutes.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 60 * time.Second, Interval: 15 * time.Second, Count: 4}
 
-// listenAddr reads Options.Listen.
-func listenAddr(s string) (network, addr string, err error) {
+// ListenAddr reads Options.Listen: what net.Listen is given.
+func ListenAddr(s string) (network, addr string, err error) {
 	if !strings.HasPrefix(s, "/") {
 		if _, _, err := net.SplitHostPort(s); err != nil {
 			return "", "", fmt.Errorf("listen address %q: give host:port, or an absolute directory for a unix socket", s)
@@ -55,7 +55,7 @@ func (s *Server) Listen(ctx context.Context) error {
 		s.listener = s.o.Listener
 		return nil
 	}
-	network, addr, err := listenAddr(s.o.Listen)
+	network, addr, err := ListenAddr(s.o.Listen)
 	if err != nil {
 		return err
 	}

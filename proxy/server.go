@@ -58,7 +58,7 @@ func (s *Server) Stats() Stats {
 // New checks the options; it opens nothing.
 func New(o Options) (*Server, error) {
 	o.setDefaults()
-	if _, _, err := listenAddr(o.Listen); err != nil {
+	if _, _, err := ListenAddr(o.Listen); err != nil {
 		return nil, err
 	}
 	s := &Server{o: o, files: openFiles(), relays: map[*relay]struct{}{}, done: make(chan struct{}), elsewhere: newLane(), judged: newLane()}

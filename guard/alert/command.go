@@ -34,6 +34,14 @@ func (c Command) kind() string { return "command" }
 
 func (c Command) String() string { return filepath.Base(string(c.Args[0])) }
 
+// Lacking is why the program cannot be run; nil: it can, as far as its file tells.
+func (c Command) Lacking() error {
+	if _, err := exec.LookPath(string(c.Args[0])); err != nil {
+		return fmt.Errorf("%s cannot be run: %w", c, err)
+	}
+	return nil
+}
+
 func (c Command) secrets() (out []string) {
 	for _, a := range c.Args[1:] {
 		out = append(out, string(a))
