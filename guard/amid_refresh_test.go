@@ -115,6 +115,39 @@ func TestRefresh_NotBeforeWhatMustBeAlone(t *testing.T) {
 	}
 }
 
+// Nor before what is refused, or warned of, outside of a block.
+func TestRefresh_NotBeforeWhatNeedsABlock(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop, "CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+	changes := map[string]string{"shape": "CREATE TABLE made%d (id int)", "function": "CREATE OR REPLACE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 1 /* %d */'",
+		"more that deletes": "CREATE FUNCTION d%d() RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM plain WHERE id < 0; RETURN 1; END'"}
+	deploys, others, n := e.connect(pgx.QueryExecModeSimpleProtocol), e.connect(pgx.QueryExecModeSimpleProtocol), 0
+	for _, sql := range []string{"LOCK TABLE plain", "DECLARE c CURSOR FOR SELECT g()", "SET CONSTRAINTS ALL DEFERRED", "SET LOCAL work_mem = '1MB'", "SET TRANSACTION READ ONLY"} {
+		for kind, change := range changes {
+			for _, name := range []string{"", "s"} {
+				all := cat(parse(name, sql), bind("", name), execute("", 0), syncMsg)
+				for before := range len(all) - 1 {
+					direct, r := dialRaw(t, e.direct), dialRaw(t, e.url)
+					want := direct.say(all)
+					r.say(q("SELECT g()"))
+					r.post(all[:before], flush)
+					for range before {
+						if m, err := r.Receive(); err != nil {
+							t.Fatal(m, err)
+						}
+					}
+					mustExec(t, deploys, fmt.Sprintf(change, n))
+					if n++; n%2 == 0 { // somebody else has looked
+						mustExec(t, others, "SELECT g()")
+					}
+					if got := r.say(all[before:]); !strings.HasSuffix(want, got) {
+						t.Errorf("%s, %s of %q before %T: %.500s, want the end of %.500s", kind, sql, name, all[before], got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 // The same by simple Query, at any moment.
 func TestRefresh_NotBeforeCommitPrepared(t *testing.T) {
 	e := newEnv(t, blockPolicy(), shop)

@@ -9,7 +9,8 @@ import (
 )
 
 // Some statements must be the first of their transaction: those that the server runs in one
-// of their own only (VACUUM), and, since PostgreSQL 18, what commits by itself. A look at the
+// of their own only (VACUUM), those that it refuses without a block (DECLARE CURSOR), for what
+// comes second in a pipeline has one, and, since PostgreSQL 18, what commits by itself. A look at the
 // catalog that is due before such a portal runs is made in front of its Bind: that is sent
 // once more, as the statement is judged then. So it is where rowback may have run something
 // for portals that were bound before, if the statement ends those.
@@ -19,7 +20,7 @@ func (st judged) mustBeFirst() bool {
 	switch st.route {
 	case routePlain, routeCount, routeRefuse:
 		text := []byte(st.Text)
-		return st.CommitsItself || sqlparse.Lonely(text) || sqlparse.Alone(text)
+		return st.CommitsItself || sqlparse.Lonely(text) || sqlparse.Blockish(text) || sqlparse.Alone(text)
 	}
 	return false
 }

@@ -31,7 +31,7 @@ func (q *quiet) parsed(name, text []byte, is, first bool, exchange int) {
 	if q.unnamed, q.in = is, exchange; first {
 		q.in = 0
 	}
-	if q.alone = ""; sqlparse.Lonely(text) && len(text) <= maxCachedText {
+	if q.alone = ""; (sqlparse.Lonely(text) || sqlparse.Blockish(text)) && len(text) <= maxCachedText {
 		q.alone = string(text)
 	}
 }

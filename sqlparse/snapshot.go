@@ -63,6 +63,25 @@ func Lonely(text []byte) bool {
 	return false
 }
 
+// Blockish reports whether a text begins as one of the statements that are refused, or
+// of no use and warned of, outside of a transaction block: LOCK, DECLARE, SET CONSTRAINTS,
+// SET LOCAL and SET TRANSACTION.
+func Blockish(text []byte) bool {
+	text = text[start(text):]
+	var buf [12]byte
+	switch word := string(firstWord(text, &buf)); word {
+	case "lock", "declare":
+		return true
+	case "set":
+		second := text[len(word):]
+		switch string(firstWord(second[start(second):], &buf)) {
+		case "constraints", "local", "transaction":
+			return true
+		}
+	}
+	return false
+}
+
 // Alone reports whether a text is one of those, or DISCARD ALL, that surely ends all portals
 // which were bound before it: VACUUM, DISCARD ALL, and what is done CONCURRENTLY to indexes.
 func Alone(text []byte) bool {

@@ -50,6 +50,17 @@ func TestAlone(t *testing.T) {
 	}
 }
 
+func TestBlockish(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"LOCK TABLE x": true, "/* a */ declare c CURSOR FOR SELECT 1": true, "set constraints ALL DEFERRED": true, "SET /* a */ LOCAL a = 1": true, "SET TRANSACTION READ ONLY": true,
+		"SET a = 1": false, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY": false, "SELECT 1": false, "locks": false, "SET locale = 1": false, "": false,
+	} {
+		if got := sqlparse.Blockish([]byte(sql)); got != want {
+			t.Errorf("%s: %v", sql, got)
+		}
+	}
+}
+
 func TestLonely(t *testing.T) {
 	for sql, want := range map[string]bool{
 		"VACUUM x": true, "/* a */ reindex table x": true, "CREATE UNIQUE INDEX CONCURRENTLY i ON x (id)": true, "drop index concurrently i": true, "CREATE DATABASE x": true, "alter system set a = 1": true,
