@@ -13,8 +13,8 @@ type quiet struct {
 	unnamed bool
 	in      int // the exchange in which alone the unnamed one is surely that; 0: in any
 	named   map[string]struct{}
-	// alone is the text of the unnamed one, likewise, if it must run alone (sqlparse.Lonely): it
-	// is not known elsewhere, and what is not is counted, which would not leave it alone.
+	// alone is the text of the unnamed one, likewise, if nothing may run before it (sqlparse.Lonely,
+	// Blockish): it is not known elsewhere, and what is not is counted, which would not leave it alone.
 	alone string
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowback/rowback/catalog"
 )
 
 // collect reads the source once and brings the rows of its keys over, a batch
@@ -215,7 +217,7 @@ func (r *restore) isKey(t *table, c, k string) string {
 	case backup.enum: // may lack the label
 		return b + "::text = " + k
 	case live.bare != backup.bare:
-		return fmt.Sprintf("%s %[5]s %[2]s::%[3]s AND %[1]s::text::%[4]s %[6]s %[2]s::%[4]s", b, k, backup.bare, live.bare, same, plainEqual)
+		return fmt.Sprintf("%s %[5]s %[2]s::%[3]s AND %[1]s::text::%[4]s %[6]s %[2]s::%[4]s", b, k, backup.bare, live.bare, same, catalog.PlainEqual)
 	case live.collate != backup.collate: // the backup's may take more for equal
 		return fmt.Sprintf(`%s %s %s::%s AND %[1]s COLLATE pg_catalog."C" %[2]s %[3]s::%[4]s COLLATE pg_catalog."C"`, b, same, k, backup.bare)
 	}

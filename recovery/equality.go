@@ -3,28 +3,12 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/rowback/rowback/catalog"
 )
 
-// plainEqual compares values of all types that are pg_catalog's, and arrays, enums and
-// ranges of others.
-const plainEqual = "OPERATOR(pg_catalog.=)"
-
-// equalitySQL finds, for columns of other types (an extension's, say), the equality of
-// their type: that of its default operator class, for btree before hash.
-const equalitySQL = `
-	SELECT a.attrelid, a.attname, 'OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')'
-	FROM pg_attribute a CROSS JOIN LATERAL (
-		WITH RECURSIVE d AS (SELECT t.oid, t.typtype, t.typbasetype, t.typcategory FROM pg_type t WHERE t.oid = a.atttypid
-			UNION ALL SELECT x.oid, x.typtype, x.typbasetype, x.typcategory FROM d JOIN pg_type x ON x.oid = d.typbasetype WHERE d.typtype = 'd')
-		SELECT oid FROM d WHERE typtype = 'b' AND typcategory <> 'A' AND oid >= 16384) b
-	JOIN pg_opclass c ON c.opcintype = b.oid AND c.opcdefault JOIN pg_am m ON m.oid = c.opcmethod
-	JOIN pg_amop p ON p.amopfamily = c.opcfamily AND p.amoplefttype = b.oid AND p.amoprighttype = b.oid
-		AND (m.amname = 'btree' AND p.amopstrategy = 3 OR m.amname = 'hash' AND p.amopstrategy = 1)
-	JOIN pg_operator o ON o.oid = p.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace
-	WHERE a.attrelid IN $tables AND a.attnum > 0 AND NOT a.attisdropped
-	ORDER BY a.attrelid, m.amname DESC` // of two the last counts
+var equalitySQL = strings.ReplaceAll(catalog.EqualitySQL, "$tables", "ARRAY(SELECT oid FROM pg_class WHERE oid IN $tables)")
 
 func (d *detail) addEquality(v []string) {
 	if d.equality == nil {
@@ -38,7 +22,7 @@ func (d *detail) equal(column string) string {
 	if o := d.equality[column]; o != "" {
 		return o
 	}
-	return plainEqual
+	return catalog.PlainEqual
 }
 
 // equals are the operators of the columns, for equal.

@@ -125,7 +125,7 @@ func (r reference) refers(p string, values []string) string {
 			out[i] = p + "." + quote(r.ParentColumns[i]) + "::text = " + v + "::text"
 			continue
 		}
-		operator, collation := plainEqual, ""
+		operator, collation := catalog.PlainEqual, ""
 		if i < len(r.Compare) {
 			if c := r.Compare[i]; c.Operator != "" {
 				operator = "OPERATOR(" + c.Operator + ")"

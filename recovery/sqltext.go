@@ -50,7 +50,7 @@ func prefixed(alias string, columns []string) []string {
 func equal(a string, ac []string, b string, bc []string, operators ...string) string {
 	out := make([]string, len(ac))
 	for i := range ac {
-		operator := plainEqual
+		operator := catalog.PlainEqual
 		if operators != nil {
 			operator = operators[i]
 		}
