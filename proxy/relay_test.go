@@ -224,8 +224,9 @@ func TestCancel_ThroughAnotherProxy(t *testing.T) {
 		write(t, dial(t, other), p)
 	})
 	<-silent.canceled // every server was asked
-	if s.Stats().Canceled != 0 || other.Stats().Canceled != 2 {
-		t.Error("passed on:", s.Stats().Canceled, other.Stats().Canceled)
+	eventually(t, "both are counted", func() bool { return other.Stats().Canceled == 2 })
+	if n := s.Stats().Canceled; n != 0 {
+		t.Error("passed on by the session's own:", n)
 	}
 }
 
