@@ -129,7 +129,7 @@ func OutsideIP(tb testing.TB) string {
 			return n.IP.String()
 		}
 	}
-	tb.Skip("this machine has no address but loopback")
+	tb.Skip("not run: this machine has no address but loopback")
 	return ""
 }
 
