@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -13,45 +13,49 @@ import (
 )
 
 // misspelt asks the server whether it can read a Query of several statements of
-// which rowback cannot read one. If it cannot it runs none of them, and the
+// which rowback cannot read some. If it cannot it runs none of them, and the
 // client has been told, ReadyForQuery included. The others are its to judge one
-// by one. Only after Quiesce.
+// by one. Only after Quiesce, where the exchange has not failed.
 func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts []judged) (told bool, err error) {
-	if len(stmts) < 2 || !s.wasClean || w.Ignored() || s.aborted(w) || !slices.ContainsFunc(stmts, func(st judged) bool { return st.Verb == sqlparse.Unknown }) {
+	var unread []string
+	for _, st := range stmts {
+		if st.Verb == sqlparse.Unknown {
+			unread = append(unread, st.Text)
+		}
+	}
+	if len(stmts) < 2 || len(unread) == 0 || w.Ignored() {
 		return false, nil
 	}
-	block := w.TxStatus() == 'T'
-	if block {
+	block, fails := s.inBlock(w), s.aborted(w)
+	if s.amid() && !fails {
+		if !hasAtomic(w) {
+			return false, nil
+		}
+		if fails, err = s.unreadable(ctx, w, unread); err != nil {
+			return true, s.faultInQuery(ctx, w, err)
+		}
+		if !fails {
+			return false, nil
+		}
+		// The transaction has failed with it, as it would with the Query.
+		if err := syncThrough(ctx, w); err != nil {
+			return true, err
+		}
+		if s.lingers = false; !block {
+			s.drop()
+		}
+	}
+	subtransaction := block && !fails
+	if subtransaction {
 		if _, err := (lookup{w: w}).Query(ctx, "SAVEPOINT "+quote(private)); err != nil {
 			return true, s.faultInQuery(ctx, w, err)
 		}
 	}
-	w.Send('P', parseBody(private, string(sql), nil))
-	w.Send('C', target('S', private))
-	w.Send('S', nil)
-	var refusal []byte
-	var warnings [][]byte // are said again as the statements run
-	defer w.Unmute(w.Mute(func(notice []byte) bool {
-		if !own(notice) {
-			return false
-		}
-		warnings = append(warnings, bytes.Clone(notice))
-		return true
-	}))
-	for {
-		typ, body, err := w.Receive(ctx)
-		if err != nil {
-			return false, err
-		}
-		if typ == 'E' {
-			refusal = append([]byte(nil), body...)
-		}
-		if typ != 'Z' {
-			continue
-		}
-		if !misspelling(refusal) {
-			break
-		}
+	refusal, warnings, err := refusalOf(ctx, w, sql)
+	if err != nil {
+		return true, err
+	}
+	if refusal != nil && !severalRefused(refusal) { // a cancel request, too, has met the Query
 		for _, n := range warnings {
 			if err := w.Reply('N', n); err != nil {
 				return true, err
@@ -60,9 +64,10 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 		if err := w.Reply('E', refusal); err != nil {
 			return true, err
 		}
-		return true, w.Reply(typ, body)
+		delete(s.stmts, "") // a Query takes it away before it is read
+		return true, closeUp(ctx, w, target('S', ""))
 	}
-	if !block {
+	if !subtransaction {
 		return false, nil
 	}
 	// A ReadyForQuery each, which tells that the transaction lives.
@@ -73,6 +78,55 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 	}
 	return false, nil
 }
+
+// refusalOf is the error by which the server refuses to prepare several statements at
+// once, which it reads first, and what it warns of meanwhile. The transaction fails.
+func refusalOf(ctx context.Context, w proxy.Wire, sql []byte) (refusal []byte, warnings [][]byte, err error) {
+	w.Send('P', parseBody(private, string(sql), nil))
+	w.Send('C', target('S', private))
+	w.Send('S', nil)
+	defer w.Unmute(w.Mute(func(notice []byte) bool {
+		if !own(notice) {
+			return false
+		}
+		warnings = append(warnings, bytes.Clone(notice)) // are said again as the statements run
+		return true
+	}))
+	for {
+		typ, body, err := w.Receive(ctx)
+		switch {
+		case err != nil || typ == 'Z':
+			return refusal, warnings, err
+		case typ == 'E':
+			refusal = bytes.Clone(body)
+		}
+	}
+}
+
+// unreadable reports whether the server cannot read one of some statements, each alone,
+// where a question that always fails would take the client's transaction with it. A
+// function whose body they are is read, and not looked into, when its making is prepared.
+func (s *session) unreadable(ctx context.Context, w proxy.Wire, texts []string) (bool, error) {
+	defer w.Unmute(w.Mute(own))
+	for _, text := range texts {
+		if len(text) >= len("return") && strings.EqualFold(text[:len("return")], "return") { // a statement there, and only there
+			text = ")"
+		}
+		w.Send('P', parseBody(private, "CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC "+text+"\n; END", nil))
+		w.Send('C', target('S', private))
+		w.Send('H', nil)
+		switch err := receiveClosed(ctx, w); {
+		case errors.Is(err, errServer) && !isClients(err):
+			return true, nil
+		case err != nil:
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// hasAtomic reports whether functions may have such a body.
+func hasAtomic(w proxy.Wire) bool { return major(w) >= 14 }
 
 // faultInQuery is fault where the client awaits ReadyForQuery: a timeout, or a cancel
 // request, has met a query of rowback's own.
@@ -86,9 +140,9 @@ func (s *session) faultInQuery(ctx context.Context, w proxy.Wire, err error) err
 	return err
 }
 
-// misspelling tells an error of the server's grammar, which points at a place,
-// from its refusal to prepare several statements at once, which does not.
-func misspelling(body []byte) bool {
+// severalRefused: the server can read a text, whose several statements it does not prepare
+// at once. Errors of its grammar point at a place, or have another code.
+func severalRefused(body []byte) bool {
 	var e pgproto3.ErrorResponse
-	return body != nil && e.Decode(body) == nil && e.Code == "42601" && e.Position > 0
+	return e.Decode(body) == nil && e.Code == "42601" && e.Position == 0
 }

@@ -110,10 +110,14 @@ func (s *session) sawPrepared(ctx context.Context, w proxy.Wire) error {
 
 // blocksPipelines reports whether the server takes what a pipeline has since its last Sync
 // for a transaction block, as it does a Query of several statements.
-func blocksPipelines(w proxy.Wire) bool {
-	var major int
-	_, err := fmt.Sscanf(w.Parameter("server_version"), "%d", &major) // "18.1 (Debian …)", "19beta1"
-	return err == nil && major >= 18
+func blocksPipelines(w proxy.Wire) bool { return major(w) >= 18 }
+
+// major is the server's major version, 0 if it does not say.
+func major(w proxy.Wire) (n int) {
+	if _, err := fmt.Sscanf(w.Parameter("server_version"), "%d", &n); err != nil { // "18.1 (Debian …)", "19beta1"
+		return 0
+	}
+	return n
 }
 
 // prepareError: where there is no such block the server commits, and says ROLLBACK.

@@ -214,6 +214,7 @@ func TestWire_RandomExchangesAreTheServers(t *testing.T) {
 			said[i] = recite(t, strings.Replace(url, e.database, db, 1), db, s.out)
 			pgtest.Exec(t, admin, "DROP DATABASE "+db+" WITH (FORCE)")
 		}
+		forgiven(said[0], said[1])
 		for n := range min(len(said[0]), len(said[1])) {
 			if said[0][n] != said[1][n] {
 				said[0], said[1] = said[0][n:], said[1][n:]
@@ -232,6 +233,18 @@ func TestWire_RandomExchangesAreTheServers(t *testing.T) {
 			sent = append(sent, string(b))
 		}
 		t.Errorf("SEEDS=%d\nsent:\n%s\nthe server, from where they differ:\n%s\nthe proxy:\n%s", seed, strings.Join(sent, "\n"), strings.Join(said[0], "\n"), strings.Join(said[1], "\n"))
+	}
+}
+
+// forgiven takes the proxy's word where the server goes by memory that it has freed: in a
+// block the unnamed portal of a Query that failed stays, its statements were the Query's own. An
+// Execute of it is refused by what is found there, as in a failed block or as of a portal that has
+// run (and has been seen to crash the server).
+func forgiven(server, through []string) {
+	for n := range min(len(server), len(through)) {
+		if strings.Contains(server[n], `"55000","Message":"portal \"\" cannot be run"`) && strings.Contains(through[n], `"25P02"`) {
+			server[n] = through[n]
+		}
 	}
 }
 
