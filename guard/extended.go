@@ -169,6 +169,14 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		p = &counted
 	}
 	if old := s.portals[short(name)]; old != nil {
+		if w.TxStatus() == 'E' && (p == nil || p.st.route != routeControl) {
+			if failed, err := w.Quiesce(ctx); err != nil {
+				return err
+			} else if failed || s.aborted(w) { // it is refused, and what is there stays
+				w.Forward()
+				return nil
+			}
+		}
 		if old.waits() && (name != "" || p == nil || p.st.why == "") { // else what is called on the way is counted, and then what is there
 			if replaced, err := s.rebind(ctx, w, name, body); err != nil || !replaced {
 				return unlessFailed(err)
