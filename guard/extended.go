@@ -169,7 +169,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		p = &counted
 	}
 	if old := s.portals[short(name)]; old != nil {
-		if w.TxStatus() == 'E' && (p == nil || p.st.route != routeControl) {
+		if w.TxStatus() == 'E' && (p == nil || !exits(p.st.Verb)) {
 			if failed, err := w.Quiesce(ctx); err != nil {
 				return err
 			} else if failed || s.aborted(w) { // it is refused, and what is there stays

@@ -83,10 +83,19 @@ var ofDatabases = regexp.MustCompile(`(?i)\bdatabase\b`)
 
 // viewEndsBy is viewEnds where a statement is what ends it.
 func (s *session) viewEndsBy(v sqlparse.Verb) {
-	switch v {
-	case sqlparse.Commit, sqlparse.Rollback, sqlparse.RollbackTo, sqlparse.PrepareTransaction:
+	if exits(v) {
 		s.viewEnds()
 	}
+}
+
+// exits reports whether a statement ends a transaction, or a part of it: a block that has
+// failed takes no other.
+func exits(v sqlparse.Verb) bool {
+	switch v {
+	case sqlparse.Commit, sqlparse.Rollback, sqlparse.RollbackTo, sqlparse.PrepareTransaction:
+		return true
+	}
+	return false
 }
 
 // viewEnds: the transaction, or a part of it, may end here, and what it changed of the

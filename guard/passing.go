@@ -70,7 +70,7 @@ func (s *session) passBind(name, statement []byte) bool {
 		return false
 	}
 	if old := s.portals[string(name)]; old != nil {
-		if old.waits() {
+		if !s.passes(old.st) { // it may yet run: not each Bind takes its place
 			return false
 		}
 		old.close()
