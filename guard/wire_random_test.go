@@ -301,14 +301,14 @@ func recite(t *testing.T, url, db string, ms messages) (out []string) {
 	for _, m := range ms {
 		r.Send(m)
 	}
-	for _, m := range cat(syncMsg, q("ROLLBACK"), q("RESET search_path"), q("SELECT count(*) FROM public.plain"), q("SELECT count(*) FROM orders"), q("SELECT lastval(), currval('drawn')"), q("SELECT 'the end'")) {
+	for _, m := range cat(messages{&pgproto3.CopyFail{}}, syncMsg, q("ROLLBACK"), q("RESET search_path"), q("SELECT count(*) FROM public.plain"), q("SELECT count(*) FROM orders"), q("SELECT lastval(), currval('drawn')"), q("SELECT 'the end'")) {
 		r.Send(m)
 	}
 	for !strings.Contains(strings.Join(out, ""), "the end") {
 		said, err := r.said(1)
 		if out = append(out, said...); err != nil {
 			if len(out) == 0 || !strings.Contains(out[len(out)-1], `"FATAL"`) {
-				t.Fatalf("after %q: %v", out, err)
+				t.Fatalf("at %s: after %q: %v", url, out, err)
 			}
 			break // the server ends a session whose messages it cannot tell apart any more
 		}
