@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -13,25 +14,16 @@ import (
 )
 
 // misspelt asks the server whether it can read a Query of several statements of
-// which rowback cannot read some. If it cannot it runs none of them, and the
+// which it may be that it cannot. If so it runs none of them, and the
 // client has been told, ReadyForQuery included. The others are its to judge one
 // by one. Only after Quiesce, where the exchange has not failed.
 func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts []judged) (told bool, err error) {
-	var unread []string
-	for _, st := range stmts {
-		if st.Verb == sqlparse.Unknown {
-			unread = append(unread, st.Text)
-		}
-	}
-	if len(stmts) < 2 || len(unread) == 0 || w.Ignored() {
+	if len(stmts) < 2 || w.Ignored() || major(w) >= parsed && !slices.ContainsFunc(stmts, func(st judged) bool { return st.Verb == sqlparse.Unknown }) {
 		return false, nil
 	}
-	block, fails := s.inBlock(w), s.aborted(w)
-	if s.amid() && !fails {
-		if !hasAtomic(w) {
-			return false, nil
-		}
-		if fails, err = s.unreadable(ctx, w, unread); err != nil {
+	block, fails, amid := s.inBlock(w), s.aborted(w), s.amid()
+	if !fails && (block || amid) && major(w) >= bodies {
+		if fails, err = s.unreadable(ctx, w, stmts); err != nil {
 			return true, s.faultInQuery(ctx, w, err)
 		}
 		if !fails {
@@ -44,6 +36,8 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 		if s.lingers = false; !block {
 			s.drop()
 		}
+	} else if amid && !fails {
+		return false, nil
 	}
 	subtransaction := block && !fails
 	if subtransaction {
@@ -103,30 +97,35 @@ func refusalOf(ctx context.Context, w proxy.Wire, sql []byte) (refusal []byte, w
 	}
 }
 
-// unreadable reports whether the server cannot read one of some statements, each alone,
-// where a question that always fails would take the client's transaction with it. A
-// function whose body they are is read, and not looked into, when its making is prepared.
-func (s *session) unreadable(ctx context.Context, w proxy.Wire, texts []string) (bool, error) {
-	defer w.Unmute(w.Mute(own))
-	for _, text := range texts {
-		if len(text) >= len("return") && strings.EqualFold(text[:len("return")], "return") { // a statement there, and only there
-			text = ")"
-		}
-		w.Send('P', parseBody(private, "CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC "+text+"\n; END", nil))
-		w.Send('C', target('S', private))
-		w.Send('H', nil)
-		switch err := receiveClosed(ctx, w); {
-		case errors.Is(err, errServer) && !isClients(err):
-			return true, nil
-		case err != nil:
-			return false, err
+// unreadable reports whether the server cannot read some of the statements, where a
+// question that always fails would take the client's transaction with it. A function
+// whose body they are is read, and not looked into, when its making is prepared.
+func (s *session) unreadable(ctx context.Context, w proxy.Wire, stmts []judged) (bool, error) {
+	var body strings.Builder
+	for _, st := range stmts {
+		switch {
+		case st.route == routeControl: // BEGIN and the like, which every server knows, are none of a body's
+		case len(st.Text) >= len("return") && strings.EqualFold(st.Text[:len("return")], "return"): // is one of a body's only
+			body.WriteString(")")
+		default:
+			body.WriteString(st.Text + "\n;")
 		}
 	}
-	return false, nil
+	defer w.Unmute(w.Mute(own))
+	w.Send('P', parseBody(private, "CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC "+body.String()+" END", nil))
+	w.Send('C', target('S', private))
+	w.Send('H', nil)
+	err := receiveClosed(ctx, w)
+	if errors.Is(err, errServer) && !isClients(err) {
+		return true, nil
+	}
+	return false, err
 }
 
-// hasAtomic reports whether functions may have such a body.
-func hasAtomic(w proxy.Wire) bool { return major(w) >= 14 }
+const (
+	parsed = 16 // the PostgreSQL whose grammar sqlparse knows: what it can read, an older server may not
+	bodies = 14 // the first whose functions may have a body of statements
+)
 
 // faultInQuery is fault where the client awaits ReadyForQuery: a timeout, or a cancel
 // request, has met a query of rowback's own.

@@ -23,6 +23,8 @@ func TestMisspelt_NothingOfTheQueryRuns(t *testing.T) {
 		"warned of":               {q(`SELECT 'a\b'; SELEKT 'c\d'`), q(`DELETE FROM plain WHERE a = 'a\b'; SELEKT 'c\d'`), count},
 		"not supported":           {q("DELETE FROM plain WHERE id = 1; CREATE ASSERTION a CHECK (true)"), count},
 		"two that are":            {q("DELET FROM plain; DELETE FROM plain WHERE id = 1; SELEKT 1"), count},
+		"newer than the server":   {q("DELETE FROM plain WHERE id = 1; MERGE INTO plain p USING (SELECT 2 AS id) s ON p.id = s.id WHEN MATCHED THEN DELETE"), count, q("BEGIN"), q("DELETE FROM plain WHERE id = 1; SELECT 1_000"), count, q("ROLLBACK"), q("DELETE FROM plain WHERE id = 1; SELECT JSON_ARRAY(1)"), count},
+		"in a block, read":        {q("BEGIN; DELETE FROM plain WHERE id = 1; DELETE FROM plain WHERE id = 2"), q("DELETE FROM plain WHERE id = 3; END"), count},
 		"read, and without sense": {q("DELETE FROM plain WHERE id = 1; SELECT 1 FROM nope"), count},
 	} {
 		t.Run(name, func(t *testing.T) { e.compare(t, x) })
@@ -48,6 +50,7 @@ func TestMisspelt_AmidAPipeline(t *testing.T) {
 		"a comment at its end":       {cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 2; SELECT 1 1 --")), count},
 		"RETURN":                     {cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 2; RETURN 1")), count},
 		"END of a body":              {cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 2; SELECT 1; END; SELEKT 1")), count},
+		"newer than the server":      {cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 1; MERGE INTO plain p USING (SELECT 2 AS id) s ON p.id = s.id WHEN MATCHED THEN DELETE")), count, cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 1; SELECT 1 FROM (SELECT 2)")), count},
 		"not supported":              {cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 1; CREATE ASSERTION a CHECK (true)")), count},
 		"the unnamed statement":      {cat(parse("", "DELETE FROM plain WHERE id = 1"), q(sql)), cat(bind("", ""), execute("", 0), syncMsg), count},
 		"warned of":                  {cat(pbe("SELECT 1"), q(`DELETE FROM plain WHERE a = 'a\b'; SELEKT 'c\d'`)), count},
