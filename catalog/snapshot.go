@@ -121,10 +121,3 @@ type ForeignKey struct {
 	// "=", in the collation that both columns have.
 	Compare []Comparison
 }
-
-// Comparison is how a foreign key compares a referenced and a referencing
-// column, as SQL. Empty fields are the usual ones.
-type Comparison struct {
-	Operator  string // with its schema: "public".=
-	Collation string // the referenced column's, where the two differ
-}

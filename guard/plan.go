@@ -377,7 +377,7 @@ func oids(tables []*catalog.Table) []uint32 {
 func compare(k *catalog.ForeignKey) []sqlparse.Compare {
 	var out []sqlparse.Compare
 	for _, c := range k.Compare {
-		out = append(out, sqlparse.Compare(c))
+		out = append(out, sqlparse.Compare{Operator: c.Operator, Collation: c.Collation})
 	}
 	return out
 }

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -69,19 +68,19 @@ func probeTable(ctx context.Context, q catalog.Querier, t journal.Table, keys []
 	if err != nil || exists != "t" { // dropped since, or by it
 		return 0, 0, 0, err
 	}
-	operators, err := q.Query(ctx, strings.ReplaceAll(catalog.EqualitySQL, "$tables", "ARRAY["+literal(name)+"::pg_catalog.regclass::pg_catalog.oid]"))
+	unusual, err := q.Query(ctx, strings.ReplaceAll(catalog.EqualitySQL, "$tables", "ARRAY["+literal(name)+"::pg_catalog.regclass::pg_catalog.oid]"))
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	equal := map[string]string{}
-	for _, o := range operators {
-		equal[text(o[1])] = text(o[2])
+	equal := map[string]catalog.Comparison{}
+	for _, u := range unusual {
+		equal[text(u[1])] = catalog.Comparison{Operator: text(u[2]), Enum: text(u[3])}
 	}
 	conds := make([]string, len(keys))
 	for i, key := range keys {
 		cond := make([]string, len(t.Key))
 		for i, c := range t.Key {
-			cond[i] = quote(c.Name) + " " + cmp.Or(equal[c.Name], catalog.PlainEqual) + " " + literal(text(key.Values[i])) + "::" + c.Type
+			cond[i] = equal[c.Name].SQL(quote(c.Name), literal(text(key.Values[i]))+"::"+c.Type)
 		}
 		conds[i] = "(" + strings.Join(cond, " AND ") + ")"
 	}

@@ -144,7 +144,8 @@ func TestSettle_WaitsForPrivilege(t *testing.T) {
 // found when it started.
 func TestSettle_FoundAtStart(t *testing.T) {
 	ctx := context.Background()
-	e, _ := withFaulty(t, shop, "CREATE TABLE gone (id int PRIMARY KEY); DELETE FROM plain WHERE id > 90")
+	e, _ := withFaulty(t, shop, "CREATE TABLE gone (id int PRIMARY KEY); DELETE FROM plain WHERE id > 90",
+		"CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN feeling AS mood; CREATE DOMAIN feelings AS feeling; CREATE TABLE felt (id feelings PRIMARY KEY); INSERT INTO felt VALUES ('sad')")
 	conn := connect(t, e.direct, pgx.QueryExecModeExec)
 	var committed, aborted, open, future string
 	if err := conn.QueryRow(ctx, "INSERT INTO plain VALUES (1000, 'x') RETURNING pg_current_xact_id()::text").Scan(&committed); err != nil {
@@ -174,11 +175,17 @@ func TestSettle_FoundAtStart(t *testing.T) {
 		"cannot be told: no keys":        {committed, "plain", nil, journal.InDoubt},
 		"cannot be told: no transaction": {"", "plain", []string{"95"}, journal.InDoubt},
 		"table dropped since":            {committed, "dropped", []string{"1"}, journal.Committed},
+		"domain over an enum, gone":      {committed, "felt", []string{"ok"}, journal.Committed},
+		"domain over an enum, there":     {committed, "felt", []string{"sad"}, journal.RolledBack},
 	}
 	want := map[string]journal.Outcome{}
 	names := map[string]string{}
 	for name, c := range cases {
-		id := e.doubtful(c.xid, c.table, c.ids)
+		id := e.doubtfulEntry(journal.Deletion, c.xid, c.table, c.ids, func(x *journal.Entry) {
+			if c.table == "felt" {
+				x.Tables[0].Key[0].Type = "public.feelings"
+			}
+		})
 		want[id], names[id] = c.want, name
 	}
 	e.start(blockPolicy(), e.journal)

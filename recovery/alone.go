@@ -18,7 +18,7 @@ func (r *restore) refuseAlone(ctx context.Context) error {
 	if err := r.production.load(ctx); err != nil {
 		return err
 	}
-	if err := r.configure(r.o.config()); err != nil {
+	if err := r.configure(ctx, r.o.config()); err != nil {
 		return err
 	}
 	var problems, why []string

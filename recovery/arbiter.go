@@ -12,13 +12,13 @@ import (
 // of a partition alone.
 type arbiter struct {
 	name        string
-	expressions []string // one a key column, over unqualified column names, each with the index's collation
-	operators   []string // one a key column: equality, or the exclusion operator
-	predicate   string   // of a partial index, "" for none
-	columns     []string // all columns that expressions and predicate read; "" among them: the whole row
-	plain       bool     // a unique index on plain columns, not partial
-	otherwise   bool     // by another collation or equality than the columns' own
-	overlaps    bool     // an exclusion constraint, or WITHOUT OVERLAPS: more than equal values exclude each other
+	expressions []string             // one a key column, over unqualified column names, each with the index's collation
+	compare     []catalog.Comparison // one a key column: by equality, or the exclusion operator
+	predicate   string               // of a partial index, "" for none
+	columns     []string             // all columns that expressions and predicate read; "" among them: the whole row
+	plain       bool                 // a unique index on plain columns, not partial
+	otherwise   bool                 // by another collation or equality than the columns' own
+	overlaps    bool                 // an exclusion constraint, or WITHOUT OVERLAPS: more than equal values exclude each other
 	deferrable  bool
 	nullsEqual  bool   // NULLS NOT DISTINCT
 	using       string // of an exclusion constraint's index: its definition from USING on
@@ -33,12 +33,18 @@ const arbitersSQL = `
 	       (SELECT string_agg(pg_get_indexdef(i.indexrelid, k, false) || coalesce((SELECT ' COLLATE ' || quote_ident(n.nspname) || '.' || quote_ident(o.collname)
 	            FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace WHERE o.oid = i.indcollation[k - 1] AND o.oid <> coalesce(a.attcollation, 0)), ''), e'\x1f' ORDER BY k)
 	        FROM generate_series(1, i.indnkeyatts) k LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k - 1] AND a.attnum > 0),
-	       CASE WHEN i.indisexclusion THEN (SELECT string_agg('OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')', e'\x1f' ORDER BY x.ord)
+	       CASE WHEN i.indisexclusion THEN (SELECT string_agg(quote_ident(n.nspname) || '.' || o.oprname, e'\x1f' ORDER BY x.ord)
 	            FROM unnest(con.conexclop) WITH ORDINALITY x(op, ord) JOIN pg_operator o ON o.oid = x.op JOIN pg_namespace n ON n.oid = o.oprnamespace)
-	       ELSE (SELECT string_agg(coalesce((SELECT 'OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')'
+	       ELSE (SELECT string_agg(coalesce((SELECT quote_ident(n.nspname) || '.' || o.oprname
 	            FROM pg_opclass oc JOIN pg_amop x ON x.amopfamily = oc.opcfamily AND x.amoplefttype = oc.opcintype AND x.amoprighttype = oc.opcintype AND x.amopstrategy = 3
 	            JOIN pg_am m ON m.oid = oc.opcmethod AND m.amname = 'btree' JOIN pg_operator o ON o.oid = x.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace
-	            WHERE oc.oid = i.indclass[k - 1]), 'OPERATOR(pg_catalog.=)'), e'\x1f' ORDER BY k) FROM generate_series(1, i.indnkeyatts) k) END,
+	            WHERE oc.oid = i.indclass[k - 1]), 'pg_catalog.='), e'\x1f' ORDER BY k) FROM generate_series(1, i.indnkeyatts) k) END,
+	       (SELECT string_agg(coalesce(e.name, ''), e'\x1f' ORDER BY k) FROM generate_series(1, i.indnkeyatts) k
+	        JOIN pg_attribute x ON x.attrelid = i.indexrelid AND x.attnum = k LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k - 1] AND a.attnum > 0
+	        LEFT JOIN LATERAL (
+	            WITH RECURSIVE d AS (SELECT y.oid, y.typtype, y.typbasetype FROM pg_type y WHERE y.oid = coalesce(a.atttypid, x.atttypid)
+	                UNION ALL SELECT y.oid, y.typtype, y.typbasetype FROM d JOIN pg_type y ON y.oid = d.typbasetype WHERE d.typtype = 'd')
+	            SELECT format_type(oid, -1) AS name FROM d WHERE typtype = 'e') e ON true),
 	       pg_get_expr(i.indpred, i.indrelid),
 	       CASE WHEN concat(i.indexprs::text, i.indpred::text) ~ ':varattno 0 ' THEN ''
 	       WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN (SELECT string_agg(a.attname, e'\x1f') FROM pg_attribute a
@@ -61,11 +67,16 @@ const arbitersSQL = `
 	ORDER BY t.root, t.rel <> t.root, i.indexrelid`
 
 func (d *detail) addArbiter(v []string) {
-	d.arbiters = append(d.arbiters, arbiter{
-		name: v[0], expressions: strings.Split(v[1], "\x1f"), operators: strings.Split(v[2], "\x1f"), predicate: v[3], columns: strings.Split(v[4], "\x1f"),
-		plain: v[5] == "true", deferrable: v[6] == "true", nullsEqual: v[7] == "true", overlaps: v[8] == "true", otherwise: v[9] == "true",
-		using: v[10], partition: v[11], within: v[12],
-	})
+	a := arbiter{
+		name: v[0], expressions: strings.Split(v[1], "\x1f"), predicate: v[4], columns: strings.Split(v[5], "\x1f"),
+		plain: v[6] == "true", deferrable: v[7] == "true", nullsEqual: v[8] == "true", overlaps: v[9] == "true", otherwise: v[10] == "true",
+		using: v[11], partition: v[12], within: v[13],
+	}
+	enums := strings.Split(v[3], "\x1f")
+	for i, operator := range strings.Split(v[2], "\x1f") {
+		a.compare = append(a.compare, catalog.Comparison{Operator: operator, Enum: enums[i]})
+	}
+	d.arbiters = append(d.arbiters, a)
 }
 
 // uniqueOn: these columns, and no others, are together unique, always and at once.
@@ -123,7 +134,7 @@ func (a arbiter) exclude(x, y string) string {
 	}
 	out := make([]string, len(names))
 	for i, name := range names {
-		out[i] = fmt.Sprintf("%s.%s %s %s.%s", x, name, a.operators[i], y, name)
+		out[i] = a.compare[i].SQL(x+"."+name, y+"."+name)
 	}
 	return strings.Join(out, " AND ")
 }

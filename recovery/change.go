@@ -26,9 +26,9 @@ type change struct {
 	gone    func(values []string, ref reference) []string // conditions, each: the parent is not there
 	blame   func() string                                 // triggers that may have been in the way
 
-	same []string // operators that compare the key
-	turn int      // in the order of all changes
-	done int64    // rows changed
+	same []catalog.Comparison // of the key
+	turn int                  // in the order of all changes
+	done int64                // rows changed
 	asks
 }
 

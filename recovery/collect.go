@@ -217,11 +217,12 @@ func (r *restore) isKey(t *table, c, k string) string {
 	case backup.enum: // may lack the label
 		return b + "::text = " + k
 	case live.bare != backup.bare:
-		return fmt.Sprintf("%s %[5]s %[2]s::%[3]s AND %[1]s::text::%[4]s %[6]s %[2]s::%[4]s", b, k, backup.bare, live.bare, same, catalog.PlainEqual)
+		return same.SQL(b, k+"::"+backup.bare) + " AND " + catalog.Comparison{}.SQL(b+"::text::"+live.bare, k+"::"+live.bare)
 	case live.collate != backup.collate: // the backup's may take more for equal
-		return fmt.Sprintf(`%s %s %s::%s AND %[1]s COLLATE pg_catalog."C" %[2]s %[3]s::%[4]s COLLATE pg_catalog."C"`, b, same, k, backup.bare)
+		const c = ` COLLATE pg_catalog."C"`
+		return same.SQL(b, k+"::"+backup.bare) + " AND " + same.SQL(b+c, k+"::"+backup.bare+c)
 	}
-	return b + " " + same + " " + k + "::" + backup.bare
+	return same.SQL(b, k+"::"+backup.bare)
 }
 
 // pipe runs COPY … TO STDOUT on one side into COPY … FROM STDIN on the other;

@@ -19,7 +19,7 @@ type detail struct {
 	updateRules string            // when rules that do something instead of an UPDATE are in force: of pg_rewrite.ev_enabled
 	rowSecurity bool              // policies hide rows from this role
 	sequences   []sequence
-	equality    map[string]string // operators of columns that pg_catalog's does not compare; see equality.go
+	equality    map[string]catalog.Comparison // of columns that are not compared as usual
 }
 
 type columnDetail struct {

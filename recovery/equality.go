@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
@@ -12,22 +11,17 @@ var equalitySQL = strings.ReplaceAll(catalog.EqualitySQL, "$tables", "ARRAY(SELE
 
 func (d *detail) addEquality(v []string) {
 	if d.equality == nil {
-		d.equality = map[string]string{}
+		d.equality = map[string]catalog.Comparison{}
 	}
-	d.equality[v[0]] = v[1]
+	d.equality[v[0]] = catalog.Comparison{Operator: v[1], Enum: v[2]}
 }
 
-// equal is the operator that values of the column are compared by.
-func (d *detail) equal(column string) string {
-	if o := d.equality[column]; o != "" {
-		return o
-	}
-	return catalog.PlainEqual
-}
+// equal is how values of the column are compared.
+func (d *detail) equal(column string) catalog.Comparison { return d.equality[column] }
 
-// equals are the operators of the columns, for equal.
-func (d *detail) equals(columns []string) []string {
-	out := make([]string, len(columns))
+// equals is how those of the columns are, for equal.
+func (d *detail) equals(columns []string) []catalog.Comparison {
+	out := make([]catalog.Comparison, len(columns))
 	for i, c := range columns {
 		out[i] = d.equal(c)
 	}
@@ -39,14 +33,13 @@ func (t *table) equal(a, b string) string {
 	return equal(a, t.key, b, t.key, t.detail.equals(t.key)...)
 }
 
-// notDistinct is IS NOT DISTINCT FROM by a given operator.
-func notDistinct(a, operator, b string) string {
-	return fmt.Sprintf("coalesce(%[1]s %[2]s %[3]s, %[1]s IS NULL AND %[3]s IS NULL)", a, operator, b)
+// notDistinct is IS NOT DISTINCT FROM by a given comparison.
+func notDistinct(a string, how catalog.Comparison, b string) string {
+	return "coalesce(" + how.SQL(a, b) + ", " + a + " IS NULL AND " + b + " IS NULL)"
 }
 
-// Equality returns the operator that values of a column of t are compared by, whatever
-// the search_path.
-func (s *Session) Equality(ctx context.Context, t *catalog.Table) (func(column string) string, error) {
+// Equality returns how values of a column of t are compared.
+func (s *Session) Equality(ctx context.Context, t *catalog.Table) (func(column string) catalog.Comparison, error) {
 	if err := s.side.describe(ctx, t); err != nil {
 		return nil, err
 	}

@@ -10,8 +10,9 @@ import (
 // latest is a temporary table of rows that others like it may have as well: links of one
 // foreign key, marks of one table.
 type latest struct {
-	staged     string
-	keys, same []string // the columns that tell rows apart, and the operators that compare them
+	staged string
+	keys   []string             // the columns that tell rows apart
+	same   []catalog.Comparison // of these
 }
 
 // supersede does something (an UPDATE or DELETE of x, the table's name left open, up to its

@@ -17,14 +17,14 @@ type link struct {
 	live     *catalog.Table
 	ref      reference
 	via      journal.Via
-	key, old []string       // columns; old are those whose old values are known
-	cut      []string       // columns that the deletion changed, among old
-	unknown  string         // of cut, one whose default is volatile: what the deletion set it to is not known
-	staged   string         // temporary table: k01… (key), o01… (old), rowback_class, rowback_reason, rowback_again (a later deletion cut the same link again)
-	of       *journal.Entry // the deletion; nil: an undo's
-	later    string         // temporary table, as staged: what deletions since then found it to be; "": there were none. See laterCuts
-	same     []string       // operators that compare the key's columns, then those of old
-	change   *change        // how it is given back, or cut again
+	key, old []string             // columns; old are those whose old values are known
+	cut      []string             // columns that the deletion changed, among old
+	unknown  string               // of cut, one whose default is volatile: what the deletion set it to is not known
+	staged   string               // temporary table: k01… (key), o01… (old), rowback_class, rowback_reason, rowback_again (a later deletion cut the same link again)
+	of       *journal.Entry       // the deletion; nil: an undo's
+	later    string               // temporary table, as staged: what deletions since then found it to be; "": there were none. See laterCuts
+	same     []catalog.Comparison // of the key's columns, then those of old
+	change   *change              // how it is given back, or cut again
 	pending  batch
 	relinked int64
 	stayed   int64 // listed as not re-linked

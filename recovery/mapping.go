@@ -24,7 +24,7 @@ type declared struct {
 
 // configure checks the configuration against production. A name that means
 // nothing there is refused: what is misspelt would silently not be done.
-func (r *restore) configure(c *Config) error {
+func (r *restore) configure(ctx context.Context, c *Config) error {
 	r.mapping = mapping{byOID: map[uint32]*TableConfig{}}
 	var problems []string
 	for i := range c.Tables {
@@ -46,7 +46,27 @@ func (r *restore) configure(c *Config) error {
 			problems = append(problems, fmt.Sprintf("configuration, restore.polymorphic (line %d): %v", c.Polymorphic[i].line, err))
 		}
 	}
+	for _, d := range r.mapping.declare {
+		if err := r.compare(ctx, d); err != nil {
+			return err
+		}
+	}
 	return refuse(Usage, problems...)
+}
+
+// compare settles how the columns of a declared reference are compared: as either of
+// them, unless that is a plain enum and the other a domain over it.
+func (r *restore) compare(ctx context.Context, d declared) error {
+	parent, child := d.ref.Parent, d.child
+	if err := r.production.describe(ctx, parent, child); err != nil {
+		return err
+	}
+	how := r.production.detail[parent.OID].equal(d.ref.ParentColumns[0])
+	if how.Enum == "" {
+		how = r.production.detail[child.OID].equal(d.ref.Columns[0])
+	}
+	d.ref.Compare = []catalog.Comparison{how}
+	return nil
 }
 
 func findNamed(s *catalog.Snapshot, name string) (*catalog.Table, error) {

@@ -51,7 +51,7 @@ func Foresee(ctx context.Context, production, recovery *Session, config *Config)
 	}
 	out = &Outlook{}
 	var refusal *Refusal
-	if err := r.configure(r.o.config()); errors.As(err, &refusal) {
+	if err := r.configure(ctx, r.o.config()); errors.As(err, &refusal) {
 		out.Config = refusal.Problems
 	} else if err != nil {
 		return nil, err

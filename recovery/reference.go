@@ -125,16 +125,11 @@ func (r reference) refers(p string, values []string) string {
 			out[i] = p + "." + quote(r.ParentColumns[i]) + "::text = " + v + "::text"
 			continue
 		}
-		operator, collation := catalog.PlainEqual, ""
+		var how catalog.Comparison
 		if i < len(r.Compare) {
-			if c := r.Compare[i]; c.Operator != "" {
-				operator = "OPERATOR(" + c.Operator + ")"
-			}
-			if c := r.Compare[i].Collation; c != "" {
-				collation = " COLLATE " + c
-			}
+			how = r.Compare[i]
 		}
-		out[i] = p + "." + quote(r.ParentColumns[i]) + " " + operator + " " + v + collation
+		out[i] = how.SQL(p+"."+quote(r.ParentColumns[i]), v)
 	}
 	return strings.Join(out, " AND ")
 }

@@ -134,7 +134,7 @@ func (r *restore) open(ctx context.Context) (err error) {
 	if err := r.refuseSwappedNames(); err != nil {
 		return err
 	}
-	if err := r.configure(r.o.config()); err != nil {
+	if err := r.configure(ctx, r.o.config()); err != nil {
 		return err
 	}
 	r.warn(r.o.Source.Warnings...)

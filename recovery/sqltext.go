@@ -45,16 +45,12 @@ func prefixed(alias string, columns []string) []string {
 	return out
 }
 
-// equal is the condition that columns ac of alias a equal columns bc of alias b, by
-// these operators; without, by pg_catalog's.
-func equal(a string, ac []string, b string, bc []string, operators ...string) string {
+// equal is the condition that columns ac of alias a equal columns bc of alias b, each
+// compared as how says.
+func equal(a string, ac []string, b string, bc []string, how ...catalog.Comparison) string {
 	out := make([]string, len(ac))
 	for i := range ac {
-		operator := catalog.PlainEqual
-		if operators != nil {
-			operator = operators[i]
-		}
-		out[i] = a + "." + quote(ac[i]) + " " + operator + " " + b + "." + quote(bc[i])
+		out[i] = how[i].SQL(a+"."+quote(ac[i]), b+"."+quote(bc[i]))
 	}
 	return strings.Join(out, " AND ")
 }

@@ -131,7 +131,7 @@ func (u *undo) open(ctx context.Context) (err error) {
 	if err := refuse(Usage, problems...); err != nil {
 		return err
 	}
-	return u.configure(u.restore.o.config())
+	return u.configure(ctx, u.restore.o.config())
 }
 
 // prepare resolves the tables and asks for privileges.

@@ -20,7 +20,7 @@ type remark struct {
 	staged  string   // temporary table: key, columns as they were, rowback_xmin, rowback_class, rowback_reason
 	change  *change
 	xid     uint64
-	same    []string // operators that compare the key's columns
+	same    []catalog.Comparison // of the key's columns
 	pending batch
 	marked  int64 // to be marked again
 }

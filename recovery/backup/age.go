@@ -175,7 +175,7 @@ func (v *verification) present(ctx context.Context, share journal.Table, b *reco
 		if c == nil {
 			return 0, nil
 		}
-		same = append(same, fmt.Sprintf("l.%s %s k.%s::%s", pgx.Identifier{k.Name}.Sanitize(), equal(k.Name), columns[i], c.Type))
+		same = append(same, equal(k.Name).SQL("l."+pgx.Identifier{k.Name}.Sanitize(), "k."+columns[i]+"::"+c.Type))
 	}
 	return v.session.Number(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE EXISTS (SELECT FROM %s l WHERE %s)", b.SQL("k"), t.QuotedName(), strings.Join(same, " AND ")))
 }

@@ -150,9 +150,9 @@ func (w *worker) lookUp(ctx context.Context, p *pair) error {
 	var there, recorded []string
 	columns := w.candidates.Columns(len(p.key))
 	for i, c := range p.key {
-		quoted := pgx.Identifier{c.name}.Sanitize()
-		there = append(there, fmt.Sprintf("l.%s %s k.%s::%s", quoted, same(c.name), columns[i], c.typ))
-		recorded = append(recorded, fmt.Sprintf("r.%s %s k.%s::%s", quoted, same(c.name), columns[i], c.typ))
+		quoted, value := pgx.Identifier{c.name}.Sanitize(), "k."+columns[i]+"::"+c.typ
+		there = append(there, same(c.name).SQL("l."+quoted, value))
+		recorded = append(recorded, same(c.name).SQL("r."+quoted, value))
 	}
 	known := "false"
 	if len(w.run.recorded[p]) > 0 {
