@@ -211,7 +211,7 @@ func TestWire_RandomExchangesAreTheServers(t *testing.T) {
 	}
 	admin, apart := pgtest.Shared(t).URL("postgres"), regexp.MustCompile(seesItself)
 	if pgtest.Shared(t).Version() < 18 {
-		apart = regexp.MustCompile(seesItself + "|" + needsABlock)
+		apart = regexp.MustCompile(seesItself + "|" + seesBlocks)
 	}
 	for seed := from; seed <= to; seed++ {
 		s := &script{Rand: rand.New(rand.NewPCG(uint64(seed), 7)), purge: purge, apart: apart}
@@ -258,12 +258,11 @@ func TestWire_RandomExchangesAreTheServers(t *testing.T) {
 	}
 }
 
-// What sees the portal or the text that it runs in, or is warned of by that, or commits by
-// itself, is as at the server in a Query of its own; what tells an implicit block from none, too,
-// before PostgreSQL 18.
+// What sees the portal or the text that it runs in, or is warned of by that, is as at the
+// server in a Query of its own; before PostgreSQL 18 what tells an implicit block from none, too.
 const (
-	seesItself  = `pg_cursors|DISCARD ALL|VACUUM|CALL|COMMIT; END|PREPARE|\\`
-	needsABlock = `DECLARE|LOCK TABLE`
+	seesItself = `pg_cursors|PREPARE|\\`
+	seesBlocks = `DECLARE|LOCK TABLE|DISCARD ALL|VACUUM|CALL|COMMIT; END`
 )
 
 var oidField = regexp.MustCompile(`"TableOID":[0-9]+`)
