@@ -126,17 +126,15 @@ func holdAnswer(h *journal.Hold) string {
 
 // holdFrom is ", from application psql at 192.0.2.7:5555".
 func holdFrom(h *journal.Hold) string {
-	from := ""
-	if h.Application != "" {
-		from += " application " + h.Application
+	switch {
+	case h.Application != "" && h.Client != "":
+		return ", from application " + h.Application + " at " + h.Client
+	case h.Application != "":
+		return ", from application " + h.Application
+	case h.Client != "":
+		return ", from " + h.Client
 	}
-	if h.Client != "" {
-		from += " at " + h.Client
-	}
-	if from == "" {
-		return ""
-	}
-	return ", from" + from
+	return ""
 }
 
 // holdRows is how many rows a held statement removes, as far as that is known.

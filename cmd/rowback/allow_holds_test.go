@@ -36,7 +36,7 @@ func TestAllowHolds(t *testing.T) {
 	runWith(t, env, "allow", "holds", "--all").check(t, exitDone, "no statement was ever held")
 
 	waiting := giveHold(t, j, nil)
-	probed := giveHold(t, j, func(h *journal.Hold) { h.Rows, h.AtLeast = 1001, true })
+	probed := giveHold(t, j, func(h *journal.Hold) { h.Rows, h.AtLeast, h.Application = 1001, true, "" })
 	abandoned := giveHold(t, j, func(h *journal.Hold) { h.Expires = h.Time.Add(time.Second) })
 	denied := giveHold(t, j, nil)
 	if _, err := j.Decide(t.Context(), denied.ID, journal.Denied, "alice", "not now", denied.Time.Add(5*time.Second)); err != nil {
@@ -46,7 +46,7 @@ func TestAllowHolds(t *testing.T) {
 	r := runWith(t, env, "allow", "holds")
 	r.check(t, exitDone, "")
 	checkHas(t, r.stdout, "WAITED", waiting.ID, "waiting", "1m30s", waiting.Expires.Format(time.RFC3339), "50382", "batch@shop", "DELETE FROM orders WHERE",
-		"(orders 1237, payments 8642), limit 1000, from application cleanup at 192.0.2.7:5555", probed.ID, "≥ 1001")
+		"(orders 1237, payments 8642), limit 1000, from application cleanup at 192.0.2.7:5555", probed.ID, "≥ 1001", "limit 1000, from 192.0.2.7:5555")
 	if strings.Contains(r.stdout, denied.ID) || strings.Contains(r.stdout, abandoned.ID) || strings.ContainsRune(r.stdout, 0x1b) {
 		t.Errorf("shows what does not wait, or an escape sequence:\n%s", r.stdout)
 	}
