@@ -55,8 +55,12 @@ func (s *settings) knownEnv() error {
 		return nil
 	}
 	name := slices.Min(unknown)
-	if best := yamlstrict.Nearest(name, names); best != "" {
-		return fmt.Errorf("unknown environment variable %s, did you mean %s?", name, best)
+	var bare []string // what all begin with brings none nearer
+	for _, n := range names {
+		bare = append(bare, strings.TrimPrefix(n, envPrefix))
+	}
+	if best := yamlstrict.Nearest(strings.TrimPrefix(name, envPrefix), bare); best != "" {
+		return fmt.Errorf("unknown environment variable %s, did you mean %s%s?", name, envPrefix, best)
 	}
 	return fmt.Errorf("unknown environment variable %s; there are: %s", name, strings.Join(names, ", "))
 }

@@ -258,6 +258,7 @@ func TestSettings_UnknownEnvironment(t *testing.T) {
 	inDirectory(t)
 	for name, want := range map[string]string{
 		"ROWBACK_TRESHOLD": "unknown environment variable ROWBACK_TRESHOLD, did you mean ROWBACK_THRESHOLD?",
+		"ROWBACK_FOO":      "unknown environment variable ROWBACK_FOO; there are: ROWBACK_CONFIG, ROWBACK_LISTEN",
 		"ROWBACK_COLOUR":   "unknown environment variable ROWBACK_COLOUR; there are: ROWBACK_CONFIG, ROWBACK_LISTEN",
 	} {
 		if _, _, err := loaded(t, map[string]string{name: "1"}); exitCode(err) != exitUsage || !strings.Contains(err.Error(), want) {

@@ -3,12 +3,13 @@ package yamlstrict
 import "strings"
 
 // Nearest is the one of names that text may have been meant as, "" if none is
-// near. Capitals do not count, nor does an underscore for a hyphen.
+// near: three letters at most may differ, and no more than half of the name's.
+// Capitals do not count, nor does an underscore for a hyphen.
 func Nearest(text string, names []string) string {
 	text = plain(text)
 	best, distance := "", 4
 	for _, name := range names {
-		if d := editDistance(text, plain(name)); d < distance && d < max(len(name), 2) {
+		if d := editDistance(text, plain(name)); d < distance && d <= len(name)/2 {
 			best, distance = name, d
 		}
 	}

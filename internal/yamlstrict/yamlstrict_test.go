@@ -118,8 +118,9 @@ func TestMapping_KeepsTheCause(t *testing.T) {
 func TestNearest(t *testing.T) {
 	for text, want := range map[string]string{
 		"treshold": "threshold", "THRESHOLD": "threshold", "tls_cert": "tls-cert", "mod": "mode", "xyzzy": "", "on": "on", "x": "",
+		"file": "", "yes": "", "foo": "", "usr": "users",
 	} {
-		if got := Nearest(text, []string{"threshold", "mode", "tls-cert", "on"}); got != want {
+		if got := Nearest(text, []string{"threshold", "mode", "tls-cert", "on", "help", "users"}); got != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
