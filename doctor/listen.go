@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"syscall"
@@ -42,6 +43,8 @@ func (e *examination) listen(ctx context.Context) {
 		e.fail(name, "give an address of this machine with --listen, or :port for all that it has", "%v", free)
 	case errors.Is(free, syscall.EACCES):
 		e.fail(name, "give another port or directory with --listen, or run this as the user that the proxy runs as", "%v", free)
+	case network == "unix" && errors.Is(free, fs.ErrNotExist):
+		e.fail(name, "make the directory, or give another one with --listen", "%v", free)
 	default:
 		e.fail(name, "give another address with --listen", "%v", free)
 	}

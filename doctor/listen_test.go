@@ -32,6 +32,7 @@ func TestListen(t *testing.T) {
 		"another program's":              {web, "", Fail, "no rowback proxy"},
 		"not of this machine":            {"192.0.2.1:6432", "", Fail, "an address of this machine"},
 		"no address":                     {"6432", "", Fail, "give host:port"},
+		"no directory":                   {"/no/such/directory", "", Fail, "make the directory"},
 		"PostgreSQL's, nobody knows":     {taken, "", Note, "the proxy, if it runs"},
 		"PostgreSQL's, no proxy runs":    {taken, free, Warn, "it is another server"},
 		"PostgreSQL's, and a proxy runs": {taken, web, OK, "the proxy that runs"},

@@ -74,6 +74,8 @@ func (s *Server) Listen(ctx context.Context) error {
 			hint = "; this machine has no such address"
 		case errors.Is(err, syscall.EACCES):
 			hint = "; this user may not: give another port or directory with listen"
+		case network == "unix" && errors.Is(err, fs.ErrNotExist):
+			hint = "; make the directory, or give another one with listen"
 		}
 		return fmt.Errorf("cannot listen on %s: %w%s", s.o.Listen, err, hint)
 	}

@@ -21,3 +21,13 @@ func TestListen_AddressIsTaken(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestListen_NoSuchDirectory(t *testing.T) {
+	s, err := New(Options{Listen: "/no/such/directory", Upstream: "127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(t.Context()); err == nil || !strings.Contains(err.Error(), "make the directory") {
+		t.Error(err)
+	}
+}
