@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -39,6 +41,17 @@ func checkParameters(config *pgconn.Config) error {
 			return fmt.Errorf("unknown parameter %q, did you mean %q?", name, best)
 		}
 		return fmt.Errorf("unknown parameter %q; a setting of the server is given by options=-c%%20%s%%3D…", name, name)
+	}
+	return nil
+}
+
+// checkHosts refuses a host with an @: it begins with the rest of a password, which
+// errors and logs would show.
+func checkHosts(config *pgconn.Config) error {
+	for _, host := range append([]*pgconn.FallbackConfig{{Host: config.Host}}, config.Fallbacks...) {
+		if strings.Contains(host.Host, "@") {
+			return errors.New("an @ in user or password is written %40")
+		}
 	}
 	return nil
 }

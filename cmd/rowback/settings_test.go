@@ -254,6 +254,31 @@ func TestSettings_Validated(t *testing.T) {
 	}
 }
 
+// A server's address that is written wrong is told of without the password in it.
+func TestSettings_PasswordInAWrongAddress(t *testing.T) {
+	inDirectory(t)
+	for value, want := range map[string]string{
+		"postgres://u:x@SECRET@h:5432/db":  "postgres://u:xxxxx@h:5432/db cannot be used: an @ in user or password is written %40",
+		"postgres://u:x@SECRET@a:1,b:2/db": "an @ in user or password is written %40",
+		"u:SECRET@h:5432":                  "no postgres URL",
+		"u:SECRET@h":                       "no postgres URL",
+		"postgres:/u:SECRET@h/db":          "no postgres URL",
+		"postgres//u:SECRET@h/db":          "no postgres URL",
+	} {
+		for _, name := range []string{"ROWBACK_UPSTREAM", "ROWBACK_PRODUCTION", "ROWBACK_RECOVERY", "ROWBACK_JOURNAL"} {
+			_, _, err := loaded(t, map[string]string{name: value})
+			if err == nil || exitCode(err) != exitUsage || strings.Contains(err.Error(), "SECRET") || name != "ROWBACK_JOURNAL" && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s=%s: %v", name, value, err)
+			}
+		}
+	}
+	for _, value := range []string{"journal@2", "/var/lib/a:b@c", "./2026:01@x/y"} {
+		if _, _, err := loaded(t, map[string]string{"ROWBACK_JOURNAL": value}); err != nil {
+			t.Errorf("a directory called %s: %v", value, err)
+		}
+	}
+}
+
 func TestSettings_UnknownEnvironment(t *testing.T) {
 	inDirectory(t)
 	for name, want := range map[string]string{

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,10 +140,12 @@ func checkServer(value string) error {
 		if err != nil {
 			return fmt.Errorf("%s cannot be used: %s", redact(value), parseReason(err))
 		}
-		if err := checkParameters(config); err != nil {
+		if err := errors.Join(checkHosts(config), checkParameters(config)); err != nil {
 			return fmt.Errorf("%s cannot be used: %w", redact(value), err)
 		}
 		return nil
+	case strings.Contains(value, "@"): // not shown: there may be a password in it
+		return errors.New("names a user, but is no postgres URL (postgres://user@host:port/database)")
 	}
 	for one := range strings.SplitSeq(value, ",") {
 		if err := checkHostPort(one, true); err != nil {
@@ -179,6 +182,9 @@ func isPostgresURL(value string) bool {
 	return strings.HasPrefix(value, "postgres://") || strings.HasPrefix(value, "postgresql://")
 }
 
+// userAndPassword begins an address whose postgres:// is missing or misspelt.
+var userAndPassword = regexp.MustCompile(`^[^./@][^@]*:[^@]*@`)
+
 func checkJournal(value string) error {
 	switch {
 	case value == "":
@@ -186,7 +192,7 @@ func checkJournal(value string) error {
 	case isPostgresURL(value):
 		return checkServer(value)
 	case strings.Contains(value, "://"),
-		!filepath.IsAbs(value) && (strings.Contains(value, "host=") || strings.Contains(value, "dbname=")): // libpq's other form: each proxy would make a directory
+		!filepath.IsAbs(value) && (strings.Contains(value, "host=") || strings.Contains(value, "dbname=") || userAndPassword.MatchString(value)): // each proxy would make a directory
 		return errors.New("is neither a directory nor a postgres URL, such as postgres://user@host/database")
 	}
 	return nil
