@@ -23,6 +23,8 @@ type Options struct {
 	Journal    string // directory, or the URL of a shared one
 	Admin      string // host:port, "" if switched off
 
+	ControlSettings map[string]string // of the proxy's own connections to Upstream
+
 	AdminTokens   func() error // whether the endpoint's tokens can be read; nil: there are none
 	AdminClientCA string       // PEM file: the endpoint speaks TLS, to clients with a certificate of it
 

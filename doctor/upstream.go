@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strings"
 	"time"
@@ -107,6 +108,7 @@ func (e *examination) control(ctx context.Context) {
 	if err != nil {
 		return // the upstream's check says so
 	}
+	maps.Copy(config.RuntimeParams, e.o.ControlSettings)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	switch answer := (*pgconn.PgError)(nil); {
 	case errors.As(err, &answer):
@@ -140,6 +142,8 @@ func ControlMend(err error) string {
 		return "name a database in upstream that is there, or leave user and password out"
 	case answer.Code == "42501": // insufficient_privilege
 		return "let this role connect to the database, or leave user and password in upstream out"
+	case answer.Code == "08P01": // protocol_violation
+		return "what answers there, a pooler perhaps, does not take the settings of rowback's own connection: leave user and password in upstream out"
 	}
 	return "mend what upstream asks the server for, or leave user and password in it out"
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -15,6 +16,11 @@ import (
 // controlTimeout bounds each use of a control connection.
 const controlTimeout = 10 * time.Second
 
+// controlSettings are what a control connection sets at its start.
+var controlSettings = map[string]string{
+	"application_name": "rowback", "lock_timeout": "1s", "statement_timeout": "10s", "row_security": "off",
+}
+
 // controlFunc opens connections of the proxy's own with the credentials in the
 // upstream URL: nil if it names no user, for only clients authenticate then.
 func controlFunc(upstream string) (func(context.Context, string) (catalog.Querier, func(), error), error) {
@@ -26,11 +32,7 @@ func controlFunc(upstream string) (func(context.Context, string) (catalog.Querie
 		if err != nil {
 			return nil, fmt.Errorf("upstream: %s cannot be used: %s", redact(upstream), parseReason(err))
 		}
-		for name, value := range map[string]string{
-			"application_name": "rowback", "lock_timeout": "1s", "statement_timeout": "10s", "row_security": "off",
-		} {
-			cfg.RuntimeParams[name] = value
-		}
+		maps.Copy(cfg.RuntimeParams, controlSettings)
 		if cfg.ValidateConnect == nil { // of several hosts the one that can tell how a transaction ended
 			cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 		}

@@ -68,7 +68,7 @@ func runDoctor(cmd *cobra.Command, s *settings, o doctorOptions) error {
 	}
 	report, err := doctor.Run(cmd.Context(), doctor.Options{
 		ConfigFile: s.ConfigFile, Policy: s.rules, Listen: s.Listen,
-		Upstream: connString(s.Upstream), Redacted: redact(s.Upstream), Control: namesUser(s.Upstream),
+		Upstream: connString(s.Upstream), Redacted: redact(s.Upstream), Control: namesUser(s.Upstream), ControlSettings: controlSettings,
 		Production: connString(s.Production), Recovery: connString(s.Recovery), Journal: s.Journal,
 		Admin: s.Admin, AdminClientCA: s.AdminClientCA, AdminTokens: func() error { _, err := s.adminAccess(); return err },
 		TLSCert: s.TLSCert, TLSKey: s.TLSKey, TLSClientCA: s.TLSClientCA, RequireTLS: s.requireTLS(),

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/rowback/rowback/internal/pgtest"
+	"github.com/rowback/rowback/internal/pooler"
 )
 
 func TestDoctor_ExitCodes(t *testing.T) {
@@ -34,6 +37,23 @@ func TestDoctor_ExitCodes(t *testing.T) {
 	runWith(t, env, "doctor").check(t, exitUsage, `rowback.yaml:2: unknown key of a rule "user"`)
 	write(t, "rowback.yaml", "alerts: [{slack: \"${NOT_SET}\"}]\n")
 	runWith(t, env, "doctor").check(t, exitUsage, "NOT_SET")
+}
+
+// Its control connection asks for what the proxy's asks for, which not every pooler takes.
+func TestDoctor_ControlThroughPooler(t *testing.T) {
+	inDirectory(t)
+	p, err := pooler.Start(t.Context(), pooler.Options{Server: pgtest.Shared(t).Addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := p.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	r := runWith(t, map[string]string{"ROWBACK_UPSTREAM": p.URL("postgres"), "ROWBACK_ADMIN": "off"}, "doctor")
+	r.check(t, exitProblems, "checks failed")
+	checkHas(t, r.stdout, "✗ control connection", "unsupported startup parameter", "leave user and password in upstream out")
 }
 
 // The doctor shows which rule a statement falls under, with the words of allow explain.
