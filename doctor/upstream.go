@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rowback/rowback/catalog"
+	"github.com/rowback/rowback/internal/passfile"
 )
 
 // upstream: the servers behind the proxy answer, and as PostgreSQL does.
@@ -132,6 +133,9 @@ func (e *examination) control(ctx context.Context) {
 
 // ControlMend is what to do where a server refuses the proxy's own connection.
 func ControlMend(err error) string {
+	if none := passfile.Unfound(err); none != "" {
+		return none + ": give one where PGPASSFILE says, in ~/.pgpass or in PGPASSWORD, or leave the user in upstream out"
+	}
 	var answer *pgconn.PgError
 	switch errors.As(err, &answer); {
 	case answer == nil:

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowback/rowback/internal/passfile"
 )
 
 // connectError is why a session could not be opened. The driver tries each
@@ -59,6 +61,9 @@ func (e *connectError) Error() string {
 	}
 	if len(said) > 0 { // then TLS was not the matter: it was tried without
 		other = slices.DeleteFunc(other, func(text string) bool { return strings.Contains(text, "server refused TLS connection") })
+	}
+	if none := passfile.Unfound(e.err); none != "" {
+		said = append(said, none)
 	}
 	reasons := strings.Join(append(said, other...), "; ")
 	check := e.check
