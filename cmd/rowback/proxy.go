@@ -105,6 +105,7 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 	v := serving{logger: logger, ready: []probe{upstreamAnswers(s.Upstream).kept(time.Now)},
 		generations: generations{elder: elder, asks: make(chan func()), deaf: make(chan struct{})}}
 	v.limit, _ = parseAgo(s.HandoverLimit)
+	defer v.listen()()
 	options := proxy.Options{Listen: s.Listen, Upstream: s.Upstream, Logger: logger,
 		Loops: proxy.HalfOfProcessors(), MaxSessions: int(s.MaxSessions), MaxPerUser: int(s.MaxPerUser), MaxPerAddress: int(s.MaxPerAddress), RequireTLS: s.requireTLS()}
 	options.MaxPerNetwork, _ = perNetwork(s.MaxPerNetwork)
@@ -195,7 +196,6 @@ func runProxy(cmd *cobra.Command, s *settings) (err error) {
 		defer func() { err = errors.Join(err, v.admin.close()) }()
 	}
 	v.announce(s)
-	defer v.listen()()
 	if elder != nil {
 		if err := elder.Ready(); err != nil {
 			return err

@@ -11,7 +11,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// listen takes the signals that run acts on, before anybody is told that it does.
+// listen takes the signals that run acts on. It is called before what may take time:
+// one that comes then waits for run, and does not end the process.
 // The caller calls stop at the end.
 func (v *serving) listen() (stop func()) {
 	// A limit on file sizes is an error of the journal's write, not the proxy's end.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -34,11 +35,19 @@ type reloaded struct {
 
 func newReloaded(t *testing.T, config string, flags ...string) *reloaded {
 	t.Helper()
+	r := startReloaded(t, config, append(flags, "--journal", filepath.Join(t.TempDir(), "journal"))...)
+	_, r.addr, _ = strings.Cut(r.until("listening on "), "listening on ")
+	return r
+}
+
+// startReloaded is newReloaded, but for the journal, and does not wait until it listens.
+func startReloaded(t *testing.T, config string, flags ...string) *reloaded {
+	t.Helper()
 	dir := t.TempDir()
 	r := &reloaded{t: t, file: filepath.Join(dir, "rowback.yaml"), lines: make(chan string, 100)}
 	r.write(config)
 	cmd := exec.CommandContext(context.Background(), program(t), append([]string{"proxy", "--config", r.file, "--listen", "127.0.0.1:0",
-		"--upstream", pgtest.Shared(t).Addr(), "--journal", filepath.Join(dir, "journal"), "--admin", "off"}, flags...)...)
+		"--upstream", pgtest.Shared(t).Addr(), "--admin", "off"}, flags...)...)
 	out, in, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +69,6 @@ func newReloaded(t *testing.T, config string, flags ...string) *reloaded {
 			t.Error(err)
 		}
 	})
-	_, r.addr, _ = strings.Cut(r.until("listening on "), "listening on ")
 	return r
 }
 
@@ -212,6 +220,27 @@ func TestReload_RestoreThatCannotBeRead(t *testing.T) {
 	r := newReloaded(t, "restore: {tables: {}}\n")
 	line := r.reload("restore: {table: {}}\n", "restores are refused")
 	if !strings.Contains(line, "rowback.yaml:1") || !strings.Contains(line, "did you mean") {
+		t.Error(line)
+	}
+}
+
+// SIGHUP to a proxy that is still starting waits until it has.
+func TestReload_WhileItStarts(t *testing.T) {
+	journal, err := net.Listen("tcp", "127.0.0.1:0") // takes the connection, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := startReloaded(t, "threshold: 5\n", "--journal", "postgres://rowback@"+journal.Addr().String()+"/rowback?sslmode=disable")
+	opening, err := journal.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.write("threshold: 6\n")
+	if err := errors.Join(r.proxy.Signal(syscall.SIGHUP), opening.Close(), journal.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r.until("listening on ")
+	if line := r.until("configuration reloaded"); !strings.Contains(line, "threshold=6") {
 		t.Error(line)
 	}
 }
