@@ -68,7 +68,7 @@ func protectError(err error) error {
 	case errors.As(err, &request):
 		return usageError(err)
 	case errors.As(err, &denied):
-		return refusedError(err)
+		return refusedError(fmt.Errorf("%w; name one that may with --production", err))
 	}
 	return err
 }

@@ -33,7 +33,7 @@ func TestProtect_CommandLine(t *testing.T) {
 		{[]string{"install", "--table", "orders", "--proxy-role", "nobody"}, exitUsage, "", "no role nobody"},
 		{[]string{"install", "--table", "nothing"}, exitUsage, "", "there is no table nothing"},
 		{[]string{"install", "--table", "orders", "--production", "127.0.0.1:1"}, exitFailed, "", "cannot connect to the production database"},
-		{[]string{"install", "--table", "orders", "--production", stranger}, exitRefused, "", "may not create schemas"},
+		{[]string{"install", "--table", "orders", "--production", stranger}, exitRefused, "", "may not create schemas in database postgres; name one that may with --production"},
 		{[]string{"remove"}, exitUsage, "", "remove what?"},
 		{[]string{"remove", "--all", "--table", "orders"}, exitUsage, "", "not both"},
 		{[]string{"status", "--table", "orders"}, exitProblems, "it has no triggers", "not everything is covered"},
