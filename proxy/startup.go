@@ -98,7 +98,11 @@ func readPacket(c net.Conn) ([]byte, error) {
 	}
 	n := binary.BigEndian.Uint32(b)
 	if n < 8 || n > maxStartup {
-		return nil, protocolError("invalid length of startup packet")
+		e := &clientError{code: codeProtocolViolation, message: "invalid length of startup packet"}
+		if bytes.HasPrefix(b, []byte("PROXY ")) || bytes.Equal(b, []byte("\r\n\r\n\x00\r\nQ")) { // version 1, 2
+			e.cause = errors.New("a load balancer sent a header of the PROXY protocol, which is not understood here: switch it off there (haproxy's send-proxy)")
+		}
+		return nil, e
 	}
 	b = append(b, make([]byte, n-8)...)
 	if _, err := io.ReadFull(c, b[8:]); err != nil {

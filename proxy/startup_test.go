@@ -189,6 +189,24 @@ func TestStartup_RefusesWhatIsMalformed(t *testing.T) {
 	}
 }
 
+// A load balancer that is configured for more than PostgreSQL is told of in the log.
+func TestStartup_ProxyProtocolIsNamed(t *testing.T) {
+	for header, named := range map[string]bool{
+		"PROXY TCP4 192.0.2.1 192.0.2.2 5000 6432\r\n": true, "\r\n\r\n\x00\r\nQUIT\n!\x11\x00\x0c": true, "GET / HTTP/1.1\r\n\r\n": false,
+	} {
+		client, server := net.Pipe()
+		go func() {
+			_, _ = client.Write([]byte(header)) // of which 8 bytes are read
+		}()
+		_, err := readPacket(server)
+		client.Close()
+		var said *clientError
+		if !errors.As(err, &said) || said.message != "invalid length of startup packet" || strings.Contains(err.Error(), "send-proxy") != named {
+			t.Errorf("%q: %v", header, err)
+		}
+	}
+}
+
 // CVE-2021-23222 and its kind: what came in the clear is not taken for what came under TLS.
 func TestStartup_NothingSmuggledBehindSSLRequest(t *testing.T) {
 	a := testcert.New(t)
