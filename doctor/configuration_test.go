@@ -181,6 +181,38 @@ func TestUpstream_ChannelBinding(t *testing.T) {
 	}
 }
 
+// A server that does not meet sslmode, where the proxy has no connection of its own that would show it.
+func TestUpstream_NotAsSSLModeAsks(t *testing.T) {
+	cert, key := certificate(t, time.Now(), time.Now().Add(time.Hour))
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := offersTLS(t, "127.0.0.1:0", func(c net.Conn) {
+		_ = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{pair}}).Handshake()
+	})
+	o := configured(t)
+	secure, plain := "port="+portOf(t, l.Addr().String()), "port="+portOf(t, pgtest.Shared(t).Addr())
+	for upstream, says := range map[string]string{
+		secure + " sslmode=verify-ca":                     "signed by unknown authority",
+		secure + " sslmode=verify-ca sslrootcert=" + cert: "",
+		secure + " sslmode=require":                       "",
+		plain + " sslmode=require":                        "does not accept TLS, which sslmode requires",
+		plain + " sslmode=prefer":                         "",
+	} {
+		o.Upstream = "host=127.0.0.1 " + upstream
+		r := look(t, o)
+		if says != "" {
+			r.expect(t, "upstream", Fail, says)
+		}
+		for _, c := range r.Checks {
+			if c.Name == "upstream" && c.Status == Fail && says == "" {
+				t.Errorf("%s: %s", upstream, c.Seen)
+			}
+		}
+	}
+}
+
 // An upstream that names no sslmode, behind a proxy with a certificate.
 func TestUpstream_InTheClear(t *testing.T) {
 	outside := pgtest.OutsideIP(t)

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +28,7 @@ func (e *examination) upstream(ctx context.Context) {
 	}
 	hosts := append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port, TLSConfig: config.TLSConfig}}, config.Fallbacks...)
 	tried, answered := map[string]bool{}, []string{}
-	var errs []error
+	var errs, short []error // short: of what sslmode asks for
 	var bound binding
 	for _, h := range hosts {
 		network, address := pgconn.NetworkAddress(h.Host, h.Port)
@@ -48,6 +49,11 @@ func (e *examination) upstream(ctx context.Context) {
 		if offers == withTLS && e.o.TLSCert != "" {
 			bound.add(address, elsewhere, tlsOnly(hosts, h), theirs, e.o.TLSCert)
 		}
+		if network != "unix" && tlsOnly(hosts, h) {
+			if err := underTLS(ctx, network, address, h.TLSConfig); err != nil {
+				short = append(short, err)
+			}
+		}
 	}
 	switch {
 	case len(answered) == 0:
@@ -56,6 +62,13 @@ func (e *examination) upstream(ctx context.Context) {
 		e.warn("upstream", mend, "%s; but %v", strings.Join(answered, "; "), errors.Join(errs...))
 	default:
 		e.ok("upstream", "%s", strings.Join(answered, "; "))
+	}
+	const mendTLS = "mend sslmode or sslrootcert in upstream, or the server's certificate: clients' sessions fail as this one did"
+	switch {
+	case len(short) == len(answered) && len(short) > 0:
+		e.fail("upstream", mendTLS, "%v", errors.Join(short...))
+	case len(short) > 0:
+		e.warn("upstream", mendTLS, "%v", errors.Join(short...))
 	}
 	e.binding(bound)
 }
@@ -68,7 +81,7 @@ const withTLS = "with TLS"
 func greet(ctx context.Context, network, address string, shows bool) (offers string, elsewhere bool, certificate []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	conn, answer, err := askTLS(ctx, network, address)
 	if err != nil {
 		return "", false, nil, err
 	}
@@ -76,24 +89,56 @@ func greet(ctx context.Context, network, address string, shows bool) (offers str
 	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		elsewhere = !tcp.IP.IsLoopback()
 	}
-	deadline, _ := ctx.Deadline()
-	_ = conn.SetDeadline(deadline) // a socket just opened takes one
-	answer := make([]byte, 1)
-	if _, err = conn.Write([]byte{0, 0, 0, 8, 4, 210, 22, 47}); err == nil { // SSLRequest
-		_, err = io.ReadFull(conn, answer)
-	}
-	switch {
-	case err != nil:
-		return "", false, nil, fmt.Errorf("%s takes connections, but does not answer as PostgreSQL does: %w", address, err)
-	case answer[0] == 'S':
+	switch answer {
+	case 'S':
 		if shows {
 			certificate = presented(ctx, conn)
 		}
 		return withTLS, elsewhere, certificate, nil
-	case answer[0] == 'N':
+	case 'N':
 		return "without TLS", elsewhere, nil, nil
 	}
 	return "", false, nil, fmt.Errorf("%s is no PostgreSQL server", address)
+}
+
+// askTLS sends an SSLRequest and returns the byte that answers it. The caller closes
+// the connection, which goes as far as ctx's deadline.
+func askTLS(ctx context.Context, network, address string) (net.Conn, byte, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, 0, err
+	}
+	deadline, _ := ctx.Deadline()
+	_ = conn.SetDeadline(deadline) // a socket just opened takes one
+	answer := make([]byte, 1)
+	if _, err = conn.Write([]byte{0, 0, 0, 8, 4, 210, 22, 47}); err == nil {
+		_, err = io.ReadFull(conn, answer)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, 0, fmt.Errorf("%s takes connections, but does not answer as PostgreSQL does: %w", address, err)
+	}
+	return conn, answer[0], nil
+}
+
+// underTLS is why a server's TLS does not meet what sslmode asks for, nil if it does.
+func underTLS(ctx context.Context, network, address string, config *tls.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, answer, err := askTLS(ctx, network, address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if answer != 'S' {
+		return fmt.Errorf("%s does not accept TLS, which sslmode requires", address)
+	}
+	t := tls.Client(conn, config)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("%s: TLS handshake: %w", address, err)
+	}
+	_ = t.Close() // said to the server, which logs nothing then
+	return nil
 }
 
 // control: the proxy's own look-ups, where it was given credentials for them.
