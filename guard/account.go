@@ -1,10 +1,9 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/rowback/rowback/guard/policy"
@@ -22,7 +21,7 @@ func (r *run) account(ctx context.Context) error {
 	if err := r.emptied(ctx); err != nil {
 		return r.told(err)
 	}
-	for _, o := range slices.Sorted(maps.Keys(r.after.tables)) {
+	for _, o := range r.inOrder() {
 		after, before := r.after.tables[o], r.before.tables[o]
 		n := after.deleted - before.deleted
 		// A TRUNCATE takes back what was counted before it, and counts nothing itself.
@@ -39,7 +38,7 @@ func (r *run) account(ctx context.Context) error {
 		}
 		doubt := ""
 		if n == r.captured[o] {
-			doubt = r.doubtful(o)
+			doubt = cmp.Or(r.doubtful(o), r.pulled(o))
 		}
 		if diff := n - r.captured[o]; (diff > 0 || (diff < 0 || doubt != "") && r.tracked()) && !r.taken[o] {
 			if err := r.differing(ctx, o, n, doubt); err != nil {
@@ -54,6 +53,7 @@ func (r *run) account(ctx context.Context) error {
 	}
 	r.misspelt()
 	r.unlinked()
+	r.cutElsewhere()
 	r.outrun()
 	r.foreign()
 	r.temporary()

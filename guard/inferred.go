@@ -36,10 +36,18 @@ func (r *run) doubtful(o uint32) string {
 	if t == nil || r.captured[o] == 0 || r.inferred(t) < 0 && !slices.ContainsFunc(r.steps()[min(1, len(r.steps())):], func(st step) bool { return st.table == t.Root() && st.via == journal.Cascade }) {
 		return ""
 	}
+	return r.disturbed(o, t)
+}
+
+// disturbed says what a statement did to a table's rows beside removing them, so that its
+// foreign keys may have led elsewhere; "" if nothing tells so.
+func (r *run) disturbed(o uint32, t *catalog.Table) string {
 	changed := r.after.tables[o].changed - r.before.tables[o].changed
 	for i, st := range r.plan.steps {
 		if (st.table == t || st.table == t.Root()) && st.via != journal.Direct && st.via != journal.Cascade { // a link that is cut is an update
-			changed -= r.rowsSince(r.table(i, o))
+			if at, any := r.placed(i, t); any {
+				changed -= r.rowsSince(at)
+			}
 		}
 	}
 	switch {
@@ -87,7 +95,11 @@ func (r *run) outlived(ctx context.Context, o uint32, n int64) (bool, error) {
 		return false, nil
 	}
 	// A row that a trigger has kept is locked by the transaction, one that it has changed is its own.
-	there, err := r.keysWhere(ctx, lookup{w: r.w}, t, r.asYoung("x.xmax")+" OR "+r.asYoung("x.xmin"), r.plan.encoding != "UTF8")
+	which := r.asYoung("x.xmax") + " OR " + r.asYoung("x.xmin")
+	if r.pulled(o) != "" { // one that the cascade never came to is neither
+		which = "true"
+	}
+	there, err := r.keysWhere(ctx, lookup{w: r.w}, t, which, r.plan.encoding != "UTF8")
 	if err != nil {
 		return false, r.fault(err)
 	}
@@ -107,6 +119,10 @@ func (r *run) outlived(ctx context.Context, o uint32, n int64) (bool, error) {
 		return false, nil
 	}
 	if n == r.captured[o] { // all are gone
+		if r.proved == nil {
+			r.proved = map[uint32]bool{}
+		}
+		r.proved[o] = true
 		return true, nil
 	}
 	return true, r.replace(step, t, gone)

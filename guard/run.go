@@ -46,6 +46,7 @@ type run struct {
 	cut           map[uint32]int64         // links of its rows that were cut, by tableoid
 	captured      map[uint32]int64         // removed rows with keys, by tableoid
 	index         map[place]int            // to removals.tables
+	proved        map[uint32]bool          // tables of which just the rows that were captured are gone
 	last          captured                 // the row before
 	cols          [][]byte                 // of the row; kept for the next one
 	unknown       []uint32                 // tables whose rows went uncounted, by OID
@@ -68,10 +69,9 @@ type run struct {
 	batched bool    // others of its batch are captured with it
 	// recounting: it may look at tables again; see mayRecount.
 	recounting bool
-
-	ahead   bool // it is judged before it runs, as if the rows were gone
-	probing bool // … by what a probe has found
-	atLeast bool // … and there may be more
+	ahead      bool // it is judged before it runs, as if the rows were gone
+	probing    bool // … by what a probe has found
+	atLeast    bool // … and there may be more
 
 	// kinds are verdicts on the statement's kind that an operator is to be asked about
 	// (askKinds); agreed are the answers, by rule.
