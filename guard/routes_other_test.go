@@ -75,6 +75,12 @@ var tableRoutes = []route{
 	{name: "TRUNCATE leaf", setup: "DROP TABLE detail", sql: []string{"TRUNCATE part1"}, keys: true},
 	{name: "TRUNCATE ONLY", sql: []string{"TRUNCATE ONLY base"}, keys: true},
 	{name: "TRUNCATE inherited", sql: []string{"TRUNCATE base"}, keys: true},
+	{name: "TRUNCATE of a table named twice", sql: []string{"TRUNCATE other, ONLY other, tree"}, keys: true},
+	{name: "TRUNCATE of an heir by itself, and of all", setup: "CREATE TABLE youngest (PRIMARY KEY (id)) INHERITS (derived); INSERT INTO youngest VALUES (21), (22)", sql: []string{"TRUNCATE ONLY derived, base"}, keys: true},
+	{name: "TRUNCATE ONLY, and what inherits beside", sql: []string{"TRUNCATE ONLY base, base"}, keys: true},
+	{name: "TRUNCATE CASCADE leaves what inherits alone", setup: inheriting, sql: []string{"TRUNCATE orders CASCADE"}, keys: true},
+	{name: "TRUNCATE ONLY … CASCADE", setup: inheriting, sql: []string{"TRUNCATE ONLY base CASCADE"}, keys: true},
+	{name: "TRUNCATE CASCADE, and what it reaches by name", setup: inheriting, sql: []string{"TRUNCATE orders, of_orders CASCADE"}, keys: true},
 	{name: "TRUNCATE in a block", sql: []string{"BEGIN", "TRUNCATE other", "COMMIT"}, keys: true},
 	{name: "TRUNCATE rolled back", sql: []string{"BEGIN", "TRUNCATE other", "ROLLBACK"}, peak: 9},
 	{name: "TRUNCATE after DELETE", sql: []string{"BEGIN", "DELETE FROM other WHERE id < 3", "TRUNCATE other", "COMMIT"}, keys: true},
@@ -92,6 +98,9 @@ var tableRoutes = []route{
 	{name: "ALTER TABLE that rewrites", sql: []string{"ALTER TABLE other ALTER v TYPE bigint"}},
 	{name: "VACUUM FULL", sql: []string{"VACUUM FULL other"}},
 }
+
+const inheriting = `CREATE TABLE of_orders (id int PRIMARY KEY, o int REFERENCES orders, b int REFERENCES base); CREATE TABLE heir_of_orders (PRIMARY KEY (id)) INHERITS (of_orders);
+	INSERT INTO of_orders SELECT i, i, i FROM generate_series(1, 5) i; INSERT INTO heir_of_orders SELECT i, i, i FROM generate_series(3, 9) i`
 
 // transactionRoutes delete over several statements, or at the end.
 var transactionRoutes = []route{

@@ -138,26 +138,23 @@ func (r *run) told(err error) error {
 }
 
 // targets are the tables that hold the rows: the named ones, their partitions
-// and children, and with TRUNCATE … CASCADE whatever references them.
+// and children, and with TRUNCATE … CASCADE whatever references them, of which
+// partitions go, too, but not what inherits.
 func (r *run) targets(ctx context.Context) (tables []*catalog.Table, temporary bool, err error) {
+	var all []*catalog.Table
 	seen := map[*catalog.Table]bool{}
 	r.taken = map[uint32]bool{}
-	var add func(t *catalog.Table)
-	add = func(t *catalog.Table) {
-		if seen[t] {
-			return
+	var add func(t *catalog.Table, heirs bool)
+	add = func(t *catalog.Table, heirs bool) {
+		if !seen[t] {
+			seen[t], r.taken[t.OID], all = true, true, append(all, t)
+			if t.Kind == 'r' || t.Kind == 'f' && r.st.Verb == sqlparse.Truncate {
+				tables = append(tables, t)
+			}
 		}
-		seen[t] = true
-		r.taken[t.OID] = true
-		if t.Kind == 'r' || t.Kind == 'f' && r.st.Verb == sqlparse.Truncate {
-			tables = append(tables, t)
-		}
-		for _, c := range t.Children {
-			add(c)
-		}
-		if r.st.Verb == sqlparse.Truncate && r.st.Cascade {
-			for _, fk := range t.ReferencedBy {
-				add(fk.Child)
+		if heirs || t.Kind == 'p' {
+			for _, c := range t.Children {
+				add(c, heirs)
 			}
 		}
 	}
@@ -167,18 +164,23 @@ func (r *run) targets(ctx context.Context) (tables []*catalog.Table, temporary b
 			return nil, false, err
 		}
 		switch {
-		case t == nil:
+		case t == nil, seen[t]: // named twice, it counts as it was named first
 		case t.Temporary:
 			temporary = true
-		case i < len(r.st.TargetsOnly) && r.st.TargetsOnly[i] && t.Kind == 'r' && !r.st.Cascade:
-			seen[t], r.taken[t.OID], tables = true, true, append(tables, t)
 		default:
-			add(t)
+			add(t, i >= len(r.st.TargetsOnly) || !r.st.TargetsOnly[i])
 		}
 	}
 	more, err := r.belonging(ctx)
 	for _, t := range more {
-		add(t)
+		add(t, true)
+	}
+	for i := 0; i < len(all) && r.st.Verb == sqlparse.Truncate && r.st.Cascade; i++ {
+		for _, fk := range all[i].ReferencedBy {
+			if !seen[fk.Child] {
+				add(fk.Child, false)
+			}
+		}
 	}
 	return tables, temporary, err
 }
