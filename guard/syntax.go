@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -18,7 +19,9 @@ import (
 // client has been told, ReadyForQuery included. The others are its to judge one
 // by one. Only after Quiesce, where the exchange has not failed.
 func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts []judged) (told bool, err error) {
-	if len(stmts) < 2 || w.Ignored() || major(w) >= parsed && !slices.ContainsFunc(stmts, func(st judged) bool { return st.Verb == sqlparse.Unknown }) {
+	if len(stmts) < 2 || w.Ignored() || major(w) >= parsed && !slices.ContainsFunc(stmts, func(st judged) bool {
+		return st.Verb == sqlparse.Unknown || w.Parameter("client_encoding") == "UTF8" && !utf8.ValidString(st.Text)
+	}) {
 		return false, nil
 	}
 	block, fails, amid := s.inBlock(w), s.aborted(w), s.amid()

@@ -20,6 +20,7 @@ func TestMisspelt_NothingOfTheQueryRuns(t *testing.T) {
 		"in a block":              {q("BEGIN"), q("DELETE FROM plain WHERE id = 1; SELEKT 1"), count, q("ROLLBACK"), count},
 		"in a failed block":       {q("BEGIN"), q("SELECT 1/0"), q("ROLLBACK; SELEKT 1"), count, q("ROLLBACK"), count},
 		"the unnamed statement":   {cat(parse("", "DELETE FROM plain WHERE id = 1"), syncMsg), q("SELECT 1; SELEKT 1"), cat(bind("", ""), syncMsg), cat(parse("", "SELECT 1"), syncMsg), q("SELECT purge(1); SELEKT 1"), cat(bind("", ""), syncMsg), count},
+		"of another encoding":     {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT; SELECT '\xe9'"), count, q("SET client_encoding = LATIN1"), q("DELETE FROM plain WHERE id = 1; SELECT '\xe9'"), count},
 		"warned of":               {q(`SELECT 'a\b'; SELEKT 'c\d'`), q(`DELETE FROM plain WHERE a = 'a\b'; SELEKT 'c\d'`), count},
 		"not supported":           {q("DELETE FROM plain WHERE id = 1; CREATE ASSERTION a CHECK (true)"), count},
 		"two that are":            {q("DELET FROM plain; DELETE FROM plain WHERE id = 1; SELEKT 1"), count},
@@ -54,6 +55,7 @@ func TestMisspelt_AmidAPipeline(t *testing.T) {
 		"not supported":              {cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 1; CREATE ASSERTION a CHECK (true)")), count},
 		"the unnamed statement":      {cat(parse("", "DELETE FROM plain WHERE id = 1"), q(sql)), cat(bind("", ""), execute("", 0), syncMsg), count},
 		"warned of":                  {cat(pbe("SELECT 1"), q(`DELETE FROM plain WHERE a = 'a\b'; SELEKT 'c\d'`)), count},
+		"of another encoding":        {cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 2; SELECT '\xe9'")), count},
 		"settings of the pipeline's": {cat(pbe("SET application_name = 'x'"), q(sql)), q("SHOW application_name"), count},
 	} {
 		t.Run(name, func(t *testing.T) { e.compare(t, x) })
