@@ -34,7 +34,8 @@ type Reach struct {
 	// Deferred is not empty when a deferrable trigger may delete, at COMMIT or at
 	// SET CONSTRAINTS: why.
 	Deferred Why
-	// DDL is not empty when any DDL command may delete (an event trigger): why.
+	// DDL is not empty when any DDL command may delete (an event trigger): why. REINDEX,
+	// which does nothing else that DDL does, is among Names then.
 	DDL Why
 	// Types: making a value of some type, a domain or what holds one, may delete. The server
 	// does that when it parses a constant of a composite type.

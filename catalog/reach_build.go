@@ -164,6 +164,9 @@ func (l *loader) conclude(deletes, unseen, commits, renames map[node]Why) {
 		s.Reach.Types = s.Reach.Types || n.kind == typing
 	}
 	maps.Copy(s.Reach.Names, s.Reach.Reads)
+	if why := s.Reach.DDL; why != "" && s.Version >= 170000 { // it fires event triggers since then
+		s.Reach.Names["reindex"] = why
+	}
 	maps.Copy(s.Reach.Unseen, named(unseen, mention))
 	maps.Copy(s.Reach.Renames, s.Reach.RenamesReads)
 	l.unsafeTriggers()

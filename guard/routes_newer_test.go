@@ -13,6 +13,8 @@ var newerRoutes = []route{
 	{name: "JSON_TABLE in a DELETE", since: 17, sql: []string{"DELETE FROM plain WHERE id IN (SELECT x FROM JSON_TABLE('[1, 2, 3, 4]', '$[*]' COLUMNS (x int PATH '$')))"}},
 	{name: "JSON_EXISTS in a DELETE", since: 17, sql: []string{"DELETE FROM orders WHERE JSON_EXISTS('{\"a\": 1}'::jsonb, '$.a' TRUE ON ERROR) AND id <= 2"}},
 
+	{name: "REINDEX fires an event trigger", since: 17, setup: "CREATE FUNCTION ev() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM purge(4); END'; CREATE EVENT TRIGGER et ON ddl_command_start EXECUTE FUNCTION ev()", sql: []string{"REINDEX TABLE plain"}},
+
 	{name: "RETURNING old and new", since: 18, sql: []string{"DELETE FROM plain WHERE id <= 4 RETURNING old.id, new.id"}},
 	{name: "RETURNING old and new of what cascades", since: 18, sql: []string{"DELETE FROM orders WHERE id <= 2 RETURNING old.id, new.id, id"}},
 	{name: "RETURNING old.*", since: 18, sql: []string{"DELETE FROM orders o WHERE id <= 2 RETURNING old.*, new"}},
