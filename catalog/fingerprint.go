@@ -13,8 +13,8 @@ import (
 //
 // It is a sum of hashes over row versions (xmin and ctid) of the catalogs, and
 // over those values of pg_class that matter: VACUUM, ANALYZE, TRUNCATE, REFRESH
-// and temporary tables leave it alone. VACUUM FULL of a catalog changes it for
-// nothing. ALTER SEQUENCE … OWNED BY alone does not change it.
+// and temporary tables leave it alone, but for those that inherit from others.
+// VACUUM FULL of a catalog changes it for nothing. ALTER SEQUENCE … OWNED BY alone does not change it.
 //
 // It costs one round trip; on a schema of 10,000 tables and 190,000 columns the
 // server took about 0.2 s for it (PostgreSQL 15), on 100 tables 3 ms.
@@ -39,7 +39,7 @@ var fingerprintSQL = "pg_catalog.concat_ws('/',\n\t" + strings.Join([]string{
 	sum(version, `pg_catalog.pg_constraint r WHERE r.oid >= 16384 AND r.conrelid <> ALL (`+temporary+`)`),
 	sum(version, `pg_catalog.pg_trigger r WHERE r.oid >= 16384 AND r.tgrelid <> ALL (`+temporary+`)`),
 	sum(version, `pg_catalog.pg_rewrite r WHERE r.oid >= 16384 AND r.ev_class <> ALL (`+temporary+`)`),
-	sum(version, `pg_catalog.pg_inherits r WHERE r.inhrelid <> ALL (`+temporary+`)`),
+	sum(version, `pg_catalog.pg_inherits r WHERE r.inhparent <> ALL (`+temporary+`)`),
 	sum(version, `pg_catalog.pg_policy r`),
 	sum(version, `pg_catalog.pg_proc r WHERE r.oid >= 16384`),
 	sum(version, `pg_catalog.pg_type r WHERE r.oid >= 16384 AND r.typtype <> 'c' AND r.typcategory <> 'A'`),

@@ -273,12 +273,15 @@ func modifies(w *pg.WithClause) bool {
 	return slices.ContainsFunc(w.GetCtes(), func(c *pg.Node) bool { return c.GetCommonTableExpr().GetCtequery().GetSelectStmt() == nil })
 }
 
-// makesTemporary: CREATE TEMP TABLE, with AS too, or VIEW, or SELECT INTO TEMP.
+// makesTemporary: CREATE TEMP TABLE, with AS too, or VIEW, or SELECT INTO TEMP. What
+// inherits changes another table, which others see.
 func makesTemporary(node *pg.Node) bool {
 	var r *pg.RangeVar
 	switch n := node.Node.(type) {
 	case *pg.Node_CreateStmt:
-		r = n.CreateStmt.Relation
+		if len(n.CreateStmt.InhRelations) == 0 {
+			r = n.CreateStmt.Relation
+		}
 	case *pg.Node_CreateTableAsStmt:
 		r = n.CreateTableAsStmt.GetInto().GetRel()
 	case *pg.Node_SelectStmt:

@@ -8,6 +8,7 @@ func TestParse_Temporary(t *testing.T) {
 		"CREATE TEMPORARY TABLE x AS SELECT 1":               true,
 		"CREATE TABLE pg_temp.x (a int)":                     true,
 		"CREATE TEMP VIEW x AS SELECT 1":                     true,
+		"CREATE TEMP TABLE x () INHERITS (y)":                false, // as y then has other rows
 		"SELECT 1 INTO TEMP x":                               true,
 		"CREATE TABLE x (a int)":                             false,
 		"CREATE UNLOGGED TABLE x AS SELECT 1":                false,
