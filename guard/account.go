@@ -21,11 +21,19 @@ func (r *run) account(ctx context.Context) error {
 	if err := r.emptied(ctx); err != nil {
 		return r.told(err)
 	}
+	var own locks
 	for _, o := range r.inOrder() {
 		after, before := r.after.tables[o], r.before.tables[o]
 		n := after.deleted - before.deleted
 		// A TRUNCATE takes back what was counted before it, and counts nothing itself.
-		if n < 0 || before.filenode != "" && before.filenode != after.filenode && before.filenode+"p" != after.filenode {
+		remade := n < 0
+		if !remade && before.filenode != "" && before.filenode != after.filenode && before.filenode+"p" != after.filenode {
+			var err error
+			if remade, err = own.remade(ctx, r, o); err != nil {
+				return r.told(err)
+			}
+		}
+		if remade {
 			if ok, err := r.alters(ctx, o); err != nil {
 				return r.told(err)
 			} else if ok {
@@ -48,6 +56,11 @@ func (r *run) account(ctx context.Context) error {
 	}
 	for o, before := range r.before.tables {
 		if _, still := r.after.tables[o]; !still && !r.taken[o] {
+			if dropped, err := own.remade(ctx, r, o); err != nil {
+				return r.told(err)
+			} else if !dropped {
+				continue
+			}
 			r.estimated(o, before, "the table was dropped inside the statement")
 		}
 	}
