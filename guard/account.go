@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/rowback/rowback/catalog"
 	"github.com/rowback/rowback/guard/policy"
 	"github.com/rowback/rowback/journal"
 )
@@ -150,14 +151,12 @@ func (r *run) since() []journal.Table {
 func (r *run) uncounted(o uint32, n int64, why string) {
 	rm := &r.s.tx.removals
 	t := r.s.view.snap.Tables[o]
-	for i, st := range r.steps() { // empty unless capturing
-		if t != nil && (st.table == t || st.table == t.Root()) && (st.via == journal.Direct || st.via == journal.Cascade) {
-			e := &rm.tables[r.table(i, o)]
-			e.Rows += n
-			lacks(e, why)
-			st.image.without(why).note(e)
-			return
-		}
+	if at := r.stepOf(t); at >= 0 {
+		e := &rm.tables[r.table(at, o)]
+		e.Rows += n
+		lacks(e, why)
+		r.plan.steps[at].image.without(why).note(e)
+		return
 	}
 	want := journal.Table{OID: o, Schema: "?", Name: fmt.Sprintf("oid %d", o)}
 	if n, ok := r.newer[o]; ok {
@@ -187,6 +186,24 @@ func (r *run) uncounted(o uint32, n int64, why string) {
 	if t != nil {
 		r.s.imageOf(r.w, t, "UTF8").without(why).note(e)
 	}
+}
+
+// stepOf is the step that rows of a table come under whose keys are not known, -1 if there
+// is none: those that the statement itself has removed it returned.
+func (r *run) stepOf(t *catalog.Table) int {
+	at := -1
+	for i, st := range r.steps() { // empty unless capturing
+		if t == nil || st.table != t && st.table != t.Root() {
+			continue
+		}
+		if st.via == journal.Cascade {
+			return i
+		}
+		if st.via == journal.Direct {
+			at = i
+		}
+	}
+	return at
 }
 
 // lacks notes why there are no keys. Where some of the number is an estimate, it says that.
