@@ -108,7 +108,7 @@ func (s *session) unreadable(ctx context.Context, w proxy.Wire, stmts []judged) 
 	for _, st := range stmts {
 		switch {
 		case st.route == routeControl: // BEGIN and the like, which every server knows, are none of a body's
-		case len(st.Text) >= len("return") && strings.EqualFold(st.Text[:len("return")], "return"): // is one of a body's only
+		case sqlparse.Begins(st.Text, "return"): // is one of a body's only
 			body.WriteString(")")
 		default:
 			body.WriteString(st.Text + "\n;")

@@ -49,6 +49,7 @@ func TestMisspelt_AmidAPipeline(t *testing.T) {
 		"behind two Queries":         {cat(pbe("DELETE FROM plain WHERE id = 1"), q("SELECT 1"), q(sql), syncMsg), count},
 		"at its end":                 {cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 2; SELECT (")), count},
 		"a comment at its end":       {cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 2; SELECT 1 1 --")), count},
+		"RETURN behind a comment":    {cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 2; -- x\n/* x */ Return 1")), count, q("BEGIN"), q("DELETE FROM plain WHERE id = 3; COMMIT; /* x */ RETURN 1"), count, q("ROLLBACK"), count},
 		"RETURN":                     {cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 2; RETURN 1")), count},
 		"END of a body":              {cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 2; SELECT 1; END; SELEKT 1")), count},
 		"newer than the server":      {cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 1; MERGE INTO plain p USING (SELECT 2 AS id) s ON p.id = s.id WHEN MATCHED THEN DELETE")), count, cat(pbe("SELECT 1"), q("DELETE FROM plain WHERE id = 1; SELECT 1 FROM (SELECT 2)")), count},

@@ -62,6 +62,12 @@ func firstWord(text []byte, buf *[12]byte) []byte {
 	return buf[:n]
 }
 
+// Begins reports whether a statement begins with a word, in lower case, behind comments.
+func Begins(text, word string) bool {
+	var buf [12]byte
+	return string(firstWord([]byte(text)[start([]byte(text)):], &buf)) == word
+}
+
 // harmless reports whether a text that begins so needs no look but for the
 // words that matter anywhere.
 func harmless(text []byte) bool {
