@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -14,14 +12,12 @@ import (
 	"github.com/rowback/rowback/sqlparse"
 )
 
-// misspelt asks the server whether it can read a Query of several statements of
-// which it may be that it cannot. If so it runs none of them, and the
-// client has been told, ReadyForQuery included. The others are its to judge one
-// by one. Only after Quiesce, where the exchange has not failed.
+// misspelt asks the server whether it can read a Query of several statements, which it
+// does before it runs any: they are its to judge one by one then. If it cannot, none
+// runs, and the client has been told, ReadyForQuery included. Only after Quiesce, where
+// the exchange has not failed.
 func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts []judged) (told bool, err error) {
-	if len(stmts) < 2 || w.Ignored() || major(w) >= parsed && !slices.ContainsFunc(stmts, func(st judged) bool {
-		return st.Verb == sqlparse.Unknown || w.Parameter("client_encoding") == "UTF8" && !utf8.ValidString(st.Text)
-	}) {
+	if len(stmts) < 2 || w.Ignored() {
 		return false, nil
 	}
 	block, fails, amid := s.inBlock(w), s.aborted(w), s.amid()
@@ -125,10 +121,8 @@ func (s *session) unreadable(ctx context.Context, w proxy.Wire, stmts []judged) 
 	return false, err
 }
 
-const (
-	parsed = 16 // the PostgreSQL whose grammar sqlparse knows: what it can read, an older server may not
-	bodies = 14 // the first whose functions may have a body of statements
-)
+// bodies is the first PostgreSQL whose functions may have a body of statements.
+const bodies = 14
 
 // faultInQuery is fault where the client awaits ReadyForQuery: a timeout, or a cancel
 // request, has met a query of rowback's own.

@@ -21,6 +21,7 @@ func TestMisspelt_NothingOfTheQueryRuns(t *testing.T) {
 		"in a failed block":       {q("BEGIN"), q("SELECT 1/0"), q("ROLLBACK; SELEKT 1"), count, q("ROLLBACK"), count},
 		"the unnamed statement":   {cat(parse("", "DELETE FROM plain WHERE id = 1"), syncMsg), q("SELECT 1; SELEKT 1"), cat(bind("", ""), syncMsg), cat(parse("", "SELECT 1"), syncMsg), q("SELECT purge(1); SELEKT 1"), cat(bind("", ""), syncMsg), count},
 		"of another encoding":     {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT; SELECT '\xe9'"), count, q("SET client_encoding = LATIN1"), q("DELETE FROM plain WHERE id = 1; SELECT '\xe9'"), count},
+		"quoted by a backslash":   {q("SET backslash_quote = off"), q(`BEGIN; DELETE FROM plain WHERE id = 1; COMMIT; SELECT E'\''`), count, q("SET client_encoding = 'sjis'"), q("BEGIN; DELETE FROM plain WHERE id = 2; COMMIT; SELECT '\x81'"), q("SET client_encoding = 'utf8'"), count},
 		"warned of":               {q(`SELECT 'a\b'; SELEKT 'c\d'`), q(`DELETE FROM plain WHERE a = 'a\b'; SELEKT 'c\d'`), count},
 		"not supported":           {q("DELETE FROM plain WHERE id = 1; CREATE ASSERTION a CHECK (true)"), count},
 		"two that are":            {q("DELET FROM plain; DELETE FROM plain WHERE id = 1; SELEKT 1"), count},
