@@ -57,7 +57,7 @@ func (s *session) functionCall(ctx context.Context, w proxy.Wire, body []byte) e
 		return s.callUnjudged(ctx, w, body)
 	}
 	st := judged{Statement: sqlparse.Statement{Text: f.sql}, route: routeCount, why: f.why, functionCall: true}
-	u := unrolled{s: s, w: w, block: s.inBlock(w)}
+	u := unrolled{s: s, w: w, block: s.inBlock(w), called: true}
 	r, err := s.guarded(ctx, w, st, nil)
 	if err == nil {
 		err = u.call(ctx, r, f, body[4:])

@@ -96,3 +96,14 @@ func TestFunctionCall_WhatTrailsIt(t *testing.T) {
 		equal(t, fmt.Sprintf("answers to exchange %d", i), got[i], want[i])
 	}
 }
+
+func TestFunctionCall_LeavesTheUnnamedStatement(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Alert, 4), shop, callable)
+	prepare, run := cat(parse("", "DELETE FROM plain WHERE id = -1"), syncMsg), cat(bind("", ""), execute("", 0), syncMsg)
+	exchanges := []messages{prepare, e.callOf("purge(int)", 0, "none"), run, e.callOf("purge(int)", 0, "-3"), run,
+		q("BEGIN"), cat(parse("", "SELECT 1"), bind("", ""), syncMsg), e.callOf("purge(int)", 0, "-4"), cat(execute("", 0), syncMsg), e.callOf("purge(int)", 0, "none"), q("ROLLBACK"), run}
+	want, got := talk(t, e.direct, exchanges, e.database), talk(t, e.url, exchanges, e.database)
+	for i := range want {
+		equal(t, fmt.Sprintf("answers to exchange %d", i), got[i], want[i])
+	}
+}

@@ -17,6 +17,7 @@ type unrolled struct {
 	// several: it has more than one statement, so the server would open a transaction
 	// block of its own kind for it. begun: where it runs, that is open by now.
 	several, begun bool
+	called         bool // it is a FunctionCall, which leaves the unnamed statement and portal alone
 	// completion of the last statement: held back, because it is not complete
 	// until an implicit transaction has committed.
 	completion *completion
@@ -348,8 +349,11 @@ func (u *unrolled) end(ctx context.Context, why error) error {
 	}
 	if failed {
 		s.litter = false
-		left := [][]byte{target('S', ""), target('S', private)}
-		if errors.Is(why, errUnbound) { // its portal is there, with nothing in it, for as long as the block
+		left := [][]byte{target('S', private)}
+		if !u.called {
+			left = append(left, target('S', ""))
+		}
+		if errors.Is(why, errUnbound) && !u.called { // its portal is there, with nothing in it, for as long as the block
 			left = append(left, target('P', ""))
 		}
 		return closeUp(ctx, u.w, left...)

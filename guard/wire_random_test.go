@@ -127,7 +127,11 @@ func (s *script) step() {
 			add(&pgproto3.Query{String: text})
 		}
 	case 0, 1, 2:
-		add(&pgproto3.Query{String: pick(s, scriptTexts...)})
+		text := pick(s, scriptTexts...)
+		if strings.Contains(text, "pg_cursors") { // amid a pipeline it sees the portal that it runs in
+			add(&pgproto3.Sync{})
+		}
+		add(&pgproto3.Query{String: text})
 	case 3:
 		add(&pgproto3.Parse{Name: s.name(), Query: sql()})
 	case 4:
