@@ -52,6 +52,11 @@ func (s *session) syncFailed(ctx context.Context, w proxy.Wire) error {
 // syncThrough sends a Sync of which the client is not told, and waits for the server's answer.
 func syncThrough(ctx context.Context, w proxy.Wire) error {
 	w.Send('S', nil)
+	return ready(ctx, w)
+}
+
+// ready reads up to ReadyForQuery.
+func ready(ctx context.Context, w proxy.Wire) error {
 	for {
 		typ, _, err := w.Receive(ctx)
 		if err != nil || typ == 'Z' {

@@ -20,22 +20,26 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 	if len(stmts) < 2 || w.Ignored() {
 		return false, nil
 	}
-	block, fails, amid := s.inBlock(w), s.aborted(w), s.amid()
-	if !fails && (block || amid) && major(w) >= bodies {
-		if fails, err = s.unreadable(ctx, w, stmts); err != nil {
+	block, fails, lost := s.inBlock(w), s.aborted(w), false
+	switch asks := major(w) >= bodies; {
+	case fails:
+	case asks:
+		alone := s.alone(w)
+		if fails, err = s.unreadable(ctx, w, stmts, alone); err != nil {
 			return true, s.faultInQuery(ctx, w, err)
 		}
 		if !fails {
 			return false, nil
 		}
-		// The transaction has failed with it, as it would with the Query.
-		if err := syncThrough(ctx, w); err != nil {
-			return true, err
+		if lost = !alone; lost { // the transaction has failed with it, as it would with the Query
+			if err := syncThrough(ctx, w); err != nil {
+				return true, err
+			}
+			if s.lingers = false; !block {
+				s.drop()
+			}
 		}
-		if s.lingers = false; !block {
-			s.drop()
-		}
-	} else if amid && !fails {
+	case s.amid():
 		return false, nil
 	}
 	subtransaction := block && !fails
@@ -48,7 +52,7 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 	if err != nil {
 		return true, err
 	}
-	if refusal != nil && !severalRefused(refusal) { // a cancel request, too, has met the Query
+	if refusal != nil && (lost || !severalRefused(refusal)) { // a cancel request, too, has met the Query
 		for _, n := range warnings {
 			if err := w.Reply('N', n); err != nil {
 				return true, err
@@ -96,10 +100,10 @@ func refusalOf(ctx context.Context, w proxy.Wire, sql []byte) (refusal []byte, w
 	}
 }
 
-// unreadable reports whether the server cannot read some of the statements, where a
-// question that always fails would take the client's transaction with it. A function
-// whose body they are is read, and not looked into, when its making is prepared.
-func (s *session) unreadable(ctx context.Context, w proxy.Wire, stmts []judged) (bool, error) {
+// unreadable reports whether the server cannot read some of the statements: a function
+// whose body they are is read, and not looked into, when its making is prepared. Unlike
+// refusalOf that fails only if they cannot be. alone: nothing of the client's is under way.
+func (s *session) unreadable(ctx context.Context, w proxy.Wire, stmts []judged, alone bool) (bool, error) {
 	var body strings.Builder
 	for _, st := range stmts {
 		switch {
@@ -113,8 +117,17 @@ func (s *session) unreadable(ctx context.Context, w proxy.Wire, stmts []judged) 
 	defer w.Unmute(w.Mute(own))
 	w.Send('P', parseBody(private, "CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC "+body.String()+" END", nil))
 	w.Send('C', target('S', private))
-	w.Send('H', nil)
+	end := byte('H')
+	if alone {
+		end = 'S'
+	}
+	w.Send(end, nil)
 	err := receiveClosed(ctx, w)
+	if alone && (err == nil || errors.Is(err, errServer)) {
+		if err := ready(ctx, w); err != nil {
+			return false, err
+		}
+	}
 	if errors.Is(err, errServer) && !isClients(err) {
 		return true, nil
 	}
