@@ -168,7 +168,8 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 		counted.st.route, counted.st.why = routeCount, "a name that is not ASCII"
 		p = &counted
 	}
-	if old := s.portals[short(name)]; old != nil {
+	old := s.portals[short(name)]
+	if old != nil {
 		if w.TxStatus() == 'E' && (p == nil || !exits(p.st.Verb)) {
 			if failed, err := w.Quiesce(ctx); err != nil {
 				return err
@@ -225,7 +226,12 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	}
 	if p.st.route == routeCount {
 		s.portals.set(short(name), po)
-		return s.bindCounted(ctx, w, name, body, po)
+		err := s.bindCounted(ctx, w, name, body, po)
+		if errors.Is(err, errFailed) && old != nil && old.capturing() { // it may be there, for who describes it
+			old.done = true
+			s.portals.set(short(name), old)
+		}
+		return unlessFailed(err)
 	}
 	p.plan, err = s.planFor(ctx, w, p.st, p.plan, func() ([]byte, error) { return describeStatement(ctx, w, p.st.Text, p.types) })
 	if err != nil {
@@ -242,7 +248,7 @@ func (s *session) bind(ctx context.Context, w proxy.Wire, body []byte) error {
 	switch {
 	case po.capturing():
 	case p.st.why != "" && !p.plan.pass:
-		return s.bindCounted(ctx, w, name, body, po)
+		return unlessFailed(s.bindCounted(ctx, w, name, body, po))
 	default:
 		w.Forward()
 		return nil

@@ -152,9 +152,9 @@ func (s *session) bindReleased(ctx context.Context, w proxy.Wire, h *heldBind) e
 }
 
 // bindCounted binds a statement whose planning may call what deletes: functions
-// that are declared IMMUTABLE or STABLE run then.
+// that are declared IMMUTABLE or STABLE run then. errFailed: the client has been told.
 func (s *session) bindCounted(ctx context.Context, w proxy.Wire, name string, body []byte, p *portal) error {
 	r := &run{s: s, w: w, st: p.st, plan: p.plan, until: '2', portal: name}
 	r.st.CopyIn = false
-	return unlessFailed(r.bracket(ctx, func() { w.Send('B', body) }))
+	return r.bracket(ctx, func() { w.Send('B', body) })
 }

@@ -234,7 +234,8 @@ var exchanges = map[string][]messages{
 		q("BEGIN"), q("DELETE FROM plain WHERE 1/(id-id) = 1 RETURNING id"), cat(described, syncMsg), q("ROLLBACK"), q("BEGIN; SAVEPOINT a; DELETE FROM orders WHERE 1/(id-id) = 1"), cat(described, syncMsg), q("ROLLBACK TO a"), cat(described, execute("", 0), syncMsg), q("ROLLBACK"),
 		q("BEGIN"), cat(parse("s", "DELETE FROM orders WHERE id = 1"), bind("p", "s"), syncMsg), q("SELECT 1/0"), cat(messages{&pgproto3.Describe{ObjectType: 'P', Name: "p"}, &pgproto3.Describe{ObjectType: 'P', Name: "p"}}, execute("p", 0), syncMsg), q("ROLLBACK")},
 	"bound when its block has failed": {cat(parse("s", "SELECT 1"), parse("d", "DELETE FROM plain WHERE id = 1"), parse("r", "ROLLBACK"), syncMsg), q("BEGIN; DELETE FROM plain WHERE 1/(id-id) = 1"), cat(bind("", "s"), execute("", 0), syncMsg), cat(described, syncMsg),
-		cat(bind("", "d"), execute("", 0), syncMsg), cat(described, execute("", 0), syncMsg), cat(bind("", "r"), syncMsg), cat(described, execute("", 0), syncMsg), cat(described, syncMsg), q("SELECT count(*) FROM plain")},
+		cat(bind("", "d"), execute("", 0), syncMsg), cat(described, execute("", 0), syncMsg), cat(bind("", "r"), syncMsg), cat(described, execute("", 0), syncMsg), cat(described, syncMsg), q("SELECT count(*) FROM plain"),
+		q("BEGIN"), cat(bind("", "d"), bindTo("", "", "1"), syncMsg), cat(described, syncMsg), q("ROLLBACK"), cat(described, syncMsg)},
 	"vertical tabs": {q("\vDELETE FROM plain WHERE id = 1"), q("SELECT 1;\v DELETE FROM plain WHERE id = 2"), q("BEGIN; DELETE FROM plain WHERE id = 3\v; COMMIT"), q("ROLLBACK"), cat(pbe("\vDELETE FROM plain WHERE id = 4"), syncMsg), q("SELECT count(*) FROM plain")},
 	"flush only":    {cat(pbe("DELETE FROM plain WHERE id = 1"), messages{&pgproto3.Flush{}, &pgproto3.Sync{}})},
 }
