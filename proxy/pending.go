@@ -29,6 +29,7 @@ func (p *pending) push(typ byte) {
 		if p.discarding {
 			return
 		}
+		p.copyIn = false // else a violation, which ends it: an error follows, and a Sync is none of its data
 	case 'S':
 		if p.copyIn {
 			p.ignore()
@@ -108,9 +109,9 @@ func (p *pending) beginCopyIn() {
 			p.ignore()
 		case 'c', 'f':
 			p.copyIn = false
-		default: // a violation: an error will follow
-			p.queue = append(p.queue[:p.first+1], p.queue[i:]...)
-			return
+		default: // a violation: see push
+			p.copyIn = false
+			i--
 		}
 	}
 	p.queue = append(p.queue[:p.first+1], p.queue[i:]...)
