@@ -21,9 +21,9 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 		return false, nil
 	}
 	block, fails, lost := s.inBlock(w), s.aborted(w), false
-	switch asks := major(w) >= bodies; {
+	switch {
 	case fails:
-	case asks:
+	case major(w) >= bodies:
 		alone := s.alone(w)
 		if fails, err = s.unreadable(ctx, w, stmts, alone); err != nil {
 			return true, s.faultInQuery(ctx, w, err)
