@@ -145,7 +145,7 @@ func (s *session) plan(ctx context.Context, w proxy.Wire, st judged, old *plan, 
 				return nil, err
 			}
 		}
-		return p, s.planUpdate(ctx, w, st, p)
+		return p, s.planUpdate(ctx, w, st, p, describe)
 	}
 	p.touched, p.all = s.view.snap.Touched(target)
 	if target.Temporary {

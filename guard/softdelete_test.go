@@ -50,3 +50,16 @@ func TestSoftDelete_CountsAsDelete(t *testing.T) {
 		}
 	})
 }
+
+func TestSoftDelete_ColumnsThatItReturns(t *testing.T) {
+	r := free("soft")
+	r.SoftDelete = []string{"gone"}
+	e := newEnv(t, ruled(r), shop, "ALTER TABLE plain ADD gone bool")
+	for _, returned := range []string{"x.*", "x.*, plain.*", many(1664, "%d"), many(1660, "%d") + ", x.*, plain.*"} {
+		sql := "UPDATE plain SET gone = true FROM (SELECT) x WHERE id = 1 RETURNING " + returned
+		e.compare(t, []messages{q(sql), cat(pbe(sql), syncMsg), q("SELECT count(*) FROM plain WHERE gone")})
+	}
+	if n := len(e.journalled()); n == 0 {
+		t.Error("no key is on record")
+	}
+}

@@ -15,7 +15,7 @@ import (
 
 // planUpdate plans an UPDATE of p.target: passed, if its rule does not count
 // it; else counted by its tag, or captured, if it marks rows as deleted.
-func (s *session) planUpdate(ctx context.Context, w proxy.Wire, st judged, p *plan) error {
+func (s *session) planUpdate(ctx context.Context, w proxy.Wire, st judged, p *plan, describe func() ([]byte, error)) error {
 	t := p.target
 	rule := s.rules.ruleFor(t)
 	soft := softly(st, rule)
@@ -46,6 +46,8 @@ func (s *session) planUpdate(ctx context.Context, w proxy.Wire, st judged, p *pl
 	p.captured, err = st.Capture(p.capture)
 	if errors.Is(err, sqlparse.ErrShape) || errors.Is(err, sqlparse.ErrKeyType) {
 		p.count, err = err.Error(), nil
+	} else if err == nil {
+		_, err = p.crowded(st, describe)
 	}
 	marked := newStep(reached)
 	marked.via, marked.soft, marked.set = journal.SoftDelete, soft, besides(st, soft)

@@ -292,25 +292,45 @@ func lawful(script messages) messages {
 }
 
 // synced is a script with a Sync before each Query and FunctionCall that is amid
-// something else. Since PostgreSQL 18 the transaction that they leave behind there hangs
+// something else, and each Bind of what needs a block behind others without an Execute.
+// Since PostgreSQL 18 the transaction that they leave behind, or find, there hangs
 // on whether a message was executed before them, rowback's own included (and the
 // server's next message may fail with XX000). Before 14 what cannot be parsed there has
 // effects: see misspelt.
 func synced(script messages) (out messages) {
-	var last pgproto3.FrontendMessage
+	texts := map[string]string{}
+	amid, bound, ran := false, false, false
+	sync := func() {
+		out = append(out, &pgproto3.Sync{})
+		bound, ran = false, false
+	}
 	for _, m := range script {
-		switch m.(type) {
+		switch m := m.(type) {
 		case *pgproto3.Query, *pgproto3.FunctionCall:
-			switch last.(type) {
-			case nil, *pgproto3.Query, *pgproto3.FunctionCall, *pgproto3.Sync:
-			default:
-				out = append(out, &pgproto3.Sync{})
+			if amid {
+				sync()
 			}
+			amid, bound, ran = false, false, false
+		case *pgproto3.Sync:
+			amid, bound, ran = false, false, false
+		case *pgproto3.Parse:
+			texts[m.Name], amid = m.Query, true
+		case *pgproto3.Bind:
+			if bound && !ran && needsBlock.MatchString(texts[m.PreparedStatement]) {
+				sync()
+			}
+			amid, bound = true, true
+		case *pgproto3.Execute:
+			amid, ran = true, true
+		default:
+			amid = true
 		}
-		out, last = append(out, m), m
+		out = append(out, m)
 	}
 	return out
 }
+
+var needsBlock = regexp.MustCompile("DECLARE|LOCK TABLE")
 
 // recite sends a script and returns all answers. What of it is open at its end is
 // ended, so that a marker shows where the answers end.

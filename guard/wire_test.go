@@ -127,6 +127,15 @@ func pbe(sql string, params ...string) messages {
 
 func q(sql string) messages { return messages{&pgproto3.Query{String: sql}} }
 
+// many are n items of a list, numbered from 1.
+func many(n int, format string) string {
+	var items []string
+	for i := range n {
+		items = append(items, fmt.Sprintf(format, i+1))
+	}
+	return strings.Join(items, ", ")
+}
+
 var described = messages{&pgproto3.Describe{ObjectType: 'P'}}
 
 var syncMsg = messages{&pgproto3.Sync{}}
@@ -142,9 +151,12 @@ func cat(parts ...messages) messages {
 // exchanges are message sequences within the limits: through the proxy, every
 // answer must be what the server itself answers.
 var exchanges = map[string][]messages{
-	"simple":                        {q("DELETE FROM plain WHERE id = 1")},
-	"simple returning":              {q("DELETE FROM plain WHERE id < 4 RETURNING *, id + 1 AS next, 'x'")},
-	"simple cascade returning":      {q("DELETE FROM orders WHERE id = 1 RETURNING *, 'x' AS lit, now() > '2000-01-01'")},
+	"simple":                   {q("DELETE FROM plain WHERE id = 1")},
+	"simple returning":         {q("DELETE FROM plain WHERE id < 4 RETURNING *, id + 1 AS next, 'x'")},
+	"simple cascade returning": {q("DELETE FROM orders WHERE id = 1 RETURNING *, 'x' AS lit, now() > '2000-01-01'")},
+	"returning no column": {q("CREATE TABLE bare (); INSERT INTO bare DEFAULT VALUES; CREATE TABLE heir (id int PRIMARY KEY) INHERITS (bare); INSERT INTO heir VALUES (1)"), q("DELETE FROM bare RETURNING *"), q("DELETE FROM bare b RETURNING *, b.*"),
+		cat(pbe("DELETE FROM bare RETURNING *"), syncMsg), q("DELETE FROM plain USING (SELECT) x WHERE id = 1 RETURNING x.*"), q("DELETE FROM orders USING (SELECT) x WHERE id = 1 RETURNING x.*"), q("DELETE FROM plain USING bare WHERE id = 1 RETURNING bare.*, *"),
+		q("BEGIN; DELETE FROM bare RETURNING *"), q("ROLLBACK"), q("CREATE TABLE wide (" + many(1600, "c%d int") + "); INSERT INTO wide DEFAULT VALUES"), q("DELETE FROM plain USING wide WHERE id = 2 RETURNING wide.*, " + many(64, "%d")), q("SELECT count(*) FROM bare"), q("DELETE FROM bare RETURNING tableoid::regclass")},
 	"simple none":                   {q("DELETE FROM plain WHERE id = -1")},
 	"several":                       {q("SELECT 1; DELETE FROM plain WHERE id = 1; SELECT 2")},
 	"several with block":            {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT; SELECT 2"), q("SELECT count(*) FROM plain")},
@@ -354,7 +366,7 @@ func TestWire_MalformedTargets(t *testing.T) {
 func TestWire_AtTheServersBounds(t *testing.T) {
 	e := newEnv(t, policy.Uniform(policy.Block, 1000), shop, wireExtra)
 	long := strings.Repeat("n", 12_000)
-	columns := func(n int) string { return strings.Repeat("1, ", n-1) + "1" }
+	columns := func(n int) string { return many(n, "%d") }
 	for name, x := range map[string][]messages{
 		"long names":             {cat(parse(long, "DELETE FROM plain WHERE id = 1"), syncMsg), cat(bind("", long), execute("", 0), syncMsg), cat(parse(long+"2", "DELETE FROM plain WHERE id = 2"), syncMsg), q("DELETE FROM plain WHERE id = 3")},
 		"a long name, not ASCII": {cat(parse("é"+long, "DELETE FROM plain WHERE id = 1"), syncMsg), cat(bind("", "é"+long), execute("", 0), syncMsg), q("SELECT count(*) FROM plain")},

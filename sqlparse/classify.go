@@ -152,6 +152,7 @@ func classifyDelete(n *pg.DeleteStmt) Statement {
 		Where:     restricts(n.WhereClause),
 		Reads:     readsTarget(n),
 		Returning: len(n.ReturningList) > 0,
+		Joins:     len(n.UsingClause) > 0,
 		qualifier: qualifierOf(n.Relation, n.UsingClause),
 	}
 }

@@ -83,6 +83,7 @@ type Statement struct {
 	GID       string // PrepareTransaction, CommitPrepared, RollbackPrepared
 
 	Returning bool // Delete: has a RETURNING list
+	Joins     bool // Delete, Update: has a USING or FROM clause
 	CopyIn    bool // COPY … FROM STDIN
 	Cursor    bool // DECLARE CURSOR: its query runs at FETCH, or at COMMIT if WITH HOLD
 	Block     bool // it needs a transaction block: LOCK, DECLARE

@@ -50,6 +50,7 @@ func classifyUpdate(n *pg.UpdateStmt) Statement {
 		UpdatesInside: true,
 		// The view's rewrite rule calls set_config for every row.
 		ChangesNames: n.Relation.GetRelname() == "pg_settings",
+		Joins:        len(n.FromClause) > 0,
 		qualifier:    qualifierOf(n.Relation, n.FromClause),
 	}
 }
