@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rowback/rowback/recovery"
 )
@@ -15,7 +16,7 @@ import (
 type worker struct {
 	*run
 	backup, live *recovery.Session // the two streams
-	probe        *recovery.Session // has the journal's keys, and looks keys up in production
+	probe        *recovery.Session // has the journal's keys, and looks keys up in production; nil: nobody has asked yet
 
 	staged     bool           // the probe has the journal's keys
 	recorded   *stream        // these, where the streams alone prove what is lost
@@ -24,6 +25,28 @@ type worker struct {
 
 // probed is how many keys are looked up at a time.
 const probed = 4096
+
+func (w *worker) open(ctx context.Context) error {
+	g, both := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { w.backup, err = w.run.recovery.session(both); return err })
+	g.Go(func() (err error) { w.live, err = w.production.session(both); return err })
+	return g.Wait()
+}
+
+func (w *worker) openProbe(ctx context.Context) (err error) {
+	if w.probe == nil {
+		w.probe, err = w.production.session(ctx)
+	}
+	return err
+}
+
+func (w *worker) close() {
+	for _, s := range []*recovery.Session{w.backup, w.live, w.probe} {
+		if s != nil {
+			_ = s.Close() // read only
+		}
+	}
+}
 
 func (w *worker) compare(ctx context.Context, p *pair) error {
 	w.staged, w.recorded = false, nil
@@ -139,6 +162,9 @@ func (w *worker) gone(p *pair, key []*string, recorded bool) error {
 func (w *worker) lookUp(ctx context.Context, p *pair) error {
 	if w.candidates.Len() == 0 {
 		return nil
+	}
+	if err := w.openProbe(ctx); err != nil {
+		return err
 	}
 	if err := w.stage(ctx, p); err != nil {
 		return err

@@ -277,14 +277,9 @@ func (r *run) compareAll(ctx context.Context) error {
 // work compares tables until there are none left, in sessions of its own.
 func (r *run) work(ctx context.Context, todo <-chan *pair) (err error) {
 	w := &worker{run: r}
-	for _, s := range []struct {
-		side *side
-		to   **recovery.Session
-	}{{r.recovery, &w.backup}, {r.production, &w.live}, {r.production, &w.probe}} {
-		if *s.to, err = s.side.session(ctx); err != nil {
-			return err
-		}
-		defer (*s.to).Close()
+	defer w.close()
+	if err := w.open(ctx); err != nil {
+		return err
 	}
 	for p := range todo {
 		if ctx.Err() != nil {

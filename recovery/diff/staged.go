@@ -38,6 +38,9 @@ func (w *worker) stage(ctx context.Context, p *pair) error {
 		return nil
 	}
 	w.staged = true
+	if err := w.openProbe(ctx); err != nil {
+		return err
+	}
 	var keys, values []string
 	for _, c := range p.key {
 		keys = append(keys, pgx.Identifier{c.name}.Sanitize())
