@@ -15,7 +15,10 @@ func (v *view) growth(old *view) growth {
 	return growth{any: true, called: v.snap.Turned(old.snap)}
 }
 
-// reaches: what was opened, bound or deferred before in the transaction may delete now.
+// anyOpen asks whether a cursor is open, or a portal bound.
+const anyOpen = "SELECT EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE name OPERATOR(pg_catalog.<>) '" + private + "')::pg_catalog.text"
+
+// reaches: what was opened or bound before in the transaction may delete now.
 func (t *transaction) reaches(g growth) {
 	t.fetchable, t.holding = t.fetchable || g.any, t.holding || g.called
 }

@@ -25,6 +25,7 @@ func TestHoldable_CommitBesideOtherCursors(t *testing.T) {
 		"a portal without rows":              {q("BEGIN"), cat(del("p", "DELETE FROM plain WHERE id = 3"), syncMsg), q(declareHeld), q("COMMIT"), q("FETCH c"), q("CLOSE c")},
 		"a portal that never ran":            {q("BEGIN"), cat(parse("d", "DELETE FROM plain WHERE id = 4"), bind("p", "d"), syncMsg), q(declareHeld), q("COMMIT"), q("FETCH c"), q("CLOSE c")},
 		"a portal of what is counted":        {q("BEGIN"), cat(del("p", "SELECT purge(2)"), syncMsg), q(declareHeld), q("COMMIT"), q("FETCH c"), q("CLOSE c")},
+		"behind what came to delete":         {q("CREATE FUNCTION came() RETURNS int LANGUAGE sql AS 'SELECT 1'"), q("BEGIN; CREATE OR REPLACE FUNCTION came() RETURNS int LANGUAGE sql AS 'DELETE FROM plain WHERE id = 5 RETURNING id'; " + declareHeld + "; DISCARD TEMP; COMMIT"), q("FETCH c"), q("CLOSE c")},
 		"a function's cursor over a removal": {q("BEGIN"), q("SELECT opens()"), q(declareHeld), q("COMMIT"), q("FETCH c"), q("CLOSE c")},
 	} {
 		t.Run(name, func(t *testing.T) { e.compare(t, x) })

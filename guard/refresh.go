@@ -147,8 +147,15 @@ func (s *session) lookOnce(ctx context.Context, w proxy.Wire) error {
 		return s.unread(ctx, w, q, err)
 	}
 	if was := s.view; was != nil && (s.inBlock(w) || !q.own) {
-		if g := view.growth(was); g.any { // one opened, or a portal bound, before may call what is new
-			s.open(w).reaches(g)
+		if g := view.growth(was); g.any { // a cursor opened, a portal bound, or what is deferred, may call what is new
+			open, err := one(ctx, q, anyOpen)
+			if err != nil {
+				s.view = s.fallback()
+				return s.unread(ctx, w, q, err)
+			}
+			if tx := s.open(w); open == "true" {
+				tx.reaches(g)
+			}
 		}
 	}
 	if s.view = view; !fixed {
