@@ -12,8 +12,11 @@ import (
 
 // receive reads the statement's own answers.
 func (r *run) receive(ctx context.Context) error {
+	unmute := func() {}
 	if r.rowdesc { // for a Query there would be neither Parse nor Bind
-		defer r.w.Unmute(r.w.Mute(logged))
+		was := r.w.Mute(logged)
+		unmute = func() { r.w.Unmute(was) }
+		defer unmute()
 	}
 	var step bindStep
 	for {
@@ -40,7 +43,7 @@ func (r *run) receive(ctx context.Context) error {
 				return nil
 			}
 			if typ == '2' {
-				r.w.Mute(nil)
+				unmute()
 			}
 		case 'T':
 			if r.fields, err = r.describe(body); err != nil {

@@ -58,7 +58,8 @@ func (h *heldBind) bound(ctx context.Context, w proxy.Wire) error {
 	if h.follows {
 		notices = logged
 	}
-	defer w.Unmute(w.Mute(notices))
+	was := w.Mute(notices)
+	defer w.Unmute(was)
 	for {
 		typ, body, err := w.Receive(ctx)
 		if err != nil {
@@ -66,6 +67,7 @@ func (h *heldBind) bound(ctx context.Context, w proxy.Wire) error {
 		}
 		switch typ {
 		case '1':
+			w.Unmute(was)
 			w.Mute(logged)
 		case '2':
 			if err := w.Reply(typ, body); err != nil || !h.described {

@@ -84,7 +84,8 @@ type Wire interface {
 	// of the server goes to the client as it is, and Receive returns an error.
 	Receive(ctx context.Context) (typ byte, body []byte, err error)
 	// Mute has Receive keep those notices of the server from the client of whose bodies
-	// notice says so; nil, as with each new message: none. It returns what was in force.
+	// notice says so, beside those that it keeps already: with each new message, none. It
+	// returns what was in force.
 	Mute(notice func(body []byte) bool) (was func(body []byte) bool)
 	// Unmute puts that in force again.
 	Unmute(was func(body []byte) bool)

@@ -192,7 +192,9 @@ func (w *wire) OnIdle(f func()) {
 }
 
 func (w *wire) Mute(notice func(body []byte) bool) (was func(body []byte) bool) {
-	was, w.mute = w.mute, notice
+	if was, w.mute = w.mute, notice; was != nil {
+		w.mute = func(body []byte) bool { return was(body) || notice(body) }
+	}
 	return was
 }
 
