@@ -3,6 +3,7 @@ package guard
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/rowback/rowback/guard/policy"
@@ -37,7 +38,8 @@ func (v verdict) despite(few *journal.TooFewError) verdict {
 	return v
 }
 
-// share is the part of removed rows that falls under one rule.
+// share is the part of removed rows that falls under one rule. It is read only: where all
+// do, it is the whole.
 type share struct {
 	rule          *policy.Rule
 	statement, tx []journal.Table
@@ -45,6 +47,9 @@ type share struct {
 
 // shares divides what a statement, and its transaction, removed by rule.
 func shares(sheet *policy.Sheet, statement, tx []journal.Table) []share {
+	if rule := oneRule(sheet, statement, tx); rule != nil {
+		return []share{{rule, statement, tx}}
+	}
 	var all []share
 	at := func(t journal.Table, add bool) *share {
 		rule := sheet.Rule(t.Schema, t.Name)
@@ -69,6 +74,22 @@ func shares(sheet *policy.Sheet, statement, tx []journal.Table) []share {
 		}
 	}
 	return all
+}
+
+// oneRule is the rule that all of some tables fall under; nil: there are several, or none.
+func oneRule(sheet *policy.Sheet, statement, tx []journal.Table) *policy.Rule {
+	var rule *policy.Rule
+	for _, tables := range [][]journal.Table{statement, tx} {
+		for i := range tables {
+			switch of := sheet.Rule(tables[i].Schema, tables[i].Name); {
+			case len(statement) > 0 && rule == nil:
+				rule = of
+			case of != rule:
+				return nil
+			}
+		}
+	}
+	return rule
 }
 
 // judge says what is wrong with a statement that removed rows, and with its
@@ -106,7 +127,7 @@ func (r *run) judgeShare(sh share, statement []journal.Table) verdict {
 			what: fmt.Sprintf("%s %s, limit %d%s", words.remove, rows, rule.Statement, by)}
 	case over(counted(rule, sh.tx)-s.tx.removals.pardonedOf(rule, sh.tx), rule.Transaction):
 		rows, by := partOf(rule, sh.tx, s.tx.gone())
-		return verdict{rule: rule, share: sh.tx, limit: rule.Transaction, atLeast: r.atLeast,
+		return verdict{rule: rule, share: slices.Clone(sh.tx), limit: rule.Transaction, atLeast: r.atLeast,
 			what: fmt.Sprintf("%s the rows %s by this transaction to %s, limit %d%s", words.bring, words.removed, rows, rule.Transaction, by)}
 	case full != "":
 		rows, by := partOf(rule, sh.statement, statement)
