@@ -54,6 +54,32 @@ func TestDetachConcurrently_LeavesEvidenceWhereItIsNotRefused(t *testing.T) {
 	})
 }
 
+// What is done to indexes in transactions of its own, where an event trigger may delete.
+func TestIndexConcurrently_LeavesEvidenceWhereItIsNotRefused(t *testing.T) {
+	setup := `CREATE FUNCTION ev() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM tree WHERE id = 31; END'; CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE FUNCTION ev()`
+	all := []string{"CREATE INDEX CONCURRENTLY made ON plain (a)", "DROP INDEX CONCURRENTLY made"}
+	if pgtest.Shared(t).Version() >= 17 {
+		all = append(all, "REINDEX TABLE CONCURRENTLY plain", "REINDEX SCHEMA public")
+	}
+	eachForm(t, policy.Uniform(policy.Alert, 10), []string{shop, setup}, func(t *testing.T, e *env, c *pgx.Conn) {
+		for _, sql := range all {
+			if err := e.judge.SetPolicy(t.Context(), blockPolicy()); err != nil {
+				t.Fatal(err)
+			}
+			refused(t, c, sql, "cannot be counted")
+			if err := e.judge.SetPolicy(t.Context(), policy.Uniform(policy.Alert, 10)); err != nil {
+				t.Fatal(err)
+			}
+			passes(t, c, sql)
+			es := e.entries(journal.Filter{})
+			if len(es) < 2 || es[1].Outcome != journal.Blocked || es[0].Outcome != journal.Committed || es[0].Alert == "" {
+				t.Errorf("%s: entries %+v", sql, es)
+			}
+		}
+		passes(t, c, "REINDEX TABLE plain")
+	})
+}
+
 // The connection to the server is lost when the database is gone and nobody has said so.
 func TestDropDatabase_Unheard(t *testing.T) {
 	for name, mode := range modes {

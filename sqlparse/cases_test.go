@@ -54,6 +54,7 @@ func summary(s Statement) string {
 	}
 	add(s.Uncountable != "", fmt.Sprintf("{%s}", s.Uncountable))
 	add(s.Shapes, "shapes")
+	add(s.OutsideTransaction, "outside")
 	add(s.Savepoint != "", s.Savepoint)
 	add(s.GID != "", "gid="+s.GID)
 	if u := s.Update; u != nil {

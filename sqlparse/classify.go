@@ -83,6 +83,7 @@ func classify(node *pg.Node) Statement {
 		s.DDL = true // any CREATE, ALTER, DROP, IMPORT; and what this list does not know
 	}
 	s.Temporary = makesTemporary(node)
+	s.OutsideTransaction = s.OutsideTransaction || indexesOutside(node)
 	s.Shapes = s.DDL && s.Verb == Plain && shapes(node)
 	walkBelow(node, &s)
 	s.ChangesNames = s.ChangesNames || s.DDL
