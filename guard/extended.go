@@ -337,7 +337,7 @@ func (s *session) closeNamed(ctx context.Context, w proxy.Wire, body []byte) err
 	name = short(name)
 	if kind == 'P' {
 		if p := s.portals[string(name)]; p != nil {
-			if p.fetchable(string(name)) { // a savepoint may bring it back where the server discards this
+			if p.fetchable(string(name)) || w.TxStatus() == 'E' { // a savepoint may bring it back, or a Describe ask for it, where the server discards this
 				failed, err := w.Quiesce(ctx)
 				if err != nil {
 					return err

@@ -16,3 +16,9 @@ func TestPortal_KeptByAFailedBlock(t *testing.T) {
 		})
 	}
 }
+
+// What the server discards behind an error closes no portal.
+func TestPortal_DescribedBehindADiscardedClose(t *testing.T) {
+	e := newEnv(t, blockPolicy(), shop)
+	e.compare(t, []messages{q("BEGIN READ ONLY; DELETE FROM plain WHERE id = 6"), cat(parse("", "SELECT 1"), closed('P', ""), syncMsg), cat(described, syncMsg), q("ROLLBACK")})
+}

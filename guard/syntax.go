@@ -24,7 +24,7 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 	switch {
 	case fails:
 	case major(w) >= bodies:
-		alone := s.alone(w)
+		alone := s.alone(w) && !s.amid() // to parse may have been to take a snapshot
 		if fails, err = s.unreadable(ctx, w, stmts, alone); err != nil {
 			return true, s.faultInQuery(ctx, w, err)
 		}

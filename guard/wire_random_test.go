@@ -56,7 +56,7 @@ var scriptTexts = []string{
 	"DELETE FROM plain WHERE id = 14; SELEKT 1", "ROLLBACK; SELEKT 2", "MERGE INTO plain p USING (SELECT 15 AS id) s ON p.id = s.id WHEN MATCHED THEN DELETE", "TRUNCATE small; SELECT 1", "CALL twice()", "CALL removes(16)", "DO $$ BEGIN COMMIT; END $$", "LISTEN heard", "NOTIFY heard, 'it'", "UNLISTEN heard",
 	"SET ROLE pg_monitor", "RESET ROLE", "LOCK TABLE plain IN SHARE MODE", "VACUUM plain", "DECLARE h CURSOR WITH HOLD FOR SELECT id FROM plain ORDER BY id", "FETCH 2 FROM h", "CLOSE h", "MOVE c", "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SET CONSTRAINTS ALL DEFERRED", "DELETE FROM parent WHERE id = 1", "INSERT INTO child VALUES (9, 9)",
 	"SET default_transaction_read_only = on", "RESET default_transaction_read_only", "SET standard_conforming_strings = off", "RESET standard_conforming_strings", `SELECT 'a\b'`, `DELETE FROM plain WHERE a = 'a\b'`, "ALTER TABLE plain DROP COLUMN IF EXISTS z", "ALTER TABLE plain RENAME TO plain2", "ALTER TABLE plain2 RENAME TO plain", "CREATE INDEX IF NOT EXISTS plain_a ON plain (a)",
-	"EXECUTE y(3)", "PREPARE y(int) AS SELECT $1 + 1", "DEALLOCATE x", "DEALLOCATE s", "DISCARD PLANS", "DISCARD TEMP", "EXPLAIN (COSTS OFF) EXECUTE x", "SELECT n_tup_del FROM pg_stat_xact_user_tables WHERE relname = 'plain'", "SELECT pg_current_xact_id_if_assigned() IS NULL", "SHOW transaction_isolation", "SHOW transaction_read_only",
+	"EXECUTE y(3)", "PREPARE y(int) AS SELECT $1 + 1", "DEALLOCATE x", "DEALLOCATE s", "DISCARD PLANS", "DISCARD TEMP", "EXPLAIN (COSTS OFF) EXECUTE x", "SELECT count(n_tup_del) FROM pg_stat_xact_user_tables WHERE relname = 'plain'", "SELECT pg_current_xact_id_if_assigned() IS NULL", "SHOW transaction_isolation", "SHOW transaction_read_only",
 	"UPDATE plain SET id = id + 1000 WHERE id = 18 RETURNING *", "SELECT id FROM plain WHERE id = 19 FOR UPDATE", "CREATE TABLE made (id int PRIMARY KEY)", "DROP TABLE IF EXISTS made, lists_1", "ALTER TABLE lists DETACH PARTITION lists_1", "ALTER TABLE lists ATTACH PARTITION lists_1 FOR VALUES IN (1)", "DELETE FROM seen WHERE id = 26", "SELECT * FROM nope",
 	"ROLLBACK AND CHAIN", "COMMIT AND CHAIN", "ABORT", "END", "START TRANSACTION READ ONLY", "SAVEPOINT b", "ROLLBACK TO b", "RELEASE b", "CREATE OR REPLACE FUNCTION free(n int) RETURNS int LANGUAGE sql AS 'SELECT purge(n)'", "SELECT free(1)", "DROP FUNCTION IF EXISTS free",
 }
@@ -272,19 +272,24 @@ const (
 var oidField = regexp.MustCompile(`"TableOID":[0-9]+`)
 
 // lawful is a script in which the unnamed portal is executed only behind a Bind of it in the
-// same exchange. In a block that of a Query which failed stays, its statements are in memory
+// same exchange, and any described. In a block that of a Query which failed stays, its statements are in memory
 // that the server has freed, and an Execute of it answers by what is found there, or crashes the server.
+// Of which portal a Bind that failed has left there nobody tells rowback.
 func lawful(script messages) messages {
-	is := false
+	bound := map[string]bool{}
 	for n, m := range script {
 		switch m := m.(type) {
 		case *pgproto3.Query, *pgproto3.FunctionCall, *pgproto3.Sync:
-			is = false
+			clear(bound)
 		case *pgproto3.Bind:
-			is = is || m.DestinationPortal == ""
+			bound[m.DestinationPortal] = true
 		case *pgproto3.Execute:
-			if m.Portal == "" && !is {
+			if m.Portal == "" && !bound[""] {
 				script[n] = &pgproto3.Execute{Portal: "p", MaxRows: m.MaxRows}
+			}
+		case *pgproto3.Describe:
+			if m.ObjectType == 'P' && !bound[m.Name] {
+				script[n] = &pgproto3.Flush{}
 			}
 		}
 	}
