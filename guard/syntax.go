@@ -52,7 +52,8 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 	if err != nil {
 		return true, err
 	}
-	if refusal != nil && (lost || !severalRefused(refusal)) { // a cancel request, too, has met the Query
+	refused := refusal != nil && (lost || !severalRefused(refusal))
+	if refused && !(subtransaction && errorCode(refusal) == "42601") { // a cancel request, too, has met the Query
 		for _, n := range warnings {
 			if err := w.Reply('N', n); err != nil {
 				return true, err
@@ -73,7 +74,11 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 			return true, s.faultInQuery(ctx, w, err)
 		}
 	}
-	return false, nil
+	if refused { // the server reads it, and fails the whole transaction
+		delete(s.stmts, "")
+		w.Forward()
+	}
+	return refused, nil
 }
 
 // refusalOf is the error by which the server refuses to prepare several statements at

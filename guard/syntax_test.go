@@ -18,6 +18,7 @@ func TestMisspelt_NothingOfTheQueryRuns(t *testing.T) {
 		"alone":                   {q("DELETE FROM plain WHERE id = 1; SELEKT 1"), count},
 		"commits":                 {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT; SELEKT 1"), count},
 		"in a block":              {q("BEGIN"), q("DELETE FROM plain WHERE id = 1; SELEKT 1"), count, q("ROLLBACK"), count},
+		"what the block has set":  {q("BEGIN; SET LOCAL standard_conforming_strings = off"), q("DELETE FROM plain WHERE id = 1; SELEKT 1"), q("SELECT 1"), q("ROLLBACK"), count},
 		"in a failed block":       {q("BEGIN"), q("SELECT 1/0"), q("ROLLBACK; SELEKT 1"), count, q("ROLLBACK"), count},
 		"the unnamed statement":   {cat(parse("", "DELETE FROM plain WHERE id = 1"), syncMsg), q("SELECT 1; SELEKT 1"), cat(bind("", ""), syncMsg), cat(parse("", "SELECT 1"), syncMsg), q("SELECT purge(1); SELEKT 1"), cat(bind("", ""), syncMsg), count},
 		"of another encoding":     {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT; SELECT '\xe9'"), count, q("SET client_encoding = LATIN1"), q("DELETE FROM plain WHERE id = 1; SELECT '\xe9'"), count},
