@@ -20,6 +20,7 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 	if len(stmts) < 2 || w.Ignored() {
 		return false, nil
 	}
+	w.Trail("AS") // what the failed transaction had set is said behind its error
 	block, fails, lost := s.inBlock(w), s.aborted(w), false
 	switch {
 	case fails:
