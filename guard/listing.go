@@ -119,7 +119,7 @@ func (s *session) relist(ctx context.Context, w proxy.Wire) error {
 
 // relistUnnamed judges the unnamed statement, where nobody has seen a need for that yet.
 func (s *session) relistUnnamed(w proxy.Wire) {
-	st := judged{Statement: sqlparse.Statement{Text: "(unnamed prepared statement)"}, route: routeCount, why: "a statement prepared before the catalog changed"}
+	st := judged{Statement: sqlparse.Statement{Text: "(unnamed prepared statement)", CopyIn: true}, route: routeCount, why: "a statement prepared before the catalog changed"}
 	if q := &s.prepared.quiet; q.alone != "" && q.knows(s.exchange) {
 		a := s.withTemps(s.policed(s.view.analysePrepared(w, q.alone)))
 		if a.plain {

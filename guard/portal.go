@@ -45,8 +45,9 @@ func unknown(name, why string) *portal {
 	return &portal{prepared: unknownStatement("(portal "+strconv.Quote(name)+")", why)}
 }
 
+// unknownStatement may be any, a COPY FROM STDIN, too.
 func unknownStatement(text, why string) *prepared {
-	return &prepared{st: judged{Statement: sqlparse.Statement{Text: text}, route: routeCount, why: why}}
+	return &prepared{st: judged{Statement: sqlparse.Statement{Text: text, CopyIn: true}, route: routeCount, why: why}}
 }
 
 // fresh reports whether nothing came between what was last said of a portal and the

@@ -29,7 +29,10 @@ func (p *pending) push(typ byte) {
 		if p.discarding {
 			return
 		}
-		p.copyIn = false // else a violation, which ends it: an error follows, and a Sync is none of its data
+		if p.copyIn { // a violation, which ends it: an error follows, and nothing else; and a Sync is none of its data
+			p.copyIn = false
+			return
+		}
 	case 'S':
 		if p.copyIn {
 			p.ignore()
@@ -111,7 +114,6 @@ func (p *pending) beginCopyIn() {
 			p.copyIn = false
 		default: // a violation: see push
 			p.copyIn = false
-			i--
 		}
 	}
 	p.queue = append(p.queue[:p.first+1], p.queue[i:]...)

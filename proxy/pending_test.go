@@ -55,6 +55,8 @@ func TestPending(t *testing.T) {
 		"a message amid COPY ends it":           {[]string{">PBE", "<12G", ">B"}, false, false, false},
 		"its Sync is answered":                  {[]string{">PBE", "<12G", ">BES", "<EZ"}, true, false, false},
 		"… and before it was seen to begin":     {[]string{">PBEBES", "<12GEZ"}, true, false, false},
+		"a Query amid a Query's COPY is none":   {[]string{">Q", "<G", ">dQ", "<EZ"}, true, false, false},
+		"… nor before it was seen to begin":     {[]string{">QQ", "<GEZ"}, true, false, false},
 		"two COPY in one Query":                 {[]string{">Q", "<G", ">dc", "<CG", ">dc", "<CZ"}, true, false, false},
 		"COPY out":                              {[]string{">PBE", "<12Hdddc"}, false, false, false},
 		"COPY out over":                         {[]string{">PBE", "<12HdddcC"}, true, false, false},

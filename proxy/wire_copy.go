@@ -13,6 +13,7 @@ import (
 type copying struct {
 	*wire
 	last bool // the data's last message has begun
+	asks bool // … and is answered when more comes
 
 	said  chan struct{} // closed when the server has something for Receive, or is gone
 	fatal bool          // … with which the session ends
@@ -86,7 +87,7 @@ func (c *copying) send(ctx context.Context) error {
 		run := r.cin.buf[r.cin.r : r.cin.r+n]
 		r.cin.r += n
 		ends := c.last && r.skip == 0
-		if ends && !r.terminated { // an answer is wanted
+		if ends && c.asks { // an answer is wanted
 			c.out = appendFrame(append(c.out[:0], run...), 'H', nil)
 			run, c.out = c.out, shrink(c.out)
 		}
@@ -141,19 +142,17 @@ func (c *copying) scan(over bool) (n int, err error) {
 		}
 		switch typ := in[0]; typ {
 		case 'd':
-		case 'c', 'f', 'X':
-			if err := r.note(typ); err != nil {
-				return n, err
-			}
-			c.last, r.terminated = true, typ == 'X'
 		case 'H', 'S': // the server ignores them here
 			if n > 0 || len(in) < size {
 				return n, nil
 			}
 			r.cin.r += size
 			continue
-		default:
-			return n, protocolError(fmt.Sprintf("unexpected message type %q during COPY from stdin", typ))
+		default: // one that does not belong here is an error for the server, which says so at once
+			if err := r.note(typ); err != nil {
+				return n, err
+			}
+			c.last, c.asks, r.terminated = true, typ == 'c' || typ == 'f', typ == 'X'
 		}
 		r.skip = size
 	}

@@ -127,14 +127,15 @@ func TestWire_CopyInMessages(t *testing.T) {
 	}
 }
 
-// CopyIn ends with its session's client, with its context, and with what cannot come amid data.
+// CopyIn ends with its session's client, with its context, and with what cannot come amid
+// data, of which the server says what it is.
 func TestWire_CopyInEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		send []byte // instead of data; nil: the client goes
 		want func(error) bool
 	}{
 		"the client goes":        {nil, func(err error) bool { return errors.Is(err, errClientGone) }},
-		"another message":        {query("SELECT 1"), func(err error) bool { return strings.Contains(fmt.Sprint(err), "unexpected message") }},
+		"another message":        {query("SELECT 1"), func(err error) bool { return err == nil }},
 		"a length that is wrong": {[]byte("d\x00\x00\x00\x01"), func(err error) bool { return strings.Contains(fmt.Sprint(err), "invalid length") }},
 		"the context ends":       {frame(&pgproto3.CopyData{Data: []byte("0\tx\n")}), func(err error) bool { return errors.Is(err, context.Canceled) }},
 	} {
