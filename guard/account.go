@@ -22,6 +22,9 @@ func (r *run) account(ctx context.Context) error {
 	if err := r.emptied(ctx); err != nil {
 		return r.told(err)
 	}
+	if err := r.exchanged(ctx); err != nil {
+		return err
+	}
 	var own locks
 	for _, o := range r.inOrder() {
 		after, before := r.after.tables[o], r.before.tables[o]
@@ -47,7 +50,7 @@ func (r *run) account(ctx context.Context) error {
 		}
 		doubt := ""
 		if n == r.captured[o] {
-			doubt = cmp.Or(r.doubtful(o), r.pulled(o))
+			doubt = cmp.Or(r.doubtful(o), r.pulled(o), r.exchangedOf(o))
 		}
 		if diff := n - r.captured[o]; (diff > 0 || (diff < 0 || doubt != "") && r.tracked()) && !r.taken[o] {
 			if err := r.differing(ctx, o, n, doubt); err != nil {

@@ -214,3 +214,19 @@ func (r *run) commandTag() string {
 	}
 	return strings.TrimSuffix(string(r.tag), "\x00")
 }
+
+// bindStep is how far a statement has come: 0, '1' (parsed) or '2' (bound).
+type bindStep byte
+
+func (b *bindStep) answered(typ byte) {
+	if typ == '1' || typ == '2' {
+		*b = bindStep(typ)
+	}
+}
+
+func (b bindStep) failed() error {
+	if b == '1' {
+		return errUnbound
+	}
+	return errFailed
+}

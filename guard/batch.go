@@ -134,7 +134,7 @@ func (r *run) batch(ctx context.Context, more []*run) error {
 	}
 	s.litter = false
 	timer.counters()
-	last.before, last.captured, last.cut, last.batched = before, captured, cut, true
+	last.before, last.captured, last.cut, last.first, last.batched = before, captured, cut, r.first, true
 	if err := last.readAfter(ctx); err != nil {
 		return err
 	}

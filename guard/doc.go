@@ -68,8 +68,9 @@
 // they are when the server comes to them. Where others have added rows meanwhile, or
 // removed some, the numbers differ: then the keys are found from outside, over a control
 // connection (recount.go); without one, or in a table that is too large to be read while
-// the client waits, the entry says keys_captured: false. As many added as removed, in one
-// table and in that time, are not noticed, nor is a key that others change in it.
+// the client waits, the entry says keys_captured: false. As many that others have moved out of the cascade as
+// added to it are noticed, for what was captured is still there (exchange.go); as many removed
+// as added, in one table and in that time, are not, nor is a key that others change in it.
 //
 // Triggers that are deferred to COMMIT are made to run before it (SET CONSTRAINTS), where
 // they may delete. Cursors over what may delete are refused in block mode. All that

@@ -80,7 +80,7 @@ func keeps(t *catalog.Table) bool {
 // cannot be told, and the keys stay as they are.
 func (r *run) outlived(ctx context.Context, o uint32, n int64) (bool, error) {
 	t := r.s.view.snap.Tables[o]
-	if t == nil || !r.tracked() || r.batched || r.captured[o] == 0 || r.imaged() {
+	if t == nil || !r.tracked() || r.batched || r.captured[o] == 0 || r.imaged() || r.exchangedOf(o) != "" {
 		return false, nil
 	}
 	step := r.inferred(t)

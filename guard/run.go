@@ -47,6 +47,7 @@ type run struct {
 	captured      map[uint32]int64         // removed rows with keys, by tableoid
 	index         map[place]int            // to removals.tables
 	proved        map[uint32]bool          // tables of which just the rows that were captured are gone
+	swapped       map[int]bool             // shares of which rows that were captured are not; see exchanged
 	last          captured                 // the row before
 	cols          [][]byte                 // of the row; kept for the next one
 	unknown       []uint32                 // tables whose rows went uncounted, by OID
@@ -81,6 +82,8 @@ type run struct {
 	end  byte   // 'C' CommandComplete, 's' PortalSuspended, 'I' EmptyQueryResponse, 'E' ErrorResponse
 	tag  []byte // body of end
 	mark savepoint
+	// first is where the keys begin that captured counts: of a batch, the first one's.
+	first journal.Mark
 }
 
 // bracket sends the counters' first reading (unless the statement is exact), the
@@ -247,6 +250,7 @@ func (r *run) begin(ctx context.Context) error {
 	}
 	r.s.adapt()
 	r.mark = r.s.open(r.w).mark("")
+	r.first = r.mark.keys
 	r.captured = map[uint32]int64{}
 	if err := r.s.isolation(ctx, r.w); err != nil {
 		return r.fault(err)
@@ -268,7 +272,7 @@ func (r *run) countsQuery() string {
 	case r.exact():
 		return uncountedQuery(r.st.Target, signature, r.s.started)
 	}
-	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.cuts, r.plan.all || r.s.tx.fixed || r.fetches, false, r.plan.loose || len(r.plan.cuts) > 0)
+	return countsQuery(r.st.Target, signature, r.plan.touched, r.plan.cuts, r.plan.all || r.s.tx.fixed || r.fetches, false, r.plan.loose || len(r.plan.steps) > 1)
 }
 
 // fault reports a failed query of rowback's own, and forgets what the statement did.
@@ -382,19 +386,3 @@ var errFailed = errors.New("statement failed")
 
 // errUnbound: it was its Bind that failed.
 var errUnbound = fmt.Errorf("%w when it was bound", errFailed)
-
-// bindStep is how far a statement has come: 0, '1' (parsed) or '2' (bound).
-type bindStep byte
-
-func (b *bindStep) answered(typ byte) {
-	if typ == '1' || typ == '2' {
-		*b = bindStep(typ)
-	}
-}
-
-func (b bindStep) failed() error {
-	if b == '1' {
-		return errUnbound
-	}
-	return errFailed
-}

@@ -34,12 +34,15 @@ func (r *run) unlinked() {
 		gone[st.table] = gone[st.table] || st.via == journal.Direct || st.via == journal.Cascade
 	}
 	rm := &r.s.tx.removals
-	for _, st := range r.plan.steps {
+	for i, st := range r.plan.steps {
 		if st.via != journal.SetNull && st.via != journal.SetDef || gone[st.table] {
 			continue
 		}
 		more := int64(0)
 		for _, t := range st.table.Leaves() {
+			if at, any := r.placed(i, t); any && r.swapped[at] {
+				lacks(&rm.tables[at], changedByOthers)
+			}
 			o := t.OID
 			if n := r.after.tables[o].changed - r.before.tables[o].changed - r.cut[o]; n > 0 {
 				more += n
@@ -49,7 +52,7 @@ func (r *run) unlinked() {
 		if more > 0 {
 			t := st.table.Root()
 			rm.tables[rm.table(journal.Table{Schema: t.Schema, Name: t.Name, OID: t.OID, Via: st.via,
-				Why: "other sessions changed rows of it while the statement ran"})].Rows += more
+				Why: changedByOthers})].Rows += more
 		}
 	}
 }
