@@ -17,6 +17,9 @@ type Reach struct {
 	// Reads is the part of Names that may delete also when the statement only
 	// calls or reads it. The other names need an INSERT, UPDATE, MERGE or COPY FROM.
 	Reads map[string]Why
+	// Moves are names of Names, but not of Reads, by which an INSERT or COPY FROM deletes
+	// nothing: an UPDATE may, that moves rows to another partition.
+	Moves map[string]bool
 	// Unseen is the part of Names that may remove rows which the server does not
 	// count: those of a foreign table (the removal and the table are both in the
 	// text), and any where track_counts is set.

@@ -85,12 +85,14 @@ func (l *loader) reach() {
 			}
 		}
 	}
-	deletes, unseen := g.spread(b.deletes, nil), g.spread(b.unseen, nil)
+	moved := l.moved(g)
+	deletes, unseen := g.spread(append(b.deletes, moved...), nil), g.spread(b.unseen, nil)
 	commits := g.spread(committing, func(n node) bool { return n.kind != mention && !procedures[n] })
 	if len(renaming) > 0 {
 		l.addLosses(g)
 	}
 	l.conclude(deletes, unseen, commits, g.spread(renaming, nil))
+	l.snapshot.Reach.Moves = g.moves(moved, deletes)
 }
 
 // bodies collects what the bodies of functions delete by themselves, and leads

@@ -249,7 +249,7 @@ func (v *view) mayDelete(st sqlparse.Statement) string {
 		names = v.snap.Reach.Reads
 	}
 	for _, name := range v.names.Mentions([]byte(st.Text)) {
-		if why := names[name]; why != "" {
+		if why := names[name]; why != "" && !(v.snap.Reach.Moves[name] && st.Verb == sqlparse.Plain && len(moving.Mentions([]byte(st.Text))) == 0) {
 			return string(why)
 		}
 	}
@@ -287,5 +287,8 @@ var writing = func() *sqlparse.Names {
 	}
 	return sqlparse.NewNames(words)
 }()
+
+// moving are the words of which a statement that moves rows between partitions has one.
+var moving = sqlparse.NewNames(map[string]bool{"update": true, "merge": true})
 
 var writingWords = []string{"insert", "update", "merge", "copy", "refresh", "import", "analyze", "analyse", "vacuum", "cluster", "reindex"}

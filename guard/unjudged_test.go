@@ -172,3 +172,20 @@ func TestUnjudged_DiscardedParse(t *testing.T) {
 		}
 	}
 }
+
+// Before PostgreSQL 15 foreign keys take an UPDATE that moves a row to another partition for a DELETE.
+func TestUnjudged_RowsThatMoveToAnotherPartition(t *testing.T) {
+	e := newEnv(t, policy.Uniform(policy.Block, 10), `CREATE TABLE pp (id int, k int, PRIMARY KEY (id, k)) PARTITION BY LIST (k); CREATE TABLE pp1 PARTITION OF pp FOR VALUES IN (1); CREATE TABLE pp2 PARTITION OF pp FOR VALUES IN (2);
+		CREATE TABLE victim (id int PRIMARY KEY, p int, k int, FOREIGN KEY (p, k) REFERENCES pp ON DELETE CASCADE ON UPDATE CASCADE)`)
+	c := e.connect(pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, c, "INSERT INTO pp VALUES (1, 1)")
+	mustExec(t, c, "INSERT INTO victim SELECT i, 1, 1 FROM generate_series(1, 20) i")
+	for _, sql := range []string{"UPDATE pp SET k = 2", "DO 'BEGIN UPDATE pp SET k = 2; END'"} {
+		if _, err := c.Exec(t.Context(), sql); err != nil && sqlstate(err) != "RB001" {
+			t.Errorf("%s: %v", sql, err)
+		}
+		if left := len(e.victims()); left != 20 {
+			t.Fatalf("%s: %d rows are left of 20, and %d entries", sql, left, len(e.entries(journal.Filter{})))
+		}
+	}
+}
