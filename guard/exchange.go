@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/rowback/rowback/catalog"
@@ -26,11 +27,11 @@ type seeker struct {
 	keys  []strings.Builder // arrays of them, without their braces
 	from  string            // behind the arrays in the query
 	n     int
-	found bool
+	found int64
 }
 
 // exchanged finds the shares of which rows that were captured are there, or still have
-// their link.
+// a link: how many of these.
 func (r *run) exchanged(ctx context.Context) error {
 	if !r.capturing() || !r.tracked() || r.before.ended == r.after.ended {
 		return nil
@@ -58,7 +59,7 @@ func (r *run) exchanged(ctx context.Context) error {
 			}
 		}
 	}
-	r.swapped = map[int]bool{}
+	r.swapped = map[int]int64{}
 	for at, s := range seekers {
 		if err := s.seek(ctx, r); err != nil {
 			return err
@@ -82,6 +83,7 @@ func (r *run) seeker(st step, t *catalog.Table) *seeker {
 		s.types, names = append(s.types, "::pg_catalog."+base+"[]"), append(names, name)
 		conds = append(conds, "x."+quote(c.Name)+" OPERATOR(pg_catalog.=) k."+name)
 	}
+	limit := " LIMIT 1"
 	switch {
 	case len(st.key) == 0:
 		return nil
@@ -91,6 +93,7 @@ func (r *run) seeker(st step, t *catalog.Table) *seeker {
 			links = append(links, "x."+quote(c.Name))
 		}
 		conds = append(conds, "pg_catalog.num_nonnulls("+strings.Join(links, ", ")+") OPERATOR(pg_catalog.>) 0")
+		limit = ""
 	case st.via != journal.Cascade:
 		return nil
 	}
@@ -99,7 +102,7 @@ func (r *run) seeker(st step, t *catalog.Table) *seeker {
 		only = ""
 	}
 	// As in a captured form, OFFSET 0 keeps the planner on the key's index.
-	s.from = ") k(" + strings.Join(names, ", ") + "), LATERAL (SELECT FROM " + only + t.QuotedName() + " x WHERE " + strings.Join(conds, " AND ") + " OFFSET 0) y LIMIT 1"
+	s.from = ") k(" + strings.Join(names, ", ") + "), LATERAL (SELECT FROM " + only + t.QuotedName() + " x WHERE " + strings.Join(conds, " AND ") + " OFFSET 0) y" + limit + ") z"
 	return s
 }
 
@@ -129,9 +132,13 @@ func (s *seeker) seek(ctx context.Context, r *run) error {
 		s.keys[i].Reset()
 	}
 	s.n = 0
-	is, err := one(ctx, lookup{w: r.w}, "SELECT 'there' FROM ROWS FROM ("+strings.Join(arrays, ", ")+s.from)
-	s.found = s.found || is != ""
-	return r.told(err)
+	is, err := one(ctx, lookup{w: r.w}, "SELECT pg_catalog.count(*) FROM (SELECT FROM ROWS FROM ("+strings.Join(arrays, ", ")+s.from)
+	if err != nil {
+		return r.told(err)
+	}
+	n, err := strconv.ParseInt(is, 10, 64)
+	s.found += n
+	return err
 }
 
 // exchangedOf says that rows of a table that were captured have not gone, "" if none are known.
@@ -144,7 +151,7 @@ func (r *run) exchangedOf(o uint32) string {
 		if st.via != journal.Cascade || st.table != t && st.table != t.Root() {
 			continue
 		}
-		if at, any := r.placed(i, t); any && r.swapped[at] {
+		if at, any := r.placed(i, t); any && r.swapped[at] > 0 {
 			return changedByOthers
 		}
 	}

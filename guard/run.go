@@ -47,7 +47,7 @@ type run struct {
 	captured      map[uint32]int64         // removed rows with keys, by tableoid
 	index         map[place]int            // to removals.tables
 	proved        map[uint32]bool          // tables of which just the rows that were captured are gone
-	swapped       map[int]bool             // shares of which rows that were captured are not; see exchanged
+	swapped       map[int]int64            // shares of which rows that were captured are not; see exchanged
 	last          captured                 // the row before
 	cols          [][]byte                 // of the row; kept for the next one
 	unknown       []uint32                 // tables whose rows went uncounted, by OID

@@ -40,10 +40,11 @@ func (r *run) unlinked() {
 		}
 		more := int64(0)
 		for _, t := range st.table.Leaves() {
-			if at, any := r.placed(i, t); any && r.swapped[at] {
-				lacks(&rm.tables[at], changedByOthers)
-			}
 			o := t.OID
+			if at, any := r.placed(i, t); any { // these were not cut, and perhaps others instead
+				r.unlink(o, -r.swapped[at])
+				delete(r.swapped, at)
+			}
 			if n := r.after.tables[o].changed - r.before.tables[o].changed - r.cut[o]; n > 0 {
 				more += n
 				r.unlink(o, n) // of several links nobody knows which
