@@ -158,6 +158,7 @@ func (u *unrolled) call(ctx context.Context, r *run, f function, arguments []byt
 	}
 	r.portal = callPortal
 	err := r.bracket(ctx, func() {
+		u.w.Send('C', target('S', private)) // left over if an earlier exchange failed
 		u.w.Send('P', parseBody(private, f.sql, f.types))
 		u.w.Send('B', joinBind(callPortal, private, params, []uint16{format}))
 		u.w.Send('E', executeBody(callPortal))

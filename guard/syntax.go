@@ -85,6 +85,7 @@ func (s *session) misspelt(ctx context.Context, w proxy.Wire, sql []byte, stmts 
 // refusalOf is the error by which the server refuses to prepare several statements at
 // once, which it reads first, and what it warns of meanwhile. The transaction fails.
 func refusalOf(ctx context.Context, w proxy.Wire, sql []byte) (refusal []byte, warnings [][]byte, err error) {
+	w.Send('C', target('S', private)) // left over if an earlier exchange failed
 	w.Send('P', parseBody(private, string(sql), nil))
 	w.Send('C', target('S', private))
 	w.Send('S', nil)
@@ -121,6 +122,7 @@ func (s *session) unreadable(ctx context.Context, w proxy.Wire, stmts []judged, 
 		}
 	}
 	defer w.Unmute(w.Mute(own))
+	w.Send('C', target('S', private)) // as in refusalOf
 	w.Send('P', parseBody(private, "CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC "+body.String()+" END", nil))
 	w.Send('C', target('S', private))
 	end := byte('H')
@@ -129,6 +131,9 @@ func (s *session) unreadable(ctx context.Context, w proxy.Wire, stmts []judged, 
 	}
 	w.Send(end, nil)
 	err := receiveClosed(ctx, w)
+	if err == nil {
+		err = receiveClosed(ctx, w)
+	}
 	if alone && (err == nil || errors.Is(err, errServer)) {
 		if err := ready(ctx, w); err != nil {
 			return false, err

@@ -15,20 +15,21 @@ func TestMisspelt_NothingOfTheQueryRuns(t *testing.T) {
 	e := newEnv(t, policy.Uniform(policy.Block, 1000), shop, wireExtra)
 	count := q("SELECT count(*) FROM plain")
 	for name, x := range map[string][]messages{
-		"alone":                   {q("DELETE FROM plain WHERE id = 1; SELEKT 1"), count},
-		"commits":                 {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT; SELEKT 1"), count},
-		"in a block":              {q("BEGIN"), q("DELETE FROM plain WHERE id = 1; SELEKT 1"), count, q("ROLLBACK"), count},
-		"what the block has set":  {q("BEGIN; SET LOCAL standard_conforming_strings = off"), q("DELETE FROM plain WHERE id = 1; SELEKT 1"), q("SELECT 1"), q("ROLLBACK"), count},
-		"in a failed block":       {q("BEGIN"), q("SELECT 1/0"), q("ROLLBACK; SELEKT 1"), count, q("ROLLBACK"), count},
-		"the unnamed statement":   {cat(parse("", "DELETE FROM plain WHERE id = 1"), syncMsg), q("SELECT 1; SELEKT 1"), cat(bind("", ""), syncMsg), cat(parse("", "SELECT 1"), syncMsg), q("SELECT purge(1); SELEKT 1"), cat(bind("", ""), syncMsg), count},
-		"of another encoding":     {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT; SELECT '\xe9'"), count, q("SET client_encoding = LATIN1"), q("DELETE FROM plain WHERE id = 1; SELECT '\xe9'"), count},
-		"quoted by a backslash":   {q("SET backslash_quote = off"), q(`BEGIN; DELETE FROM plain WHERE id = 1; COMMIT; SELECT E'\''`), count, q("SET client_encoding = 'sjis'"), q("BEGIN; DELETE FROM plain WHERE id = 2; COMMIT; SELECT '\x81'"), q("SET client_encoding = 'utf8'"), count},
-		"warned of":               {q(`SELECT 'a\b'; SELEKT 'c\d'`), q(`DELETE FROM plain WHERE a = 'a\b'; SELEKT 'c\d'`), count},
-		"not supported":           {q("DELETE FROM plain WHERE id = 1; CREATE ASSERTION a CHECK (true)"), count},
-		"two that are":            {q("DELET FROM plain; DELETE FROM plain WHERE id = 1; SELEKT 1"), count},
-		"newer than the server":   {q("DELETE FROM plain WHERE id = 1; MERGE INTO plain p USING (SELECT 2 AS id) s ON p.id = s.id WHEN MATCHED THEN DELETE"), count, q("BEGIN"), q("DELETE FROM plain WHERE id = 1; SELECT 1_000"), count, q("ROLLBACK"), q("DELETE FROM plain WHERE id = 1; SELECT JSON_ARRAY(1)"), count},
-		"in a block, read":        {q("BEGIN; DELETE FROM plain WHERE id = 1; DELETE FROM plain WHERE id = 2"), q("DELETE FROM plain WHERE id = 3; END"), count},
-		"read, and without sense": {q("DELETE FROM plain WHERE id = 1; SELECT 1 FROM nope"), count},
+		"alone":                     {q("DELETE FROM plain WHERE id = 1; SELEKT 1"), count},
+		"commits":                   {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT; SELEKT 1"), count},
+		"in a block":                {q("BEGIN"), q("DELETE FROM plain WHERE id = 1; SELEKT 1"), count, q("ROLLBACK"), count},
+		"behind what was left over": {cat(parse("s", "DELETE FROM tree WHERE id = 31"), bind("", "s"), q("DELETE FROM parent WHERE id = 1"), parse("", "SELECT 1"), q("UNLISTEN heard; START TRANSACTION READ ONLY; COMMIT AND CHAIN")), q("ROLLBACK")},
+		"what the block has set":    {q("BEGIN; SET LOCAL standard_conforming_strings = off"), q("DELETE FROM plain WHERE id = 1; SELEKT 1"), q("SELECT 1"), q("ROLLBACK"), count},
+		"in a failed block":         {q("BEGIN"), q("SELECT 1/0"), q("ROLLBACK; SELEKT 1"), count, q("ROLLBACK"), count},
+		"the unnamed statement":     {cat(parse("", "DELETE FROM plain WHERE id = 1"), syncMsg), q("SELECT 1; SELEKT 1"), cat(bind("", ""), syncMsg), cat(parse("", "SELECT 1"), syncMsg), q("SELECT purge(1); SELEKT 1"), cat(bind("", ""), syncMsg), count},
+		"of another encoding":       {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT; SELECT '\xe9'"), count, q("SET client_encoding = LATIN1"), q("DELETE FROM plain WHERE id = 1; SELECT '\xe9'"), count},
+		"quoted by a backslash":     {q("SET backslash_quote = off"), q(`BEGIN; DELETE FROM plain WHERE id = 1; COMMIT; SELECT E'\''`), count, q("SET client_encoding = 'sjis'"), q("BEGIN; DELETE FROM plain WHERE id = 2; COMMIT; SELECT '\x81'"), q("SET client_encoding = 'utf8'"), count},
+		"warned of":                 {q(`SELECT 'a\b'; SELEKT 'c\d'`), q(`DELETE FROM plain WHERE a = 'a\b'; SELEKT 'c\d'`), count},
+		"not supported":             {q("DELETE FROM plain WHERE id = 1; CREATE ASSERTION a CHECK (true)"), count},
+		"two that are":              {q("DELET FROM plain; DELETE FROM plain WHERE id = 1; SELEKT 1"), count},
+		"newer than the server":     {q("DELETE FROM plain WHERE id = 1; MERGE INTO plain p USING (SELECT 2 AS id) s ON p.id = s.id WHEN MATCHED THEN DELETE"), count, q("BEGIN"), q("DELETE FROM plain WHERE id = 1; SELECT 1_000"), count, q("ROLLBACK"), q("DELETE FROM plain WHERE id = 1; SELECT JSON_ARRAY(1)"), count},
+		"in a block, read":          {q("BEGIN; DELETE FROM plain WHERE id = 1; DELETE FROM plain WHERE id = 2"), q("DELETE FROM plain WHERE id = 3; END"), count},
+		"read, and without sense":   {q("DELETE FROM plain WHERE id = 1; SELECT 1 FROM nope"), count},
 	} {
 		t.Run(name, func(t *testing.T) { e.compare(t, x) })
 	}

@@ -283,9 +283,10 @@ func (r *relay) betweenLocked() bool { return !r.relaying && !r.scan.cut() }
 // answeredLocked reports whether the client has every answer to what was sent.
 func (r *relay) answeredLocked() bool { return r.betweenLocked() && r.pend.quiet() }
 
-// say tells the client why its session ended. No goroutine uses it any more.
+// say tells the client why its session ended, unless the server has: who writes to that may
+// have met its end first. No goroutine uses it any more.
 func (r *relay) say(err error) {
-	if !r.clientBad {
+	if !r.clientBad && !r.scan.fatal {
 		lastWord(r.client, err)
 	}
 }
