@@ -37,8 +37,8 @@ func (t *table) match(backup *detail, castable map[string]bool) (problems, warni
 			continue
 		}
 		t.fetched = append(t.fetched, c.Name)
-		t.items = append(t.items, "b."+quote(was))
 		lt, bt := t.detail.columns[c.Name], backup.columns[was]
+		t.items = append(t.items, wholly("b."+quote(was), bt))
 		t.binary = t.binary && binarySafe(lt) && lt.typeOID == bt.typeOID && c.Type == b.Type
 		if was != c.Name {
 			warnings = append(warnings, fmt.Sprintf("%s.%s takes the values of %s in the recovery database, as the configuration says", t.name(), c.Name, was))
@@ -87,6 +87,18 @@ func (t *table) lackingIn(source string, c catalog.Column) (problems, warnings [
 	return nil, []string{fmt.Sprintf("column %s.%s %s; it stays NULL in restored rows", t.name(), c.Name, what)}
 }
 
+// wholly is value as all that there is of it: what xml prints leaves out what its
+// declaration says, in either form; as text it is as it was written.
+func wholly(value string, of columnDetail) string {
+	switch of.bare {
+	case "xml":
+		return value + "::text"
+	case "xml[]":
+		return value + "::text[]"
+	}
+	return value
+}
+
 // binarySafe: a built-in type whose binary form means the same in another
 // database. The reg… types (typcategory N, but they hold OIDs) do not, nor
 // does anything that names another type by OID.
@@ -96,7 +108,8 @@ func binarySafe(c columnDetail) bool {
 		return false
 	}
 	switch c.typeOID {
-	case 24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191, // regproc … regcollation
+	case 142, 143, // xml and its array; see wholly
+		24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191, // regproc … regcollation
 		1008, 2207, 2208, 2209, 2210, 2211, 3735, 3770, 4090, 4097, 4192, // their arrays
 		1033, 1034, 790: // aclitem and its array, money-independent refcursor
 		return false

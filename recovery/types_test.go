@@ -138,6 +138,26 @@ func TestTypes_KeysOfExtensionTypes(t *testing.T) {
 	}
 }
 
+// What an xml value prints leaves its declaration out, in part or as a whole.
+func TestTypes_DeclarationsOfXML(t *testing.T) {
+	const declared = `'<?xml version="1.0" encoding="LATIN1" standalone="yes"?>' || chr(10) || '<a b="\">é</a>'`
+	for _, extra := range []string{"", ", e mood DEFAULT 'a'"} { // in binary form, or as text
+		l := newLab(t, fmt.Sprintf(`CREATE TYPE mood AS ENUM ('a'); CREATE DOMAIN doc AS xml; CREATE TABLE x (id int PRIMARY KEY, v xml, many xml[], d doc%s);
+			INSERT INTO x SELECT i, v::xml, ARRAY[v::xml, NULL], v::xml::doc FROM (VALUES (1, %s), (2, '<?xml version="1.0"?><a/>'), (3, NULL)) x(i, v)`, extra, declared)).backup()
+		written := func() string {
+			return fmt.Sprint(l.ask(l.connect(), "SELECT id, v::text, many::text[]::text, d::text FROM x ORDER BY id"))
+		}
+		was := written()
+		report := l.restore(l.options(l.incident("DELETE FROM x")))
+		if now := written(); now != was || report.Restored != 3 {
+			t.Errorf("%s, want %s; %+v", now, was, report)
+		}
+		if again := l.restore(l.options(report.IDs...)); l.count(again, "x").AlreadyPresent != 3 {
+			t.Errorf("again: %+v", again)
+		}
+	}
+}
+
 func TestLargeObjects_ComeBackWithTheirRows(t *testing.T) {
 	l := newLab(t, `CREATE EXTENSION lo; CREATE TABLE p (id int PRIMARY KEY, picture lo, other oid);
 		INSERT INTO p SELECT i, lo_from_bytea(0, convert_to(repeat('piece ' || i, 40000 * i), 'UTF8')) FROM generate_series(1, 3) i; INSERT INTO p VALUES (4, lo_from_bytea(0, ''), 12345), (5, NULL, 0), (6, lo_from_bytea(0, 'stays'), NULL);
