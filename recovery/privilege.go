@@ -199,6 +199,9 @@ func (r *restore) probeReplica(ctx context.Context, parents []*catalog.Table) er
 		return rollbackErr
 	}
 	if err != nil {
+		if err := r.refuseQuiet(ctx); err != nil {
+			return err
+		}
 		r.why = "this role may not set session_replication_role"
 		rows, err := r.production.rows(ctx, "SELECT current_setting('server_version_num')::int >= 150000, quote_ident(current_user)")
 		if err != nil {
@@ -209,6 +212,10 @@ func (r *restore) probeReplica(ctx context.Context, parents []*catalog.Table) er
 			r.mend = "have a superuser run: GRANT SET ON PARAMETER session_replication_role TO " + *rows[0][1] + ";"
 		}
 		return nil
+	}
+	// Where they are not to be kept quiet they must fire, whatever the role's default is.
+	if err := r.production.exec(ctx, "SET session_replication_role = origin"); err != nil {
+		return err
 	}
 	var needs []need
 	for _, p := range parents {
@@ -223,4 +230,14 @@ func (r *restore) probeReplica(ctx context.Context, parents []*catalog.Table) er
 		r.mend = "grant this role UPDATE on every parent table of what is restored"
 	}
 	return nil
+}
+
+// refuseQuiet refuses a role whose sessions keep triggers quiet and that may not change
+// that: those of foreign keys are among them, which lock the parents.
+func (r *restore) refuseQuiet(ctx context.Context) error {
+	rows, err := r.production.rows(ctx, "SELECT current_setting('session_replication_role') = 'replica', quote_ident(session_user)")
+	if err != nil || *rows[0][0] != "t" {
+		return err
+	}
+	return refuse(Denied, fmt.Sprintf("production: sessions of this role have session_replication_role = replica, and it may not set it: no foreign key would be enforced while rows go in, nor could we do it; have a superuser run: ALTER ROLE %s SET session_replication_role = origin;", *rows[0][1]))
 }

@@ -218,6 +218,18 @@ func TestRefuse_MissingPrivileges(t *testing.T) {
 	}
 }
 
+// Triggers that the role's sessions keep quiet lock no parents, and enforce nothing.
+func TestRefuse_TriggersQuietByDefault(t *testing.T) {
+	l := newLab(t, twoTables).backup()
+	role := l.role(allGrants...)
+	l.on(l.production, "ALTER ROLE "+role+" SET session_replication_role = replica")
+	o := l.options(l.incident("DELETE FROM c"))
+	o.Production = l.asRole(l.production, role)
+	l.refused(o, Denied, "ALTER ROLE "+role+" SET session_replication_role = origin;")
+	l.on(l.production, "ALTER ROLE "+role+" SET session_replication_role = origin")
+	l.restore(o)
+}
+
 func TestRefuse_RowSecurityThatHidesRows(t *testing.T) {
 	l := newLab(t, twoTables, "ALTER TABLE p ENABLE ROW LEVEL SECURITY; CREATE POLICY high ON p USING (id > 5)").backup()
 	id := l.incident("DELETE FROM c")
