@@ -32,6 +32,7 @@ const sessionSettings = `
 	SELECT set_config('random_page_cost', least(current_setting('random_page_cost')::float8, 1.1)::text, false); -- rows are looked up by their keys: at 4 whole tables would be read
 	SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
 	SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout'); -- from 14, 17 on
+	SELECT set_config('synchronous_commit', 'local', false) WHERE current_setting('synchronous_commit') = 'off'; -- else a crash takes back what the journal has as committed
 	SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'`
 
 // connect opens a session, in the given database where the address names none.

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -14,6 +15,18 @@ func TestSide_SaysThatItLeadsToAProxy(t *testing.T) {
 		err := (&side{name: "production"}).explain(&pgconn.PgError{Code: "RB001", Message: "it removes too much", Where: where})
 		if got := strings.Contains(err.Error(), "leads to a rowback proxy") && strings.Contains(err.Error(), "name the server itself with --production"); got != want || sqlState(err) != "RB001" {
 			t.Errorf("%q: %v", where, err)
+		}
+	}
+}
+
+// What the journal has as committed a crash of the server does not take back.
+func TestSide_CommitsAreDurable(t *testing.T) {
+	l := newLab(t)
+	for is, want := range map[string]string{"off": "local", "remote_write": "remote_write", "on": "on"} {
+		l.exec("ALTER DATABASE " + l.name + " SET synchronous_commit = " + is)
+		rows, err := l.side(l.production).rows(context.Background(), "SHOW synchronous_commit")
+		if err != nil || *rows[0][0] != want {
+			t.Errorf("%s: %v, want %s", is, err, want)
 		}
 	}
 }
