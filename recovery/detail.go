@@ -119,7 +119,8 @@ func (d *detail) addTable(v []string) {
 	d.insertRules, d.rowSecurity, d.updateRules = v[0] == "true", v[1] == "true", v[2]
 }
 
-// Owned by the column (serial, identity), or merely used by its default.
+// Owned by the column (serial, identity), or merely used by its default. One that
+// cycles comes round to every value, wherever it is.
 const sequencesSQL = `
 	SELECT DISTINCT a.attrelid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), a.attname,
 	       s.seqincrement, s.seqmin, s.seqmax, c.oid::int8
@@ -134,7 +135,7 @@ const sequencesSQL = `
 		WITH RECURSIVE d AS (SELECT t.oid, t.typtype, t.typbasetype FROM pg_type t WHERE t.oid = a.atttypid
 			UNION ALL SELECT t.oid, t.typtype, t.typbasetype FROM d JOIN pg_type t ON t.oid = d.typbasetype WHERE d.typtype = 'd')
 		SELECT oid FROM d WHERE typtype <> 'd') b
-	WHERE x.rel IN $tables AND b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+	WHERE x.rel IN $tables AND NOT s.seqcycle AND b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
 	ORDER BY 2, 3`
 
 func (d *detail) addSequence(v []string) {

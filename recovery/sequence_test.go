@@ -16,6 +16,15 @@ func TestSequence_OfADomain(t *testing.T) {
 	}
 }
 
+// One that cycles comes round: it is behind nothing.
+func TestSequence_ThatCycles(t *testing.T) {
+	l := newLab(t, "CREATE SEQUENCE s MAXVALUE 100 CYCLE; CREATE TABLE u (id int PRIMARY KEY DEFAULT nextval('s')); INSERT INTO u VALUES (90); SELECT setval('s', 5)").backup()
+	report := l.restore(l.options(l.incident("DELETE FROM u")))
+	if n, err := l.side(l.production).number(context.Background(), "SELECT nextval('s')"); n != 6 || len(report.Sequences) > 0 {
+		t.Errorf("the next value is %d, %v; %+v", n, err, report.Sequences)
+	}
+}
+
 // While others draw from a sequence no value is given out twice, and it does not go back.
 func TestSequence_OthersDrawMeanwhile(t *testing.T) {
 	l := newLab(t, "CREATE TABLE u (id serial PRIMARY KEY); INSERT INTO u SELECT 1000 * i FROM generate_series(1, 2000) i").backup()
