@@ -51,7 +51,7 @@ func (r *run) misspelt() (any bool) {
 func speaks(r catalog.Step) bool {
 	names := r.Table.Key
 	if r.Key != nil && r.Unlinks() {
-		names = append(slices.Clone(names), r.Key.SetColumns()...)
+		names = append(slices.Clone(names), r.Key.Columns...)
 	}
 	return slices.ContainsFunc(names, func(name string) bool {
 		c := r.Table.Column(name)

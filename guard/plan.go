@@ -343,7 +343,7 @@ func newStep(r catalog.Step) step {
 	}
 	st.via = journal.Cascade
 	if r.Unlinks() {
-		st.old = named(r.Table, r.Key.SetColumns())
+		st.old = named(r.Table, r.Key.Columns) // also those that stay: who moves on meanwhile has lost the link
 		if st.via = journal.SetNull; r.Key.OnDelete == catalog.SetDefault {
 			st.via = journal.SetDef
 		}
@@ -357,7 +357,7 @@ func captureStep(r catalog.Step) sqlparse.Step {
 	if r.Key != nil {
 		c.ParentColumns, c.Columns, c.Compare, c.Of = r.Key.ParentColumns, r.Key.Columns, compare(r.Key), oids(r.Of)
 		if r.Unlinks() {
-			c.Old = typed(r.Table, r.Key.SetColumns())
+			c.Old = typed(r.Table, r.Key.Columns)
 		}
 	}
 	if r.Self != nil {
