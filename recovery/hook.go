@@ -15,10 +15,8 @@ func (r *restore) hooks(ctx context.Context, when string, statements []string) e
 	if len(statements) == 0 {
 		return nil
 	}
-	if r.replica {
-		if err := r.production.exec(ctx, "SET LOCAL session_replication_role = origin"); err != nil {
-			return err
-		}
+	if err := r.quietly(ctx, false); err != nil {
+		return err
 	}
 	const xid = "SELECT pg_current_xact_id()::text::int8"
 	was, err := r.production.number(ctx, xid)

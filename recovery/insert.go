@@ -14,10 +14,8 @@ import (
 // order. Foreign keys are checked at the end of a statement, so rows that refer
 // to each other, in one table or in a circle of tables, need no order.
 func (r *restore) insert(ctx context.Context, plan *Plan) error {
-	if r.replica {
-		if err := r.production.exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
-			return err
-		}
+	if err := r.quietly(ctx, r.replica); err != nil {
+		return err
 	}
 	if err := r.lockDeferrable(ctx); err != nil {
 		return err

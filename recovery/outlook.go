@@ -153,6 +153,10 @@ func (r *restore) foreseeRights(ctx context.Context, out *Outlook) error {
 			return perr
 		}
 		err = r.probeReplica(ctx, parents)
+		if errors.As(err, &refusal) {
+			out.Denied, err = append(out.Denied, refusal.Problems...), nil
+			out.Denied = slices.Compact(out.Denied) // it may have been that alone
+		}
 	}
 	out.Loud, out.LoudMend = r.why, r.mend
 	return err

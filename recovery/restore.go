@@ -42,7 +42,8 @@ type restore struct {
 	batch    string // inPieces: the ID of the first transaction's entry
 	inPieces bool   // the transaction under way is one of several
 
-	replica bool   // triggers stay quiet while rows are inserted
+	hushed  bool   // triggers are quiet up to the first write; see hush
+	replica bool   // they stay quiet while rows are inserted
 	why     string // not replica
 	mend    string // of why, an order
 	// committing: the evidence is on its way, an interrupt changes nothing any more.
@@ -70,13 +71,13 @@ func Restore(ctx context.Context, o Options) (report *Report, err error) {
 		return nil, err
 	}
 	if err := r.prepare(ctx); err != nil {
-		return nil, err
+		return nil, r.byEvents(ctx, err)
 	}
 	if err := r.remember(ctx); err != nil {
 		return nil, err
 	}
 	if err := r.stage(ctx); err != nil {
-		return nil, err
+		return nil, r.byEvents(ctx, err)
 	}
 	// The recovery side is not needed any more, whatever happens.
 	if r.recovery != nil {
@@ -95,6 +96,7 @@ func (r *restore) open(ctx context.Context) (err error) {
 	if r.production, err = connect(ctx, "production", r.o.Production, r.o.Source.Database); err != nil {
 		return err
 	}
+	r.hush(ctx)
 	if r.o.Recovery != "" || r.o.NoImages || r.o.Source.fromFile() {
 		if r.recovery, err = connect(ctx, "recovery", r.o.Recovery, r.o.Source.Database); err != nil {
 			return err

@@ -58,7 +58,7 @@ func Undo(ctx context.Context, o UndoOptions) (report *UndoReport, err error) {
 	}()
 	for _, step := range []func(context.Context) error{u.load, u.open, u.settle, u.prepare, u.remember, u.stage} {
 		if err := step(ctx); err != nil {
-			return nil, err
+			return nil, u.byEvents(ctx, err)
 		}
 	}
 	if o.DryRun || o.Confirm != nil {
@@ -109,6 +109,7 @@ func (u *undo) open(ctx context.Context) (err error) {
 	if u.production, err = connect(ctx, "production", u.o.Production, u.entries[0].Database); err != nil {
 		return err
 	}
+	u.hush(ctx)
 	if err := u.production.exec(ctx, fmt.Sprintf("SET lock_timeout = %d", milliseconds(u.restore.o.lockTimeout()))); err != nil {
 		return err
 	}

@@ -178,10 +178,8 @@ func (u *undo) stays(c string, ref reference) string {
 // remove marks and cuts the rows that stay, and deletes the others, children before parents; what
 // refers to each other goes by one statement.
 func (u *undo) remove(ctx context.Context) error {
-	if u.replica {
-		if err := u.production.exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
-			return err
-		}
+	if err := u.quietly(ctx, u.replica); err != nil {
+		return err
 	}
 	for _, m := range u.remarked() {
 		if m.marked == 0 {
