@@ -68,12 +68,9 @@ func (st judged) inert() bool {
 	return st.route == routePlain && !st.DDL && !st.ChangesNames && !st.Prepares && !st.CommitsItself
 }
 
-// hazardInQuery is hazard for the statements of a Query, which run in the unnamed portal.
-func (s *session) hazardInQuery() bool { return s.hazardBeside(s.portals[""]) }
-
-// withCursors is a Query's analysis in force while a hazard is there.
+// withCursors is an analysis in force while a hazard is there.
 func (s *session) withCursors(a *analysis) *analysis {
-	if !s.hazardInQuery() || len(a.stmts) == 0 {
+	if !s.hazard() || len(a.stmts) == 0 {
 		return a
 	}
 	counted := &analysis{}

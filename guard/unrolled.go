@@ -62,7 +62,7 @@ func (u *unrolled) statement(ctx context.Context, st judged) error {
 	if err := u.respelt(ctx, st); err != nil {
 		return err
 	}
-	if !u.aborted && u.s.hazardInQuery() { // it may be of an earlier statement
+	if !u.aborted && u.s.hazard() { // it may be of an earlier statement
 		st = st.fetches()
 	}
 	switch {

@@ -160,7 +160,6 @@ var exchanges = map[string][]messages{
 	"several with block":            {q("BEGIN; DELETE FROM plain WHERE id = 1; COMMIT; SELECT 2"), q("SELECT count(*) FROM plain")},
 	"several, commit without block": {q("DELETE FROM plain WHERE id = 1; COMMIT; DELETE FROM plain WHERE id = 2; ROLLBACK"), q("SELECT count(*) FROM plain")},
 	"several, behind a Parse":       {cat(parse("t", "DELETE FROM orders WHERE id = 1"), q("BEGIN ISOLATION LEVEL SERIALIZABLE; CREATE TABLE made (id int PRIMARY KEY); CLOSE h")), q("ROLLBACK")},
-	"a Query behind a portal":       {cat(parse("", "DELETE FROM plain WHERE id = 1"), bind("", ""), q("DO $$ BEGIN COMMIT; END $$"))},
 	"several, behind a portal":      {cat(parse("", "DELETE FROM plain WHERE id = 1"), bind("p", ""), q("SET LOCAL statement_timeout = '1h'; DELETE FROM plain WHERE id = 12; SHOW statement_timeout"))},
 	"several, error":                {q("DELETE FROM plain WHERE id = 1; SELECT 1/0; DELETE FROM plain WHERE id = 2"), q("SELECT count(*) FROM plain")},
 	"several, error position":       {q("DELETE FROM plain WHERE id = 1; SELECT nope"), q("SELECT 'é'; DELETE FROM plain WHERE nope = 1")},
