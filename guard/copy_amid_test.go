@@ -12,6 +12,7 @@ import (
 
 // What does not belong into a COPY, and a COPY that nobody has told rowback of.
 func TestCopy_AmidItWhatDoesNotBelongThere(t *testing.T) {
+	pgtest.Since(t, 14, "the end of a session that sends what does not belong into a COPY")
 	e := newEnv(t, policy.Uniform(policy.Block, 1000), shop, wireExtra)
 	admin := pgtest.Shared(t).URL("postgres")
 	data := messages{&pgproto3.CopyData{Data: []byte("1000\tx\n")}}

@@ -17,6 +17,7 @@ type pending struct {
 	copyIn     bool   // the server reads COPY data; it ignores Sync and Flush
 	begun      bool   // messages up to whose Sync a transaction may be open have been sent
 	ignored    bool   // a Sync was ignored amid the COPY data of an Execute, and nothing has ended the exchange since
+	unsure     bool   // … and that COPY has failed: if before the server read the Sync, it goes on behind that
 	tx         byte   // status of the last ReadyForQuery
 	closing    bool   // Terminate was sent: the server closes the connection
 }
@@ -38,7 +39,7 @@ func (p *pending) push(typ byte) {
 			p.ignore()
 			return
 		}
-		p.discarding = false
+		p.discarding, p.unsure = false, false
 	case 'c', 'f':
 		if p.copyIn || p.head() == 0 {
 			p.copyIn = false
@@ -125,6 +126,7 @@ func (p *pending) ignore() { p.ignored = p.ignored || p.head() == 'E' }
 // fail: the message at the head has failed. ReadyForQuery follows a failed
 // Query, FunctionCall or Sync; after any other all is discarded up to the next Sync.
 func (p *pending) fail() {
+	p.unsure = p.unsure || p.copyIn && p.ignored
 	p.copyIn = false
 	switch p.head() {
 	case 0: // between messages, as statement_timeout does: what comes is discarded as well
@@ -142,7 +144,7 @@ func (p *pending) fail() {
 }
 
 func (p *pending) ready(status byte) {
-	p.tx, p.copyIn = status, false
+	p.tx, p.copyIn, p.unsure = status, false, false
 	p.ignored = p.ignored && status == 'T' // a Query or a FunctionCall may end nothing
 	defer func() { p.begun = p.begun && !p.quiet() }()
 	for p.first < len(p.queue) {

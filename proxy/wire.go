@@ -49,14 +49,27 @@ func (r *relay) message(ctx context.Context, size int) error {
 	w.frame = r.cin.buf[r.end : r.end+size]
 	err := r.judgement(ctx, w)
 	if errors.Is(err, ErrCopyIn) {
-		w.Forward()
-		err = nil
+		if err = nil; w.frame[0] == 'S' || w.frame[0] == 'H' {
+			w.Forward()
+		} else {
+			w.misplace()
+		}
 	}
 	if err = w.finish(err); err != nil {
 		return err
 	}
 	w.frame = nil
 	return nil
+}
+
+// misplace sends a message that does not belong into a COPY as its type alone, at which the
+// server fails, and ends the session behind it: the server may have left the COPY already,
+// and would run, unjudged, what it says.
+func (w *wire) misplace() {
+	w.act()
+	w.fail(w.r.note(w.frame[0], 'X'))
+	w.out = appendFrame(appendFrame(w.out, w.frame[0], nil), 'X', nil)
+	w.r.terminated = true
 }
 
 // judgement lets the Session handle the message of w. Where that panics this session
@@ -163,6 +176,9 @@ func (w *wire) Quiesce(ctx context.Context) (failed bool, err error) {
 		case r.answeredLocked():
 			if !r.held {
 				r.canceled = false
+			}
+			if r.pend.unsure && w.frame[0] != 'S' {
+				return false, ErrCopyIn
 			}
 			w.held, r.held = true, true
 			return r.pend.discarding, nil

@@ -15,6 +15,8 @@ type copying struct {
 	last bool // the data's last message has begun
 	asks bool // … and is answered when more comes
 
+	stray byte // the type of what does not belong there instead
+
 	said  chan struct{} // closed when the server has something for Receive, or is gone
 	fatal bool          // … with which the session ends
 	err   error         // … why it is gone
@@ -91,6 +93,10 @@ func (c *copying) send(ctx context.Context) error {
 			c.out = appendFrame(append(c.out[:0], run...), 'H', nil)
 			run, c.out = c.out, shrink(c.out)
 		}
+		if ends && c.stray != 0 {
+			c.out = appendFrame(appendFrame(append(c.out[:0], run...), c.stray, nil), 'X', nil)
+			run, c.out = c.out, shrink(c.out)
+		}
 		if len(run) > 0 {
 			if err := r.writeServer(run); err != nil {
 				return err
@@ -148,11 +154,14 @@ func (c *copying) scan(over bool) (n int, err error) {
 			}
 			r.cin.r += size
 			continue
-		default: // one that does not belong here is an error for the server, which says so at once
+		case 'c', 'f', 'X':
 			if err := r.note(typ); err != nil {
 				return n, err
 			}
-			c.last, c.asks, r.terminated = true, typ == 'c' || typ == 'f', typ == 'X'
+			c.last, c.asks, r.terminated = true, typ != 'X', typ == 'X'
+		default: // see misplace
+			c.last, c.stray, r.terminated = true, typ, true
+			return n, r.note(typ, 'X')
 		}
 		r.skip = size
 	}

@@ -34,9 +34,7 @@ func TestQuiet_EventTriggers(t *testing.T) {
 func TestQuiet_TriggersFireWhereParentsCannotBeLocked(t *testing.T) {
 	l := newLab(t, twoTables).backup()
 	role := l.role("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO ROLE")
-	if pgtest.Shared(t).Version() < 15 {
-		t.Skip("not run before PostgreSQL 15: only a superuser may set it, who may lock all")
-	}
+	pgtest.Since(t, 15, "GRANT SET ON PARAMETER")
 	l.on(l.production, "GRANT SET ON PARAMETER session_replication_role TO "+role,
 		"CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'fired'; END $$; CREATE TRIGGER other BEFORE INSERT ON c FOR EACH ROW EXECUTE FUNCTION other()")
 	o := l.options(l.incident("DELETE FROM c"))

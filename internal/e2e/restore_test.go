@@ -72,9 +72,7 @@ func TestRestore_CutLinksWithoutKeyAreListed(t *testing.T) {
 // A link of which the deletion cut one column alone belongs to what the others were:
 // a row that has moved on since does not get a stranger for a parent.
 func TestRestore_LinksCutInPart(t *testing.T) {
-	if pgtest.Shared(t).Version() < 15 {
-		t.Skip("not run before PostgreSQL 15, which has ON DELETE SET NULL (columns)")
-	}
+	pgtest.Since(t, 15, "ON DELETE SET NULL (columns)")
 	s := newShop(t, `CREATE TABLE author (tenant int, id int, PRIMARY KEY (tenant, id)); INSERT INTO author VALUES (1, 7), (2, 7);
 		CREATE TABLE post (id int PRIMARY KEY, tenant int, author int, FOREIGN KEY (tenant, author) REFERENCES author ON DELETE SET NULL (author)); INSERT INTO post VALUES (1, 1, 7), (2, 1, 7)`)
 	id := s.run("DELETE FROM author WHERE tenant = 1")
